@@ -1,0 +1,334 @@
+"""The engine: an asyncio loop that moves bytes between sockets and the core, and the way in from
+other threads.
+
+* `Engine.shared()` runs on a daemon thread of its own; scripts, the REPL and notebooks use it.
+* `Engine.current()` is that of the running loop; an asyncio program pays no thread hop.
+
+Laws:
+
+* The core is touched on the loop's thread alone; `sipparty.portal` is the way onto it.
+* After whatever was told to the core, what it wants sent is sent and its events are handed out,
+  before the loop turns.
+* Nothing outlives the engine: `close` gives back every socket, ends the thread, and is called at
+  exit. Nobody waits any longer for what was under way: it fails, or is over.
+* A forked child starts with none of its parent's engines, and holds none of their sockets.
+* What goes wrong with one event or message is logged, and keeps no other from its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
+
+from sipparty.errors import CallUnreachable, ParseError, SIPPartyError
+from sipparty.fsm import waiting
+from sipparty.handlers import Dispatcher
+from sipparty.portal import LoopPortal
+from sipparty.sip.agent import UserAgent
+from sipparty.sip.core import Core, FlowWanted, TargetFailed
+from sipparty.sip.events import Event
+from sipparty.sip.flow import Flow
+from sipparty.sip.tokens import Tokens
+from sipparty.sip.transaction import Timing
+from sipparty.trace import Wire
+from sipparty.transport import Hub, Resolver, TLSConfig
+from sipparty.transport.stream import Connection
+
+__all__ = ["Engine"]
+
+_log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+
+class Engine(LoopPortal):
+    """A loop, its sockets and a core.
+
+    Args:
+        loop: A running loop to work on; by default the engine makes one and runs it on a thread.
+        timing: Timer values for the core.
+        resolver: What finds the targets of a name; by default the system's name servers are asked.
+        tls: Certificates for TLS and WSS, and what is asked of the peers'.
+
+    Attributes:
+        core: The core; to be touched on the engine's thread only.
+        wire: What every message is told to; add taps to it.
+        hub: The endpoints.
+    """
+
+    #: Timers are looked at so many seconds apart at the most often: none of SIP's minds, and a
+    #: busy engine wakes up once for many.
+    GRAIN = 0.01
+    #: Seconds that connections may take to end before they are cut off.
+    GOODBYE = 0.2
+
+    _shared: ClassVar[Engine | None] = None
+    _all: ClassVar[weakref.WeakSet[Engine]] = weakref.WeakSet()
+    _by_loop: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Engine]] = (
+        weakref.WeakKeyDictionary()
+    )
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        timing: Timing | None = None,
+        resolver: Resolver | None = None,
+        tls: TLSConfig | None = None,
+    ) -> None:
+        super().__init__(loop)
+        self.wire = Wire()
+        self.core = Core(Tokens(os.urandom), timing, self.loop.time())
+        self.dispatcher = Dispatcher(self.loop)
+        self._guests = 0
+        self.hub = Hub(self.loop, self, resolver, tls)
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        Engine._all.add(self)
+        Engine._by_loop[self.loop] = self
+        self._start()
+
+    # ---------------------------------------------------------------- which engine
+
+    @classmethod
+    def shared(cls) -> Engine:
+        """Return the engine on a thread of its own that all parties share by default."""
+        with cls._lock:
+            if cls._shared is None or cls._shared.closed:
+                cls._shared = cls()
+            return cls._shared
+
+    @classmethod
+    def current(cls) -> Engine:
+        """Return the engine of the running loop.
+
+        Raises:
+            RuntimeError: No loop is running.
+        """
+        loop = asyncio.get_running_loop()
+        engine = cls._by_loop.get(loop)
+        if engine is None or engine.closed:
+            engine = cls(loop)
+        return engine
+
+    # ---------------------------------------------------------------- the pump
+
+    def _act(self, function: Callable[..., R], args: tuple[Any, ...]) -> R:
+        self._busy = True
+        self.core.at(self.loop.time())
+        try:
+            return function(*args)
+        finally:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Send what the core wants sent, hand out its events, and see to its timers."""
+        core = self.core
+        self._busy = True
+        try:
+            while True:
+                out = core.transmits()
+                for data, flow in out:
+                    endpoint = flow.endpoint
+                    if not endpoint.closed:
+                        endpoint.send(data, flow)
+                events = core.events()
+                for event in events:
+                    try:
+                        self._hand_out(event)
+                    except Exception:
+                        _log.exception("The event %s failed.", type(event).__name__)
+                if not out and not events:
+                    break
+            if self.hub.leaving:
+                self.hub.let_leave()
+        finally:
+            self._busy = False
+            self._schedule()
+
+    def _hand_out(self, event: Event) -> None:
+        if isinstance(event, FlowWanted):
+            self.hub.find(event)
+        elif isinstance(event, TargetFailed):
+            self.hub.mark_down(event.flow, event.retry_after)
+        elif event.agent.owner is not None:
+            event.agent.owner.event_happened(event)
+
+    def _schedule(self) -> None:
+        when = self.core.next_timer()
+        if when is None or self.closed:
+            return
+        if self._timer is not None:
+            if self._timer_at <= when + self.GRAIN:
+                return
+            self._timer.cancel()
+        self._timer_at = max(when, self.loop.time()) + self.GRAIN
+        self._timer = self.loop.call_at(self._timer_at, self._timer_due)
+
+    def _timer_due(self) -> None:
+        self._timer = None
+        self._busy = True
+        try:
+            self.core.handle_timers(self.loop.time())
+        except Exception:
+            _log.exception("A timer failed.")
+        finally:
+            self._pump()
+
+    # ---------------------------------------------------------------- an endpoint's owner
+
+    def datagram_received(self, data: bytes, flow: Flow) -> None:
+        """Give a message to the core; called by endpoints."""
+        self._busy = True
+        try:
+            self.core.receive(data, flow, self.loop.time())
+        except Exception:
+            # Nobody out there may stop the engine. What gets here is a defect of ours.
+            _log.exception("A message from %s port %s failed.", *flow.remote)
+
+    def batch_over(self) -> None:
+        """Act on what came; called by endpoints."""
+        self._pump()
+
+    def malformed_received(self, data: bytes, flow: Flow, error: ParseError) -> None:
+        """Have what is no message answered, where it can be; called by endpoints."""
+        self._busy = True
+        self.core.malformed(data, flow, error, self.loop.time())
+
+    def flow_closed(self, flow: Flow, reason: str) -> None:
+        """Tell the core that a connection has ended; called by endpoints."""
+        self.hub.connection_closed(flow.endpoint)
+        self.send_failed(flow, reason)
+
+    def send_failed(self, flow: Flow, reason: str) -> None:
+        """Tell the core that a flow cannot be sent by; called by endpoints."""
+        if not self.closed:
+            self._act(self.core.transport_failed, (flow, reason, self.loop.time()))
+
+    # ---------------------------------------------------------------- the end
+
+    def join(self) -> None:
+        """Come to stay until `part`; on the engine's loop, as that is."""
+        self._guests += 1
+
+    async def part(self) -> None:
+        """Go; the last one who does closes an engine on a caller's loop that nobody uses."""
+        self._guests -= 1
+        if self.hub.unused() and not (self._own_loop or self._guests):
+            await self.aclose()
+
+    async def hang_up(self, agents: Iterable[UserAgent], patience: float) -> None:
+        """End the dialogs of some agents, and wait for the ends to be confirmed.
+
+        Args:
+            agents: Whose dialogs.
+            patience: Seconds to wait at the most.
+        """
+        dialogs = [dialog for agent in agents for dialog in agent.dialogs]
+        for dialog in dialogs:
+            if dialog.takes("terminate"):
+                try:
+                    self.run(dialog.hit, "terminate")
+                except Exception:
+                    _log.exception("%s could not be ended.", dialog.name)
+        waits = [
+            asyncio.ensure_future(
+                dialog.stateCondition(lambda state: state in ("Terminated", "Error"))
+            )
+            for dialog in dialogs
+        ]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=patience)
+            for wait in late:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def aclose(self) -> None:
+        """Hang up, give back every socket and forget everything; on the engine's loop."""
+        if not self.closed:
+            await self.hang_up(self.hub.agents(), self.FAREWELL)
+            connections = self.hub.connections()
+            self._close_now()
+            await self._end(connections)
+
+    async def _end(self, connections: list[Connection]) -> None:
+        """Let TLS say goodbye; a loop that stops before would leave the sockets open."""
+        until = self.loop.time() + self.GOODBYE
+        while (  # noqa: ASYNC110 - the loop closes sockets after it has told of their end
+            any(not one.ended for one in connections) and self.loop.time() < until
+        ):
+            await asyncio.sleep(0.001)
+        for one in connections:
+            if not one.ended:
+                one.abort()
+        # An abort is carried out when the loop has turned.
+        await asyncio.sleep(0)
+
+    def _abandon(self) -> None:
+        """Fail what is still under way, so that nobody waits for it any more."""
+        reason = "the engine was closed"
+        self.hub.give_up(f"No route was found: {reason}.")
+        for transaction in list(self.core.transactions.clients.values()):
+            transaction.break_transport(reason)
+        for agent in self.hub.agents():
+            for dialog in list(agent.dialogs):
+                try:
+                    dialog.hear("failed", CallUnreachable(f"The call was given up: {reason}."))
+                    if dialog.session is not None:
+                        dialog.session.stop()
+                except Exception:
+                    _log.exception("%s could not be ended.", dialog.name)
+
+    def _close_now(self) -> None:
+        if self.closed:
+            return
+        try:
+            self._act(self._abandon, ())
+        except Exception:
+            _log.exception("Something could not be ended.")
+        self._closed = True
+        if Engine._by_loop.get(self.loop) is self:
+            del Engine._by_loop[self.loop]
+        if self._timer is not None:
+            self._timer.cancel()
+        self.dispatcher.close()
+        self.hub.close()
+
+
+#: Engines of the parent, kept in a forked child so that nothing of theirs is touched.
+_abandoned: list[Engine] = []
+
+
+@atexit.register
+def _close_all() -> None:
+    for engine in list(Engine._all):
+        if engine._own_loop and not engine.closed:
+            try:
+                engine.close()
+            except SIPPartyError:
+                _log.debug("An engine did not close in time.", exc_info=True)
+
+
+def _forget_engines() -> None:
+    for engine in list(Engine._all):
+        engine._closed = True
+        engine.core.tokens.forget()
+        engine.hub.abandon()
+        _abandoned.append(engine)
+    Engine._shared = None
+    Engine._all = weakref.WeakSet()
+    Engine._by_loop = weakref.WeakKeyDictionary()
+    Engine._lock = threading.Lock()
+    # A thread that is not here any more may have held it.
+    waiting._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_engines)

@@ -1,0 +1,83 @@
+"""Audio of calls: RTP and RTCP, codecs, playout, files, and the session that ties them together.
+
+    session, rtpsession    what a call asks of its media: `MediaSession`, `SingleRTPSession`
+    playback, deck         playing a source, recording to a sink
+    sources, sinks, pcm    where audio comes from and goes to
+    clock, ports           the 20 ms clock of a loop, UDP sockets: the only I/O beside files
+    audio                  one stream without I/O
+    jitter, stream         playout buffer; numbering, validation and statistics of RTP
+    reporting              when RTCP is sent
+    rtp, rtcp              packets
+    agreed                 what was agreed on, as settings of a stream
+    codecs                 PCMU and PCMA, and the register for others
+
+Importing this package loads neither codecs nor `audioop`.
+"""
+
+from sipparty.media.audio import AudioStream, MediaStatistics, RemoteReport, StreamSettings
+from sipparty.media.clock import Clock, MediaClock
+from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
+from sipparty.media.errors import MediaError
+from sipparty.media.events import (
+    MediaEvent,
+    MediaStarted,
+    PlaybackEnded,
+    RecordingFailed,
+    RemoteFellSilent,
+    RemoteLeft,
+    SourceHeard,
+)
+from sipparty.media.jitter import JitterBuffer
+from sipparty.media.playback import Playback
+from sipparty.media.rtcp import parse_rtcp
+from sipparty.media.rtp import RTPPacket
+from sipparty.media.rtpsession import SingleRTPSession
+from sipparty.media.session import MediaSession, NoMediaSession
+from sipparty.media.sinks import MemorySink, Sink, WAVRecorder
+from sipparty.media.sources import (
+    MemorySource,
+    SilenceSource,
+    Source,
+    ToneSource,
+    WAVSource,
+)
+from sipparty.media.stream import RTPReceiver, RTPSender
+
+__all__ = [
+    "AudioCodec",
+    "AudioStream",
+    "Clock",
+    "CodecType",
+    "JitterBuffer",
+    "MediaClock",
+    "MediaError",
+    "MediaEvent",
+    "MediaSession",
+    "MediaStarted",
+    "MediaStatistics",
+    "MemorySink",
+    "MemorySource",
+    "NoMediaSession",
+    "Playback",
+    "PlaybackEnded",
+    "RTPPacket",
+    "RTPReceiver",
+    "RTPSender",
+    "RecordingFailed",
+    "RemoteFellSilent",
+    "RemoteLeft",
+    "RemoteReport",
+    "SilenceSource",
+    "SingleRTPSession",
+    "Sink",
+    "Source",
+    "SourceHeard",
+    "StreamSettings",
+    "ToneSource",
+    "WAVRecorder",
+    "WAVSource",
+    "codec_types",
+    "find_codec",
+    "parse_rtcp",
+    "register",
+]

@@ -1,0 +1,97 @@
+"""Between descriptions and streams: codecs as formats, what was agreed on as settings.
+
+Laws:
+
+* What is sent is the first format of the agreement that is not auxiliary, which is the one the
+  other side likes best; each that was agreed on and has the same clock may come.
+* The packet time is what the other side asks for, within `MIN_PTIME` and `MAX_PTIME` and its own
+  maximum; ours where it asks for none (RFC 3264 section 5.1).
+* A name is not resolved, which would block: media then goes to where media comes from.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from sipparty.errors import NegotiationError
+from sipparty.media.audio import StreamSettings
+from sipparty.media.codecs import CodecType
+from sipparty.media.stream import Address
+from sipparty.sdp import AgreedStream, Format
+
+__all__ = ["MAX_PTIME", "MIN_PTIME", "formats_of", "settings_of"]
+
+_log = logging.getLogger(__name__)
+
+#: The least audio in a packet, in milliseconds.
+MIN_PTIME: Final = 10.0
+#: The most audio in a packet, in milliseconds.
+MAX_PTIME: Final = 60.0
+
+
+def formats_of(codecs: Iterable[CodecType]) -> tuple[Format, ...]:
+    """The formats to offer codecs with."""
+    return tuple(
+        Format(codec.name, codec.clock_rate, codec.channels, codec.payload_type, codec.fmtp or None)
+        for codec in codecs
+    )
+
+
+def settings_of(
+    agreed: AgreedStream, codecs: Sequence[CodecType], ptime: float, family: int
+) -> StreamSettings:
+    """What the stream has to know of what was agreed on.
+
+    Args:
+        agreed: The agreement.
+        codecs: Ours, which the formats of the agreement were offered from.
+        ptime: Milliseconds in a packet where the other side asks for none.
+        family: Address family of our socket.
+
+    Raises:
+        NegotiationError: None of the formats is audio of one of our codecs.
+    """
+    known = {(codec.name.upper(), codec.clock_rate, codec.channels): codec for codec in codecs}
+    found = [
+        (one.send_payload_type, one.receive_payload_type, codec)
+        for one in agreed.formats
+        if (codec := known.get((one.encoding.upper(), one.clock_rate, one.channels)))
+    ]
+    payload_type, _, codec = found[0] if found else (None, None, None)
+    if payload_type is None or codec is None:
+        raise NegotiationError("The stream has no format that one of our codecs is for.")
+    wanted = min(agreed.ptime or ptime, agreed.maxptime or MAX_PTIME)
+    remote_rtcp = agreed.remote_rtcp
+    return StreamSettings(
+        codec,
+        payload_type,
+        {
+            kind: each
+            for _, kind, each in found
+            if kind is not None
+            and (each.clock_rate, each.sample_rate) == (codec.clock_rate, codec.sample_rate)
+        },
+        min(max(wanted, MIN_PTIME), MAX_PTIME),
+        _reachable(agreed.remote_address, agreed.remote_port, family),
+        None if remote_rtcp is None else _reachable(*remote_rtcp, family),
+        agreed.direction.sends,
+        agreed.direction.receives,
+    )
+
+
+def _reachable(host: str, port: int, family: int) -> Address | None:
+    """An address as the socket takes it; None for a name, and for another family's."""
+    version = 6 if family == socket.AF_INET6 else 4
+    try:
+        if ipaddress.ip_address(host).version == version:
+            return host, port
+    except ValueError:
+        pass
+    _log.warning(
+        "Cannot send media to %s, which is no IPv%d address, until some comes.", host, version
+    )
+    return None

@@ -1,0 +1,464 @@
+"""One audio stream without I/O: frames of audio on one side, datagrams on the other.
+
+Laws:
+
+* No socket, clock or chance: time is `now` in seconds, numbers come from `tokens`, datagrams go in
+  and out as bytes.
+* One `send_frame` and one `play_frame` for each frame of time; the stream sends, plays and reports
+  as its `StreamSettings` say, which may change at any time.
+* What is malformed, unknown or from a stranger is counted and dropped, never raised.
+* Media goes where it comes from (RFC 4961), once a source was validated; until then, and with
+  `symmetric` off, to the signalled address. A new signalled address is believed until then again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sipparty.errors import ParseError
+from sipparty.media.codecs import AudioCodec, CodecType
+from sipparty.media.events import MediaEvent, RemoteFellSilent, RemoteLeft, SourceHeard
+from sipparty.media.jitter import JitterBuffer
+from sipparty.media.pcm import silence
+from sipparty.media.reporting import RTCPSchedule, ntp_timestamp, round_trip_time
+from sipparty.media.rtcp import (
+    Goodbye,
+    ReceiverReport,
+    ReportBlock,
+    RTCPPacket,
+    SenderReport,
+    SourceDescription,
+    build_compound,
+    parse_rtcp,
+)
+from sipparty.media.rtp import RTPPacket
+from sipparty.media.stream import Address, RTPReceiver, RTPSender
+
+__all__ = ["AudioStream", "MediaStatistics", "RemoteReport", "StreamSettings"]
+
+#: Octets of IPv4 and UDP headers, which the RTCP bandwidth counts (RFC 3550 section 6.2).
+_HEADERS: Final = 28
+#: How many addresses are remembered as looping our own packets (section 8.2).
+_MAX_CONFLICTS: Final = 8
+#: How many events may wait to be taken; protects memory where nobody takes them.
+_MAX_EVENTS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What was agreed on.
+
+    Args:
+        codec: What to send.
+        payload_type: What to call it.
+        receive: The codecs that may come, by payload type; all of one clock and sample rate.
+        ptime: Milliseconds in a packet that is sent, and in a frame that is played.
+        remote: Where the other side wants its RTP; None where that is not known.
+        remote_rtcp: Where it wants RTCP; None for nowhere.
+        sends: Whether we send.
+        receives: Whether we want to hear.
+    """
+
+    codec: CodecType
+    payload_type: int
+    receive: Mapping[int, CodecType]
+    ptime: float = 20.0
+    remote: Address | None = None
+    remote_rtcp: Address | None = None
+    sends: bool = True
+    receives: bool = True
+
+    @property
+    def samples(self) -> int:
+        """Samples in a frame."""
+        return self.ticks * self.codec.samples_per_tick
+
+    @property
+    def ticks(self) -> int:
+        """RTP timestamp ticks in a frame."""
+        return round(self.ptime * self.codec.clock_rate / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteReport:
+    """What the other side says of what we send, in its last report.
+
+    Args:
+        fraction_lost: Lost since the report before, 0 to 1.
+        lost: Packets lost since the beginning; negative where duplicates came.
+        jitter: Interarrival jitter in seconds.
+        round_trip_time: In seconds; None where it cannot be told yet.
+    """
+
+    fraction_lost: float
+    lost: int
+    jitter: float
+    round_trip_time: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStatistics:
+    """How a stream fares.
+
+    Args:
+        packets_sent: RTP packets.
+        octets_sent: Their payloads.
+        packets_received: RTP packets of the source that is heard, and of those before it.
+        octets_received: Their payloads.
+        lost: Of them, by sequence number (RFC 3550 section A.3); negative where duplicates came.
+        duplicates: Packets that had come before.
+        late: Packets that came when their time had passed.
+        concealed: Frames in which something was missing.
+        dropped: Packets thrown away because too many were waiting.
+        jitter: Interarrival jitter in seconds (RFC 3550 section A.8).
+        ignored: Datagrams that were malformed, of strangers, or of an unknown payload type.
+        remote: The last report of the other side; None before one came.
+    """
+
+    packets_sent: int = 0
+    octets_sent: int = 0
+    packets_received: int = 0
+    octets_received: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    late: int = 0
+    concealed: int = 0
+    dropped: int = 0
+    jitter: float = 0.0
+    ignored: int = 0
+    remote: RemoteReport | None = None
+
+
+class AudioStream:
+    """One audio stream, both directions.
+
+    Args:
+        settings: What was agreed on.
+        now: The time it starts, in seconds.
+        tokens: Gives a random number of so many bits.
+        epoch: Unix time less `now`: what turns one into the other.
+        cname: The canonical name for RTCP; unique and of no meaning (RFC 3550 section 6.5.1).
+        symmetric: Whether media goes where it comes from.
+        silence_after: Seconds of nothing after which `RemoteFellSilent` is told, once.
+        min_delay: Least delay of the playout buffer, in seconds.
+        max_delay: Most delay of it.
+        accept_echo: Whether to hear packets under our own SSRC, which are a collision or a loop by
+            RFC 3550 section 8.2; for an echo service that returns packets unchanged.
+
+    Attributes:
+        events: What happened, to be taken from the left.
+        settings: What was agreed on; change it with `apply`.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        now: float,
+        tokens: Callable[[int], int],
+        *,
+        epoch: float = 0.0,
+        cname: str = "",
+        symmetric: bool = True,
+        silence_after: float = 10.0,
+        min_delay: float = 0.04,
+        max_delay: float = 0.4,
+        accept_echo: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.events: deque[MediaEvent] = deque(maxlen=_MAX_EVENTS)
+        self._tokens = tokens
+        self._epoch = epoch
+        self._cname = cname or f"{tokens(96):024x}"
+        self._symmetric = symmetric
+        self._silence_after = silence_after
+        self._accept_echo = accept_echo
+        self._delays = (min_delay, max_delay)
+        rate = settings.codec.clock_rate
+        self._sender = RTPSender(tokens(32), tokens(16), tokens(32), rate)
+        self._receiver = RTPReceiver(rate)
+        self._schedule = RTCPSchedule(self._sender.ssrc, now, lambda: tokens(24) / (1 << 24))
+        self._encoder: AudioCodec = settings.codec.make()
+        self._buffer = self._new_buffer()
+        self._before = MediaStatistics()
+        self._remote: RemoteReport | None = None
+        self._learnt: Address | None = None
+        self._learnt_rtcp: Address | None = None
+        self._conflicts: dict[Address, float] = {}
+        self._queued: list[bytes] = []
+        self._ignored = 0
+        self._restarts = 0
+        # Whether the next that is heard is news, and whether silence was told of.
+        self._silent = True
+        self._silence_told = False
+        self._waiting_since = now
+        self._sent_rtcp = False
+
+    def _new_buffer(self) -> JitterBuffer:
+        settings = self.settings
+        return JitterBuffer(
+            {kind: codec.make().decode for kind, codec in settings.receive.items()},
+            settings.samples,
+            settings.codec.clock_rate,
+            samples_per_tick=settings.codec.samples_per_tick,
+            min_delay=self._delays[0],
+            max_delay=self._delays[1],
+        )
+
+    def apply(self, settings: StreamSettings, now: float) -> None:
+        """Go on as was agreed on anew: hold, resume, another address, another codec."""
+        before = self.settings
+        self.settings = settings
+        if settings.remote != before.remote:
+            self._learnt = None
+        if settings.remote_rtcp != before.remote_rtcp:
+            self._learnt_rtcp = None
+        if settings.receives and not before.receives:
+            self._waiting_since = now
+            self._silence_told = False
+        if settings.codec != before.codec:
+            self._encoder = settings.codec.make()
+            self._sender.clock_rate = settings.codec.clock_rate
+            self._receiver.clock_rate = settings.codec.clock_rate
+        if settings.receive != before.receive or settings.codec.clock_rate != (
+            before.codec.clock_rate
+        ):
+            self._before = self._counted()
+            self._buffer = self._new_buffer()
+        self._buffer.frame = settings.samples
+
+    @property
+    def ssrc(self) -> int:
+        """Our synchronization source."""
+        return self._sender.ssrc
+
+    @property
+    def destination(self) -> Address | None:
+        """Where RTP goes; None where that is not known."""
+        return self._learnt or self.settings.remote
+
+    @property
+    def rtcp_destination(self) -> Address | None:
+        """Where RTCP goes; None for nowhere."""
+        if self.settings.remote_rtcp is None:
+            return None
+        return self._learnt_rtcp or self.settings.remote_rtcp
+
+    # Sending.
+
+    def send_frame(self, pcm: bytes | None, now: float, skipped: int = 0) -> bytes | None:
+        """The datagram for the next frame of audio.
+
+        Args:
+            pcm: Its samples, or None for silence.
+            now: The time.
+            skipped: Frames of time that passed without a call, before this one.
+
+        Returns:
+            What to send to `destination`; None where nothing is to be sent, and then the frame
+            was not used.
+        """
+        settings = self.settings
+        sender = self._sender
+        ticks = settings.ticks
+        if skipped:
+            sender.skip(skipped * ticks, now)
+        if not settings.sends or self.destination is None:
+            sender.skip(ticks, now)
+            return None
+        payload = self._encoder.encode(silence(settings.samples) if pcm is None else pcm)
+        self._schedule.hear(sender.ssrc, now, sends=True)
+        return bytes(sender.send(payload, ticks, settings.payload_type, now))
+
+    # Receiving.
+
+    def receive_rtp(self, data: bytes, address: Address, now: float) -> None:
+        """Take a datagram that came to the RTP port."""
+        try:
+            packet = RTPPacket.parse(data)
+        except ParseError:
+            self._ignored += 1
+            return
+        if packet.ssrc == self._sender.ssrc and not self._accept_echo:
+            self._collide(address, now)
+            return
+        settings = self.settings
+        if packet.payload_type not in settings.receive or not settings.receives:
+            # RFC 3550 section 5.1: a payload type that is not understood is ignored. While we want
+            # to hear nothing, what comes late is no news.
+            self._ignored += 1
+            return
+        receiver = self._receiver
+        before = receiver.source
+        packets = receiver.receive(packet, address, now)
+        source = receiver.source
+        if not packets or source is None:
+            return
+        if self._silent or source is not before:
+            self._silent = self._silence_told = False
+            self.events.append(SourceHeard(source.address, source.ssrc))
+        if source is not before or source.restarts != self._restarts:
+            self._restarts = source.restarts
+            self._buffer.reset()
+        if self._symmetric and source.address != self._learnt:
+            self._learnt = source.address
+        self._schedule.hear(source.ssrc, now, sends=True)
+        for each in packets:
+            self._buffer.put(each, now)
+
+    def play_frame(self, now: float) -> bytes | None:
+        """The next frame of what is heard; None before the first. One call for each frame."""
+        heard = max(self._receiver.heard or 0.0, self._waiting_since)
+        if now - heard >= self._silence_after and self.settings.receives and not self._silence_told:
+            self.events.append(RemoteFellSilent(now - heard))
+            self._silence_told = self._silent = True
+        return self._buffer.get(now)
+
+    def drain(self) -> bytes:
+        """What was heard and not played yet, at the end."""
+        return self._buffer.drain()
+
+    def _collide(self, address: Address, now: float) -> None:
+        """Somebody sends under our own SSRC (RFC 3550 section 8.2)."""
+        self._ignored += 1
+        if address in self._conflicts or len(self._conflicts) >= _MAX_CONFLICTS:
+            # Our own packets come back, which another SSRC did not help before.
+            return
+        self._conflicts[address] = now
+        before = self._before
+        self._before = replace(
+            before,
+            packets_sent=before.packets_sent + self._sender.packets,
+            octets_sent=before.octets_sent + self._sender.octets,
+        )
+        goodbye = self._goodbye(now)
+        if goodbye is not None:
+            self._queued.append(goodbye)
+        self._sender.change_ssrc(self._tokens(32))
+        self._schedule.change_ssrc(self._sender.ssrc, now)
+
+    # Reports.
+
+    def receive_rtcp(self, data: bytes, address: Address, now: float) -> None:
+        """Take a datagram that came to the RTCP port."""
+        try:
+            packets = parse_rtcp(data)
+        except ParseError:
+            self._ignored += 1
+            return
+        self._schedule.count(len(data) + _HEADERS)
+        for packet in packets:
+            match packet:
+                case SenderReport() | ReceiverReport():
+                    if packet.ssrc == self._sender.ssrc and not self._accept_echo:
+                        self._collide(address, now)
+                        return
+                    self._hear_report(packet, address, now)
+                case Goodbye():
+                    self._hear_goodbye(packet, address, now)
+                case _:
+                    pass
+
+    def _hear_report(
+        self, packet: SenderReport | ReceiverReport, address: Address, now: float
+    ) -> None:
+        self._schedule.hear(packet.ssrc, now, sends=False)
+        source = self._receiver.source
+        if source is not None and source.ssrc == packet.ssrc and source.address[0] == address[0]:
+            if self._symmetric:
+                self._learnt_rtcp = address
+            if isinstance(packet, SenderReport):
+                source.hear_sender_report(packet.ntp, now)
+        for block in packet.reports:
+            if block.ssrc == self._sender.ssrc:
+                self._remote = RemoteReport(
+                    block.fraction_lost / 256,
+                    block.cumulative_lost,
+                    block.jitter / self._sender.clock_rate,
+                    round_trip_time(block, ntp_timestamp(now + self._epoch)),
+                )
+
+    def _hear_goodbye(self, packet: Goodbye, address: Address, now: float) -> None:
+        source = self._receiver.source
+        # Section 8.2: believed from where the source is, and nowhere else.
+        if source is None or source.ssrc not in packet.sources or source.address[0] != address[0]:
+            return
+        self._schedule.goodbye(packet.sources, now)
+        self._receiver.forget()
+        self._silent = True
+        self.events.append(RemoteLeft(packet.reason))
+
+    def reports(self, now: float) -> list[bytes]:
+        """The RTCP datagrams that are due; to be sent to `rtcp_destination`."""
+        due, self._queued = self._queued, []
+        if self.settings.remote_rtcp is None:
+            return []
+        if now >= self._schedule.next and self._schedule.due(now):
+            data = build_compound(self._report(now))
+            self._schedule.sent(len(data) + _HEADERS, now)
+            self._sent_rtcp = True
+            due.append(data)
+        return due
+
+    def _report(self, now: float) -> list[RTCPPacket]:
+        """A report and our name (section 6.1)."""
+        sender = self._sender
+        source = self._receiver.source
+        blocks: tuple[ReportBlock, ...] = ()
+        if source is not None:
+            blocks = (source.report(now),)
+        report: RTCPPacket
+        if sender.packets:
+            report = SenderReport(
+                sender.ssrc,
+                ntp_timestamp(now + self._epoch),
+                sender.timestamp_at(now),
+                sender.packets & 0xFFFFFFFF,
+                sender.octets & 0xFFFFFFFF,
+                blocks,
+            )
+        else:
+            report = ReceiverReport(sender.ssrc, blocks)
+        return [report, SourceDescription.cname(sender.ssrc, self._cname)]
+
+    def _goodbye(self, now: float, reason: str | None = None) -> bytes | None:
+        if not self._sender.packets and not self._sent_rtcp:
+            # Section 6.3.7: who was never heard does not say goodbye.
+            return None
+        return build_compound([*self._report(now), Goodbye((self._sender.ssrc,), reason)])
+
+    def goodbye(self, now: float, reason: str | None = None) -> bytes | None:
+        """The RTCP datagram that ends the stream, for `rtcp_destination`; None for none."""
+        return None if self.settings.remote_rtcp is None else self._goodbye(now, reason)
+
+    # Statistics.
+
+    def _counted(self) -> MediaStatistics:
+        """What the playout buffer has counted, and those before it."""
+        before, buffer = self._before, self._buffer
+        return replace(
+            before,
+            duplicates=before.duplicates + buffer.duplicates,
+            late=before.late + buffer.late,
+            concealed=before.concealed + buffer.concealed,
+            dropped=before.dropped + buffer.dropped,
+        )
+
+    @property
+    def statistics(self) -> MediaStatistics:
+        """How the stream fares, now."""
+        receiver = self._receiver
+        counted = self._counted()
+        return replace(
+            counted,
+            packets_sent=counted.packets_sent + self._sender.packets,
+            octets_sent=counted.octets_sent + self._sender.octets,
+            packets_received=receiver.packets,
+            octets_received=receiver.octets,
+            lost=receiver.lost,
+            jitter=receiver.source.jitter if receiver.source is not None else 0.0,
+            ignored=self._ignored + receiver.strays,
+            remote=self._remote,
+        )

@@ -1,0 +1,143 @@
+"""What a session plays and records: one source and one sink at a time, at any rates.
+
+Laws:
+
+* Frames are asked for and given at the stream's rate; sources and sinks have their own, and the
+  deck converts.
+* A source that ends within a frame is followed by silence to the end of the frame.
+* What breaks is ended: the source with the outcome "failed", the sink closed. The stream goes on.
+* Every source and sink that was given to the deck is closed, once it is over or replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from sipparty.media.errors import MediaError
+from sipparty.media.events import MediaEvent, PlaybackEnded, RecordingFailed
+from sipparty.media.pcm import SAMPLE_WIDTH, Resampler
+from sipparty.media.playback import Outcome, Playback
+from sipparty.media.sinks import Sink
+from sipparty.media.sources import Resampled, Source
+
+__all__ = ["Deck"]
+
+_log = logging.getLogger(__name__)
+
+
+class Deck:
+    """One player and one recorder.
+
+    Args:
+        tell: Takes the events: `PlaybackEnded`, `RecordingFailed`.
+
+    Attributes:
+        playback: What is played, or was last; None before the first.
+        sink: Where is recorded to; None for nowhere.
+    """
+
+    __slots__ = ("_feed", "_rate", "_resampler", "_tell", "playback", "sink")
+
+    def __init__(self, tell: Callable[[MediaEvent], None]) -> None:
+        self._tell = tell
+        self.playback: Playback | None = None
+        self.sink: Sink | None = None
+        self._feed: Source | None = None
+        self._rate = 0
+        self._resampler: Resampler | None = None
+
+    # Playing.
+
+    def play(self, playback: Playback) -> None:
+        """Play another source from the next frame on."""
+        self.end("replaced")
+        self.playback = playback
+        self._feed = None
+
+    def end(self, outcome: Outcome, error: MediaError | None = None) -> None:
+        """End what is played, if something is."""
+        playback = self.playback
+        if playback is not None and not playback.done:
+            # Told first: who waits and wakes finds the event told.
+            self._feed = None
+            playback.finish(outcome, error, lambda: self._tell(PlaybackEnded(playback)))
+
+    def next_frame(self, samples: int, rate: int) -> bytes | None:
+        """The next samples to send; None where nothing is played."""
+        playback = self.playback
+        if playback is None or playback.done:
+            return None
+        try:
+            feed = self._feed
+            if feed is None or feed.rate != rate:
+                source = playback.source
+                feed = self._feed = source if source.rate == rate else Resampled(source, rate)
+            pcm = feed.read(samples)
+            if len(pcm) > samples * SAMPLE_WIDTH or len(pcm) % SAMPLE_WIDTH:
+                raise MediaError(
+                    f"{playback.source!r} gave {len(pcm)} octets where {samples} samples "
+                    f"of {SAMPLE_WIDTH} octets were asked for."
+                )
+        except MediaError as error:
+            _log.warning("Playing %r failed: %s", playback.source, error)
+            self.end("failed", error)
+            return None
+        except Exception as error:
+            _log.exception("Playing %r failed.", playback.source)
+            self.end("failed", MediaError(f"Playing {playback.source!r} failed: {error}."))
+            return None
+        missing = samples * SAMPLE_WIDTH - len(pcm)
+        if missing > 0:
+            self.end("ended")
+            return pcm + bytes(missing) if pcm else None
+        return pcm
+
+    # Recording.
+
+    def record(self, sink: Sink | None, rate: int) -> None:
+        """Record to another sink from now on, or to none.
+
+        Raises:
+            MediaError: It cannot be started; nothing has changed.
+        """
+        if sink is not None:
+            sink.start(rate)
+        self.close_sink()
+        self.sink = sink
+        self._rate = rate
+        self._resampler = None
+
+    def hear(self, pcm: bytes, rate: int) -> None:
+        """Record samples, where something is recorded."""
+        sink = self.sink
+        if sink is None or not pcm:
+            return
+        try:
+            if rate != self._rate:
+                if self._resampler is None or self._resampler.rate != rate:
+                    self._resampler = Resampler(rate, self._rate)
+                pcm = self._resampler.convert(pcm)
+            sink.write(pcm)
+        except MediaError as error:
+            _log.warning("Recording to %r failed: %s", sink, error)
+            self._fail(sink, error)
+        except Exception as error:
+            _log.exception("Recording to %r failed.", sink)
+            self._fail(sink, MediaError(f"Recording to {sink!r} failed: {error}."))
+
+    def _fail(self, sink: Sink, error: MediaError) -> None:
+        self.close_sink()
+        self._tell(RecordingFailed(sink, error))
+
+    def close_sink(self) -> None:
+        """Finish the recording, if there is one."""
+        sink, self.sink = self.sink, None
+        if sink is None:
+            return
+        try:
+            sink.close()
+        except Exception as error:
+            failure = error if isinstance(error, MediaError) else MediaError(str(error))
+            _log.warning("Finishing the recording to %r failed: %s", sink, error)
+            self._tell(RecordingFailed(sink, failure))

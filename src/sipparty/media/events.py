@@ -1,0 +1,89 @@
+"""What happens in a media session, as its owner hears of it.
+
+Events are told on the engine's thread, in order, to `session.on_event`. What a handler raises is
+logged and goes no further.
+
+    MediaStarted       packets flow from now on
+    SourceHeard        the other side is heard: for the first time, after silence, or another source
+    RemoteFellSilent   nothing was heard for a while, where something should be
+    RemoteLeft         the other side ended its stream (RTCP BYE)
+    PlaybackEnded      a source gave its last sample, or was replaced, stopped or broken
+    RecordingFailed    a sink could not take what was heard; the recording is over
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sipparty.media.stream import Address
+
+if TYPE_CHECKING:
+    from sipparty.media.errors import MediaError
+    from sipparty.media.playback import Playback
+    from sipparty.media.sinks import Sink
+
+__all__ = [
+    "MediaEvent",
+    "MediaStarted",
+    "PlaybackEnded",
+    "RecordingFailed",
+    "RemoteFellSilent",
+    "RemoteLeft",
+    "SourceHeard",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaEvent:
+    """What every event of a media session is."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStarted(MediaEvent):
+    """Packets flow from now on.
+
+    Args:
+        codec: Encoding name of what is sent; "" where no stream was agreed on.
+        remote: Where it is sent to; None where that is to be learnt.
+    """
+
+    codec: str
+    remote: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHeard(MediaEvent):
+    """The other side is heard, for the first time, after silence, or from another source."""
+
+    address: Address
+    ssrc: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFellSilent(MediaEvent):
+    """Nothing was heard for so many seconds, where something should be."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteLeft(MediaEvent):
+    """The other side ended its stream, with or without a word why (RFC 3550 section 6.6)."""
+
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackEnded(MediaEvent):
+    """A playback is over; `playback.outcome` says how."""
+
+    playback: Playback
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed(MediaEvent):
+    """A sink could not take what was heard; the recording is over."""
+
+    sink: Sink
+    error: MediaError

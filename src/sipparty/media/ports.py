@@ -1,0 +1,211 @@
+"""The UDP ports of a stream: a pair of sockets, and what is read from them.
+
+Laws:
+
+* RTP has an even port and RTCP the one above it (RFC 3550 section 11), on one address.
+* A socket is read in batches: one wake-up takes all that waits, up to `BATCH` datagrams, so that
+  the load of many calls is shared out and one flood cannot starve the rest.
+* Reading and sending never block and never raise: what cannot be sent is counted, as the network
+  would have lost it.
+* What is opened is closed by `close`, and after it nothing is called back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from sipparty.errors import ListenError, UsageError
+from sipparty.media.stream import Address
+
+__all__ = ["BATCH", "MAX_DATAGRAM", "MediaPort", "open_port_pair"]
+
+_log = logging.getLogger(__name__)
+
+#: Datagrams that one wake-up reads at most.
+BATCH: Final = 32
+#: Octets of a datagram that are read; none of media is as large on an Ethernet.
+MAX_DATAGRAM: Final = 2048
+#: How often the system is asked for a free port before it counts as having none in pairs.
+_ATTEMPTS: Final = 64
+#: What bind says of a port that another has, or that only the superuser may have.
+_TAKEN: Final = (errno.EADDRINUSE, errno.EACCES)
+
+
+def open_port_pair(
+    address: str,
+    port_range: tuple[int, int] | None = None,
+    *,
+    start: int = 0,
+) -> tuple[socket.socket, socket.socket]:
+    """Bind two UDP sockets that do not block: an even port for RTP, the next for RTCP.
+
+    Args:
+        address: IPv4 or IPv6 address of this machine.
+        port_range: First and last port to be used; None for any the system has free.
+        start: Where in the range to begin, any number: random, so that a port is not used again
+            at once, when packets of the last call may still come.
+
+    Returns:
+        The RTP and the RTCP socket; the caller closes them.
+
+    Raises:
+        ListenError: No pair is free, or the address is not one of this machine.
+        UsageError: The range holds no pair.
+    """
+    family, sockaddr = _resolve(address)
+    if port_range is None:
+        return _any_pair(family, sockaddr)
+    first, last = port_range
+    pairs = range(first + first % 2, last, 2)
+    if not (0 < first <= last <= 65535 and pairs):
+        raise UsageError(
+            f"A port range holds an even port and the next one, from 1 to 65535; "
+            f"{first}-{last} does not."
+        )
+    ports = [pairs[(start + index) % len(pairs)] for index in range(len(pairs))]
+    for pair in _bound(family, sockaddr, ports):
+        if pair is not None:
+            return pair
+    raise ListenError(
+        f"No even UDP port with the next one free in {first}-{last} on {address}, for RTP and RTCP."
+    )
+
+
+def _resolve(address: str) -> tuple[socket.AddressFamily, Address]:
+    try:
+        found = socket.getaddrinfo(address, 0, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError) as error:
+        raise ListenError(f"Cannot bind media to {address!r}: it is no IP address.") from error
+    family, _, _, _, sockaddr = found[0]
+    return family, (str(sockaddr[0]), *sockaddr[1:])
+
+
+def _bind(family: socket.AddressFamily, sockaddr: Address, port: int) -> socket.socket | None:
+    """A socket at a port; None where it is taken."""
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind((sockaddr[0], port, *sockaddr[2:]))
+    except OSError as error:
+        sock.close()
+        # Only a port may be tried again elsewhere; of an address there is nothing else to try.
+        if error.errno in _TAKEN:
+            return None
+        raise ListenError(
+            f"Cannot bind media to {sockaddr[0]}, port {port}: {error.strerror or error}."
+        ) from error
+    return sock
+
+
+def _bound(
+    family: socket.AddressFamily, sockaddr: Address, ports: Iterable[int]
+) -> Iterator[tuple[socket.socket, socket.socket] | None]:
+    """A pair of sockets for each even port, or None where it is not free."""
+    for port in ports:
+        rtp = _bind(family, sockaddr, port)
+        if rtp is None:
+            yield None
+            continue
+        try:
+            rtcp = _bind(family, sockaddr, port + 1)
+        except ListenError:
+            rtp.close()
+            raise
+        if rtcp is None:
+            rtp.close()
+            yield None
+        else:
+            yield rtp, rtcp
+
+
+def _any_pair(
+    family: socket.AddressFamily, sockaddr: Address
+) -> tuple[socket.socket, socket.socket]:
+    for _ in range(_ATTEMPTS):
+        probe = _bind(family, sockaddr, 0)
+        if probe is None:
+            break
+        port = int(probe.getsockname()[1])
+        probe.close()
+        for pair in _bound(family, sockaddr, (port & ~1,)):
+            if pair is not None:
+                return pair
+    raise ListenError(f"No two neighbouring UDP ports are free on {sockaddr[0]}, for RTP and RTCP.")
+
+
+class MediaPort:
+    """One UDP socket on a loop.
+
+    Args:
+        loop: Whose thread it belongs to.
+        sock: The socket, bound and not blocking; closed by `close`.
+
+    Attributes:
+        failed: Datagrams that could not be sent.
+    """
+
+    __slots__ = ("_loop", "_reading", "_receive", "_sock", "failed")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._receive: Callable[[bytes, Address, float], None] | None = None
+        self._reading = False
+        self.failed = 0
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to."""
+        return int(self._sock.getsockname()[1])
+
+    @property
+    def family(self) -> int:
+        """Its address family."""
+        return self._sock.family
+
+    def read(
+        self, receive: Callable[[bytes, Address, float], None], time: Callable[[], float]
+    ) -> None:
+        """Call `receive(data, address, now)` for each datagram from now on."""
+        self._receive = receive
+        if not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._sock.fileno(), self._drain, time)
+
+    def _drain(self, time: Callable[[], float]) -> None:
+        now = time()
+        for _ in range(BATCH):
+            receive = self._receive
+            if receive is None:  # closed by what was received
+                return
+            try:
+                data, address = self._sock.recvfrom(MAX_DATAGRAM)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                # An ICMP error about what was sent; the socket goes on.
+                _log.debug("Reading media: %s", error)
+                return
+            receive(data, address, now)
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send a datagram, if it can be sent now."""
+        try:
+            self._sock.sendto(data, address)
+        except OSError as error:
+            if not self.failed:
+                _log.warning("Sending media to %s failed: %s", address, error)
+            self.failed += 1
+
+    def close(self) -> None:
+        """Close the socket; may be called twice."""
+        self._receive = None
+        if self._reading and not self._loop.is_closed():
+            self._loop.remove_reader(self._sock.fileno())
+        self._reading = False
+        self._sock.close()

@@ -1,0 +1,478 @@
+"""The session of a call with one audio stream over RTP: sockets, clock, offer and answer around the
+`AudioStream` that does the work.
+
+Laws:
+
+* The description is bound to ports from `open` on; packets flow from `start` to `stop`.
+* While we may send, a packet leaves every `ptime`, silence where nothing is played: so that NATs
+  stay open and the other side hears that we are there. On hold nothing is sent, and the source
+  waits.
+* `play` and `record` check at once and return at once; `stop` may be called at any time. Those and
+  no other methods may be called on other threads than the engine's, through `portal`.
+* After `stop` there is no socket, no timer, no open file; the recording is finished, and what was
+  still to be played of the other side is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from sipparty.errors import UsageError, WouldDeadlock
+from sipparty.fsm import verb
+from sipparty.media.agreed import MAX_PTIME, MIN_PTIME, formats_of, settings_of
+from sipparty.media.audio import AudioStream, MediaStatistics
+from sipparty.media.clock import Clock, MediaClock
+from sipparty.media.codecs import find_codec
+from sipparty.media.deck import Deck
+from sipparty.media.errors import MediaError
+from sipparty.media.events import MediaStarted, RecordingFailed
+from sipparty.media.playback import Playback
+from sipparty.media.ports import MediaPort, open_port_pair
+from sipparty.media.rtp import looks_like_rtcp
+from sipparty.media.session import MediaSession
+from sipparty.media.sinks import Sink, SinkLike, as_sink
+from sipparty.media.sources import Source, SourceLike, as_source
+from sipparty.media.stream import Address
+from sipparty.sdp import (
+    AgreedStream,
+    Direction,
+    MediaCapability,
+    Negotiation,
+    NegotiationState,
+    SessionDescription,
+)
+
+__all__ = ["SingleRTPSession"]
+
+_log = logging.getLogger(__name__)
+
+#: Frames of a stall that are played, for the recording's time, at most.
+_MAX_PLAYED = 250
+
+
+class SingleRTPSession(MediaSession):
+    """One audio stream.
+
+    Args:
+        codecs: Names of registered codecs, the preferred one first.
+        play: What to play from the start on: a `Source`, or the path of a WAV file.
+        record: Where to record from the start on: a `Sink`, or the path of a WAV file.
+        ptime: Milliseconds of audio in a packet, 10 to 60; the other side may ask for others.
+        port_range: First and last UDP port to use; None for any the system has free.
+        direction: "sendrecv", "sendonly", "recvonly" or "inactive".
+        public_address: The address to put in descriptions, where that is not the one that is bound.
+        symmetric: Whether to send to where media comes from, rather than to where it was asked for,
+            once it comes (RFC 4961).
+        rtcp_mux: Whether RTCP may share the port of RTP (RFC 5761).
+        silence_after: Seconds of nothing after which `RemoteFellSilent` is told.
+        min_delay: Least delay of the playout buffer, in seconds.
+        max_delay: Most delay of the playout buffer, in seconds.
+        accept_echo: Whether to hear our own packets when they come back; see `AudioStream`.
+        clock: What ticks the session; None for the clock of its loop.
+        tokens: Gives a random number of so many bits.
+
+    Raises:
+        MediaError: A file cannot be played or recorded to.
+        UsageError: An option is out of its range, or a codec is not known.
+    """
+
+    def __init__(
+        self,
+        *,
+        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        play: SourceLike | None = None,
+        record: SinkLike | None = None,
+        ptime: float = 20,
+        port_range: tuple[int, int] | None = None,
+        direction: str = "sendrecv",
+        public_address: str | None = None,
+        symmetric: bool = True,
+        rtcp_mux: bool = False,
+        silence_after: float = 10.0,
+        min_delay: float = 0.04,
+        max_delay: float = 0.4,
+        accept_echo: bool = False,
+        clock: Clock | None = None,
+        tokens: Callable[[int], int] = secrets.randbits,
+    ) -> None:
+        super().__init__()
+        if isinstance(codecs, str) or not codecs:
+            raise UsageError(f"A session has a list of codecs, at least one, not {codecs!r}.")
+        if not MIN_PTIME <= ptime <= MAX_PTIME:
+            raise UsageError(
+                f"A packet holds {MIN_PTIME:g} to {MAX_PTIME:g} ms of audio, not {ptime:g}."
+            )
+        if direction not in tuple(Direction):
+            raise UsageError(f"A direction is one of {', '.join(Direction)}, not {direction!r}.")
+        self._codecs = tuple(find_codec(name) for name in codecs)
+        self._ptime = ptime
+        self._port_range = port_range
+        self._direction = Direction(direction)
+        self._public_address = public_address
+        self._symmetric = symmetric
+        self._rtcp_mux = rtcp_mux
+        self._silence_after = silence_after
+        self._delays = (min_delay, max_delay)
+        self._accept_echo = accept_echo
+        self._clock_option = clock
+        self._tokens = tokens
+        self._clock: Clock | None = None
+        self._thread: int | None = None
+        self._rtp: MediaPort | None = None
+        self._rtcp: MediaPort | None = None
+        self._negotiation: Negotiation | None = None
+        self._offered: Negotiation | None = None
+        self._stream: AudioStream | None = None
+        self._agreed: AgreedStream | None = None
+        self._statistics = MediaStatistics()
+        self._started = False
+        self._stopped = False
+        self._deck = Deck(self.tell)
+        self._waiting_sink = None if record is None else as_sink(record)
+        if play is not None:
+            self._deck.play(self._playback(as_source(play)))
+
+    # What the call asks.
+
+    def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
+        """Bind an even port for RTP and the next for RTCP.
+
+        Args:
+            loop: The engine's, whose thread this is.
+            local_address: IPv4 or IPv6 address of this machine that the other side can reach.
+
+        Raises:
+            ListenError: No pair of ports is free, or the address is not one of this machine.
+            UsageError: It was opened or stopped before.
+        """
+        if self._negotiation is not None or self._stopped:
+            raise UsageError("A media session is opened once, and not after it was stopped.")
+        rtp, rtcp = open_port_pair(local_address, self._port_range, start=self._tokens(16))
+        self._rtp = MediaPort(loop, rtp)
+        self._rtcp = MediaPort(loop, rtcp)
+        self._clock = self._clock_option or MediaClock.of(loop)
+        self._thread = threading.get_ident()
+        try:
+            self._negotiation = Negotiation(
+                (
+                    MediaCapability(
+                        "audio",
+                        formats_of(self._codecs),
+                        self._rtp.port,
+                        self._direction,
+                        ptime=self._ptime,
+                        rtcp_mux=self._rtcp_mux,
+                    ),
+                ),
+                self._public_address or local_address,
+                self._tokens(62),
+            )
+        except BaseException:
+            self._rtp.close()
+            self._rtcp.close()
+            raise
+
+    @property
+    def local_port(self) -> int | None:
+        """The port of RTP; None while no socket is open."""
+        return self._rtp.port if self._rtp is not None else None
+
+    def offer(self) -> bytes:
+        """An offer of the stream, the first or another one."""
+        return self._offer(Negotiation.offer)
+
+    def hold(self) -> bytes:
+        """An offer that puts the other side on hold (RFC 6337 section 5.3)."""
+        return self._offer(Negotiation.hold)
+
+    def resume(self) -> bytes:
+        """An offer that ends the hold."""
+        return self._offer(Negotiation.resume)
+
+    def _offer(self, make: Callable[[Negotiation], SessionDescription]) -> bytes:
+        self._opened()
+        self.rollback()  # an offer that nobody has answered was refused
+        negotiation = self._opened().fork()
+        offer = bytes(make(negotiation))
+        self._negotiation = negotiation
+        # Kept as it is now, for each answer that the offer may have.
+        self._offered = negotiation.fork()
+        return offer
+
+    def answer(self, offer: bytes) -> bytes:
+        """Our answer to an offer; see `MediaSession.answer`."""
+        negotiation = self._opened().fork()
+        negotiation.receive_offer(SessionDescription.parse(offer))
+        answer = bytes(negotiation.answer())
+        self._negotiation = negotiation
+        self._offered = None
+        return answer
+
+    def accept(self, answer: bytes) -> None:
+        """Take an answer to our last offer; see `MediaSession.accept`.
+
+        Another answer to the same offer, from where a call was forked to, takes the place of the
+        first (RFC 6337 section 3.1.1).
+        """
+        self._opened()
+        if self._offered is None:
+            raise UsageError("There is no offer of ours to be answered.")
+        negotiation = self._offered.fork()
+        negotiation.receive_answer(SessionDescription.parse(answer))
+        self._negotiation = negotiation
+
+    def rollback(self) -> None:
+        """Forget the open offer; nothing where there is none."""
+        negotiation = self._negotiation
+        if negotiation is not None and negotiation.state is not NegotiationState.STABLE:
+            negotiation.rollback()
+            self._offered = None
+
+    def start(self) -> None:
+        """Send and receive from now on, as was agreed; again, as was agreed anew."""
+        if self._opened().remote is None:
+            raise UsageError("A media session starts when an offer was answered, not before.")
+        self._apply()
+        if self._started:
+            return
+        self._started = True
+        stream = self._stream
+        self.tell(
+            MediaStarted(
+                stream.settings.codec.name if stream is not None else "",
+                stream.destination if stream is not None else None,
+            )
+        )
+
+    def update(self) -> None:
+        """Go on as was agreed on anew: hold, resume, another address or codec."""
+        if self._started and not self._stopped:
+            self._apply()
+
+    @verb
+    def stop(self) -> None:
+        """Say goodbye (RTCP BYE), finish the recording, close everything. On any thread."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._clock is not None:
+            self._clock.remove(self)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            self._statistics = stream.statistics
+            self._deck.hear(stream.drain(), stream.settings.codec.sample_rate)
+            assert self._clock is not None
+            goodbye = stream.goodbye(self._clock.time())
+            if goodbye is not None:
+                self._send_rtcp(goodbye, stream.rtcp_destination)
+        for port in (self._rtp, self._rtcp):
+            if port is not None:
+                port.close()
+        self._rtp = self._rtcp = None
+        self._deck.end("stopped")
+        self._deck.close_sink()
+
+    # What the user asks.
+
+    def play(self, what: SourceLike) -> Playback:
+        """Play something to the other side, from the next packet on, instead of what is played.
+
+        Before the start it waits for it; on hold, for the end of the hold. On any thread.
+
+        Args:
+            what: A `Source`, which is closed at its end; or the path of a WAV file.
+
+        Returns:
+            A handle: `handle.wait(timeout)` in a thread or `await handle` waits for the end.
+
+        Raises:
+            MediaError: The file cannot be read, or is no WAV file.
+            UsageError: It can not be played, or the session was stopped.
+        """
+        playback = self._playback(as_source(what))
+        self._play(playback)
+        return playback
+
+    @verb
+    def _play(self, playback: Playback) -> None:
+        self._check_running()
+        self._deck.play(playback)
+
+    def record(self, what: SinkLike) -> Sink:
+        """Record what is heard from now on, instead of to where it was recorded.
+
+        The recording begins with the first that is heard, and from then on keeps the time of the
+        call: pauses and losses are in it. On any thread.
+
+        Args:
+            what: A `Sink`, which is closed at the end; or the path of a WAV file.
+
+        Returns:
+            The sink.
+
+        Raises:
+            MediaError: The file cannot be made.
+            UsageError: It is no sink, or the session was stopped.
+        """
+        sink = as_sink(what)
+        self._record(sink)
+        return sink
+
+    @verb
+    def _record(self, sink: Sink) -> None:
+        self._check_running()
+        if self._stream is None:
+            self._waiting_sink = sink
+        else:
+            self._deck.record(sink, self._stream.settings.codec.sample_rate)
+
+    @verb
+    def stop_playing(self) -> None:
+        """Play nothing more; silence is sent. On any thread."""
+        self._deck.end("stopped")
+
+    @verb
+    def stop_recording(self) -> None:
+        """Finish the recording, if there is one. On any thread."""
+        self._waiting_sink = None
+        self._deck.close_sink()
+
+    @property
+    def played(self) -> Playback | None:
+        """What is played, or was last; None before the first."""
+        return self._deck.playback
+
+    @property
+    def statistics(self) -> MediaStatistics:
+        """How the stream fares; after the stop, how it fared."""
+        stream = self._stream
+        return self._statistics if stream is None else stream.statistics
+
+    @property
+    def agreed(self) -> AgreedStream | None:
+        """What was agreed on and is in effect; None before the start, and without a stream."""
+        return self._agreed
+
+    # How it is done.
+
+    def tick(self, now: float, skipped: int) -> None:
+        """Play, send and report one frame; for the clock."""
+        stream = self._stream
+        if stream is None:
+            return
+        settings = stream.settings
+        rate = settings.codec.sample_rate
+        for _ in range(min(skipped, _MAX_PLAYED) + 1):
+            pcm = stream.play_frame(now)
+            if pcm is not None and self._deck.sink is not None:
+                self._deck.hear(pcm, rate)
+        frame = None
+        destination = stream.destination
+        if settings.sends and destination is not None:
+            frame = self._deck.next_frame(settings.samples, rate)
+        if self._stream is not stream:  # a handler of events stopped the session
+            return
+        data = stream.send_frame(frame, now, skipped)
+        if data is not None and destination is not None and self._rtp is not None:
+            self._rtp.send(data, destination)
+        for report in stream.reports(now):
+            self._send_rtcp(report, stream.rtcp_destination)
+        self._tell(stream)
+
+    def _receive_rtp(self, data: bytes, address: Address, now: float) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        if looks_like_rtcp(data):
+            stream.receive_rtcp(data, address, now)
+        else:
+            stream.receive_rtp(data, address, now)
+        self._tell(stream)
+
+    def _receive_rtcp(self, data: bytes, address: Address, now: float) -> None:
+        stream = self._stream
+        if stream is not None:
+            stream.receive_rtcp(data, address, now)
+            self._tell(stream)
+
+    def _tell(self, stream: AudioStream) -> None:
+        while stream.events:
+            self.tell(stream.events.popleft())
+
+    def _send_rtcp(self, data: bytes, destination: Address | None) -> None:
+        muxed = self._agreed is not None and self._agreed.rtcp_mux
+        port = self._rtp if muxed else self._rtcp
+        if port is not None and destination is not None:
+            port.send(data, destination)
+
+    def _apply(self) -> None:
+        """Bring the stream to what is agreed on."""
+        assert self._clock is not None
+        assert self._rtp is not None
+        assert self._rtcp is not None
+        streams = self._opened().streams
+        self._agreed = streams[0] if streams else None
+        clock = self._clock
+        if self._agreed is None:
+            clock.remove(self)
+            return
+        settings = settings_of(self._agreed, self._codecs, self._ptime, self._rtp.family)
+        now = clock.time()
+        if self._stream is not None:
+            self._stream.apply(settings, now)
+        else:
+            self._stream = AudioStream(
+                settings,
+                now,
+                self._tokens,
+                epoch=time.time() - now,
+                symmetric=self._symmetric,
+                silence_after=self._silence_after,
+                min_delay=self._delays[0],
+                max_delay=self._delays[1],
+                accept_echo=self._accept_echo,
+            )
+            self._rtp.read(self._receive_rtp, clock.time)
+            self._rtcp.read(self._receive_rtcp, clock.time)
+            self._start_recording(settings.codec.sample_rate)
+        clock.add(self, settings.ptime / 1000)
+
+    def _start_recording(self, rate: int) -> None:
+        sink, self._waiting_sink = self._waiting_sink, None
+        if sink is None:
+            return
+        try:
+            self._deck.record(sink, rate)
+        except MediaError as error:
+            _log.warning("Recording to %r failed: %s", sink, error)
+            self.tell(RecordingFailed(sink, error))
+
+    def _opened(self) -> Negotiation:
+        if self._negotiation is None or self._stopped:
+            raise UsageError("The media session is not open.")
+        return self._negotiation
+
+    def _check_running(self) -> None:
+        if self._stopped:
+            raise UsageError("The media session was stopped.")
+
+    def _playback(self, source: Source) -> Playback:
+        return Playback(source, self._stop_playback, self._check_may_block)
+
+    @verb
+    def _stop_playback(self, playback: Playback) -> None:
+        if self._deck.playback is playback:
+            self._deck.end("stopped")
+
+    def _check_may_block(self) -> None:
+        if self.portal is not None:
+            self.portal.check_may_block()
+        elif threading.get_ident() == self._thread:
+            raise WouldDeadlock(
+                "A blocking wait for media on the thread that plays it would never end; await it."
+            )

@@ -1,0 +1,382 @@
+"""The two directions of an RTP stream: numbering what is sent, judging what comes.
+
+Laws:
+
+* Time, the first sequence number, the first timestamp and the SSRC are arguments.
+* `RTPSender` numbers packets: sequence up by one a packet, timestamp by the ticks that pass,
+  whether they were sent or not; the marker on the first packet after a pause (RFC 3551 section
+  4.1).
+* `RTPReceiver` hears one source at a time, a source being an SSRC at a transport address. A packet
+  of a source that is not yet heard is held until `MIN_SEQUENTIAL` came in sequence (RFC 3550
+  section A.1), and then delivered with them: nothing of the beginning is lost.
+* Another source takes over once it is valid and the current one has been silent for `takeover`
+  seconds. Interleaved sources so never flip-flop (section 8.2), and a phone that moves to another
+  address or SSRC is followed, within a few packets.
+* The address a source is heard from is where to send to (symmetric RTP, RFC 4961): more to be
+  trusted than the signalled one where a NAT or a relay stands between. It is learnt from sources
+  that were validated, never from a single packet; who can see the packets of a call can still
+  forge such a source, as RFC 4961 section 5 says: SRTP is the answer to that.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from sipparty.media.rtcp_packets import ReportBlock
+from sipparty.media.rtp import RTPPacket, timestamp_difference
+
+__all__ = [
+    "MAX_CANDIDATES",
+    "MAX_DROPOUT",
+    "MAX_MISORDER",
+    "MIN_SEQUENTIAL",
+    "Address",
+    "RTPReceiver",
+    "RTPSender",
+    "RTPSource",
+]
+
+#: A transport address as sockets have it: host and port, with flow and scope for IPv6.
+Address: TypeAlias = tuple[str | int, ...]
+
+#: Packets in sequence that make a source valid (RFC 3550 section A.1).
+MIN_SEQUENTIAL: Final = 2
+#: Sequence numbers that may be missing before it counts as a restart (RFC 3550 section A.1).
+MAX_DROPOUT: Final = 3000
+#: Sources on probation at a time; protects memory from invented ones.
+MAX_CANDIDATES: Final = 4
+#: How far behind a sequence number may come before it counts as a restart (section A.1).
+MAX_MISORDER: Final = 100
+
+_SEQUENCES: Final = 1 << 16
+_WORD: Final = 0xFFFFFFFF
+
+
+class RTPSender:
+    """Numbers the packets of one outgoing source.
+
+    Args:
+        ssrc: Its identifier; random (RFC 3550 section 8.1).
+        sequence: The first packet's sequence number; random (section 5.1).
+        timestamp: The first packet's timestamp; random.
+        clock_rate: Ticks a second of the timestamp.
+
+    Attributes:
+        packets: RTP packets sent under this SSRC.
+        octets: Payload octets sent under this SSRC.
+    """
+
+    __slots__ = (
+        "_paused",
+        "_reference",
+        "clock_rate",
+        "octets",
+        "packets",
+        "sequence",
+        "ssrc",
+        "timestamp",
+    )
+
+    def __init__(self, ssrc: int, sequence: int, timestamp: int, clock_rate: int = 8000) -> None:
+        self.ssrc = ssrc
+        self.sequence = sequence & 0xFFFF
+        self.timestamp = timestamp & _WORD
+        self.clock_rate = clock_rate
+        self.packets = 0
+        self.octets = 0
+        self._paused = True
+        self._reference: float | None = None
+
+    def send(self, payload: bytes, ticks: int, payload_type: int, now: float) -> RTPPacket:
+        """The packet for a payload that lasts `ticks` and begins now, in seconds."""
+        packet = RTPPacket(
+            payload_type, self.sequence, self.timestamp, self.ssrc, payload, marker=self._paused
+        )
+        self._paused = False
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        self.timestamp = (self.timestamp + ticks) & _WORD
+        self.packets += 1
+        self.octets += len(payload)
+        self._reference = now + ticks / self.clock_rate
+        return packet
+
+    def skip(self, ticks: int, now: float) -> None:
+        """Let time pass without a packet: the timestamp goes on, the next packet has the marker."""
+        self.timestamp = (self.timestamp + ticks) & _WORD
+        self._paused = True
+        self._reference = now + ticks / self.clock_rate
+
+    def timestamp_at(self, now: float) -> int:
+        """The RTP timestamp that stands for an instant, for a sender report (section 6.4.1)."""
+        if self._reference is None:
+            return self.timestamp
+        return (self.timestamp + round((now - self._reference) * self.clock_rate)) & _WORD
+
+    def change_ssrc(self, ssrc: int) -> None:
+        """Go on under another identifier after a collision (section 8.2); the counts start anew."""
+        self.ssrc = ssrc
+        self.packets = 0
+        self.octets = 0
+
+
+class RTPSource:
+    """What is known of one source that is heard (RFC 3550 sections A.1, A.3 and A.8).
+
+    Args:
+        ssrc: Its identifier.
+        address: Where its packets come from.
+        clock_rate: Ticks a second of its timestamps.
+
+    Attributes:
+        received: Packets, duplicates and late ones included.
+        restarts: How often its sequence numbers began anew.
+    """
+
+    __slots__ = (
+        "_bad_sequence",
+        "_base",
+        "_cycles",
+        "_expected_prior",
+        "_jitter",
+        "_last_sr",
+        "_last_sr_at",
+        "_maximum",
+        "_probation",
+        "_received_prior",
+        "_transit",
+        "address",
+        "clock_rate",
+        "received",
+        "restarts",
+        "ssrc",
+    )
+
+    def __init__(self, ssrc: int, address: Address, clock_rate: int = 8000) -> None:
+        self.ssrc = ssrc
+        self.address = address
+        self.clock_rate = clock_rate
+        self.restarts = 0
+        self._probation = MIN_SEQUENTIAL
+        self._maximum = -1
+        self._transit: int | None = None
+        self._jitter = 0.0
+        self._last_sr = 0
+        self._last_sr_at = 0.0
+        self._begin(0)
+
+    def _begin(self, sequence: int) -> None:
+        self._base = sequence
+        self._maximum = sequence if self._probation == 0 else -1
+        self._bad_sequence = -1
+        self._cycles = 0
+        self.received = 0
+        self._received_prior = 0
+        self._expected_prior = 0
+
+    @property
+    def valid(self) -> bool:
+        """Whether `MIN_SEQUENTIAL` packets came in sequence."""
+        return self._probation == 0
+
+    def receive(self, sequence: int, timestamp: int, now: float) -> bool:
+        """Count a packet; whether it is a valid one of the source (section A.1).
+
+        Args:
+            sequence: Its sequence number.
+            timestamp: Its RTP timestamp.
+            now: When it came, in seconds.
+        """
+        if not self._valid_sequence(sequence):
+            return False
+        self.received += 1
+        # Section A.8. The arrival is taken modulo 2**32 like the timestamp it is compared with.
+        transit = (int(now * self.clock_rate) - timestamp) & _WORD
+        if self._transit is not None:
+            difference = abs(timestamp_difference(transit, self._transit))
+            self._jitter += (difference - self._jitter) / 16
+        self._transit = transit
+        return True
+
+    def _valid_sequence(self, sequence: int) -> bool:
+        if self._probation:
+            if self._maximum >= 0 and sequence == (self._maximum + 1) & 0xFFFF:
+                self._probation -= 1
+            else:
+                self._probation = MIN_SEQUENTIAL - 1
+            self._maximum = sequence
+            if self._probation:
+                return False
+            # The packets on probation are delivered with this one, so they count too; section A.1,
+            # which drops them, starts at this one.
+            self._begin((sequence - MIN_SEQUENTIAL + 1) & 0xFFFF)
+            self.received = MIN_SEQUENTIAL - 1
+            self._cycles = _SEQUENCES if sequence < self._base else 0
+            self._maximum = sequence
+            return True
+        ahead = (sequence - self._maximum) & 0xFFFF
+        if ahead < MAX_DROPOUT:
+            if sequence < self._maximum:
+                self._cycles += _SEQUENCES
+            self._maximum = sequence
+        elif ahead <= _SEQUENCES - MAX_MISORDER:
+            if sequence != self._bad_sequence:
+                self._bad_sequence = (sequence + 1) & 0xFFFF
+                return False
+            self._begin(sequence)
+            self._transit = None
+            self.restarts += 1
+        return True
+
+    @property
+    def highest_sequence(self) -> int:
+        """The extended highest sequence number received, 32 bits."""
+        return (self._cycles + self._maximum) & _WORD
+
+    @property
+    def expected(self) -> int:
+        """How many packets there should have been (section A.3)."""
+        return self._cycles + self._maximum - self._base + 1 if self.valid else 0
+
+    @property
+    def lost(self) -> int:
+        """Expected less received; negative where duplicates came (section 6.4.1)."""
+        return self.expected - self.received if self.valid else 0
+
+    @property
+    def jitter(self) -> float:
+        """Interarrival jitter in seconds (section A.8)."""
+        return self._jitter / self.clock_rate
+
+    def hear_sender_report(self, ntp: int, now: float) -> None:
+        """Note the 64-bit NTP timestamp of a sender report of the source, and when it came."""
+        self._last_sr = (ntp >> 16) & _WORD
+        self._last_sr_at = now
+
+    def report(self, now: float) -> ReportBlock:
+        """A report block about the source; begins a new reporting interval (section A.3)."""
+        expected = self.expected
+        expected_interval = expected - self._expected_prior
+        self._expected_prior = expected
+        lost_interval = expected_interval - (self.received - self._received_prior)
+        self._received_prior = self.received
+        fraction = 0
+        if expected_interval > 0 and lost_interval > 0:
+            fraction = min(255, (lost_interval << 8) // expected_interval)
+        delay = round((now - self._last_sr_at) * 65536) if self._last_sr else 0
+        return ReportBlock(
+            self.ssrc,
+            fraction,
+            max(-0x800000, min(0x7FFFFF, self.lost)),
+            self.highest_sequence,
+            min(int(self._jitter), _WORD),
+            self._last_sr,
+            min(max(delay, 0), _WORD),
+        )
+
+
+class RTPReceiver:
+    """Judges the packets that come to one port, and follows the source to be heard.
+
+    Args:
+        clock_rate: Ticks a second of the timestamps.
+        takeover: Seconds of silence after which another valid source is followed. It keeps two
+            sources at once from being heard in turns.
+
+    Attributes:
+        source: The source that is heard; None until one is valid.
+        heard: When it last was, in seconds; None before.
+        packets: Packets delivered, of all sources so far.
+        octets: Payload octets delivered, of all sources so far.
+        strays: Packets of other sources, and of sequence numbers out of range.
+    """
+
+    __slots__ = (
+        "_candidates",
+        "_lost_before",
+        "clock_rate",
+        "heard",
+        "octets",
+        "packets",
+        "source",
+        "strays",
+        "takeover",
+    )
+
+    def __init__(self, clock_rate: int = 8000, takeover: float = 0.06) -> None:
+        self.clock_rate = clock_rate
+        self.takeover = takeover
+        self.source: RTPSource | None = None
+        self.heard: float | None = None
+        self.packets = 0
+        self.octets = 0
+        self.strays = 0
+        self._candidates: dict[tuple[int, Address], tuple[RTPSource, RTPPacket]] = {}
+        self._lost_before = 0
+
+    @property
+    def lost(self) -> int:
+        """Packets lost, of all sources so far; negative where duplicates came."""
+        return self._lost_before + (self.source.lost if self.source is not None else 0)
+
+    def receive(self, packet: RTPPacket, address: Address, now: float) -> tuple[RTPPacket, ...]:
+        """Judge a packet.
+
+        Args:
+            packet: The packet.
+            address: Where it came from.
+            now: When it came, in seconds.
+
+        Returns:
+            The packets to play, which are none, this one, or one that was held and this one. Where
+            `source` is another object than before, they begin another stream.
+        """
+        source = self.source
+        if source is not None and packet.ssrc == source.ssrc and address == source.address:
+            if not source.receive(packet.sequence, packet.timestamp, now):
+                self.strays += 1
+                return ()
+            self.heard = now
+            self.packets += 1
+            self.octets += len(packet.payload)
+            return (packet,)
+        return self._receive_other(packet, address, now)
+
+    def _receive_other(
+        self, packet: RTPPacket, address: Address, now: float
+    ) -> tuple[RTPPacket, ...]:
+        key = (packet.ssrc, address)
+        candidate, held = self._candidates.pop(key, (None, None))
+        if candidate is None:
+            candidate = RTPSource(packet.ssrc, address, self.clock_rate)
+        candidate.receive(packet.sequence, packet.timestamp, now)
+        self._candidates[key] = candidate, packet
+        if len(self._candidates) > MAX_CANDIDATES:
+            del self._candidates[next(iter(self._candidates))]
+        source = self.source
+        established = source is not None and self.heard is not None
+        if not candidate.valid or (established and now - (self.heard or 0.0) < self.takeover):
+            self.strays += established
+            return ()
+        packets: tuple[RTPPacket, ...] = (packet,)
+        if held is not None and (held.sequence + 1) & 0xFFFF == packet.sequence:
+            packets = (held, packet)
+        if source is not None and source.ssrc == candidate.ssrc:
+            # The same source from another address: followed, in telephony (section 8.2), and its
+            # statistics go on.
+            source.address = address
+            for each in packets:
+                source.receive(each.sequence, each.timestamp, now)
+        else:
+            self._lost_before = self.lost
+            self.source = candidate
+        self._candidates.clear()
+        self.heard = now
+        self.packets += len(packets)
+        self.octets += sum(len(each.payload) for each in packets)
+        return packets
+
+    def forget(self) -> None:
+        """The source said goodbye (RFC 3550 section 6.3.4): whoever is valid next is followed."""
+        self._lost_before = self.lost
+        self.source = None
+        self.heard = None

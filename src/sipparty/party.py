@@ -1,0 +1,500 @@
+"""Party: somebody who makes and takes calls. The top of sipparty.
+
+    alice = SingleRTPSessionSimplenParty("alice@atlanta.com")
+    call = alice.invite("bob@biloxi.com", proxy="10.0.0.2")
+    call.wait()
+    call.terminate()
+
+Verbs return at once. A party works from a script, a REPL or a notebook, where its engine runs on a
+thread, and in asyncio: inside `async with Party(...) as alice` it uses the running loop.
+
+A kind of party is a subclass that says which dialogs it takes part in (`ClientDialog`,
+`ServerDialog`) and which media it offers (`MediaSession`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Self, cast
+
+from sipparty.deepclass import Attribute
+from sipparty.engine import Engine
+from sipparty.errors import AlreadyListening, Incomplete, UsageError
+from sipparty.fsm import verb
+from sipparty.handlers import Dispatcher
+from sipparty.observable import Observable
+from sipparty.sip import AOR, URI, Dialog, Exchange, Flow, NextHop, Request, Session, SimpleCall
+from sipparty.sip.agent import UserAgent
+from sipparty.sip.auth import DigestClient, DigestServer
+from sipparty.sip.grammar import quote
+from sipparty.sip.routing import route_to
+from sipparty.transport import Listening, is_wildcard, numeric_family, standard_port
+from sipparty.vb import Delegate
+
+__all__ = ["STANDARD_PORT", "Credentials", "Party", "Target"]
+
+#: Whom to call: another party, or an address with or without its scheme.
+Target = "Party | URI | AOR | str | bytes"
+
+#: The port that a transport has by itself: 5060, or 5061 for TLS.
+STANDARD_PORT = -1
+
+#: What opens doors: user and password, for every realm, by realm, or by asking a function.
+Credentials = "tuple[str, str] | Mapping[str, tuple[str, str]] | Callable[[str], Any]"
+
+
+class Party(Observable):
+    """Somebody who makes and takes calls (RFC 3261's user agent).
+
+    Args:
+        uri: The address of record, with or without its scheme, as text or as an object; it may be
+            left out and set later, or given in parts (`aor="bob@biloxi.com"`).
+        engine: The engine to run on; by default that of `async with`, else the shared one on its
+            thread.
+        proxy: The outbound proxy of every request: a host, host:port or URI.
+        credentials: What answers challenges (RFC 3261 §22): user and password for whoever asks; a
+            mapping of realms to such pairs; or a function that gives a pair for a realm, or None.
+        display_name: The name that people see; "" for none.
+        media: Options for each media session, such as `{"record": "call.wav"}`.
+        attributes: Further attributes, by name or by path (`aor__username="bob"`).
+
+    Raises:
+        ParseError: The address is none.
+    """
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a party is itself, whatever it is called
+    __eq__ = object.__eq__
+
+    uri = Attribute(URI)
+    aor = Delegate[AOR]("uri.aor")
+    username = Delegate[str]("uri.username")
+    host = Delegate[Any]("uri.host")
+    address = Delegate[str]("uri.address")
+    port = Delegate["int | None"]("uri.port")
+
+    #: What `invite` makes.
+    ClientDialog: ClassVar[type[Dialog]] = SimpleCall
+    #: What an INVITE to this party makes.
+    ServerDialog: ClassVar[type[Dialog]] = SimpleCall
+    #: What the dialogs of this party carry; None for no media at all.
+    MediaSession: ClassVar[Callable[..., Any] | None] = None
+    #: Seconds that `close` gives calls to end.
+    FAREWELL: ClassVar[float] = 2.0
+
+    def __init__(
+        self,
+        uri: URI | AOR | str | bytes | None = None,
+        *,
+        engine: Engine | None = None,
+        proxy: str | None = None,
+        credentials: tuple[str, str] | Mapping[str, Any] | Callable[[str], Any] | None = None,
+        display_name: str = "",
+        media: Mapping[str, Any] | None = None,
+        **attributes: Any,
+    ) -> None:
+        if uri is not None:
+            attributes["uri"] = URI.from_user_text(uri)
+        super().__init__(**attributes)
+        self._engine = engine
+        self._agent: UserAgent | None = None
+        #: The agent, and those of addresses of record before, while their dialogs are up.
+        self._agents: list[UserAgent] = []
+        self._endpoints: list[Listening] = []
+        self._settings: dict[str, Any] = {}
+        self._closed = False
+        self._credentials = credentials
+        self.proxy = proxy
+        self.display_name = display_name
+        self.media = dict(media or {})
+        # Found here and now, where that takes an import: not on the engine's thread, in a call.
+        self._session_kind = self.MediaSession
+
+    # ---------------------------------------------------------------- engine and agent
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that the party runs on; chosen when it is first needed."""
+        if self._engine is None or self._engine.closed:
+            self._engine = Engine.shared()
+        return self._engine
+
+    @property
+    def portal(self) -> Engine:
+        """The way to the engine's thread, for verbs."""
+        return self.engine
+
+    def _agent_now(self, to_do: str) -> UserAgent:
+        """Return the user agent, made of the URI as it is now."""
+        if self._closed:
+            raise UsageError(f"{type(self).__name__} instance can't {to_do} as it was closed")
+        uri = self.uri
+        if uri is None or not uri.username or not uri.address:
+            raise Incomplete(f"Party instance can't {to_do} as it has an incomplete uri")
+        agent = self._agent
+        if agent is None or agent.uri != str(uri) or agent.core is not self.engine.core:
+            if self.listening:
+                raise UsageError(
+                    f"The uri was changed to {uri} while listening as another: stop_listen() first."
+                )
+            if agent is not None and agent.core is self.engine.core:
+                self.engine.hub.leave(agent, later=True)
+            agent = self._agent = self._make_agent(str(uri))
+            self._agents = [*(former for former in self._agents if former.dialogs), agent]
+        return agent
+
+    def _make_agent(self, uri: str) -> UserAgent:
+        name = quote(self.display_name) if self.display_name else ""
+        agent = UserAgent(self.engine.core, uri, self, name)
+        agent.server_dialog = self.ServerDialog
+        agent.portal = self.engine
+        agent.digest = self._make_digest(agent)
+        if self._session_kind is not None:
+            agent.open_session = self._open_session
+        for setting, value in self._settings.items():
+            setattr(agent, setting, value)
+        if self._decided_by_handler() and "auto_answer" not in self._settings:
+            agent.auto_answer = False
+        for method in self._methods:
+            agent.handle_method(method)
+        return agent
+
+    def _make_digest(self, agent: UserAgent) -> DigestClient | None:
+        """Return what answers challenges, from the credentials given."""
+        given, tokens = self._credentials, agent.core.tokens.tag
+        if given is None:
+            return None
+        if isinstance(given, tuple):
+            return DigestClient(default=given, tokens=tokens)
+        return DigestClient(given, tokens=tokens)
+
+    def _open_session(self, dialog: Dialog, flow: Flow) -> Session:
+        session = self.make_session(dialog)
+        session.open(self.engine.loop, flow.local[0])
+        return cast(Session, session)
+
+    def make_session(self, dialog: Dialog) -> Any:
+        """Make the media session of a dialog; override it to choose per call.
+
+        It is opened, at the local address that the peer is reached from, by its `open`.
+        """
+        assert self._session_kind is not None
+        options = {**self.media, **getattr(dialog, "media", {})}
+        session = self._session_kind(**options)
+        session.portal = self.engine
+        return session
+
+    def configure(
+        self,
+        *,
+        auto_answer: bool | None = None,
+        rings: bool | None = None,
+        max_calls: int | None = None,
+        keep_forks: bool | None = None,
+        guard: DigestServer | Mapping[str, str] | None = None,
+    ) -> Self:
+        """Change how the party takes calls; None leaves a setting as it is.
+
+        Args:
+            auto_answer: Answer calls as they come. True by default, until a handler for
+                `CallReceived` is there to decide.
+            rings: Whether an automatic answer is preceded by 180 Ringing; True by default.
+            max_calls: Calls beyond so many at a time are answered 486 Busy Here.
+            keep_forks: Whether further answers to a forked call are kept; False by default.
+            guard: Who may call, as passwords by user for the realm of the party's host, or as a
+                `DigestServer`: requests outside of dialogs are challenged (RFC 3261 §22.2). The
+                user is then `authenticated` of the dialog, or of the request.
+
+        Raises:
+            Incomplete: Passwords are given, and the uri lacks the host that names their realm.
+        """
+        if isinstance(guard, Mapping):
+            guard = self._make_guard(dict(guard))
+        given = {
+            "auto_answer": auto_answer,
+            "rings": rings,
+            "max_calls": max_calls,
+            "keep_forks": keep_forks,
+            "guard": guard,
+        }
+        for setting, value in given.items():
+            if value is not None:
+                self._settings[setting] = value
+                if self._agent is not None:
+                    setattr(self._agent, setting, value)
+        return self
+
+    def _make_guard(self, passwords: Mapping[str, str]) -> DigestServer:
+        if self.uri is None or not self.host:
+            raise Incomplete("Party instance can't guard as it has an incomplete uri")
+        return DigestServer(
+            str(self.host),
+            lambda user, realm: passwords.get(user),
+            secret=os.urandom(32),
+            tokens=lambda: os.urandom(8).hex(),
+        )
+
+    # ---------------------------------------------------------------- listening
+
+    @verb
+    def listen(
+        self,
+        port: int | None = STANDARD_PORT,
+        *,
+        address: str = "0.0.0.0",  # noqa: S104 - a party is there to be called
+        port_filter: Callable[[int], bool] | None = None,
+        transport: str | Iterable[str] = "UDP",
+    ) -> Self:
+        """Take calls; the sockets are bound when this returns.
+
+        Parties that listen at one address and port share its socket, told apart by their address of
+        record.
+
+        Args:
+            port: The port; None for a free one; by default the transport's own: 5060, 5061 for TLS.
+            address: The numeric address to bind; every IPv4 address of the host by default.
+            port_filter: Which ports will do, where `port` is None: called with a port.
+            transport: "UDP", "TCP", "TLS", "WS" or "WSS", or several of them.
+
+        Raises:
+            Incomplete: The uri lacks user or host.
+            AlreadyListening: `stop_listen` comes first.
+            ListenError: The port is taken by another program, or is not allowed.
+            TLSError: TLS or WSS is asked for, and the engine has no certificate that can be used.
+        """
+        agent = self._agent_now("listen")
+        hub = self.engine.hub
+        if self.listening:
+            raise AlreadyListening(
+                f"{agent.user}@{agent.host} listens on port {self._endpoints[0].address[1]}"
+                " already: stop_listen() first."
+            )
+        bound: list[Listening] = []
+        try:
+            for name in (transport,) if isinstance(transport, str) else transport:
+                number = standard_port(name) if port == STANDARD_PORT else port
+                bound.append(hub.listen(agent, address, number, port_filter, name.upper()))
+        except BaseException:
+            for endpoint in bound:
+                hub.release(agent, endpoint)
+            raise
+        self._endpoints = bound
+        return self
+
+    @verb
+    def stop_listen(self) -> Self:
+        """Take no more calls; those under way go on.
+
+        Raises:
+            UsageError: The party does not listen.
+        """
+        endpoints, agent = self._endpoints, self._agent
+        if not self.listening or agent is None:
+            raise UsageError("The party does not listen.")
+        self._endpoints = []
+        # Requests of calls under way still come by these sockets: they go when the last of them
+        # does.
+        for endpoint in endpoints:
+            self.engine.hub.release_later(agent, endpoint)
+        return self
+
+    unlisten = stop_listen
+
+    @property
+    def listening(self) -> bool:
+        """Whether the party takes calls."""
+        # An endpoint is closed under the party where its engine is.
+        return any(not endpoint.closed for endpoint in self._endpoints)
+
+    @property
+    def contact_uri(self) -> URI | None:
+        """Where the party can be reached from this host; None while it does not listen.
+
+        A party that listens on every address is reached at the loopback one; one that listens on
+        several transports, by the first. What a peer is told (Contact) is the address that this
+        host is reached by from there.
+        """
+        agent = self._agent
+        if agent is None or not self.listening:
+            return None
+        endpoint = self._endpoints[0]
+        host, port = endpoint.address
+        if is_wildcard(host):
+            host = "::1" if ":" in host else "127.0.0.1"
+        flow = Flow(endpoint.transport, (host, port), (host, port))
+        return URI.parse(agent.contact(flow).strip("<>"))
+
+    # ---------------------------------------------------------------- calling
+
+    @verb
+    def invite(
+        self,
+        target: Party | URI | AOR | str | bytes,
+        proxy: str | None = None,
+        *,
+        expires: float | None = None,
+        late_offer: bool = False,
+        headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
+        media: Mapping[str, Any] | None = None,
+        dialog: type[Dialog] | None = None,
+    ) -> Any:
+        """Call somebody; returns the dialog at once.
+
+        Args:
+            target: Whom: an address with or without its scheme, or a party that listens, which is
+                then called where it listens.
+            proxy: The next hop: a host, host:port or URI; a loose route (RFC 3261 §8.1.2). The
+                party's own `proxy` by default.
+            expires: Seconds after which an unanswered call is given up, sent as Expires; by default
+                nothing is sent, and the call is given up after 180 s.
+            late_offer: Send no offer, answer the one that the 200 brings.
+            headers: Further headers of the INVITE.
+            media: Options for the media session of this call, over the party's own.
+            dialog: The class of the dialog; `ClientDialog` by default.
+
+        Raises:
+            Incomplete: The uri lacks user or host.
+            ParseError: The target or the proxy is no address.
+            UsageError: The party called does not listen.
+        """
+        agent = self._agent_now("invite")
+        uri, next_hop = self._locate(target)
+        proxy = self.proxy if proxy is None else proxy
+        routes = () if proxy is None else (route_to(proxy),)
+        call: Any = (dialog or self.ClientDialog)(agent)
+        call.portal = self.engine
+        if media:
+            call.media = dict(media)
+        call.invite(
+            uri,
+            next_hop=None if routes else next_hop,
+            routes=routes,
+            expires=expires,
+            late_offer=late_offer,
+            headers=headers.items() if isinstance(headers, Mapping) else headers,
+        )
+        return call
+
+    def _locate(self, target: Party | URI | AOR | str | bytes) -> tuple[str, NextHop | None]:
+        """Return a request-URI, and where to send it if that is not what the URI says."""
+        if not isinstance(target, Party):
+            uri = URI.from_user_text(target)
+            if uri.headers or "method" in uri.parameters:
+                # RFC 3261 §19.1.5: neither may stand in a request-URI.
+                uri = uri.copy()
+                uri.headers = ""
+                uri.parameters.pop("method", None)
+            return str(uri), None
+        contact = target.contact_uri
+        if contact is None or target.uri is None:
+            raise UsageError("The party to call does not listen.")
+        return str(target.uri), NextHop.of(str(contact))
+
+    @verb
+    def send(self, request: Request, proxy: str | None = None) -> Exchange:
+        """Send a request of its own, outside of any dialog; returns the exchange at once.
+
+        Args:
+            request: The request. A copy is sent, in which To, From, Call-ID, CSeq, Max-Forwards and
+                Contact are filled in where they lack; it is `request` of the exchange.
+            proxy: The next hop, as for `invite`.
+
+        Raises:
+            Incomplete: The uri lacks user or host.
+            ParseError: The request-URI or the proxy is no address to send to.
+        """
+        agent = self._agent_now("send")
+        proxy = self.proxy if proxy is None else proxy
+        request = request.copy()
+        if proxy is not None:
+            request.add("Route", route_to(proxy), first=True)
+        first = request.route
+        hop = NextHop.of(request.uri_text if first is None else first.uri_text)
+        exchange = Exchange(agent, request, hop)
+        exchange.portal = self.engine
+        return exchange.send()
+
+    def options(
+        self, target: Party | URI | AOR | str | bytes, proxy: str | None = None
+    ) -> Exchange:
+        """Ask what somebody can do (RFC 3261 §11); returns the exchange at once."""
+        uri, hop = self._locate(target)
+        if hop is not None and proxy is None:
+            port = "" if hop.port is None else f":{hop.port}"
+            host = f"[{hop.host}]" if numeric_family(hop.host) and ":" in hop.host else hop.host
+            proxy = f"{host}{port}"
+        request = Request("OPTIONS", uri, [("Accept", "application/sdp")])
+        return self.send(request, proxy)
+
+    # ---------------------------------------------------------------- handlers
+
+    def _decides(self) -> None:
+        if self._agent is not None and "auto_answer" not in self._settings:
+            self._agent.auto_answer = False
+
+    def _takes(self, method: str) -> None:
+        if self._agent is not None:
+            self.engine.run(self._agent.handle_method, method)
+
+    def _dispatcher(self) -> Dispatcher | None:
+        engine = self._engine
+        return None if engine is None or engine.closed else engine.dispatcher
+
+    # ---------------------------------------------------------------- the end
+
+    @property
+    def calls(self) -> list[Dialog]:
+        """The dialogs that are neither new nor over."""
+        return [dialog for agent in self._agents for dialog in list(agent.dialogs)]
+
+    def close(self) -> None:
+        """End every call, then give everything back; may be called more than once.
+
+        Waits up to `FAREWELL` seconds for the calls to end.
+
+        Raises:
+            Timeout: Something keeps the engine's loop from running.
+            WouldDeadlock: Called on the engine's own thread; use `aclose` there.
+        """
+        engine = self._engine
+        if engine is None or engine.closed or self._closed:
+            self._closed = True
+            return
+        engine.run_coroutine(self._aclose, self.FAREWELL + 2.0)
+
+    async def aclose(self) -> None:
+        """Do what `close` does, in a coroutine."""
+        engine = self._engine
+        if engine is None or engine.loop is asyncio.get_running_loop():
+            await self._aclose()
+        else:
+            # The engine's loop is on another thread.
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._aclose(), engine.loop))
+
+    async def _aclose(self) -> None:
+        engine = self._engine
+        if not self._closed and engine is not None and not engine.closed:
+            self._closed = True  # so that no call begins meanwhile
+            await engine.hang_up(self._agents, self.FAREWELL)
+            for agent in self._agents:
+                engine.hub.leave(agent)
+        self._closed = True
+        self._endpoints = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        if self._engine is None or self._engine.closed:
+            self._engine = Engine.current()
+        self._engine.join()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+        assert self._engine is not None
+        await self._engine.part()

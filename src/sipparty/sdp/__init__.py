@@ -1,0 +1,68 @@
+"""Session descriptions (RFC 8866) and their negotiation (RFC 3264), without I/O.
+
+| to | use |
+|---|---|
+| read, change and write a description | `SessionDescription` |
+| describe what one side can do | `MediaCapability`, `Format` |
+| make or judge one offer or answer | `make_offer`, `make_answer`, `check_answer`, `reject_all` |
+| keep the state of a session's offers and answers | `Negotiation` |
+| know what was agreed | `AgreedStream` |
+"""
+
+from sipparty.sdp.agreement import (
+    AgreedFormat,
+    AgreedStream,
+    agreed_streams,
+    check_answer,
+    is_held,
+)
+from sipparty.sdp.capability import MediaCapability, MediaExtension
+from sipparty.sdp.description import SessionDescription
+from sipparty.sdp.fields import (
+    Attribute,
+    Bandwidth,
+    Connection,
+    Direction,
+    Origin,
+    UnknownLine,
+)
+from sipparty.sdp.formats import STATIC_PAYLOAD_TYPES, Format, FormatLike, RTPMap
+from sipparty.sdp.media import MediaDescription, RTCPAddress
+from sipparty.sdp.negotiation import Negotiation, NegotiationState
+from sipparty.sdp.offeranswer import hold, make_answer, make_offer, reject_all, resume
+from sipparty.sdp.reader import Limits
+from sipparty.sdp.timing import Repeat, Timing, ZoneAdjustment
+
+__all__ = [
+    "STATIC_PAYLOAD_TYPES",
+    "AgreedFormat",
+    "AgreedStream",
+    "Attribute",
+    "Bandwidth",
+    "Connection",
+    "Direction",
+    "Format",
+    "FormatLike",
+    "Limits",
+    "MediaCapability",
+    "MediaDescription",
+    "MediaExtension",
+    "Negotiation",
+    "NegotiationState",
+    "Origin",
+    "RTCPAddress",
+    "RTPMap",
+    "Repeat",
+    "SessionDescription",
+    "Timing",
+    "UnknownLine",
+    "ZoneAdjustment",
+    "agreed_streams",
+    "check_answer",
+    "hold",
+    "is_held",
+    "make_answer",
+    "make_offer",
+    "reject_all",
+    "resume",
+]

@@ -1,0 +1,286 @@
+"""Session descriptions (RFC 8866): `SessionDescription`, read from and written to the wire.
+
+Promises of this module:
+
+1. `SessionDescription.parse` raises `ParseError` and nothing else, whatever it is given; what it
+   lets pass beyond RFC 8866 is the table in `sipparty.sdp.reader`.
+2. What was read and not changed is written back byte for byte. What was changed, or built, is
+   written in the order of RFC 8866 Section 5, every line ending in CRLF.
+3. A description that can be made can be written: constructors check every value, so that
+   `bytes(description)` cannot fail and no value can break out of its line.
+4. Descriptions are frozen and compare by value, whatever the bytes they came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from sipparty.errors import BuildError
+from sipparty.sdp.fields import (
+    Attribute,
+    Bandwidth,
+    Connection,
+    Direction,
+    Origin,
+    UnknownLine,
+)
+from sipparty.sdp.formats import FormatLike
+from sipparty.sdp.grammar import TEXT, check_pattern
+from sipparty.sdp.media import AttributeHolder, MediaDescription, coerced
+from sipparty.sdp.reader import FREE_TEXT, Limits, Line, Reader
+from sipparty.sdp.timing import Repeat, Timing, ZoneAdjustment
+
+__all__ = ["SessionDescription"]
+
+#: The session name of a session that has none (RFC 8866 Section 5.3).
+NO_NAME = "-"
+
+
+def _text(value: str) -> str:
+    check_pattern(value, TEXT, "what follows '='")
+    return value
+
+
+# How each line but v=, t=, r= and z= is read: the field it belongs to, whether there may be
+# several, and what makes the value.
+_SESSION_LINES: dict[str, tuple[str, bool, Callable[[str], Any]]] = {
+    "o": ("origin", False, Origin.read),
+    "s": ("name", False, _text),
+    "i": ("information", False, _text),
+    "u": ("uri", False, _text),
+    "e": ("emails", True, _text),
+    "p": ("phones", True, _text),
+    "c": ("connection", False, Connection.read),
+    "b": ("bandwidths", True, Bandwidth.read),
+    "k": ("key", False, _text),
+    "a": ("attributes", True, Attribute.read),
+}
+_MEDIA_LINES: dict[str, tuple[str, bool, Callable[[str], Any]]] = {
+    "i": ("title", False, _text),
+    "c": ("connections", True, Connection.read),
+    "b": ("bandwidths", True, Bandwidth.read),
+    "k": ("key", False, _text),
+    "a": ("attributes", True, Attribute.read),
+}
+
+
+@dataclass(frozen=True)
+class SessionDescription(AttributeHolder):
+    """A session: who describes it, where media goes, and the streams it consists of.
+
+    `SessionDescription.audio` is the short way to make one, `parse` reads one, `bytes()` writes it.
+    To change one, make another: `dataclasses.replace`, `with_attribute`, `with_media`.
+
+    Args:
+        origin: The o= line.
+        name: The s= line; "-" for a session without a name.
+        information: The i= line.
+        uri: The u= line.
+        emails: The e= lines.
+        phones: The p= lines.
+        connection: The c= line that holds for all streams without their own.
+        bandwidths: The b= lines.
+        timings: The t= lines with their r= and z= lines.
+        key: The obsolete k= line.
+        attributes: The a= lines of the session level.
+        media: The streams, in order.
+        unknown: Lines of other letters at the session level.
+
+    Raises:
+        BuildError: A value cannot stand in a session description.
+    """
+
+    origin: Origin
+    name: str = NO_NAME
+    information: str | None = None
+    uri: str | None = None
+    emails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    connection: Connection | None = None
+    bandwidths: tuple[Bandwidth, ...] = ()
+    timings: tuple[Timing, ...] = (Timing(),)
+    key: str | None = None
+    attributes: tuple[Attribute, ...] = ()
+    media: tuple[MediaDescription, ...] = ()
+    unknown: tuple[UnknownLine, ...] = ()
+    _raw: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        coerced(self, "emails", "phones", "bandwidths", "timings", "attributes", "unknown")
+        for value, place in (
+            (self.name, "session name in s="),
+            (self.information, "session information in i="),
+            (self.uri, "URI in u="),
+            (self.key, "key in k="),
+            *((email, "address in e=") for email in self.emails),
+            *((phone, "number in p=") for phone in self.phones),
+        ):
+            if value is not None:
+                check_pattern(value, TEXT, place)
+        if not self.timings:
+            raise BuildError("A session description needs a t= line (RFC 8866 Section 5.9).")
+        bound = tuple(one.in_session(self.attributes, self.connection) for one in self.media)
+        object.__setattr__(self, "media", bound)
+
+    @classmethod
+    def audio(
+        cls,
+        address: str,
+        port: int,
+        formats: Iterable[FormatLike] = ("PCMU", "PCMA"),
+        *,
+        session_id: int = 0,
+        version: int = 0,
+        username: str = "-",
+        direction: Direction | str = Direction.SENDRECV,
+        ptime: float | None = None,
+    ) -> SessionDescription:
+        """A description of one audio stream over RTP/AVP.
+
+        Args:
+            address: IP address or domain name where the media goes to.
+            port: Where RTP goes to, 0 to 65535.
+            formats: In order of preference: names, static payload types or `Format`s.
+            session_id: Below 2**63. An offer takes one that its user has not used before, such as
+                the time in seconds since 1900 (RFC 8866 Section 5.2).
+            version: Of the description.
+            username: Of the user, in the o= line.
+            direction: From the viewpoint of the side that describes.
+            ptime: Milliseconds of media in a packet that one would like to receive.
+
+        Raises:
+            BuildError: A value cannot stand in a session description.
+        """
+        stream = MediaDescription.rtp("audio", port, formats, direction=direction, ptime=ptime)
+        return cls(
+            Origin.of(address, session_id, version, username),
+            connection=Connection.of(address),
+            media=(stream,),
+        )
+
+    @classmethod
+    def parse(
+        cls, data: bytes | str, *, strict: bool = False, limits: Limits | None = None
+    ) -> SessionDescription:
+        """Read one description.
+
+        Args:
+            data: The whole description. Bytes need not be UTF-8.
+            strict: Refuse what RFC 8866 does not allow, where it would otherwise be let pass.
+            limits: What the description may cost; None takes `Limits()`.
+
+        Returns:
+            The description, which writes itself back as it came.
+
+        Raises:
+            ParseError: It is none; `position` counts bytes of bytes and characters of a `str`, and
+                `status` is 400.
+        """
+        reader = Reader(data, strict=strict, limits=limits or Limits())
+        session, *sections = reader.sections
+        fields: dict[str, Any] = {"timings": _timings(reader, session)}
+        _collect(reader, (x for x in session if x.letter not in "vtrz"), _SESSION_LINES, fields)
+        fields["media"] = tuple(_media(reader, section) for section in sections)
+        description = cls(**fields)
+        object.__setattr__(description, "_raw", reader.raw)
+        return description
+
+    def lines(self) -> Iterable[tuple[str, object]]:
+        """The letters and values of all lines, in the order of RFC 8866 Section 5."""
+        yield "v", "0"
+        yield "o", self.origin
+        yield "s", self.name
+        for letter, value in (("i", self.information), ("u", self.uri)):
+            if value is not None:
+                yield letter, value
+        for email in self.emails:
+            yield "e", email
+        for phone in self.phones:
+            yield "p", phone
+        if self.connection is not None:
+            yield "c", self.connection
+        for bandwidth in self.bandwidths:
+            yield "b", bandwidth
+        for timing in self.timings:
+            yield from timing.lines()
+        if self.key is not None:
+            yield "k", self.key
+        for attribute in self.attributes:
+            yield "a", attribute
+        for line in self.unknown:
+            yield line.letter, line
+        for one in self.media:
+            yield from one.lines()
+
+    def __bytes__(self) -> bytes:
+        if self._raw is not None:
+            return self._raw
+        text = "".join(f"{letter}={value}\r\n" for letter, value in self.lines())
+        return text.encode("utf-8", "surrogateescape")
+
+    def __str__(self) -> str:
+        """The description as text; bytes that are not UTF-8 show as U+FFFD."""
+        return bytes(self).decode("utf-8", "replace")
+
+    def _with_attributes(self, attributes: list[Attribute]) -> Self:
+        return replace(self, attributes=tuple(attributes))
+
+    def with_media(self, media: Iterable[MediaDescription]) -> SessionDescription:
+        """A copy that consists of these streams."""
+        return replace(self, media=tuple(media))
+
+    @property
+    def direction(self) -> Direction:
+        """The direction of streams that do not say their own (RFC 8866 Section 6.7)."""
+        return self.own_direction or Direction.SENDRECV
+
+
+def _collect(
+    reader: Reader,
+    lines: Iterable[Line],
+    table: dict[str, tuple[str, bool, Callable[[str], Any]]],
+    fields: dict[str, Any],
+) -> None:
+    for line in lines:
+        if not line.value and line.letter in FREE_TEXT and not reader.strict:
+            continue
+        if line.letter not in table:
+            letter = line.letter
+            unknown = reader.convert(line, lambda value, x=letter: UnknownLine(x, value))  # type: ignore[misc]
+            fields.setdefault("unknown", []).append(unknown)
+            continue
+        name, several, read = table[line.letter]
+        value = reader.convert(line, read)
+        if several:
+            fields.setdefault(name, []).append(value)
+        else:
+            fields[name] = value
+
+
+def _timings(reader: Reader, session: list[Line]) -> tuple[Timing, ...]:
+    times: list[tuple[Timing, list[Repeat], list[ZoneAdjustment]]] = []
+    for line in session:
+        # The reader has seen to it that r= and z= come after a t=.
+        if line.letter == "t":
+            times.append((reader.convert(line, Timing.read), [], []))
+        elif line.letter == "r":
+            times[-1][1].append(reader.convert(line, Repeat.read))
+        elif line.letter == "z":
+            times[-1][2].extend(reader.convert(line, ZoneAdjustment.read))
+    # RFC 3264 Section 5: a call without times is one with "0 0".
+    return tuple(
+        replace(timing, repeats=tuple(repeats), zones=tuple(zones))
+        for timing, repeats, zones in times
+    ) or (Timing(),)
+
+
+def _media(reader: Reader, section: list[Line]) -> MediaDescription:
+    first, *rest = section
+    start = reader.convert(first, MediaDescription.read)
+    if len(start.formats) > reader.limits.max_formats:
+        raise reader.error(f"at most {reader.limits.max_formats} formats in m=", first.position)
+    fields: dict[str, Any] = {}
+    _collect(reader, rest, _MEDIA_LINES, fields)
+    return replace(start, **fields)

@@ -1,0 +1,301 @@
+"""Offers and answers as functions of descriptions (RFC 3264). Nothing here keeps a state.
+
+Promises of this module:
+
+1. An answer has the m= lines of its offer, in number, order and media type. A stream that is not
+   taken has port 0 (Section 6). Its o= line is our own, its t= line the offer's.
+2. An accepted stream has the formats in common, in the order of the offer and with the offer's
+   payload types; a direction no wider than the offer's, reversed, and than what we want.
+
+What an answer may say to each direction that is offered (Section 6.1, unicast):
+
+| offered | answered |
+|---|---|
+| sendrecv | sendrecv, sendonly, recvonly, inactive |
+| sendonly | recvonly, inactive |
+| recvonly | sendonly, inactive |
+| inactive | inactive |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from sipparty.errors import NegotiationError
+from sipparty.sdp.agreement import common_formats
+from sipparty.sdp.capability import MediaCapability
+from sipparty.sdp.description import SessionDescription
+from sipparty.sdp.fields import Connection, Direction, Origin
+from sipparty.sdp.formats import Format
+from sipparty.sdp.media import MediaDescription
+
+__all__ = [
+    "assign_capabilities",
+    "hold",
+    "make_answer",
+    "make_offer",
+    "reject_all",
+    "rejected",
+    "resume",
+    "revised",
+]
+
+
+def make_offer(
+    capabilities: Iterable[MediaCapability],
+    address: str,
+    session_id: int,
+    *,
+    version: int = 1,
+    username: str = "-",
+) -> SessionDescription:
+    """An initial offer of all capabilities, in order (RFC 3264 Section 5).
+
+    With every capability at port 0 it is a description of capabilities, as OPTIONS wants one
+    (Section 9).
+
+    Args:
+        capabilities: One for each stream.
+        address: Where we receive media.
+        session_id: New for each session, below 2**63.
+        version: Below 2**62 - 1.
+        username: Of the o= line.
+
+    Raises:
+        Incomplete: A capability has no port.
+        BuildError: A value cannot stand in a session description.
+    """
+    return SessionDescription(
+        Origin.of(address, session_id, version, username),
+        connection=Connection.of(address),
+        media=tuple(capability.offered() for capability in capabilities),
+    )
+
+
+def assign_capabilities(
+    offer: SessionDescription,
+    capabilities: Sequence[MediaCapability],
+    slots: Sequence[int | None] = (),
+) -> list[int | None]:
+    """Find for each offered stream the capability that can answer it.
+
+    A capability serves one stream: the first that it fits, in the order of the offer. A stream
+    that was agreed earlier keeps its capability.
+
+    Args:
+        offer: The offer.
+        capabilities: Ours, in order of preference.
+        slots: The capabilities' indices by m= line, as agreed earlier.
+
+    Returns:
+        For each m= line the index of a capability; None where the stream has to be refused.
+
+    Raises:
+        NegotiationError: Streams are offered, and none of them fits.
+    """
+    result: list[int | None] = [None] * len(offer.media)
+    reasons: list[str] = []
+    for index, slot in enumerate(slots[: len(result)]):
+        if slot is not None and _misfit(offer.media[index], capabilities[slot]) is None:
+            result[index] = slot
+    # A rejected stream's capability is free for others, a kept one's is not.
+    free = [k for k in range(len(capabilities)) if k not in result]
+    for index, remote in enumerate(offer.media):
+        if result[index] is None and remote.port:
+            reason = "nothing like it is supported"
+            for k in free:
+                misfit = _misfit(remote, capabilities[k])
+                if misfit is None:
+                    result[index] = k
+                    free.remove(k)
+                    break
+                reason = misfit or reason
+            else:
+                reasons.append(f"stream {index} ({remote.media} {remote.proto}): {reason}")
+    if reasons and all(k is None for k in result):
+        # RFC 3264 Section 6.1: nothing in common for all streams rejects the session.
+        raise NegotiationError(
+            f"None of the offered streams can be accepted: {'; '.join(reasons)}."
+        )
+    return result
+
+
+def _misfit(remote: MediaDescription, capability: MediaCapability) -> str | None:
+    """Why a capability cannot answer an offered stream; None where it can, "" where it is not even
+    of the kind.
+    """
+    if not remote.port or capability.port == 0:
+        return ""
+    if remote.media.casefold() != capability.media.casefold():
+        return ""
+    if not capability.accepts_profile(remote.proto):
+        return f"the protocol is not {' or '.join(capability.profiles)}"
+    connection = remote.connection_or_session
+    if connection is None:
+        return "it has no address"
+    if connection.is_multicast:
+        return "multicast is not supported"
+    if not _common(remote, capability):
+        supported = ", ".join(str(one) for one in capability.known_formats)
+        return f"no format is one of {supported}"
+    return None
+
+
+def _common(remote: MediaDescription, capability: MediaCapability) -> list[tuple[Format, Format]]:
+    pairs = common_formats(remote.media_formats, capability.known_formats)
+    # A call whose only common format is telephone-event would be mute. Where nothing else was
+    # offered it is what the stream is for (RFC 4317 Section 2.4).
+    if all(theirs.is_auxiliary for theirs, _ in pairs) and not all(
+        one.is_auxiliary for one in remote.media_formats
+    ):
+        return []
+    return pairs
+
+
+def make_answer(
+    offer: SessionDescription,
+    capabilities: Sequence[MediaCapability],
+    address: str,
+    session_id: int,
+    *,
+    version: int = 1,
+    username: str = "-",
+    slots: Sequence[int | None] | None = None,
+) -> SessionDescription:
+    """Answer an offer (RFC 3264 Section 6).
+
+    Args:
+        offer: The peer's.
+        capabilities: Ours. What they have over the offer is not answered.
+        address: Where we receive media.
+        session_id: New for each session, below 2**63.
+        version: Of our own description.
+        username: Of the o= line.
+        slots: For each m= line the index of the capability that answers it, None to refuse it; by
+            default what `assign_capabilities` finds. As many as the offer has m= lines.
+
+    Raises:
+        NegotiationError: Streams are offered, and none can be accepted; status 488.
+        Incomplete: A capability that is needed has no port.
+        BuildError: A value cannot stand in a session description.
+    """
+    chosen = assign_capabilities(offer, capabilities) if slots is None else slots
+    media = []
+    for remote, slot in zip(offer.media, chosen, strict=True):
+        local = None if slot is None else _answered(remote, capabilities[slot])
+        media.append(rejected(remote) if local is None else local)
+    if any(one.port for one in offer.media) and not any(one.port for one in media):
+        raise NegotiationError("None of the offered streams can be accepted.")
+    return SessionDescription(
+        Origin.of(address, session_id, version, username),
+        connection=Connection.of(address),
+        timings=offer.timings,
+        media=tuple(media),
+    )
+
+
+def _answered(remote: MediaDescription, capability: MediaCapability) -> MediaDescription | None:
+    # Section 6.1: the same payload type for the same codec, the parameters being our own.
+    formats = [replace(theirs, fmtp=ours.fmtp) for theirs, ours in _common(remote, capability)]
+    if not formats:
+        return None
+    ptime = capability.ptime
+    if ptime is None and (capability.maxptime or float("inf")) >= (remote.ptime or 0):
+        ptime = remote.ptime
+    local: MediaDescription | None = capability.described(
+        formats,
+        remote.proto,
+        capability.direction.restricted(remote.direction.reversed),
+        ptime,
+        capability.rtcp_mux and remote.rtcp_mux,
+    )
+    for extension in capability.extensions:
+        if local is None:
+            break
+        local = extension.answer(remote, local)
+    return local
+
+
+def rejected(stream: MediaDescription) -> MediaDescription:
+    """The stream with port 0: refused in an answer, removed in an offer (RFC 3264, 6 and 8.2)."""
+    # One format has to be there, though it is ignored.
+    return MediaDescription(stream.media, 0, stream.proto, stream.formats[:1] or ("0",))
+
+
+def reject_all(
+    offer: SessionDescription,
+    address: str,
+    session_id: int,
+    *,
+    version: int = 1,
+    username: str = "-",
+) -> SessionDescription:
+    """A valid answer that refuses every stream, for where an offer cannot be rejected otherwise: in
+    an ACK or a PRACK (RFC 6337 Section 5.2.4).
+
+    Args:
+        offer: The peer's.
+        address: Of ours; it stands in o= and c=.
+        session_id: New for each session, below 2**63.
+        version: Of our own description.
+        username: Of the o= line.
+
+    Raises:
+        BuildError: A value cannot stand in a session description.
+    """
+    return SessionDescription(
+        Origin.of(address, session_id, version, username),
+        connection=Connection.of(address),
+        timings=offer.timings,
+        media=tuple(rejected(remote) for remote in offer.media),
+    )
+
+
+def revised(previous: SessionDescription, new: SessionDescription) -> SessionDescription:
+    """`new` as the description that follows `previous` (RFC 3264 Section 8): with its o= line, and
+    a version one higher if anything has changed.
+    """
+    same = replace(new, origin=previous.origin)
+    if same == previous:
+        return previous
+    origin = replace(previous.origin, version=previous.origin.version + 1)
+    return replace(new, origin=origin)
+
+
+def hold(description: SessionDescription, *, inactive: bool = False) -> SessionDescription:
+    """The offer that puts the peer on hold (RFC 3264 Section 8.4, RFC 6337 Section 5.3).
+
+    Args:
+        description: Ours, as it was last sent.
+        inactive: Send nothing either, such as music, while on hold.
+
+    Returns:
+        The description with each stream's receiving half taken away; the next version of it, or the
+        description itself where nothing changes.
+    """
+    kept = Direction.INACTIVE if inactive else Direction.SENDONLY
+    return _turned(description, lambda one: one.direction.restricted(kept))
+
+
+def resume(
+    description: SessionDescription, direction: Direction = Direction.SENDRECV
+) -> SessionDescription:
+    """The offer that ends a hold: each stream has `direction` again.
+
+    Args:
+        description: Ours, as it was last sent.
+        direction: What we want now.
+    """
+    return _turned(description, lambda _: direction)
+
+
+def _turned(
+    description: SessionDescription, direction: Callable[[MediaDescription], Direction]
+) -> SessionDescription:
+    media = []
+    for one in description.media:
+        wanted = direction(one)
+        turn = one.port and one.direction != wanted
+        media.append(one.with_direction(wanted) if turn else one)
+    return revised(description, description.with_media(media))

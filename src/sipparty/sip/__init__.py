@@ -1,0 +1,46 @@
+"""SIP itself (RFC 3261), without I/O: messages and their parts, transactions, dialogs, the core."""
+
+from sipparty.sip.agent import UserAgent
+from sipparty.sip.components import AOR, URI, Host, Parameters
+from sipparty.sip.core import Core, FlowWanted
+from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
+from sipparty.sip.exchange import Exchange, IncomingRequest
+from sipparty.sip.flow import Flow
+from sipparty.sip.headers import HEADERS, Header, Many, register_header
+from sipparty.sip.message import Message, Request, Response
+from sipparty.sip.routing import NextHop
+from sipparty.sip.tokens import Tokens
+from sipparty.sip.transaction import Timing
+from sipparty.sip.values import CSeq, DNameURI, HeaderValue, MediaType, Via
+
+__all__ = [
+    "AOR",
+    "HEADERS",
+    "URI",
+    "CSeq",
+    "Core",
+    "DNameURI",
+    "Dialog",
+    "DialogState",
+    "Exchange",
+    "Flow",
+    "FlowWanted",
+    "Header",
+    "HeaderValue",
+    "Host",
+    "IncomingRequest",
+    "Many",
+    "MediaType",
+    "Message",
+    "NextHop",
+    "Parameters",
+    "Request",
+    "Response",
+    "Session",
+    "SimpleCall",
+    "Timing",
+    "Tokens",
+    "UserAgent",
+    "Via",
+    "register_header",
+]

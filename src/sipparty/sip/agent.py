@@ -1,0 +1,258 @@
+"""The user agent (RFC 3261 §6): an address of record, what it can do, and what it does with the
+requests that come for it. A `Party` has one; it is the part of the party without I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sipparty.fsm import Portal
+from sipparty.sip.auth import Authenticated, DigestClient, DigestServer, Malformed
+from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
+from sipparty.sip.dialog.state import has_tag
+from sipparty.sip.events import CallReceived, Event, RequestReceived
+from sipparty.sip.exchange import IncomingRequest
+from sipparty.sip.fields import Field, field
+from sipparty.sip.flow import Flow, host_port
+from sipparty.sip.grammar import split_sip_uri
+from sipparty.sip.message import Response
+from sipparty.sip.transaction import ServerTransaction
+
+__all__ = ["UserAgent"]
+
+#: The option tags that the stack honours by itself (RFC 3261 §19.2).
+SUPPORTED: tuple[str, ...] = ()
+
+#: The methods that the RFCs define; any other is one that nobody knows.
+_KNOWN_METHODS = (
+    *("ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK"),
+    *("PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"),
+)
+
+
+class UserAgent:
+    """One user of a core.
+
+    Args:
+        core: The core.
+        uri: The address of record, a `sip:` or `sips:` URI.
+        owner: Whose agent it is: the party, as a rule.
+        display_name: The name that people see, as it is written in a From header; "" for none.
+
+    Attributes:
+        server_dialog: What an INVITE makes; a subclass of `Dialog`.
+        open_session: Makes and opens the media of a dialog; None for an agent without media.
+        auto_answer: Whether a call is answered as it comes.
+        rings: Whether an automatic answer is preceded by 180 Ringing.
+        max_calls: How many dialogs may be up before further calls are answered 486; None for any.
+        methods: What is done with each method outside of a dialog.
+        digest: What answers challenges (RFC 3261 §22); None where there are no credentials.
+        guard: What requests outside of dialogs have to prove themselves to (§22.2); None for open
+            doors. ACK and CANCEL are never asked to (§22.1), nor is what a dialog's peer sends.
+        portal: The way to the engine's thread, given to each dialog.
+    """
+
+    def __init__(self, core: Any, uri: str, owner: Any = None, display_name: str = "") -> None:
+        parts = split_sip_uri(uri)
+        self.core = core
+        self.owner = owner
+        self.uri = uri
+        self.user = parts.user or ""
+        self.host = parts.host
+        self.scheme = parts.scheme
+        self.contact_user = self.user
+        self.address = f"{display_name} <{uri}>" if display_name else f"<{uri}>"
+        self.server_dialog: type[Dialog] = SimpleCall
+        self.open_session: Callable[[Dialog, Flow], Session | None] | None = None
+        self.auto_answer = True
+        self.rings = True
+        self.max_calls: int | None = None
+        self.keep_forks = False
+        self.portal: Portal | None = None
+        self.digest: DigestClient | None = None
+        self.guard: DigestServer | None = None
+        self.dialogs: set[Dialog] = set()
+        self.methods: dict[str, Callable[[ServerTransaction], None]] = {
+            "INVITE": self._take_invite,
+            "OPTIONS": self.answer_options,
+            "ACK": lambda _: None,
+            "BYE": self._refuse_stray,
+            "CANCEL": self._refuse_stray,
+        }
+        self.supported: tuple[str, ...] = SUPPORTED
+        self.product = "sipparty"
+        self._contacts: dict[tuple[str, object], str] = {}
+        self._capabilities: list[Field] | None = None
+
+    # ---------------------------------------------------------------- what it says of itself
+
+    def contact(self, flow: Flow) -> str:
+        """Return the Contact value that a peer on this flow can reach us by (§8.1.1.8)."""
+        key = (flow.transport, flow.local)
+        contact = self._contacts.get(key)
+        if contact is None:
+            user = f"{self.contact_user}@" if self.contact_user else ""
+            scheme, transport = self.scheme, f";transport={flow.transport.lower()}"
+            if flow.transport == "UDP":
+                transport = ""
+            elif flow.transport == "WSS":
+                # RFC 7118 §5.2: there is no "wss"; it is ws by a sips: URI.
+                scheme, transport = "sips", ";transport=ws"
+            contact = f"<{scheme}:{user}{host_port(*flow.local)}{transport}>"
+            self._contacts[key] = contact
+        return contact
+
+    @property
+    def capability_fields(self) -> list[Field]:
+        """Allow, Supported and User-Agent lines; the same list each time, not to be changed."""
+        fields = self._capabilities
+        if fields is None:
+            fields = [field("Allow", ", ".join(self.methods))]
+            if self.supported:
+                fields.append(field("Supported", ", ".join(self.supported)))
+            fields.append(field("User-Agent", self.product))
+            self._capabilities = fields
+        return fields
+
+    def new_session(self, dialog: Dialog, flow: Flow) -> Session | None:
+        """Make and open the media session of a dialog; None for an agent without media."""
+        return None if self.open_session is None else self.open_session(dialog, flow)
+
+    def handle_method(self, method: str) -> None:
+        """Take requests of a method outside of dialogs: each becomes a `RequestReceived` event."""
+        self.methods[method] = self._take_request
+        self._capabilities = None
+
+    def emit(self, event: Event) -> None:
+        """Tell of an event."""
+        self.core.emit(event)
+
+    # ---------------------------------------------------------------- requests in
+
+    def request_received(self, transaction: ServerTransaction) -> None:
+        """Take a request outside of a dialog that is for this agent (§8.2).
+
+        Raises:
+            ParseError: A header that is needed is missing or wrong; answer with its status.
+        """
+        request = transaction.request
+        # §8.2: first who it is, then what they want.
+        if self.guard is not None and not self._is_admitted(transaction, self.guard):
+            return
+        handler = self.methods.get(request.method)
+        if handler is None:
+            self.refuse_method(transaction)
+        elif self.understands(transaction):
+            handler(transaction)
+
+    def _is_admitted(self, transaction: ServerTransaction, guard: DigestServer) -> bool:
+        """Whether a request proves who sent it; else it is answered, 401 as a rule (§22.2)."""
+        # §22.1: ACK and CANCEL cannot be challenged; the core has kept them to itself.
+        request = transaction.request
+        credentials = request.lines(guard.credentials_name)
+        now = self.core.timers.now
+        verdict = guard.verify(credentials, request.method, request.body, now=now)
+        if isinstance(verdict, Authenticated):
+            transaction.authenticated = verdict.username
+            transaction.complete = partial(self._prove, guard, verdict)
+            return True
+        if isinstance(verdict, Malformed):
+            self._respond(transaction, verdict.status, [])
+        else:
+            self._respond(transaction, verdict.status, list(verdict.headers))
+        return False
+
+    def _prove(self, guard: DigestServer, verdict: Authenticated, response: Response) -> None:
+        """Prove in a 2xx that we know the password too (RFC 7616 §3.5)."""
+        now = self.core.timers.now
+        response.add(*guard.authentication_info(verdict, now, body=response.body))
+
+    def understands(self, transaction: ServerTransaction) -> bool:
+        """Whether a request asks for nothing that is not known; else it is answered (§8.2.2.3,
+        §8.2.3).
+
+        Raises:
+            ParseError: A header that says so is wrong.
+        """
+        request = transaction.request
+        if request._text("require") is not None:
+            unknown = [tag for tag in request.require if tag.lower() not in self.supported]
+            if unknown:
+                self._respond(transaction, 420, [("Unsupported", ", ".join(unknown))])
+                return False
+        if request.body and request.method == "INVITE":
+            content = request.content_type
+            if content is None or content.essence != "application/sdp":
+                self._respond(transaction, 415, [("Accept", "application/sdp")])
+                return False
+            if request._text("content-encoding") not in (None, "", "identity"):
+                self._respond(transaction, 415, [("Accept-Encoding", "identity")])
+                return False
+        if (
+            request.method == "INVITE"
+            and request._text("accept") is not None
+            and not any(one.covers("application/sdp") for one in request["Accept"])
+        ):
+            # §20.1: an INVITE that takes no session description can have no answer.
+            warning = '399 sipparty "The answer would be application/sdp"'
+            self._respond(transaction, 406, [("Warning", warning)])
+            return False
+        return True
+
+    def refuse_method(self, transaction: ServerTransaction) -> None:
+        """Answer 405 and say what is allowed (§8.2.1); 501 where nobody knows the method
+        (§21.5.2).
+        """
+        status = 405 if transaction.request.method in _KNOWN_METHODS else 501
+        self._respond(transaction, status, [("Allow", ", ".join(self.methods))])
+
+    def answer_options(self, transaction: ServerTransaction) -> None:
+        """Answer OPTIONS with what the agent can do, as it would answer an INVITE (§11.2)."""
+        # Within a call an INVITE would change that call, and be welcome.
+        busy = self._busy() and not has_tag(transaction.request)
+        headers = [
+            ("Allow", ", ".join(self.methods)),
+            ("Accept", "application/sdp"),
+            ("Accept-Encoding", "identity"),
+            ("Accept-Language", "en"),
+            ("Supported", ", ".join(self.supported)),
+            ("Contact", self.contact(transaction.flow)),
+        ]
+        self._respond(transaction, 486 if busy else 200, headers)
+
+    def _respond(
+        self, transaction: ServerTransaction, status: int, headers: list[tuple[str, str]]
+    ) -> None:
+        request = transaction.request
+        tag = None if has_tag(request) else self.core.tokens.tag()
+        transaction.respond(request.response(status, None, headers, to_tag=tag))
+
+    def _busy(self) -> bool:
+        return self.max_calls is not None and len(self.dialogs) >= self.max_calls
+
+    def _refuse_stray(self, transaction: ServerTransaction) -> None:
+        # §15.1.2: a BYE that names no dialog.
+        self._respond(transaction, 481, [])
+
+    def _take_request(self, transaction: ServerTransaction) -> None:
+        self.emit(RequestReceived(self, IncomingRequest(transaction, self)))
+
+    def _take_invite(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        if self._busy():
+            self._respond(transaction, 486, [])
+            return
+        tokens = self.core.tokens
+        data = DialogState.of_request(request, tokens.tag(), tokens.number(24))
+        data.next_hop()  # a route that cannot be followed is refused now, not when we hang up
+        dialog = self.server_dialog(self)
+        dialog.portal = self.portal
+        dialog.authenticated = transaction.authenticated
+        dialog.hear("receive_invite", transaction, data)
+        self.emit(CallReceived(self, dialog))
+        if self.auto_answer:
+            if self.rings:
+                dialog.ring()  # type: ignore[attr-defined]
+            dialog.accept()  # type: ignore[attr-defined]

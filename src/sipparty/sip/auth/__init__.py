@@ -1,0 +1,65 @@
+"""Digest authentication (RFC 3261 §22, RFC 7616, RFC 8760): who somebody is, proved without sending
+a password.
+
+    Challenge, Credentials, AuthenticationInfo     header values
+    Account, hash_password, digest_response        secrets and arithmetic
+    DigestClient, DigestExchange                   answering challenges
+    DigestServer                                   making them, and verifying the answers
+
+Laws: no I/O, no clock, no chance of its own: `now` and tokens are arguments. No secret shows in a
+`repr`, an error or a log.
+"""
+
+from sipparty.sip.auth.client import DigestClient, DigestExchange
+from sipparty.sip.auth.digest import (
+    ALGORITHMS,
+    ANY_ALGORITHM,
+    STRONG_ALGORITHMS,
+    Account,
+    Algorithm,
+    digest_response,
+    hash_password,
+    hash_username,
+)
+from sipparty.sip.auth.errors import (
+    AuthenticationError,
+    CredentialsRefused,
+    NoCredentials,
+    ServerNotProven,
+)
+from sipparty.sip.auth.server import Authenticated, Challenged, DigestServer, Malformed, Verdict
+from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
+from sipparty.sip.headers import Many, register_header
+
+__all__ = [
+    "ALGORITHMS",
+    "ANY_ALGORITHM",
+    "STRONG_ALGORITHMS",
+    "Account",
+    "Algorithm",
+    "Authenticated",
+    "AuthenticationError",
+    "AuthenticationInfo",
+    "Challenge",
+    "Challenged",
+    "Credentials",
+    "CredentialsRefused",
+    "DigestClient",
+    "DigestExchange",
+    "DigestServer",
+    "Malformed",
+    "NoCredentials",
+    "ServerNotProven",
+    "Verdict",
+    "digest_response",
+    "hash_password",
+    "hash_username",
+]
+
+# RFC 3261 §7.3.1: commas in these are their own, so each line is one value.
+register_header("Authorization", Credentials.parse, Many.LINES, rfc="RFC 3261 §20.7")
+register_header("Proxy-Authorization", Credentials.parse, Many.LINES, rfc="RFC 3261 §20.28")
+register_header("WWW-Authenticate", Challenge.parse, Many.LINES, rfc="RFC 3261 §20.44")
+register_header("Proxy-Authenticate", Challenge.parse, Many.LINES, rfc="RFC 3261 §20.27")
+register_header("Authentication-Info", AuthenticationInfo.parse, rfc="RFC 3261 §20.6")
+register_header("Proxy-Authentication-Info", AuthenticationInfo.parse, rfc="RFC 7615 §4")

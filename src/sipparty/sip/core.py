@@ -1,0 +1,440 @@
+"""The core: everything of SIP, and no I/O. It is the one way in.
+
+    core.receive(data, flow, now)       a datagram came
+    core.handle_timers(now)             it is time
+    core.next_timer()                   when to call that again
+    core.transmits()                    what to send: (data, flow) pairs
+    core.events()                       what happened, and what the core asks for
+
+After each call in, take what is to be sent and the events. What the core cannot do it asks for as
+an event: `FlowWanted` is answered by `flow_found` or `flow_failed`. What its owner wants of it (a
+verb of a dialog) it may call directly, after `core.at(now)` has told the time.
+
+The way of a message: bytes, `Message`, its transaction, its dialog or the user agent it is for,
+which answers; the answer's bytes, out. It is the same for every kind of message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sipparty.errors import BuildError, ParseError, UsageError
+from sipparty.fsm import Timers
+from sipparty.sip.agent import UserAgent
+from sipparty.sip.components import unescape
+from sipparty.sip.dialog.dialog import Dialog
+from sipparty.sip.dialog.state import address_tag, has_tag
+from sipparty.sip.events import Event
+from sipparty.sip.flow import Flow
+from sipparty.sip.grammar import split_sip_uri
+from sipparty.sip.message import Message, Request, Response
+from sipparty.sip.outgoing import FlowUser
+from sipparty.sip.routing import NextHop
+from sipparty.sip.salvage import salvage
+from sipparty.sip.tokens import Tokens
+from sipparty.sip.transaction import ServerTransaction, Timing, TransactionLayer
+from sipparty.sip.validation import first_fault, is_plain
+
+__all__ = ["Core", "FlowWanted", "TargetFailed"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowWanted(Event):
+    """The core asks for a flow; answer with `core.flow_found` or `core.flow_failed`.
+
+    Args:
+        next_hop: Where to.
+        endpoint: What to send from, if it still can be; None for the agent's own.
+        user: Who waits for it.
+        reliable: Whether UDP will do only if nothing else does (RFC 3261 §18.1.1).
+        tried: Targets that failed: transport, address and port.
+    """
+
+    next_hop: NextHop
+    endpoint: Hashable
+    user: FlowUser
+    reliable: bool = False
+    tried: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetFailed(Event):
+    """What a flow leads to did not answer, or answered 503 (RFC 3263 §4.3).
+
+    Args:
+        flow: The flow.
+        retry_after: The Retry-After of its 503, in seconds; None for none.
+    """
+
+    flow: Flow
+    retry_after: float | None
+
+
+class _Listener:
+    """The agents that share an endpoint, by the names that requests call them."""
+
+    __slots__ = ("agents", "by_address", "by_contact")
+
+    def __init__(self) -> None:
+        self.agents: list[UserAgent] = []
+        self.by_address: dict[tuple[str, str], UserAgent] = {}
+        self.by_contact: dict[str, UserAgent] = {}
+
+
+class Core:
+    """All of one host's SIP.
+
+    Args:
+        tokens: Where tags, branches and Call-IDs come from.
+        timing: Timer values.
+        now: The time, in seconds on any clock that only goes forward.
+
+    Attributes:
+        dialogs: The dialogs by Call-ID, local tag and remote tag.
+        counters: How many messages came and went, and what was dropped, by name.
+    """
+
+    def __init__(self, tokens: Tokens, timing: Timing | None = None, now: float = 0.0) -> None:
+        self.tokens = tokens
+        self.timers = Timers(now)
+        self.transactions = TransactionLayer(self.timers, timing or Timing(), tokens, self._send)
+        self.dialogs: dict[tuple[str, str, str], Dialog] = {}
+        self.counters: dict[str, int] = dict.fromkeys(
+            ("received", "sent", "malformed", "stray_responses", "stray_acks"), 0
+        )
+        self._listeners: dict[Hashable, _Listener] = {}
+        self._out: list[tuple[bytes, Flow]] = []
+        self._events: list[Event] = []
+
+    # ---------------------------------------------------------------- time and what comes out
+
+    def at(self, now: float) -> None:
+        """Tell the time, in seconds; each call in that takes `now` does so itself."""
+        self.timers.now = now
+
+    def next_timer(self) -> float | None:
+        """Return when `handle_timers` has to be called; None for never."""
+        return self.timers.next_timer()
+
+    def handle_timers(self, now: float) -> None:
+        """Do what is due."""
+        self.timers.handle_timers(now)
+
+    def transmits(self) -> list[tuple[bytes, Flow]]:
+        """Return what is to be sent since the last call, in order."""
+        out = self._out
+        if out:
+            self._out = []
+        return out
+
+    def events(self) -> list[Event]:
+        """Return what happened since the last call, in order."""
+        events = self._events
+        if events:
+            self._events = []
+        return events
+
+    def _send(self, data: bytes, flow: Flow) -> None:
+        self.counters["sent"] += 1
+        self._out.append((data, flow))
+
+    def emit(self, event: Event) -> None:
+        """Put an event in line."""
+        self._events.append(event)
+
+    # ---------------------------------------------------------------- flows
+
+    def locate(
+        self,
+        next_hop: NextHop,
+        endpoint: Hashable,
+        agent: Any,
+        user: FlowUser,
+        *,
+        reliable: bool = False,
+        tried: tuple[tuple[str, str, int], ...] = (),
+    ) -> None:
+        """Ask for a flow to a next hop on behalf of a user, who hears of it now or later."""
+        self._events.append(FlowWanted(agent, next_hop, endpoint, user, reliable, tried))
+
+    def target_failed(self, flow: Flow, agent: Any, retry_after: float | None) -> None:
+        """Tell that what a flow leads to does not serve."""
+        self._events.append(TargetFailed(agent, flow, retry_after))
+
+    def flow_found(self, wanted: FlowWanted, flow: Flow, now: float) -> None:
+        """Answer a `FlowWanted`."""
+        self.timers.now = now
+        wanted.user.flow_found(flow)
+
+    def flow_failed(self, wanted: FlowWanted, reason: str, now: float) -> None:
+        """Answer a `FlowWanted` that cannot be met, with a sentence that says why."""
+        self.timers.now = now
+        wanted.user.flow_failed(reason)
+
+    def transport_failed(self, flow: Flow, reason: str, now: float) -> None:
+        """Take note that bytes for a flow could not be sent (RFC 3261 §18.4)."""
+        self.timers.now = now
+        self.transactions.transport_failed(flow, reason)
+
+    # ---------------------------------------------------------------- who is here
+
+    def bind(self, agent: UserAgent, endpoint: Hashable) -> None:
+        """Have an agent receive what comes in by an endpoint.
+
+        Raises:
+            UsageError: Another agent with the same address of record receives there.
+        """
+        listener = self._listeners.get(endpoint)
+        if listener is None:
+            listener = self._listeners[endpoint] = _Listener()
+        address = (unescape(agent.user), agent.host)
+        if listener.by_address.get(address, agent) is not agent:
+            raise UsageError(f"Another party listens there as {agent.user}@{agent.host}.")
+        if agent not in listener.agents:
+            listener.agents.append(agent)
+        listener.by_address[address] = agent
+        number = 2
+        while listener.by_contact.get(unescape(agent.contact_user), agent) is not agent:
+            # Two of one name and different hosts need contacts that tell them apart.
+            agent.contact_user = f"{agent.user}~{number}"
+            number += 1
+        listener.by_contact[unescape(agent.contact_user)] = agent
+
+    def unbind(self, agent: UserAgent, endpoint: Hashable) -> None:
+        """Undo `bind`."""
+        listener = self._listeners.get(endpoint)
+        if listener is None or agent not in listener.agents:
+            return
+        listener.agents.remove(agent)
+        for names in (listener.by_address, listener.by_contact):
+            for name in [name for name, owner in names.items() if owner is agent]:
+                del names[name]  # type: ignore[arg-type]
+        if not listener.agents:
+            del self._listeners[endpoint]
+
+    def _listener(self, flow: Flow) -> _Listener | None:
+        return self._listeners.get(flow.endpoint if flow.listener is None else flow.listener)
+
+    def agent_for(self, uri: str, flow: Flow) -> UserAgent | None:
+        """Return whom a request-URI names among those who receive by a flow's endpoint.
+
+        The one whose address of record it is, port ignored; else the one whose contact it is; else
+        the only one there, if the user is its own.
+
+        Raises:
+            ParseError: It is no URI; its status is 416 for one of another scheme.
+        """
+        listener = self._listener(flow)
+        if listener is None:
+            return None
+        parts = split_sip_uri(uri)
+        if not parts.host:
+            raise ParseError(uri, "a sip: or sips: URI", 0, what="request-URI", status=416)
+        user = parts.user or ""
+        if "%" in user:
+            user = unescape(user)
+        agent = listener.by_address.get((user, parts.host))
+        if agent is None:
+            agent = listener.by_contact.get(user)
+            if len(listener.agents) == 1:
+                only = listener.agents[0]
+                agent = only if user == unescape(only.user) else agent
+            elif agent is not None:
+                local = flow.local
+                if parts.host != local[0].lower() or (parts.port or 5060) != local[1]:
+                    agent = None
+        return agent
+
+    def add_dialog(self, dialog: Any) -> None:
+        """Have a dialog found by its identity."""
+        self.dialogs[dialog.data.identity] = dialog
+        dialog.agent.dialogs.add(dialog)
+
+    def remove_dialog(self, dialog: Any) -> None:
+        """Have it found no more."""
+        dialog.agent.dialogs.discard(dialog)
+        if dialog.data is not None:
+            identity = dialog.data.identity
+            if self.dialogs.get(identity) is dialog:
+                del self.dialogs[identity]
+
+    # ---------------------------------------------------------------- messages in
+
+    def receive(self, data: bytes, flow: Flow, now: float) -> None:
+        """Take what a datagram brought, or one message out of a stream.
+
+        Args:
+            data: The bytes.
+            flow: The way they came.
+            now: The time, in seconds.
+        """
+        self.timers.now = now
+        self.counters["received"] += 1
+        if data in (b"\r\n\r\n", b"\r\n", b"\0"):
+            return  # a keep-alive (RFC 5626 §3.5.1, and what is sent in its place)
+        try:
+            message = Message.parse(data)
+            if message.__class__ is Request:
+                self._take_request(message, flow)
+            else:
+                self._take_response(message)  # type: ignore[arg-type]
+        except ParseError as error:
+            self._refuse_malformed(data, flow, error)
+
+    def malformed(self, data: bytes, flow: Flow, error: ParseError, now: float) -> None:
+        """Take what a stream brought in the place of a message.
+
+        Args:
+            data: The head, as far as it is known.
+            flow: The way it came.
+            error: What is wrong; its status is that of the answer.
+            now: The time, in seconds.
+        """
+        self.timers.now = now
+        self.counters["received"] += 1
+        self._refuse_malformed(data, flow, error)
+
+    def _refuse_malformed(self, data: bytes, flow: Flow, error: ParseError) -> None:
+        """Count what is no message, and answer it without state if enough of a request is there to
+        be answered (RFC 3261 §16.3 has the reason: the sender stops to send it).
+        """
+        self.counters["malformed"] += 1
+        request = salvage(data)
+        if request is None or request.method == "ACK":
+            return
+        try:
+            back = self.transactions.way_back(request, flow)
+        except ParseError:
+            return
+        reason = f"{error.what[:1].upper()}{error.what[1:]} Is Not Valid"
+        self._send(bytes(self._answer(request, error.status, reason)), back)
+
+    def _take_response(self, response: Response) -> None:
+        if not self.transactions.response_received(response):
+            self.counters["stray_responses"] += 1
+
+    def _take_request(self, request: Request, flow: Flow) -> None:
+        taken = self.transactions.request_received(request, flow)
+        if taken is None:
+            return
+        if isinstance(taken, Flow):
+            self._take_ack(request)
+            return
+        try:
+            self._serve(taken)
+        except ParseError as error:
+            reason = f"{error.what[:1].upper()}{error.what[1:]} Is Not Valid"
+            self._refuse(taken, error.status, reason)
+        except Exception:
+            # A defect, of ours or of a user's class: the peer hears of it, and so does our caller.
+            self._refuse(taken, 500)
+            raise
+        taken.wait()
+
+    def _refuse(
+        self, transaction: ServerTransaction, status: int, reason: str | None = None
+    ) -> None:
+        """Answer a request with a failure, if it has no final answer yet."""
+        if transaction.takes("send_failure"):
+            transaction.respond(self._answer(transaction.request, status, reason))
+
+    def _take_ack(self, ack: Request) -> None:
+        """Give an ACK for a 2xx to its dialog (RFC 3261 §13.3.1.4); others are nobody's."""
+        dialog = self._dialog_of(ack, address_tag(ack._text("to") or ""))
+        if dialog is None:
+            self.counters["stray_acks"] += 1
+        else:
+            dialog.ack_received(ack)
+
+    def _dialog_of(self, request: Request, local_tag: str | None) -> Dialog | None:
+        if local_tag is None:
+            return None
+        remote_tag = address_tag(request._text("from") or "") or ""
+        return self.dialogs.get((request._text("call-id") or "", local_tag, remote_tag))
+
+    def _serve(self, transaction: ServerTransaction) -> None:
+        """Find who answers a request (RFC 3261 §8.2, §12.2.2, §9.2)."""
+        request = transaction.request
+        if not is_plain(request):
+            fault = first_fault(request)
+            if fault is not None:
+                self._refuse(transaction, fault.status, fault.what)
+                return
+        if request.method == "CANCEL":
+            invite = self.transactions.cancelled_by(transaction)
+            # §9.2: the To tag is that of the INVITE's own answers.
+            data = getattr(getattr(invite, "user", None), "data", None)
+            tag = None if data is None else data.local_tag
+            status = 481 if invite is None else 200
+            transaction.respond(self._answer(request, status, tag=tag))
+            if invite is not None and hasattr(invite, "cancel"):
+                invite.cancel(request)
+            return
+        local_tag = address_tag(request._text("to") or "")
+        if local_tag is not None:
+            dialog = self._dialog_of(request, local_tag)
+            if dialog is None:
+                transaction.respond(self._answer(request, 481))
+            else:
+                dialog.request_received(transaction)
+            return
+        if self.transactions.is_merged(transaction):
+            transaction.respond(self._answer(request, 482))
+            return
+        agent = self.agent_for(request.uri_text, transaction.flow)
+        if agent is None:
+            self._refuse_stranger(transaction)
+        else:
+            agent.request_received(transaction)
+
+    def _refuse_stranger(self, transaction: ServerTransaction) -> None:
+        """Answer a request for nobody here: 404, but what nobody here does is not done for anybody
+        (RFC 3261 §8.2.1 comes before §8.2.2.1).
+        """
+        listener = self._listener(transaction.flow)
+        method = transaction.request.method
+        if listener is None or any(method in agent.methods for agent in listener.agents):
+            self._refuse(transaction, 404)
+        else:
+            listener.agents[0].refuse_method(transaction)
+
+    def _answer(
+        self, request: Request, status: int, reason: str | None = None, tag: str | None = None
+    ) -> Response:
+        """Make a response of the core's own, with a To tag: the one given, or a new one."""
+        if has_tag(request):
+            tag = None
+        elif tag is None:
+            tag = self.tokens.tag()
+        try:
+            return request.response(status, reason, to_tag=tag)
+        except BuildError:  # pragma: no cover - reasons are ours
+            return request.response(status, to_tag=tag)
+
+    # ---------------------------------------------------------------- what is left
+
+    def idle(self) -> bool:
+        """Whether nothing is under way: no transaction, dialog or timer."""
+        return not (
+            self.dialogs
+            or self.transactions.clients
+            or self.transactions.servers
+            or len(self.timers)
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return how much is under way, beside the counters of what was."""
+        return {
+            **self.counters,
+            "dialogs": len(self.dialogs),
+            "client_transactions": len(self.transactions.clients),
+            "server_transactions": len(self.transactions.servers),
+            "timers": len(self.timers),
+        }
+
+    def agents(self) -> Iterable[UserAgent]:
+        """Return every agent that receives somewhere, once."""
+        found = {id(a): a for entry in self._listeners.values() for a in entry.agents}
+        return list(found.values())

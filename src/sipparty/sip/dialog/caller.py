@@ -1,0 +1,236 @@
+"""The side that calls: INVITE out, responses in (RFC 3261 §13.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sipparty.errors import CallFailed, NegotiationError, ParseError
+from sipparty.sip.dialog.state import DialogState, address_tag
+from sipparty.sip.dialog.usage import InviteUsage, rejection
+from sipparty.sip.events import CallEstablished, CallForked, CallProgressed
+from sipparty.sip.fields import Field, field
+from sipparty.sip.flow import Flow
+from sipparty.sip.message import Message, Request, Response
+from sipparty.sip.outgoing import OutgoingRequest
+from sipparty.sip.routing import NextHop
+
+__all__ = ["CallingSide"]
+
+
+class CallingSide(InviteUsage, abstract=True):
+    """What a call does where it calls."""
+
+    __slots__ = ()
+
+    def _start(
+        self,
+        uri: str,
+        next_hop: NextHop | None,
+        routes: tuple[str, ...],
+        expires: float | None,
+        late_offer: bool,
+        headers: Iterable[tuple[str, str]],
+    ) -> None:
+        tokens = self.core.tokens
+        tag = tokens.tag()
+        checked = Message(headers)._fields
+        data = DialogState(
+            call_id=tokens.call_id(),
+            local=f"{self.agent.address};tag={tag}",
+            local_tag=tag,
+            remote=f"<{uri}>",
+            local_seq=tokens.number(24),
+            remote_target=uri,
+            route_set=routes,
+        )
+        hop = next_hop or data.next_hop()
+        if expires is not None:
+            self._patience = expires
+            checked.append(field("Expires", str(round(expires))))
+        self.role = "caller"
+        self.data = data
+        self.agent.dialogs.add(self)
+        self._headers = checked
+        self._late_offer = late_offer
+        self._outgoing = OutgoingRequest(self.core, self, hop, None, self.agent)
+        self._outgoing.start()
+
+    def build_request(self, outgoing: OutgoingRequest, flow: Flow) -> Request:
+        """Make the INVITE for the flow that it takes."""
+        data = self.data
+        assert data is not None
+        self.endpoint = flow.endpoint
+        self.flow_contact = contact = self.agent.contact(flow)
+        if self.session is None:
+            self.session = self.agent.new_session(self, flow)
+            if self.session is not None and not self._late_offer:
+                self._offer = self.session.offer()
+        fields = [("contact", contact, f"Contact: {contact}")]
+        fields += self.agent.capability_fields
+        fields += self._headers
+        body = self._offer or b""
+        if body and self.session is not None:
+            fields.append(field("Content-Type", self.session.content_type))
+        request = data.request("INVITE", fields, body, outgoing.number)
+        self._invite_number = data.local_seq
+        return request
+
+    def response_received(self, outgoing: OutgoingRequest, response: Response) -> None:
+        """Take a response to the INVITE or to the BYE."""
+        status = response.status
+        if outgoing is not self._outgoing:
+            if status >= 200:
+                self._hung_up(response)
+        elif status < 200:
+            self.hear("provisional", response)
+        elif status < 300:
+            self._take_success(response)
+        else:
+            self.hear("failed", rejection(response))
+
+    def request_failed(self, outgoing: OutgoingRequest, error: CallFailed) -> None:
+        """Take note that the INVITE or the BYE will have no response."""
+        self.hear("failed" if outgoing is self._outgoing else "hang_up_failed", error)
+
+    def request_over(self, outgoing: OutgoingRequest) -> None:
+        """Drop what was kept to acknowledge the INVITE's answers: none can come any more."""
+        if outgoing is self._outgoing:
+            self._outgoing = None
+            self._ack = None
+            for fork in self.forks:
+                fork._ack = fork._outgoing = None
+
+    def _note_progress(self, response: Response) -> None:
+        self.progress = response.status
+        if response.status > 100:
+            if response.body and self._offer and self._early_tag is None:
+                self._take_early_answer(response)
+            self._emit(CallProgressed(self.agent, self, response))
+
+    def _take_early_answer(self, response: Response) -> None:
+        """Let early media flow; an answer that cannot be used is left for the 2xx to mend."""
+        assert self.session is not None
+        try:
+            tag = address_tag(response._text("to") or "") or ""
+            self.session.accept(response.body)
+        except (NegotiationError, ParseError):
+            return
+        self._early_tag = tag
+        self.session.start()
+
+    def _take_success(self, response: Response) -> None:
+        assert self.data is not None
+        try:
+            data = self.data.established_by(response)
+            data.next_hop()
+        except ParseError as wrong:
+            # Nobody could be sent an ACK; the other side gives up without one (§13.3.1.4).
+            if self._ack is None:
+                message = f"The answer cannot be used: {wrong}"
+                self.hear("failed", CallFailed(message, response=response))
+            return
+        tag = data.remote_tag
+        if self._ack is None:
+            error = None
+            if self.state == "InitiatingDialog":
+                outgoing = self._outgoing
+                error = None if outgoing is None else outgoing.unproven
+                error = error or self._take_answer(response, tag)
+            if error is None:
+                self.hear("success", data)
+            else:
+                self.hear("unusable", error, data)
+            return
+        if tag == self.data.remote_tag:
+            self.hear("success_again", response)
+            return
+        for fork in self.forks:
+            if fork.data is not None and fork.data.remote_tag == tag:
+                fork.hear("success_again", response)
+                return
+        fork = type(self)(self.agent)
+        fork.portal = self.portal
+        self.forks += (fork,)
+        fork.hear("forked", data, self)
+        self._emit(CallForked(self.agent, self, fork))
+        if self.state != "InDialog" or not self.agent.keep_forks:
+            fork.hit("terminate")
+
+    def _take_answer(self, response: Response, tag: str) -> CallFailed | None:
+        """Agree on media by a 2xx (RFC 3261 §13.2.2.4); return what is wrong with it."""
+        session, body = self.session, response.body
+        if session is None:
+            return None
+        try:
+            if not self._offer:
+                if body:
+                    self._ack_body = session.answer(body)
+                elif self._late_offer:
+                    raise NegotiationError("The answer to an INVITE without an offer brings none.")
+            elif self._early_tag is None or self._early_tag != tag:
+                if not body:
+                    raise NegotiationError("The answer holds no session description.")
+                session.accept(body)
+        except (NegotiationError, ParseError) as error:
+            return CallFailed(f"The answer carries bad media: {error}", 488, "", response)
+        return None
+
+    def _establish(self, data: DialogState) -> None:
+        self._acknowledge(data)
+        if self.session is not None:
+            self.session.start()
+        self._emit(CallEstablished(self.agent, self))
+
+    def _establish_fork(self, data: DialogState, first: InviteUsage) -> None:
+        self.role = "caller"
+        self.endpoint = first.endpoint
+        self.flow_contact = first.flow_contact
+        self._invite_number = first._invite_number
+        self._outgoing = first._outgoing
+        self._acknowledge(data)
+
+    def _acknowledge(self, data: DialogState) -> None:
+        """Become the dialog that a 2xx makes, and acknowledge it."""
+        self.data = data
+        if self.state not in self.final:
+            # One that is over takes no requests any more; our BYE is all that is left to say.
+            self.core.add_dialog(self)
+        fields: list[Field] = []
+        if self._ack_body and self.session is not None:
+            fields.append(field("Content-Type", self.session.content_type))
+        if self._outgoing is not None:
+            # §13.2.2.4, §22.1: an ACK cannot be challenged, so it brings the INVITE's credentials.
+            fields += self._outgoing.credentials
+        ack = data.request("ACK", fields, self._ack_body, self._invite_number)
+        self._ack = (b"", Flow("", ("", 0), ("", 0)))
+        self.core.locate(data.next_hop(), self.endpoint, self.agent, _Acknowledgement(self, ack))
+
+    def _acknowledge_again(self, response: Response) -> None:
+        if self._ack is not None and self._ack[0]:
+            self.core.transactions.send(*self._ack)
+
+    def _acknowledge_and_hang_up(self, *arguments: Any) -> None:
+        # Of "success" and "unusable" alike, the dialog comes last.
+        self._acknowledge(arguments[-1])
+        self._send_bye()
+
+
+class _Acknowledgement:
+    """The ACK for a 2xx, waiting for its flow (RFC 3261 §13.2.2.4)."""
+
+    __slots__ = ("ack", "call")
+
+    def __init__(self, call: InviteUsage, ack: Request) -> None:
+        self.call = call
+        self.ack = ack
+
+    def flow_found(self, flow: Flow) -> None:
+        """Send it, and keep it for the next time the 2xx comes."""
+        transactions = self.call.core.transactions
+        transactions.put_via(self.ack, flow, self.call.core.tokens.branch())
+        self.call._ack = data, _ = bytes(self.ack), flow
+        transactions.send(data, flow)
+
+    def flow_failed(self, reason: str) -> None:
+        """Leave it: the other side gives up on us with a BYE."""

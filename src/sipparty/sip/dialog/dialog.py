@@ -1,0 +1,317 @@
+"""Dialogs: what every kind has in common (RFC 3261 §12).
+
+A `Dialog` is a state machine whose inputs are the verbs of its user and the messages of its peer. A
+kind of dialog is a subclass: its table says what happens, `methods` which requests it takes.
+
+Verbs return at once and return the dialog. To wait for what comes of one:
+
+    dialog.wait(timeout=5)                          in a thread
+    await dialog                                    in a coroutine
+    dialog.waitForStateCondition(lambda state: state != dialog.States.InitiatingDialog)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from sipparty.errors import BuildError, CallFailed, UsageError
+from sipparty.fsm import FSM, Timers, verb
+from sipparty.sip.dialog.state import DialogState, remote_target
+from sipparty.sip.events import Event
+from sipparty.sip.exchange import Exchange
+from sipparty.sip.fields import Field
+from sipparty.sip.flow import Flow
+from sipparty.sip.grammar import is_token
+from sipparty.sip.message import Message, Request, Response
+from sipparty.sip.outgoing import OutgoingRequest, RequestHost
+from sipparty.sip.tokens import Tokens
+from sipparty.sip.transaction.server import ServerTransaction
+from sipparty.sip.values import CSeq, DNameURI
+
+if TYPE_CHECKING:
+    from sipparty.sip.dialog.session import Session
+
+__all__ = ["Dialog", "DialogAgent", "DialogHost"]
+
+
+#: Requests that are verbs of their own, not to be sent by `Dialog.send`.
+_OWN_VERBS = ("INVITE", "ACK", "CANCEL", "BYE")
+
+
+class DialogHost(RequestHost, Protocol):
+    """What dialogs run in: the core."""
+
+    timers: Timers
+    tokens: Tokens
+
+    def add_dialog(self, dialog: Any) -> None:
+        """Have the dialog found by its identity."""
+
+    def remove_dialog(self, dialog: Any) -> None:
+        """Have it found no more."""
+
+    def emit(self, event: Event) -> None:
+        """Tell of an event."""
+
+
+class DialogAgent(Protocol):
+    """Whose dialogs they are: a user agent."""
+
+    core: DialogHost
+    owner: Any
+    #: The From value of a dialog's first request, without a tag.
+    address: str
+    #: Whether the further dialogs of a forked call are kept rather than hung up.
+    keep_forks: bool
+    #: The dialogs that are neither new nor over.
+    dialogs: set[Any]
+
+    @property
+    def capability_fields(self) -> list[Field]:
+        """Allow, Supported and User-Agent lines."""
+
+    def contact(self, flow: Flow) -> str:
+        """Return the Contact value that peers on this flow can reach us by."""
+
+    def new_session(self, dialog: Any, flow: Flow) -> Session | None:
+        """Make and open the media session of a dialog; None for a party without media."""
+
+    def answer_options(self, transaction: ServerTransaction) -> None:
+        """Answer an OPTIONS request."""
+
+    def refuse_method(self, transaction: ServerTransaction) -> None:
+        """Answer a request whose method is not taken."""
+
+    def understands(self, transaction: ServerTransaction) -> bool:
+        """Whether a request asks for nothing that is not known; else it is answered."""
+
+
+class Dialog(FSM, abstract=True):
+    """A relation between two user agents, in one of the states of `States`.
+
+    Args:
+        agent: The user agent whose dialog it is.
+
+    Attributes:
+        state: The current state's name, one of `States`.
+        role: "caller" or "callee".
+        last_error: Why the dialog is in its `Error` state; None elsewhere.
+        authenticated: The user who proved by Digest to be the caller (RFC 3261 §22); None where
+            nobody was asked to.
+    """
+
+    __slots__ = (
+        "__dict__",
+        "agent",
+        "authenticated",
+        "core",
+        "data",
+        "endpoint",
+        "flow_contact",
+        "last_error",
+        "role",
+        "session",
+    )
+
+    #: The requests taken inside the dialog: the method, and the name of what handles it. A handler
+    #: is called with the server transaction and answers it.
+    methods: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, agent: DialogAgent) -> None:
+        super().__init__(scheduler=agent.core.timers)
+        self.agent = agent
+        self.core = agent.core
+        self.role = ""
+        self.data: DialogState | None = None
+        self.session: Session | None = None
+        self.endpoint: Hashable = None
+        self.flow_contact = ""
+        self.last_error: CallFailed | None = None
+        self.authenticated: str | None = None
+
+    # ---------------------------------------------------------------- what a user reads
+
+    @property
+    def party(self) -> Any:
+        """The party whose dialog it is."""
+        return self.agent.owner
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID; "" before the dialog has one."""
+        return "" if self.data is None else self.data.call_id
+
+    @property
+    def local(self) -> DNameURI | None:
+        """Our name, address and tag."""
+        return None if self.data is None else DNameURI.parse(self.data.local)
+
+    @property
+    def remote(self) -> DNameURI | None:
+        """Their name, address and (once known) tag."""
+        return None if self.data is None else DNameURI.parse(self.data.remote)
+
+    @property
+    def remote_target(self) -> str:
+        """The URI that requests go to, the other side's Contact; "" before it is known."""
+        return "" if self.data is None else self.data.remote_target
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.role or 'new'}, {self.state})"
+
+    # ---------------------------------------------------------------- waiting for an outcome
+
+    def settled(self, state: str) -> bool:
+        """Whether no verb is under way in this state; what `wait` waits for."""
+        return state not in ("Initial", "InitiatingDialog", "TerminatingDialog")
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Block until the verb under way has its outcome, and return the dialog.
+
+        Args:
+            timeout: Seconds; None for as long as it takes.
+
+        Raises:
+            CallFailed: The dialog ended in `Error`; this is its `last_error`.
+            Timeout: The time ran out; the verb goes on.
+            WouldDeadlock: Called on the engine's own thread.
+        """
+        self.waitForStateCondition(self.settled, timeout)
+        return self._outcome()
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Wait as `wait` does, in a coroutine."""
+        yield from self.stateCondition(self.settled).__await__()
+        return self._outcome()
+
+    def _outcome(self) -> Self:
+        if self.state == "Error" and self.last_error is not None:
+            raise self.last_error
+        return self
+
+    # ---------------------------------------------------------------- requests out
+
+    @verb
+    def send(
+        self,
+        method: str,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        body: bytes | str = b"",
+    ) -> Exchange:
+        """Send a request of any method inside the dialog (RFC 3261 §12.2.1); returns at once.
+
+        What comes of it does not change the dialog: the response is the exchange's.
+
+        Args:
+            method: The method, such as "INFO" or one of your own.
+            headers: Further headers.
+            body: The body; its Content-Type stands in `headers`.
+
+        Raises:
+            UnexpectedInput: The dialog is not established, or not any more.
+            UsageError: The method is one that verbs of their own send.
+            BuildError: The method or a header cannot stand in a message.
+        """
+        if method in _OWN_VERBS:
+            raise UsageError(f"{method} is not sent alone: it belongs to the verbs of a call.")
+        if not is_token(method):
+            raise BuildError(f"{method!r} cannot be a method: expected a token.")
+        data = self.data
+        if data is None or self.state != "InDialog":
+            raise self._unexpected(method)
+        extra = Message(headers)._fields
+        octets = body.encode() if isinstance(body, str) else body
+        request = data.request(method, extra, octets)
+        exchange = Exchange(self.agent, request, data.next_hop(), data.next_number)
+        exchange.portal = self.portal
+        return exchange.send(self.endpoint)
+
+    def _send_request(
+        self,
+        method: str,
+        extra: list[Field] | None = None,
+        body: bytes = b"",
+    ) -> OutgoingRequest:
+        """Send a request inside the dialog."""
+        data = self.data
+        assert data is not None
+        sender = _DialogRequest(self, method, extra or [], body)
+        outgoing = OutgoingRequest(self.core, sender, data.next_hop(), self.endpoint, self.agent)
+        outgoing.start()
+        return outgoing
+
+    def response_received(self, outgoing: OutgoingRequest, response: Response) -> None:
+        """Take a response to a request inside the dialog."""
+        raise NotImplementedError
+
+    def request_failed(self, outgoing: OutgoingRequest, error: CallFailed) -> None:
+        """Take note that a request inside the dialog will have no response."""
+        raise NotImplementedError
+
+    def request_over(self, outgoing: OutgoingRequest) -> None:
+        """Take note that nothing more can come of a request inside the dialog."""
+
+    # ---------------------------------------------------------------- requests in
+
+    def request_received(self, transaction: ServerTransaction) -> None:
+        """Take a request inside the dialog (RFC 3261 §12.2.2).
+
+        Raises:
+            ParseError: A header that is needed is wrong; the core answers with its status.
+        """
+        request = transaction.request
+        data = self.data
+        assert data is not None
+        number = CSeq.parse(request._text("cseq") or "").number
+        if data.remote_seq >= 0 and number < data.remote_seq:
+            # §12.2.2: out of order. A request sent again never comes here.
+            transaction.respond(request.response(500, "CSeq Out Of Order"))
+            return
+        data.remote_seq = number
+        handler = self.methods.get(request.method)
+        if handler is None:
+            self.agent.refuse_method(transaction)
+        elif self.agent.understands(transaction):
+            getattr(self, handler)(transaction)
+
+    def ack_received(self, ack: Request) -> None:
+        """Take an ACK for a 2xx of ours."""
+
+    def _emit(self, event: Event) -> None:
+        self.core.emit(event)
+
+    def _new_target(self, message: Request | Response) -> str:
+        """Return the remote target that a target refresh gives (§12.2.1.2, §12.2.2).
+
+        Raises:
+            ParseError: The Contact is nothing that requests could be sent to.
+        """
+        assert self.data is not None
+        return remote_target(message, required=False) or self.data.remote_target
+
+
+class _DialogRequest:
+    """One request inside a dialog, from being made to its outcome."""
+
+    __slots__ = ("body", "dialog", "extra", "method")
+
+    def __init__(self, dialog: Dialog, method: str, extra: list[Field], body: bytes) -> None:
+        self.dialog = dialog
+        self.method = method
+        self.extra = extra
+        self.body = body
+
+    def build_request(self, outgoing: OutgoingRequest, flow: Flow) -> Request:
+        data = self.dialog.data
+        assert data is not None
+        return data.request(self.method, self.extra, self.body, outgoing.number)
+
+    def response_received(self, outgoing: OutgoingRequest, response: Response) -> None:
+        self.dialog.response_received(outgoing, response)
+
+    def request_failed(self, outgoing: OutgoingRequest, error: CallFailed) -> None:
+        self.dialog.request_failed(outgoing, error)
+
+    def request_over(self, outgoing: OutgoingRequest) -> None:
+        self.dialog.request_over(outgoing)

@@ -1,0 +1,266 @@
+"""What both sides of a call share: what they hold, hanging up, and requests inside the call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sipparty.errors import CallFailed, CallRejected, NegotiationError, ParseError
+from sipparty.sip.dialog.acceptance import Acceptance
+from sipparty.sip.dialog.dialog import Dialog, DialogAgent
+from sipparty.sip.events import CallEnded, CallEstablished
+from sipparty.sip.fields import Field, field
+from sipparty.sip.flow import Flow
+from sipparty.sip.message import Request, Response
+from sipparty.sip.outgoing import OutgoingRequest
+from sipparty.sip.routing import NextHop
+from sipparty.sip.transaction.server import ServerTransaction
+
+__all__ = ["InviteUsage", "rejection"]
+
+
+def rejection(response: Response) -> CallRejected:
+    """Make the error for a final response that is not a 2xx."""
+    reason = f" {response.reason}" if response.reason else ""
+    return CallRejected(
+        f"The other side answered {response.status}{reason}.",
+        response.status,
+        response.reason,
+        response,
+    )
+
+
+class InviteUsage(Dialog, abstract=True):
+    """A dialog's INVITE usage (RFC 5057): what a call holds, and how it ends.
+
+    Attributes:
+        progress: The last provisional status received or sent, such as 180; None before one.
+        session: The media session; None where there is none.
+        forks: Further dialogs that the same INVITE made (RFC 3261 §13.2.2.4).
+    """
+
+    __slots__ = (
+        "_acceptance",
+        "_ack",
+        "_ack_body",
+        "_early_tag",
+        "_hang_up_due",
+        "_headers",
+        "_incoming",
+        "_invite_number",
+        "_late_offer",
+        "_next_hop",
+        "_offer",
+        "_outgoing",
+        "_patience",
+        "_states_expiry",
+        "forks",
+        "progress",
+    )
+
+    #: How long a call may stay unanswered where nobody says otherwise, in seconds. It is as long as
+    #: the shortest timer C of the proxies between (RFC 3261 §16.6).
+    PATIENCE = 180.0
+
+    def __init__(self, agent: DialogAgent) -> None:
+        self._patience = self.PATIENCE
+        super().__init__(agent)
+        self.progress: int | None = None
+        self.forks: tuple[Any, ...] = ()
+        self._outgoing: OutgoingRequest | None = None
+        self._incoming: ServerTransaction | None = None
+        self._acceptance: Acceptance | None = None
+        self._hang_up_due = False
+        self._headers: Sequence[Field] = ()
+        self._invite_number = 0
+        self._next_hop: NextHop | None = None
+        self._offer: bytes | None = None
+        self._late_offer = False
+        self._early_tag: str | None = None
+        self._ack: tuple[bytes, Flow] | None = None
+        self._ack_body = b""
+        self._states_expiry = False
+
+    # ---------------------------------------------------------------- delays
+
+    @property
+    def patience(self) -> float:
+        """How long the call may stay unanswered, in seconds."""
+        return self._patience
+
+    @property
+    def cancel_patience(self) -> float | None:
+        """RFC 3261 §9.1: a cancelled INVITE that nobody answers is over after 64 * T1."""
+        outgoing = self._outgoing
+        if outgoing is None or outgoing.finished:
+            return None
+        return self.core.transactions.timing.transaction
+
+    # ---------------------------------------------------------------- the end
+
+    def _note_error(self, error: CallFailed, *_: object) -> None:
+        # What went wrong first is what the user has to know; the rest follows from it.
+        if self.last_error is None:
+            self.last_error = error
+
+    def _hang_up(self, *_: object) -> None:
+        # RFC 3261 §15: the side that was called waits for the ACK before it sends BYE.
+        if self._acceptance is None:
+            self._send_bye()
+        else:
+            self._hang_up_due = True
+
+    def _hang_up_after_all(self, *_: object) -> None:
+        if self._hang_up_due:
+            self._hang_up_due = False
+            self._send_bye()
+
+    def _send_bye(self) -> None:
+        self._send_request("BYE")
+
+    def _hung_up(self, response: Response) -> None:
+        # RFC 3261 §15.1.1: a 481 says that the call is over there, which is what was asked for.
+        if response.status < 300 or response.status == 481:
+            self.hear("ended" if self.last_error is None else "ended_in_error")
+        else:
+            self.hear("hang_up_failed", rejection(response))
+
+    def on_enter_Terminated(self) -> None:
+        """Let everything go."""
+        self._close()
+
+    def on_enter_Error(self) -> None:
+        """Let everything go."""
+        self._close()
+
+    def _close(self) -> None:
+        self.core.remove_dialog(self)
+        if self._acceptance is not None:
+            self._acceptance.user = None
+            self._acceptance.hit("stop")
+            self._acceptance = None
+        self._incoming = None
+        self._headers = ()
+        if self.session is not None:
+            self.session.stop()
+        self._emit(CallEnded(self.agent, self, self.last_error))
+
+    # ---------------------------------------------------------------- requests inside the call
+
+    def ack_received(self, ack: Request) -> None:
+        """Take the ACK for a 2xx of ours."""
+        acceptance = self._acceptance
+        if acceptance is not None and (ack._text("cseq") or "").split(None, 1)[:1] == [
+            str(acceptance.number)
+        ]:
+            acceptance.hear("ack", ack)
+
+    def acceptance_acknowledged(self, acceptance: Acceptance, ack: Request) -> None:
+        """Take the ACK, and with it the answer where our 2xx carried an offer."""
+        first = self._incoming is not None
+        if self._incoming is not None:
+            self._incoming.user = None
+        self._acceptance = self._incoming = None
+        if self._hang_up_due:
+            self._hang_up_after_all()  # an answer that came with the ACK is of no use any more
+            return
+        if acceptance.offered and self.session is not None:
+            try:
+                if not ack.body:
+                    raise NegotiationError("The ACK brings no answer to the offer.")
+                self.session.accept(ack.body)
+            except (NegotiationError, ParseError) as error:
+                self.hear("media_failed", CallFailed(f"The ACK carries bad media: {error}", 488))
+                return
+            self.session.start()
+        if first and self.state == "InDialog":
+            self._emit(CallEstablished(self.agent, self))
+
+    def acceptance_abandoned(self, acceptance: Acceptance) -> None:
+        """RFC 3261 §13.3.1.4: without an ACK the session ends with a BYE."""
+        self._acceptance = self._incoming = None
+        self.hear(
+            "unacknowledged",
+            CallFailed("Our answer was never acknowledged.", 408, "Request Timeout"),
+        )
+
+    def _take_bye(self, transaction: ServerTransaction) -> None:
+        # RFC 5407 §3.2.1: also while a BYE of our own is under way.
+        transaction.respond(transaction.request.response(200))
+        if self.state == "TerminatingDialog" and self.last_error is not None:
+            self.hear("ended_in_error")
+        else:
+            self.hear("bye_received", transaction)
+
+    def _take_options(self, transaction: ServerTransaction) -> None:
+        self.agent.answer_options(transaction)
+
+    def _take_reinvite(self, transaction: ServerTransaction) -> None:
+        """Answer a re-INVITE (RFC 3261 §14.2); the session stays as it was unless it agrees."""
+        request = transaction.request
+        if self.state == "InitiatingDialog":
+            # §14.2: the first INVITE is not answered yet; try again in 1 to 8 seconds.
+            seconds = 1 + self.core.tokens.number(3)
+            transaction.respond(request.response(500, None, [("Retry-After", str(seconds))]))
+            return
+        if self.state != "InDialog":
+            transaction.respond(request.response(481))  # RFC 5407 §3.2.2
+            return
+        acceptance = self._acceptance
+        if acceptance is not None:
+            if acceptance.offered:
+                # RFC 5407 §3.1.5: our offer is not answered yet.
+                transaction.respond(request.response(491))
+                return
+            # RFC 5407 §3.1.4: who sends another INVITE has our 200; its ACK was lost, or is late.
+            acceptance.hear("ack", request)
+        try:
+            target = self._new_target(request)
+            body, offered = self._answer_or_offer(request)
+        except (NegotiationError, ParseError) as error:
+            response = request.response(error.status)
+            response.add("Warning", f'399 sipparty "{_plain(str(error))}"')
+            transaction.respond(response)
+            return
+        assert self.data is not None
+        self.data.remote_target = target
+        self._accept_invite(transaction, body, offered, self.data.remote_seq)
+        if self.session is not None and not offered:
+            self.session.start()
+
+    def _answer_or_offer(self, invite: Request) -> tuple[bytes, bool]:
+        """Return the body of a 2xx to an INVITE, and whether it is an offer."""
+        session = self.session
+        if session is None:
+            return b"", False
+        if invite.body:
+            return session.answer(invite.body), False
+        body = session.offer()
+        return body or b"", body is not None
+
+    def _accept_invite(
+        self, transaction: ServerTransaction, body: bytes, offered: bool, number: int
+    ) -> None:
+        """Answer an INVITE with 200, and see that it is acknowledged."""
+        response = self._response(transaction.request, 200, None)
+        fields = response._fields
+        fields += self.agent.capability_fields
+        if body and self.session is not None:
+            fields.append(field("Content-Type", self.session.content_type))
+            response._body = body
+        self._acceptance = Acceptance(transaction, response, number, self, offered)
+
+    def _response(self, request: Request, status: int, reason: str | None) -> Response:
+        """Make a response to an INVITE (RFC 3261 §12.1.1)."""
+        assert self.data is not None
+        # The first INVITE has no To tag; a later one has ours already.
+        tag = self.data.local_tag if self._incoming is not None else None
+        response = request.response(status, reason, to_tag=tag, dialog=True)
+        contact = self.flow_contact
+        response._fields.append(("contact", contact, f"Contact: {contact}"))
+        return response
+
+
+def _plain(text: str) -> str:
+    """Return text that may stand in a Warning's quoted string."""
+    return "".join(char if char.isprintable() and char not in '"\\' else "'" for char in text)

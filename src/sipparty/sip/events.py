@@ -1,0 +1,112 @@
+"""What happens in a core, as small values named in the past tense.
+
+The engine hands each to the handlers of the party that it is for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sipparty.sip.message import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from sipparty.errors import CallFailed
+
+__all__ = [
+    "CallEnded",
+    "CallEstablished",
+    "CallForked",
+    "CallProgressed",
+    "CallReceived",
+    "Event",
+    "RequestReceived",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened.
+
+    Args:
+        agent: The user agent it happened to.
+    """
+
+    agent: Any
+
+    @property
+    def topic(self) -> Hashable:
+        """What handlers of this event must keep the order of: the dialog, as a rule."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _DialogEvent(Event):
+    dialog: Any
+
+    @property
+    def topic(self) -> Hashable:
+        """The dialog."""
+        return id(self.dialog)
+
+
+@dataclass(frozen=True, slots=True)
+class CallReceived(_DialogEvent):
+    """Somebody calls. Decide with `dialog.ring()`, `dialog.accept()` or `dialog.reject(status)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallProgressed(_DialogEvent):
+    """A call of ours got a provisional response, such as 180 Ringing.
+
+    Args:
+        response: The response.
+    """
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class CallEstablished(_DialogEvent):
+    """A call is up: ours was answered, or our answer was acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallForked(_DialogEvent):
+    """A call of ours was answered once more, by another branch of a fork (RFC 3261 §13.2.2.4).
+
+    Args:
+        fork: The further dialog. It is hung up at once, unless the agent's `keep_forks` is set.
+    """
+
+    fork: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(_DialogEvent):
+    """A call is over.
+
+    Args:
+        error: Why it failed; None where it ended as calls should.
+    """
+
+    error: CallFailed | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReceived(Event):
+    """A request came that no part of the stack answers.
+
+    Args:
+        incoming: The request, to be answered with `incoming.respond(status)`.
+    """
+
+    incoming: Any
+
+    @property
+    def request(self) -> Request:
+        """The request itself."""
+        request: Request = self.incoming.request
+        return request

@@ -1,0 +1,492 @@
+"""SIP messages: `Message.parse` gives a `Request` or a `Response`; `bytes(message)` is its wire
+form (RFC 3261 §7).
+
+Laws:
+
+* Parse late: parsing finds the start line and the header lines and looks into none of them. A
+  header is parsed when it is asked for, and kept.
+* What was not touched is written back as it came, byte for byte: spelling, compact names, folding,
+  order.
+* A message that was changed, or built, is written with a Content-Length that is right.
+* The head is text: UTF-8, other octets kept as surrogates. The body is bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self, SupportsBytes, cast
+
+from sipparty.errors import BuildError, ParseError
+from sipparty.sip.components import URI
+from sipparty.sip.fields import Field, HeaderFields, field, parse_line, stray_break
+from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_sip_uri
+from sipparty.sip.headers import SPELLINGS
+from sipparty.sip.headervalue import as_octets
+from sipparty.sip.status import check_status, reason_phrase
+from sipparty.sip.values import has_tag
+
+__all__ = ["Message", "Request", "Response"]
+
+_NEW_FIELD = re.compile(r"\r\n(?![ \t])")
+# A start line is never folded (RFC 3261 §7.1, §7.2), so there is no break in it.
+_STATUS_LINE = re.compile(r"([Ss][Ii][Pp]/[0-9]+\.[0-9]+) ([0-9]{3,10})(?: ([^\r\n]*))?")
+_REQUEST_LINE = re.compile(rf"([{TOKEN_CHARS}]+) ([^ \t\r\n]+) ([Ss][Ii][Pp]/[0-9]+\.[0-9]+)")
+
+#: What a response takes over from its request (RFC 3261 §8.2.6.2).
+_COPIED = frozenset({"via", "from", "to", "call-id", "cseq"})
+#: The same for one that makes a dialog (RFC 3261 §12.1.1).
+_COPIED_IN_DIALOG = _COPIED | {"record-route"}
+#: The same for a 100 (RFC 3261 §8.2.6.1).
+_COPIED_IN_TRYING = _COPIED | {"timestamp"}
+
+
+class Message(HeaderFields):
+    """A request or a response (RFC 3261 §7).
+
+    Not made itself: see `Message.parse`, `Request` and `Response`.
+    """
+
+    __slots__ = ("_body", "_length_due")
+
+    #: The largest head taken by `parse`, in bytes; larger ones are refused before they are looked
+    #: at.
+    MAX_HEAD: ClassVar[int] = 65_535
+    #: The most header lines taken by `parse`.
+    MAX_FIELDS: ClassVar[int] = 256
+
+    _body: bytes
+    #: Whether the Content-Length has to be set when the message is written.
+    _length_due: bool
+
+    def __init__(
+        self,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        body: SupportsBytes | str = b"",
+    ) -> None:
+        self._fields = []
+        self._index = None
+        self._typed = None
+        self._data = None
+        self._length_due = True
+        self._body = as_octets(body)
+        for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+            self.add(name, value)
+
+    # ------------------------------------------------------------------ parsing
+
+    @staticmethod
+    def parse(data: bytes) -> Request | Response:
+        """Parse one message, as a datagram brings it (RFC 3261 §7, §18.3).
+
+        Empty lines before the start line are passed over. What is left after Content-Length octets
+        of body is dropped; without a Content-Length the body is the rest.
+
+        Args:
+            data: The whole message.
+
+        Raises:
+            ParseError: And nothing else. `position` is an offset into the data where one place is
+            to blame.
+        """
+        if data.__class__ is not bytes:
+            data = bytes(memoryview(data))
+        if data[:2] == b"\r\n":
+            data = data.lstrip(b"\r\n")
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            raise ParseError(data, "an empty line after the headers", len(data), what="SIP message")
+        if end > Message.MAX_HEAD:
+            raise ParseError(
+                data[:200],
+                f"a head of at most {Message.MAX_HEAD} bytes",
+                0,
+                what="SIP message",
+                status=513,
+            )
+        head = data[:end].decode("utf-8", "surrogateescape")
+        lines = head.split("\r\n")
+        breaks = len(lines) - 1
+        if head.count("\n") != breaks or head.count("\r") != breaks:
+            raise stray_break(head)
+        if breaks > Message.MAX_FIELDS and len(_NEW_FIELD.split(head)) > Message.MAX_FIELDS + 1:
+            raise ParseError(
+                lines[0],
+                f"at most {Message.MAX_FIELDS} header lines",
+                None,
+                what="SIP message",
+                status=513,
+            )
+        message = _parse_start(lines[0])
+        fields: list[Field] = []
+        index: dict[str, int] = {}
+        spellings = SPELLINGS
+        del lines[0]
+        for position, line in enumerate(lines):
+            name, colon, value = line.partition(":")
+            key = spellings.get(name)
+            if key is None or not colon:
+                if position and line[:1] in (" ", "\t"):
+                    # A folded line (§7.3.1): begin again, with whole header lines.
+                    fields = [(*parse_line(one), one) for one in _NEW_FIELD.split(head)[1:]]
+                    index = {key: at for at, (key, _, _) in reversed([*enumerate(fields)])}
+                    break
+                key, value = parse_line(line)
+            else:
+                value = value.strip()
+            if key not in index:
+                index[key] = position
+            fields.append((key, value, line))
+        message._fields = fields
+        message._index = index
+        message._repeats = len(index) != len(fields)
+        message._typed = None
+        message._length_due = False
+        message._body, message._data = _parse_body(message, data, end + 4)
+        return message
+
+    Parse = parse
+
+    # ------------------------------------------------------------------ writing
+
+    def _start_line(self) -> str:
+        raise NotImplementedError
+
+    def __bytes__(self) -> bytes:
+        self._settle()
+        data = self._data
+        if data is None:
+            if self._length_due:
+                self._set_length()
+            lines = [self._start_line(), *[line for _, _, line in self._fields], "\r\n"]
+            data = "\r\n".join(lines).encode("utf-8", "surrogateescape")
+            if self._body:
+                data += self._body
+            self._data = data
+        return data
+
+    def __str__(self) -> str:
+        return bytes(self).decode("utf-8", "replace")
+
+    def __eq__(self, other: object) -> bool:
+        """Two messages are equal when their wire forms are."""
+        return bytes(self) == bytes(other) if isinstance(other, Message) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def copy(self) -> Self:
+        """Return an independent message with the same wire form."""
+        return cast(Self, Message.parse(bytes(self)))
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.copy()
+
+    def _touch(self) -> None:
+        self._data = None
+        self._length_due = True
+
+    def _set_length(self) -> None:
+        """Make the Content-Length right; one that is stays as it is written."""
+        self._length_due = False
+        length = str(len(self._body))
+        stated = self._text("content-length")
+        if stated is None:
+            self._fields.append(field("Content-Length", length))
+            self._index = None
+        elif stated != length or (self._repeats and len(self.lines("content-length")) > 1):
+            self._replace("content-length", "Content-Length", [length])
+            self._length_due = False
+
+    # ------------------------------------------------------------------ the body
+
+    @property
+    def body(self) -> bytes:
+        """The body; setting it sets the Content-Length too. Text and objects with a wire form, such
+        as a `SessionDescription`, are taken as their bytes.
+        """
+        return self._body
+
+    @body.setter
+    def body(self, value: SupportsBytes | str) -> None:
+        self._body = as_octets(value)
+        self._touch()
+
+
+class Request(Message):
+    """A SIP request (RFC 3261 §7.1).
+
+    Args:
+        method: The method, case-sensitive; any token.
+        uri: The request-URI, as text or `URI`.
+        headers: A mapping or pairs of name and value; a list of values gives several lines.
+        body: The body: bytes, text, or an object with a wire form.
+
+    Raises:
+        BuildError: The method is not a token, or something holds a line break or a space where none
+        can be.
+        ParseError: The request-URI or a header's text is none.
+    """
+
+    __slots__ = ("_method", "_uri", "_uri_text", "_version")
+
+    _method: str
+    _uri: URI | None
+    _uri_text: str
+    _version: str
+
+    def __init__(
+        self,
+        method: str,
+        uri: URI | str,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        body: SupportsBytes | str = b"",
+    ) -> None:
+        super().__init__(headers, body)
+        self._version = "SIP/2.0"
+        self.method = method
+        self.uri = uri
+
+    @classmethod
+    def of(cls, method: str, uri: str, fields: list[Field], body: bytes = b"") -> Request:
+        """Make a request from parts known to be right; the stack's own way, checked by nothing."""
+        self = Request.__new__(Request)
+        self._method = method
+        self._uri = None
+        self._uri_text = uri
+        self._version = "SIP/2.0"
+        self._fields = fields
+        self._index = self._typed = self._data = None
+        self._body = body
+        self._length_due = True
+        return self
+
+    def _start_line(self) -> str:
+        return f"{self._method} {self._uri_text} {self._version}"
+
+    def _settle(self) -> None:
+        if self._typed is not None:
+            self._settle_fields()
+        if self._uri is not None:
+            text = str(self._uri)
+            if text != self._uri_text:
+                self._uri_text = text
+                self._touch()
+
+    @property
+    def method(self) -> str:
+        """The method, case-sensitive."""
+        return self._method
+
+    @method.setter
+    def method(self, value: str) -> None:
+        if not is_token(value):
+            raise BuildError(f"{value!r} cannot be a method: expected a token.")
+        self._method = value
+        self._touch()
+
+    @property
+    def uri(self) -> URI:
+        """The request-URI; a change made to it shows when the message is written. Set to a `URI`,
+        it takes a copy.
+
+        Raises:
+            ParseError: What came in its place, or is set, is not a URI.
+        """
+        if self._uri is None:
+            self._uri = URI.parse(self._uri_text)
+        return self._uri
+
+    @uri.setter
+    def uri(self, value: URI | str) -> None:
+        text = check_line(str(value), "request-URI")
+        if not text or " " in text or "\t" in text:
+            raise BuildError(f"{text!r} cannot be a request-URI: expected a URI without spaces.")
+        split_sip_uri(text)
+        self._uri = None
+        self._uri_text = text
+        self._touch()
+
+    @property
+    def uri_text(self) -> str:
+        """The request-URI as text, without parsing it."""
+        return self._uri_text if self._uri is None else str(self._uri)
+
+    @property
+    def version(self) -> str:
+        """The version from the request line, "SIP/2.0"."""
+        return self._version
+
+    def response(
+        self,
+        status: int,
+        reason: str | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        body: SupportsBytes | str = b"",
+        *,
+        to_tag: str | None = None,
+        dialog: bool = False,
+    ) -> Response:
+        """Make a response to this request, its first headers taken over as they came (RFC 3261
+        §8.2.6).
+
+        Args:
+            status: The status code, 100 to 699.
+            reason: The reason phrase; the registered one by default.
+            headers: Further headers.
+            body: The body.
+            to_tag: The tag to put on To; one that the request has there stays instead (§8.2.6.2).
+            dialog: Take over Record-Route too, as a response that makes a dialog must (§12.1.1).
+
+        Raises:
+            BuildError: The status is out of range, the tag is not a token, or something holds a
+            line break.
+        """
+        check_status(status)
+        self._settle()
+        copied = _COPIED_IN_DIALOG if dialog else _COPIED_IN_TRYING if status == 100 else _COPIED
+        fields = [line for line in self._fields if line[0] in copied]
+        if to_tag is not None:
+            if not is_token(to_tag):
+                raise BuildError(f"{to_tag!r} cannot be a tag: expected a token.")
+            for at, (key, value, line) in enumerate(fields):
+                if key == "to":
+                    if not has_tag(value):
+                        fields[at] = (key, f"{value};tag={to_tag}", f"{line};tag={to_tag}")
+                    break
+        phrase = check_line(reason, "reason phrase") if reason else reason_phrase(status)
+        response = Response.of(status, phrase, fields, as_octets(body))
+        if headers:
+            for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+                response.add(name, value)
+        return response
+
+    def __repr__(self) -> str:
+        return f"<Request {self._method} {self._uri_text}>"
+
+
+class Response(Message):
+    """A SIP response (RFC 3261 §7.2).
+
+    Args:
+        status: The status code, 100 to 699.
+        reason: The reason phrase; the registered one by default.
+        headers: A mapping or pairs of name and value; a list of values gives several lines.
+        body: The body: bytes, text, or an object with a wire form.
+
+    Raises:
+        BuildError: The status is out of range, or something holds a line break.
+    """
+
+    __slots__ = ("_reason", "_status", "_version")
+
+    def __init__(
+        self,
+        status: int,
+        reason: str | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        body: SupportsBytes | str = b"",
+    ) -> None:
+        super().__init__(headers, body)
+        self._version = "SIP/2.0"
+        self.status = status
+        self.reason = reason_phrase(status) if reason is None else reason
+
+    @classmethod
+    def of(cls, status: int, reason: str, fields: list[Field], body: bytes = b"") -> Response:
+        """Make a response from parts known to be right; the stack's own way, checked by nothing."""
+        self = Response.__new__(Response)
+        self._status = status
+        self._reason = reason
+        self._version = "SIP/2.0"
+        self._fields = fields
+        self._index = self._typed = self._data = None
+        self._body = body
+        self._length_due = True
+        return self
+
+    def _start_line(self) -> str:
+        return f"{self._version} {self._status} {self._reason}"
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return self._status
+
+    @status.setter
+    def status(self, value: int) -> None:
+        self._status = check_status(value)
+        self._touch()
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase, for people; may be empty."""
+        return self._reason
+
+    @reason.setter
+    def reason(self, value: str) -> None:
+        self._reason = check_line(value, "reason phrase")
+        self._touch()
+
+    @property
+    def version(self) -> str:
+        """The version from the status line, "SIP/2.0"."""
+        return self._version
+
+    def __repr__(self) -> str:
+        return f"<Response {self._status} {self._reason}>"
+
+
+# ---------------------------------------------------------------------- the parts of parsing
+
+
+def _parse_start(line: str) -> Request | Response:
+    if line[:4].upper() == "SIP/":
+        found = _STATUS_LINE.fullmatch(line)
+        if found is None:
+            raise ParseError(
+                line,
+                "SIP/2.0, a status code of three digits and a reason phrase",
+                0,
+                what="status line",
+            )
+        response = Response.__new__(Response)
+        response._version, status, response._reason = found.groups("")
+        response._status = int(status)
+        if not 100 <= response._status <= 699:
+            raise ParseError(
+                line, "a status code from 100 to 699", found.start(2), what="status line"
+            )
+        return response
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        raise ParseError(
+            line, "a method, a URI and SIP/2.0, with one space between", 0, what="request line"
+        )
+    request = Request.__new__(Request)
+    request._method, request._uri_text, request._version = found.groups()
+    request._uri = None
+    return request
+
+
+def _parse_body(message: Message, data: bytes, start: int) -> tuple[bytes, bytes]:
+    """Return the body and the message's own bytes (RFC 3261 §18.3)."""
+    at = cast(dict[str, int], message._index).get("content-length")
+    if at is None:
+        return data[start:], data
+    length_text = message._fields[at][1]
+    if not (length_text.isascii() and length_text.isdigit() and len(length_text) <= 10):
+        raise ParseError(length_text, "a number of bytes", 0, what="Content-Length")
+    stop = start + int(length_text)
+    if stop == len(data):
+        return (data[start:] if stop > start else b""), data
+    if stop > len(data):
+        raise ParseError(
+            length_text,
+            f"at most the {len(data) - start} bytes that follow the head",
+            0,
+            what="Content-Length",
+        )
+    return data[start:stop], data[:stop]

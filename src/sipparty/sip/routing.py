@@ -1,0 +1,81 @@
+"""Next hops: where a request goes first (RFC 3261 §8.1.2, §12.2.1.1; RFC 3263 §4 does the rest)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+from sipparty.errors import ParseError
+from sipparty.sip.grammar import find_parameter, split_sip_uri
+from sipparty.sip.values import DNameURI
+
+__all__ = ["NextHop", "is_loose", "route_to"]
+
+
+class NextHop(NamedTuple):
+    """What has to be located before a request can be sent.
+
+    Args:
+        host: A host name or an IP address, without brackets.
+        port: The port; None where the URI names none.
+        transport: The transport the URI asks for, in upper case; None where it names none.
+        secure: Whether the URI is `sips:`.
+    """
+
+    host: str
+    port: int | None = None
+    transport: str | None = None
+    secure: bool = False
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the host is an address, so that there is one target alone."""
+        return ":" in self.host or self.host.replace(".", "").isdigit()
+
+    @classmethod
+    def of(cls, uri: str) -> Self:
+        """Return the next hop that a URI names; `maddr` stands for the host (RFC 3263 §4).
+
+        Raises:
+            ParseError: It is not a SIP or SIPS URI.
+        """
+        parts = split_sip_uri(uri)
+        if not parts.host:
+            raise ParseError(uri, "a sip: or sips: URI to send to", 0, what="next hop")
+        host, transport = parts.host, None
+        if parts.parameters:
+            host = find_parameter(parts.parameters, "maddr") or host
+            transport = find_parameter(parts.parameters, "transport")
+        return cls(
+            host.strip("[]"),
+            parts.port,
+            transport.upper() if transport else None,
+            parts.scheme == "sips",
+        )
+
+
+def is_loose(route: str) -> bool:
+    """Whether a Route value names a loose router: its URI has `lr` (RFC 3261 §16.12).
+
+    Raises:
+        ParseError: It is no name and address, or its URI is none.
+    """
+    return find_parameter(DNameURI.parse(route).parts.parameters, "lr") is not None
+
+
+def route_to(proxy: str) -> str:
+    """Make the Route value for a proxy given as a host, host:port or URI; loose (RFC 3261 §8.1.2).
+
+    Raises:
+        ParseError: It is none of them.
+    """
+    uri = proxy.strip()
+    if uri.startswith("<") and uri.endswith(">"):
+        uri = uri[1:-1]
+    if not uri.lower().startswith(("sip:", "sips:")):
+        if uri.count(":") > 1 and not uri.startswith("["):
+            uri = f"[{uri}]"  # a bare IPv6 address
+        uri = f"sip:{uri}"
+    parts = split_sip_uri(uri)
+    if find_parameter(parts.parameters, "lr") is None:
+        uri += ";lr"
+    return f"<{uri}>"

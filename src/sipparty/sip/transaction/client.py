@@ -1,0 +1,262 @@
+"""The client transactions of RFC 3261 §17.1, with the `Accepted` state of RFC 6026 §7.2.
+
+Laws:
+
+* A request goes out when the transaction starts and again on timers A and E, over transports that
+  may lose it.
+* Its user hears every provisional response, the first final one, and every 2xx to an INVITE; then
+  that it timed out or that the transport failed, whichever comes first.
+* A final response to an INVITE other than 2xx is acknowledged here, each time it comes; a 2xx is
+  acknowledged by the user (§13.2.2.4).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sipparty.errors import UsageError
+from sipparty.fsm import FSM, Row, Timer
+from sipparty.sip.fields import Field, field
+from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow
+from sipparty.sip.message import Request, Response
+from sipparty.sip.transaction.user import ClientUser, TransactionHost
+
+__all__ = [
+    "ClientTransaction",
+    "InviteClientTransaction",
+    "NonInviteClientTransaction",
+    "ack_for_failure",
+]
+
+
+class ClientTransaction(FSM):
+    """What the two kinds of client transaction share.
+
+    Args:
+        host: Where the transaction runs.
+        key: What its responses are found by (§17.1.3): branch and method.
+        request: The request, its top Via in place.
+        flow: The way it goes.
+        user: Who hears of it.
+    """
+
+    __slots__ = ("_data", "_interval", "_request", "flow", "host", "key", "user")
+
+    #: The input that each class of response is (§17.1).
+    INPUTS: ClassVar = (
+        "",
+        "provisional",
+        "success",
+        "failure",
+        "failure",
+        "failure",
+        "failure",
+    )
+
+    table: ClassVar[tuple[Row, ...]] = ()
+
+    def __init__(
+        self,
+        host: TransactionHost,
+        key: tuple[str, str],
+        request: Request,
+        flow: Flow,
+        user: ClientUser,
+    ) -> None:
+        super().__init__(scheduler=host.timers)
+        self.host = host
+        self.key = key
+        self._request: Request | None = request
+        self.flow = flow
+        self.user = user
+        self._data = bytes(request)
+        self._interval = host.timing.t1
+
+    def start(self) -> None:
+        """Send the request for the first time."""
+        self.hit("start")
+
+    def receive(self, response: Response) -> None:
+        """Take a response that matches this transaction."""
+        status = response.status
+        self.hear(self.INPUTS[status // 100], response)
+        if status >= 200:
+            # The transaction lingers; what it sent need not.
+            self._data = b""
+            self._request = None
+
+    @property
+    def request(self) -> Request:
+        """The request.
+
+        Raises:
+            UsageError: It has its final response, and is no longer kept.
+        """
+        if self._request is None:
+            raise UsageError(f"The request of {self.name} is answered, and no longer kept.")
+        return self._request
+
+    def break_transport(self, reason: str) -> None:
+        """Take note that the transport failed (§17.1.4)."""
+        self.hear("transport_failed", reason)
+
+    # ---------------------------------------------------------------- delays
+
+    @property
+    def branch(self) -> str:
+        """The branch of its Via, which a CANCEL for it shares (§9.1)."""
+        return self.key[0]
+
+    @property
+    def retransmission(self) -> float | None:
+        """Timers A and E: only where the transport may lose a message."""
+        return None if self.flow.transport in RELIABLE_TRANSPORTS else self._interval
+
+    @property
+    def patience(self) -> float:
+        """Timers B, F and M, and the time that a cancelled INVITE is given."""
+        return self.host.timing.transaction
+
+    # ---------------------------------------------------------------- actions
+
+    def _send(self) -> None:
+        self.host.send(self._data, self.flow)
+
+    def _report(self, response: Response) -> None:
+        self.user.response_received(response)
+
+    def _report_timeout(self) -> None:
+        self.user.transaction_timed_out()
+
+    def _report_broken(self, reason: str) -> None:
+        self.user.transaction_broken(reason)
+
+    def on_enter_Terminated(self) -> None:
+        """Leave the place where responses are matched."""
+        self.host.forget(self.key, self)
+        self.user.transaction_over()
+
+
+class InviteClientTransaction(ClientTransaction):
+    """An INVITE on its way (RFC 3261 §17.1.1, RFC 6026 §7.2)."""
+
+    __slots__ = ("_ack",)
+
+    table = (
+        Row("Initial", "start", "Calling", "_send"),
+        Row("Calling", "timer_A", "Calling", "_send_again"),
+        Row("Calling", "timer_B", "Terminated", "_report_timeout"),
+        Row(("Calling", "Proceeding"), "provisional", "Proceeding", "_report"),
+        Row(("Calling", "Proceeding"), "success", "Accepted", "_report"),
+        Row(("Calling", "Proceeding"), "failure", "Completed", "_acknowledge", "_report"),
+        Row("Calling", "transport_failed", "Terminated", "_report_broken"),
+        # §17.1.4 speaks of sending; once a response came nothing is sent, and an answer may come.
+        Row("Proceeding", "transport_failed", "Proceeding"),
+        # §9.1: an INVITE that was cancelled, and is not answered for 64 * T1, is over.
+        Row("Proceeding", "cancelled", "Cancelled"),
+        Row("Cancelled", "provisional", "Cancelled", "_report"),
+        Row("Cancelled", "success", "Accepted", "_report"),
+        Row("Cancelled", "failure", "Completed", "_acknowledge", "_report"),
+        Row("Cancelled", "timer_cancel", "Terminated", "_report_timeout"),
+        Row("Cancelled", "transport_failed", "Cancelled"),
+        Row("Completed", "failure", "Completed", "_acknowledge_again"),
+        Row("Completed", ("provisional", "success"), "Completed"),
+        Row("Completed", "timer_D", "Terminated"),
+        Row("Completed", "transport_failed", "Terminated"),
+        # RFC 6026 §7.2: a 2xx that comes again is for the user, who acknowledges it again.
+        Row("Accepted", "success", "Accepted", "_report"),
+        Row("Accepted", ("provisional", "failure", "transport_failed"), "Accepted"),
+        Row("Accepted", "timer_M", "Terminated"),
+    )
+    timers = (
+        Timer("timer_A", "retransmission", "Calling", repeat=True),
+        Timer("timer_B", "patience", "Calling"),
+        Timer("timer_cancel", "patience", "Cancelled"),
+        Timer("timer_D", "linger", "Completed"),
+        Timer("timer_M", "patience", "Accepted"),
+    )
+    final = ("Terminated",)
+
+    @property
+    def linger(self) -> float:
+        """Timer D: how long answers that come again are acknowledged (§17.1.1.2)."""
+        return 0.0 if self.flow.transport in RELIABLE_TRANSPORTS else self.host.timing.timer_d
+
+    def cancel(self) -> None:
+        """Take note that a CANCEL was sent for it, after which it need not wait for ever (§9.1)."""
+        self.hear("cancelled")
+
+    def _send_again(self) -> None:
+        self._interval *= 2
+        self._send()
+
+    def _acknowledge(self, response: Response) -> None:
+        self._ack = bytes(ack_for_failure(self.request, response))
+        self._acknowledge_again(response)
+
+    def _acknowledge_again(self, response: Response) -> None:
+        self.host.send(self._ack, self.flow)
+
+
+class NonInviteClientTransaction(ClientTransaction):
+    """Any other request on its way (RFC 3261 §17.1.2)."""
+
+    __slots__ = ()
+
+    table = (
+        Row("Initial", "start", "Trying", "_send"),
+        Row("Trying", "timer_E", "Trying", "_send_again"),
+        Row("Proceeding", "timer_E", "Proceeding", "_send_at_t2"),
+        Row(("Trying", "Proceeding"), "timer_F", "Terminated", "_report_timeout"),
+        Row(("Trying", "Proceeding"), "transport_failed", "Terminated", "_report_broken"),
+        Row(("Trying", "Proceeding"), "provisional", "Proceeding", "_report"),
+        Row(("Trying", "Proceeding"), ("success", "failure"), "Completed", "_report"),
+        Row(
+            "Completed",
+            ("provisional", "success", "failure", "transport_failed"),
+            "Completed",
+        ),
+        Row("Completed", "timer_K", "Terminated"),
+    )
+    timers = (
+        Timer("timer_E", "retransmission", "Trying", "Proceeding", repeat=True),
+        Timer("timer_F", "patience", "Trying", "Proceeding"),
+        Timer("timer_K", "linger", "Completed"),
+    )
+    final = ("Terminated",)
+
+    @property
+    def linger(self) -> float:
+        """Timer K: how long answers that come again are absorbed (§17.1.2.2)."""
+        return 0.0 if self.flow.transport in RELIABLE_TRANSPORTS else self.host.timing.t4
+
+    def _send_again(self) -> None:
+        self._interval = min(self._interval * 2, self.host.timing.t2)
+        self._send()
+
+    def _send_at_t2(self) -> None:
+        self._interval = self.host.timing.t2
+        self._send()
+
+
+#: What an ACK for a failure takes over from its INVITE (RFC 3261 §17.1.1.3).
+_FROM_INVITE = ("from", "call-id", "max-forwards", "route", "authorization", "proxy-authorization")
+
+
+def ack_for_failure(invite: Request, response: Response) -> Request:
+    """Make the ACK that a client transaction answers a 3xx to 6xx with (RFC 3261 §17.1.1.3).
+
+    The top Via alone, the same branch, the To of the response (with its tag).
+    """
+    fields: list[Field] = []
+    for line in invite._fields:
+        key = line[0]
+        if key == "via":
+            if not fields:
+                fields.append(line)
+        elif key in _FROM_INVITE:
+            fields.append(line)
+    fields += [line for line in response._fields if line[0] == "to"][:1]
+    cseq = invite._text("cseq") or "0"
+    fields.append(field("CSeq", f"{cseq.split(None, 1)[0]} ACK"))
+    return Request.of("ACK", invite.uri_text, fields)

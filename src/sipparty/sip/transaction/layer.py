@@ -1,0 +1,319 @@
+"""Where transactions are made and found (RFC 3261 §17.1.3, §17.2.3, §18.2).
+
+A message from the wire comes in here. What belongs to a transaction is given to it; the rest is
+given back to the caller, who finds its dialog or makes a new one.
+
+Laws:
+
+* A response is matched by the branch of its top Via and the method of its CSeq; a request by the
+  branch, the sent-by and its method, an ACK as its INVITE. A branch without RFC 3261's cookie is
+  matched as RFC 2543 had it: by what the request says of itself.
+* A response goes back the way its request came (§18.2.2, RFC 3581).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sipparty.errors import ParseError
+from sipparty.fsm import Timers
+from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow, host_port
+from sipparty.sip.grammar import find_parameter, split_list
+from sipparty.sip.message import Request, Response
+from sipparty.sip.tokens import BRANCH_COOKIE, Tokens
+from sipparty.sip.transaction.client import (
+    ClientTransaction,
+    InviteClientTransaction,
+    NonInviteClientTransaction,
+)
+from sipparty.sip.transaction.server import (
+    InviteServerTransaction,
+    NonInviteServerTransaction,
+    ServerTransaction,
+)
+from sipparty.sip.transaction.timing import Timing
+from sipparty.sip.transaction.user import ClientUser
+from sipparty.sip.values import Via
+
+__all__ = ["TransactionLayer", "top_via"]
+
+#: The port that a Via without one stands for (RFC 3261 §18.2.2, RFC 7118 §5).
+_DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}
+
+_COOKIE = BRANCH_COOKIE.lower()
+
+#: What a CANCEL may name; all but INVITE are answered already, so nothing more happens (§9.2).
+_CANCELLABLE = (
+    "INVITE",
+    "OPTIONS",
+    "REGISTER",
+    "MESSAGE",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "PUBLISH",
+    "REFER",
+)
+
+
+def top_via(text: str) -> Via:
+    """Parse the first element of a Via line."""
+    return Via.parse(split_list(text, "Via")[0] if "," in text else text)
+
+
+class TransactionLayer:
+    """All transactions of one core.
+
+    Args:
+        timers: The queue that their timers are in; its `now` is the time.
+        timing: The timer values.
+        tokens: Where branches come from.
+        send: Called with bytes and a flow to send them by.
+    """
+
+    def __init__(
+        self,
+        timers: Timers,
+        timing: Timing,
+        tokens: Tokens,
+        send: Callable[[bytes, Flow], None],
+    ) -> None:
+        self.timers = timers
+        self.timing = timing
+        self.tokens = tokens
+        self.send = send
+        self.clients: dict[object, ClientTransaction] = {}
+        self.servers: dict[object, ServerTransaction] = {}
+        #: Requests outside of dialogs, by what a copy by another path shares (§8.2.2.2).
+        self._merged: dict[object, ServerTransaction] = {}
+
+    # ---------------------------------------------------------------- clients
+
+    def request(
+        self, request: Request, flow: Flow, user: ClientUser, branch: str | None = None
+    ) -> ClientTransaction:
+        """Send a request by a new transaction.
+
+        Args:
+            request: The request, without our Via.
+            flow: The way to send it.
+            user: Who hears of its responses.
+            branch: The branch, where it has to be that of another request (CANCEL, §9.1); a new
+                one by default.
+        """
+        if branch is None:
+            branch = self.tokens.branch()
+        self.put_via(request, flow, branch)
+        method = request.method
+        key = (branch, method)
+        kind = InviteClientTransaction if method == "INVITE" else NonInviteClientTransaction
+        transaction = kind(self, key, request, flow, user)
+        self.clients[key] = transaction
+        transaction.start()
+        return transaction
+
+    def put_via(self, request: Request, flow: Flow, branch: str) -> None:
+        """Put our Via on top of a request (§18.1.1); it asks for `rport` (RFC 3581 §3)."""
+        sent_by = host_port(*flow.local)
+        value = f"SIP/2.0/{flow.transport} {sent_by};rport;branch={branch}"
+        request._fields.insert(0, ("via", value, f"Via: {value}"))
+        request._index = request._data = None
+
+    def response_received(self, response: Response) -> bool:
+        """Give a response to its transaction.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            ParseError: The Via or the CSeq is missing or wrong.
+        """
+        via = response._text("via")
+        cseq = response._text("cseq")
+        if not via or not cseq:
+            raise ParseError(str(response)[:80], "a Via and a CSeq", None, what="SIP response")
+        if "," in via or sum(line[0] == "via" for line in response._fields) > 1:
+            # §8.1.3.3: it was for somebody behind us, and went astray.
+            return False
+        transaction = self.clients.get((find_parameter(via, "branch"), cseq.split()[-1]))
+        if transaction is None:
+            return False
+        transaction.receive(response)
+        return True
+
+    # ---------------------------------------------------------------- servers
+
+    def request_received(self, request: Request, flow: Flow) -> ServerTransaction | Flow | None:
+        """Give a request to its transaction, or make one.
+
+        The caller tells its user of a new transaction, and then calls its `wait`.
+
+        Returns:
+            A new transaction; for an ACK that belongs to none, the flow that it came by; None where
+            a transaction has taken it.
+
+        Raises:
+            ParseError: The top Via is missing or wrong.
+        """
+        via = self._top_via(request)
+        flow = self._mark_source(request, via, flow)
+        method = request.method
+        key = self._server_key(request, via, "INVITE" if method == "ACK" else method)
+        transaction = self.servers.get(key)
+        if transaction is not None:
+            transaction.receive(request)  # type: ignore[attr-defined]
+            return None
+        if method == "ACK":
+            return flow
+        merge_key = None
+        if method != "CANCEL" and _is_first(request):
+            merge_key = (request._text("call-id"), request._text("from"), request._text("cseq"))
+        kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
+        transaction = kind(self, key, request, flow, merge_key)
+        self.servers[key] = transaction
+        if merge_key is not None:
+            self._merged.setdefault(merge_key, transaction)
+        return transaction
+
+    def way_back(self, request: Request, flow: Flow) -> Flow:
+        """Return the way that a response without a transaction goes, its request's Via marked.
+
+        Raises:
+            ParseError: The top Via is missing or wrong.
+        """
+        return self._mark_source(request, self._top_via(request), flow)
+
+    def _top_via(self, request: Request) -> Via:
+        text = request._text("via")
+        if text is None:
+            raise ParseError(str(request)[:80], "a Via header", None, what="SIP request")
+        return top_via(text)
+
+    def is_merged(self, transaction: ServerTransaction) -> bool:
+        """Whether this request came before by another path (§8.2.2.2): answer it with 482."""
+        first = self._merged.get(transaction.merge_key, transaction)
+        return first is not transaction
+
+    def cancelled_by(self, cancel: ServerTransaction) -> ServerTransaction | None:
+        """Return the transaction that a CANCEL is for (§9.2); None where there is none."""
+        base = cancel.key
+        for method in _CANCELLABLE:
+            found = self.servers.get((*base[:-1], method))  # type: ignore[index]
+            if found is not None:
+                return found
+        return None
+
+    def _mark_source(self, request: Request, via: Via, flow: Flow) -> Flow:
+        """Note where a request came from in its top Via, and return the way its responses go.
+
+        RFC 3261 §18.2.1 and §18.2.2, RFC 3581 §4.
+        """
+        host, port = flow.remote[0], flow.remote[1]
+        names = via._tail.lower()
+        asks_port = "rport" in names and via.rport == ""
+        if asks_port or via._host != host:
+            text = _via_with_source(via, host, port if asks_port else None)
+            _replace_top_via(request, text)
+        if flow.transport in RELIABLE_TRANSPORTS:
+            return flow
+        maddr = via.parameter("maddr") if "maddr" in names else None
+        if maddr:
+            host = maddr.strip("[]")
+        if maddr or not asks_port:
+            # RFC 3581 §4: where there is a maddr, rport does not say where responses go.
+            port = via._port or _DEFAULT_PORTS.get(via._transport.upper(), 5060)
+        if host != flow.remote[0] or port != flow.remote[1]:
+            flow = flow._replace(remote=(host, port))
+        return flow
+
+    def _server_key(self, request: Request, via: Via, method: str) -> tuple[object, ...]:
+        branch = find_parameter(via._tail, "branch")
+        # The cookie alone identifies nothing (RFC 4475 §3.2.1).
+        if branch is not None and len(branch) > 7 and branch[:7].lower() == _COOKIE:
+            return (branch, via._host.lower(), via._port, method)
+        # RFC 2543: Request-URI, From, Call-ID, CSeq number and top Via. The To tag of an ACK is
+        # the one we gave, so To is left out.
+        cseq = (request._text("cseq") or "").split(None, 1)[:1]
+        return (
+            request._uri_text,
+            request._text("from"),
+            request._text("call-id"),
+            cseq[0] if cseq else "",
+            via._host.lower(),
+            via._port,
+            branch,
+            method,
+        )
+
+    # ---------------------------------------------------------------- both
+
+    def transport_failed(self, flow: Flow, reason: str) -> int:
+        """Tell every transaction that sends this way that it cannot (§18.4); return how many.
+
+        Of connections to one peer, only what went by the one that failed has failed; datagrams fail
+        by their destination.
+        """
+        remote, transport, reliable = flow.remote, flow.transport, flow.reliable
+        every: list[ClientTransaction | ServerTransaction] = [
+            *self.clients.values(),
+            *self.servers.values(),
+        ]
+        broken = [
+            transaction
+            for transaction in every
+            if transaction.flow.remote == remote
+            and transaction.flow.transport == transport
+            and (not reliable or transaction.flow.endpoint == flow.endpoint)
+        ]
+        for transaction in broken:
+            transaction.break_transport(reason)
+        return len(broken)
+
+    def forget(self, key: object, transaction: object) -> None:
+        """Drop a transaction that is over."""
+        if isinstance(transaction, ServerTransaction):
+            self.servers.pop(key, None)
+            merge_key = transaction.merge_key
+            if merge_key is not None and self._merged.get(merge_key) is transaction:
+                del self._merged[merge_key]
+        else:
+            self.clients.pop(key, None)
+
+
+def _is_first(request: Request) -> bool:
+    """Whether a request is outside of any dialog: its To has no tag."""
+    to = request._text("to") or ""
+    try:
+        return find_parameter(to[to.rfind(">") + 1 :], "tag") is None
+    except ParseError:
+        return False  # whoever looks for its dialog says what is wrong
+
+
+def _via_with_source(via: Via, host: str, port: int | None) -> str:
+    """Return a Via element with `received`, and with `rport` filled in where a port is given."""
+    tail = via._tail
+    if port is not None:
+        parts = []
+        for part in tail.split(";"):
+            name, _, value = part.partition("=")
+            if name.strip().lower() == "rport" and not value.strip():
+                part = f"rport={port}"
+            parts.append(part)
+        tail = ";".join(parts)
+    head = f"{via._protocol}/{via._version}/{via._transport} {via.sent_by}"
+    # A `received` that came with the request is a lie or a loop: ours takes its place.
+    if find_parameter(tail, "received") is not None:
+        tail = "".join(
+            f";{part}"
+            for part in tail.split(";")[1:]
+            if part.partition("=")[0].strip().lower() != "received"
+        )
+    return f"{head}{tail};received={host}"
+
+
+def _replace_top_via(request: Request, text: str) -> None:
+    at = request._make_index()["via"] if request._index is None else request._index["via"]
+    _, value, _ = request._fields[at]
+    if "," in value:
+        text = ", ".join([text, *split_list(value, "Via")[1:]])
+    request._fields[at] = ("via", text, f"Via: {text}")
+    request._data = None

@@ -1,0 +1,483 @@
+"""Typed header values: `DNameURI`, `Via`, `CSeq`, `MediaType`.
+
+Laws:
+
+* A value made by `parse` keeps its text and `str()` gives that text back, to the letter, until an
+  attribute is set; then it is written anew.
+* Parsing a value looks at its structure only. What stands inside (a URI, parameters) is parsed when
+  it is asked for.
+* Setting an attribute to text that would break out of the header raises `BuildError`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+from sipparty.errors import BuildError, ParseError
+from sipparty.sip.components import URI, Host
+from sipparty.sip.flow import host_port
+from sipparty.sip.grammar import (
+    PLAIN_SIP_URI,
+    TOKEN_CHARS,
+    URIParts,
+    check_line,
+    is_token,
+    next_quoted,
+    quote,
+    split_sip_uri,
+    unquote,
+)
+from sipparty.sip.headervalue import (
+    HeaderParameters,
+    HeaderValue,
+    as_text,
+    attribute,
+    check_token,
+    checked_tail,
+)
+
+__all__ = ["CSeq", "DNameURI", "HeaderParameters", "HeaderValue", "MediaType", "Via", "has_tag"]
+
+
+def _display(value: str | None) -> str:
+    return check_line(value or "", "display name")
+
+
+def _host(value: str) -> str:
+    try:
+        return Host(value).address or ""
+    except ParseError as error:
+        raise BuildError(f"{value!r} cannot be the host of a Via: {error}") from error
+
+
+def _port(value: int | None) -> int | None:
+    if value is None or (isinstance(value, int) and 0 <= value <= 65535):
+        return value
+    raise BuildError(f"{value!r} cannot be the port of a Via: expected 0 to 65535, or None.")
+
+
+def _transport(value: str) -> str:
+    return check_token(value, "transport")
+
+
+def _media(value: str) -> str:
+    return check_token(value, "media type")
+
+
+#: A name and address as most are written: no escapes, no white space around.
+_PLAIN_ADDRESS = re.compile(
+    rf"(?:\"([^\"\\]*+)\"[ \t]*+|([{TOKEN_CHARS}][{TOKEN_CHARS} \t]*+)?)"
+    r"<([^<>\"\s]++)>((?:;[^\"\s]*+)?)"
+)
+
+
+class DNameURI(HeaderValue):
+    """A URI with an optional display name and parameters: From, To, Contact, Route and their kin
+    (RFC 3261 §20.10).
+
+    Args:
+        uri: The URI, as a `URI` (of which a copy is taken) or as text; "*" for the wildcard.
+        display_name: What a person sees, unquoted; "" where there is none.
+        parameters: Header parameters, `tag=x;expires=60` or a mapping.
+        tag: A shorthand for the `tag` parameter.
+
+    Raises:
+        ParseError: The URI text is not a URI.
+        BuildError: A text would break out of the header.
+    """
+
+    __slots__ = ("_display", "_uri", "_uri_text")
+
+    WHAT = "name and address"
+
+    def __init__(
+        self,
+        uri: URI | str | bytes,
+        display_name: str = "",
+        parameters: Mapping[str, Any] | str = "",
+        tag: str | None = None,
+    ) -> None:
+        self._raw = None
+        self._display = _display(display_name)
+        self._uri: URI | None = None
+        self._uri_text = "*"
+        if uri != "*":
+            self.uri = uri
+        self._tail = ""
+        self._parameters = HeaderParameters.of(parameters)
+        if tag is not None:
+            self.tag = tag
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """Parse `"Bob" <sip:bob@biloxi.com>;tag=1`, or the form without angle brackets (RFC 3261
+        §20).
+
+        In the form without brackets every parameter is the header's, none the URI's.
+
+        Raises:
+            ParseError: A quotation mark or an angle bracket stands alone, or there is no URI.
+        """
+        if text.__class__ is not str:
+            text = as_text(text)
+        self = cls.__new__(cls)
+        self._raw = text
+        self._uri = self._parameters = None
+        found = _PLAIN_ADDRESS.fullmatch(text)
+        if found is not None:
+            quoted, plain, self._uri_text, self._tail = found.groups("")
+            self._display = quoted or plain.rstrip()
+            return self
+        start = len(text) - len(text.lstrip())
+        if text.startswith('"', start):
+            end = next_quoted(text, start, cls.WHAT)
+            self._display = unquote(text[start:end])
+            left = text.find("<", end)
+            if left < 0 or text[end:left].strip():
+                raise ParseError(text, "'<' after the display name", end, what=cls.WHAT)
+        else:
+            left = text.find("<")
+            self._display = ""
+            if left < 0:
+                return self._parse_bare(text)
+            if left:
+                self._display = text[:left].strip()
+                if '"' in self._display or ";" in self._display or "," in self._display:
+                    raise ParseError(
+                        text, "a display name of tokens, or one in quotes", start, what=cls.WHAT
+                    )
+        right = text.find(">", left)
+        if right < 0:
+            raise ParseError(text, "'>' after the URI", len(text), what=cls.WHAT)
+        self._uri_text = text[left + 1 : right]
+        self._tail = tail = checked_tail(text[right + 1 :].strip(), cls.WHAT)
+        if tail and tail[0] != ";":
+            raise ParseError(text, "';' or the end after the '>'", right + 1, what=cls.WHAT)
+        return self
+
+    def _parse_bare(self, text: str) -> Self:
+        uri, semicolon, tail = text.strip().partition(";")
+        self._uri_text = uri = uri.rstrip()
+        self._tail = semicolon + checked_tail(tail, self.WHAT)
+        if not uri or " " in uri or '"' in uri or ">" in uri:
+            raise ParseError(text, "a URI", 0, what=self.WHAT)
+        return self
+
+    display_name: str = attribute(
+        "_display", 'The display name without quotes; "" where there is none.', _display
+    )
+
+    @property
+    def uri(self) -> URI:
+        """The URI; a change made to it shows when this value is written. Set to a `URI`, it takes
+        a copy.
+
+        Raises:
+            ParseError: What came in its place is not a URI.
+        """
+        if self._uri is None:
+            self._uri = URI.parse(self._uri_text)
+        return self._uri
+
+    @uri.setter
+    def uri(self, value: URI | str | bytes) -> None:
+        self._uri = None if isinstance(value, URI) else URI.parse(as_text(value))
+        self._uri_text = str(value) if self._uri is None else str(self._uri)
+        self._raw = None
+
+    def is_still(self, text: str) -> bool:
+        """Whether this value was read from that very text and nothing was changed since, nor
+        handed out that could have been; False where it would take a closer look to tell.
+        """
+        return self._raw is text and self._parameters is None and self._uri is None
+
+    @property
+    def parts(self) -> URIParts:
+        """The URI's parts as text, read only: what to ask where many messages pass by.
+
+        Raises:
+            ParseError: What came in its place is not a URI.
+        """
+        return split_sip_uri(self.uri_text)
+
+    @property
+    def username(self) -> str | None:
+        """The user of the URI, escapes and all; None where there is none."""
+        # Nearly all are written plainly, and then the rest of the parts is not needed.
+        found = PLAIN_SIP_URI.fullmatch(self._uri_text) if self._uri is None else None
+        return found[2] if found is not None and found[4] is None else self.parts.user
+
+    @property
+    def address(self) -> str:
+        """The host of the URI, an IPv6 address without brackets; "" where it is not a SIP URI."""
+        found = PLAIN_SIP_URI.fullmatch(self._uri_text) if self._uri is None else None
+        return found[3].lower() if found is not None and found[4] is None else self.parts.host
+
+    @property
+    def uri_text(self) -> str:
+        """The URI as text, without parsing it."""
+        return self._uri_text if self._uri is None else str(self._uri)
+
+    @property
+    def tag(self) -> str | None:
+        """The `tag` parameter (RFC 3261 §19.3); None where there is none."""
+        return self.parameter("tag")
+
+    @tag.setter
+    def tag(self, value: str | None) -> None:
+        self._set_parameter("tag", None if value is None else check_token(value, "tag"))
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether this is the `*` of a Contact that removes every binding (RFC 3261 §10.2.2)."""
+        return self._uri_text == "*"
+
+    def _settle(self) -> None:
+        super()._settle()
+        if self._uri is not None:
+            old, new = self._uri_text, str(self._uri)
+            if new != old:
+                self._uri_text = new
+                raw = self._raw
+                if raw is not None:
+                    # The display name and the parameters stay as they came.
+                    before = raw[: len(raw) - len(self._tail)].rstrip()
+                    end = len(before) - 1
+                    self._raw = (
+                        f"{raw[: end - len(old)]}{new}{raw[end:]}"
+                        if before.endswith(f"<{old}>") and raw.endswith(self._tail)
+                        else None
+                    )
+
+    def _write(self) -> str:
+        if self.is_wildcard:
+            return "*" + self._tail
+        name = self._display
+        if name:
+            # Tokens and spaces may stand unquoted, but every parser takes the quoted form.
+            name = quote(name) + " "
+        return f"{name}<{self._uri_text}>{self._tail}"
+
+
+def has_tag(text: str) -> bool:
+    """Whether the text of a To or From has a tag; what is no address has none."""
+    if "tag" not in text.lower():
+        return False
+    try:
+        return DNameURI.parse(text).tag is not None
+    except ParseError:
+        return False
+
+
+_VIA = re.compile(
+    rf"[ \t]*+([{TOKEN_CHARS}]++)[ \t]*+/[ \t]*+([{TOKEN_CHARS}]++)[ \t]*+/"
+    rf"[ \t]*+([{TOKEN_CHARS}]++)[ \t]++(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9.\-_]++)[ \t]*+"
+    r"(?::[ \t]*+([0-9]{1,5})[ \t]*+)?(;.*+)?",
+    re.S,
+)
+
+
+class Via(HeaderValue):
+    """One hop that a request took (RFC 3261 §20.42).
+
+    Args:
+        transport: "UDP", "TCP", "TLS", "WS" or "WSS".
+        host: Our host, the *sent-by*; IPv6 without brackets.
+        port: The port; None stands for the transport's default.
+        branch: The transaction's identity.
+        parameters: Further parameters, as text or a mapping.
+
+    Raises:
+        BuildError: A part cannot stand where it is.
+    """
+
+    __slots__ = ("_host", "_port", "_protocol", "_transport", "_version")
+
+    WHAT = "Via"
+
+    def __init__(
+        self,
+        transport: str,
+        host: str,
+        port: int | None = None,
+        branch: str | None = None,
+        parameters: Mapping[str, Any] | str = "",
+    ) -> None:
+        self._raw = None
+        self._protocol, self._version = "SIP", "2.0"
+        self._transport = _transport(transport)
+        self._host = _host(host)
+        self._port = _port(port)
+        self._tail = ""
+        self._parameters = HeaderParameters.of(parameters)
+        if branch is not None:
+            self.branch = branch
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """Parse one element of a Via header.
+
+        Raises:
+            ParseError: It is not `protocol / version / transport sent-by ; parameters`.
+        """
+        if text.__class__ is not str:
+            text = as_text(text)
+        found = _VIA.fullmatch(text)
+        if found is None:
+            raise ParseError(text, "SIP/2.0/transport host[:port][;parameters]", 0, what=cls.WHAT)
+        self = cls.__new__(cls)
+        self._raw = text
+        self._parameters = None
+        self._protocol, self._version, self._transport, host, port, tail = found.groups()
+        self._host = host[1:-1] if host[0] == "[" else host
+        if port is None:
+            self._port = None
+        else:
+            self._port = int(port)
+            if self._port > 65535:
+                raise ParseError(text, "a port from 0 to 65535", found.start(5), what=cls.WHAT)
+        self._tail = checked_tail(tail.rstrip(), cls.WHAT) if tail else ""
+        return self
+
+    protocol: str = attribute("_protocol", 'The protocol, "SIP".', _transport)
+    version: str = attribute("_version", 'The version, "2.0".', _transport)
+    transport: str = attribute("_transport", 'The transport: "UDP", "TCP", ...', _transport)
+    host: str = attribute("_host", "The host of the sent-by; IPv6 without brackets.", _host)
+    port: int | None = attribute(
+        "_port", "The port of the sent-by; None for the transport's default.", _port
+    )
+
+    @property
+    def sent_by(self) -> str:
+        """Host and port as written (RFC 3261 §18.1.1)."""
+        return host_port(self._host, self._port)
+
+    @property
+    def branch(self) -> str | None:
+        """The transaction's identity (RFC 3261 §8.1.1.7); None from an element older than RFC
+        3261.
+        """
+        return self.parameter("branch")
+
+    @branch.setter
+    def branch(self, value: str | None) -> None:
+        self._set_parameter("branch", value)
+
+    @property
+    def received(self) -> str | None:
+        """The address the request came from, added by who received it (RFC 3261 §18.2.1); IPv6
+        without the brackets that some put around it (RFC 5118 §4.5).
+        """
+        value = self.parameter("received")
+        return value.strip("[]") if value else value
+
+    @received.setter
+    def received(self, value: str | None) -> None:
+        self._set_parameter("received", value)
+
+    @property
+    def rport(self) -> str | None:
+        """The port the request came from, as text; "" asks for it (RFC 3581 §3)."""
+        return self.parameter("rport")
+
+    @rport.setter
+    def rport(self, value: str | int | None) -> None:
+        if value == "":
+            self.parameters["rport"] = None
+        else:
+            self._set_parameter("rport", value)
+
+    def _write(self) -> str:
+        return f"{self._protocol}/{self._version}/{self._transport} {self.sent_by}{self._tail}"
+
+
+_CSEQ = re.compile(rf"[ \t]*+([0-9]{{1,20}}+)[ \t]++([{TOKEN_CHARS}]++)[ \t]*+")
+
+
+class CSeq(NamedTuple):
+    """The place of a request in its dialog, and its method (RFC 3261 §20.16).
+
+    Args:
+        number: 0 to 2**31 - 1.
+        method: The method, case-sensitive.
+    """
+
+    number: int
+    method: str
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """Parse `314159 INVITE`.
+
+        Raises:
+            ParseError: It is not a number and a method, or the number is 2**31 or more (RFC 3261
+            §8.1.1.5).
+        """
+        if text.__class__ is not str:
+            text = as_text(text)
+        found = _CSEQ.fullmatch(text)
+        if found is None:
+            raise ParseError(text, "a number, a space and a method", 0, what="CSeq")
+        number = int(found.group(1))
+        if number >= 1 << 31:
+            raise ParseError(text, "a number below 2**31", found.start(1), what="CSeq")
+        return cls(number, found.group(2))
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+class MediaType(HeaderValue):
+    """A media type such as `application/sdp` (RFC 3261 §20.15).
+
+    Args:
+        type: "application", "multipart", ...
+        subtype: "sdp", "mixed", ...
+        parameters: `boundary=x`, or a mapping.
+
+    Raises:
+        BuildError: The type or the subtype is not a token.
+    """
+
+    __slots__ = ("_subtype", "_type")
+
+    WHAT = "media type"
+
+    def __init__(self, type: str, subtype: str, parameters: Mapping[str, Any] | str = "") -> None:
+        self._raw = None
+        self._type = _media(type)
+        self._subtype = _media(subtype)
+        self._tail = ""
+        self._parameters = HeaderParameters.of(parameters)
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """Parse `application/sdp;charset=x`.
+
+        Raises:
+            ParseError: There is no type, slash and subtype.
+        """
+        text = as_text(text)
+        self = cls.__new__(cls)
+        self._raw = text
+        self._parameters = None
+        essence, semicolon, tail = text.partition(";")
+        type_, slash, subtype = essence.partition("/")
+        self._type, self._subtype = type_.strip(), subtype.strip()
+        self._tail = checked_tail((semicolon + tail).rstrip(), cls.WHAT)
+        if not slash or not is_token(self._type) or not is_token(self._subtype):
+            raise ParseError(text, "type/subtype", 0, what=cls.WHAT)
+        return self
+
+    type: str = attribute("_type", "The type before the slash.", _media)
+    subtype: str = attribute("_subtype", "The subtype after the slash.", _media)
+
+    @property
+    def essence(self) -> str:
+        """`type/subtype` in lower case, to compare by."""
+        return f"{self._type}/{self._subtype}".lower()
+
+    def _write(self) -> str:
+        return f"{self._type}/{self._subtype}{self._tail}"

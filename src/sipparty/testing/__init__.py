@@ -1,0 +1,43 @@
+"""Testing SIP applications: virtual time, chance that can be repeated, a network that misbehaves.
+
+The protocol core of sipparty does no I/O (`sipparty.sip`), so a test can run whole calls, with loss
+and retransmission and timers of hours, in one thread and in no time:
+
+    network = SimulatedNetwork(seed=1, loss=0.1, delay=(0.01, 0.05))
+    network.attach(alice, ("10.0.0.1", 5060))
+    network.attach(bob, ("10.0.0.2", 5060), on_event=answer)
+    ...                                             # a verb on alice, such as an INVITE to bob
+    network.run(until=lambda: answered, max_time=64)
+    print(Ladder(network.records()))                # sipparty.trace: what was said
+
+    ===========================  ==================================================================
+    `VirtualClock`               a clock that moves when told
+    `SequentialTokens`           tags, branches and Call-IDs that count: 1, 2, 3
+    `seeded_tokens`              ones that look real, the same for the same seed
+    `SimulatedNetwork`           carries messages between cores: loss, delay, partitions, a log
+    `Core`                       what a core must have to be attached; your own machines may, too
+    ===========================  ==================================================================
+
+What to test with comes from `sipparty.testing.strategies`: Hypothesis strategies for messages and
+all that is in them, valid and nearly valid. It needs the extra `sipparty[testing]`.
+
+Everything here is public and kept stable, as the rest of the package is.
+"""
+
+from sipparty.testing.attached import Core
+from sipparty.testing.clock import SequentialTokens, VirtualClock, seeded_tokens
+from sipparty.testing.network import SimulatedNetwork
+from sipparty.testing.weather import Carried, Cut, Fate, Link, Place
+
+__all__ = [
+    "Carried",
+    "Core",
+    "Cut",
+    "Fate",
+    "Link",
+    "Place",
+    "SequentialTokens",
+    "SimulatedNetwork",
+    "VirtualClock",
+    "seeded_tokens",
+]

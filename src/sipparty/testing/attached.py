@@ -1,0 +1,64 @@
+"""What is attached to a simulated network: the methods a core must have, and where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Protocol
+
+from sipparty.sip.flow import Flow
+
+__all__ = ["Core", "Node"]
+
+
+class Core(Protocol):
+    """What can be attached to a network: a protocol that does no I/O.
+
+    If it has `flow_found` and `flow_failed` as `sipparty.sip.Core` does, the network answers its
+    `FlowWanted` events; if it has `transport_failed`, it hears of connections that are refused; if
+    it has `at`, it is told the time before actions run and when a run ends, since verbs may follow.
+    """
+
+    def receive(self, data: bytes, flow: Flow, now: float, /) -> object:
+        """Take bytes that came by a flow."""
+
+    def handle_timers(self, now: float, /) -> object:
+        """Do what is due."""
+
+    def next_timer(self) -> float | None:
+        """When `handle_timers` has to be called next; None if never."""
+
+    def transmits(self) -> Iterable[tuple[bytes, Flow]]:
+        """What is to be sent since the last call."""
+
+    def events(self) -> Iterable[Any]:
+        """What happened since the last call."""
+
+
+class Node:
+    """A core and its addresses, each with the endpoint that its flows name; the network's own."""
+
+    __slots__ = ("addresses", "core", "due", "on_event")
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.on_event: Callable[[Any], object] | None = None
+        self.addresses: dict[tuple[str, int], Hashable] = {}
+        #: The timer that is in the network's queue for it; None if there is none.
+        self.due: float | None = None
+
+    def flow(self, transport: str, local: tuple[str, int], remote: tuple[str, int]) -> Flow:
+        """The flow from one of its addresses, as the core knows it."""
+        return Flow(transport, local, remote, self.addresses.get(local))
+
+    def tell_time(self, now: float) -> None:
+        """Let the core know the time before a verb is called on it, if it has a method for that."""
+        at = getattr(self.core, "at", None)
+        if at is not None:
+            at(now)
+
+    def address(self, endpoint: Hashable) -> tuple[str, int]:
+        """The address of an endpoint; the first of all if the endpoint is None or gone."""
+        for address, other in self.addresses.items():
+            if other == endpoint:
+                return address
+        return next(iter(self.addresses))

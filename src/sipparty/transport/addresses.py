@@ -1,0 +1,52 @@
+"""Addresses of this host: which family a text is of, and from where a peer is reached."""
+
+from __future__ import annotations
+
+import socket
+from functools import lru_cache
+
+from sipparty.errors import TransportError
+
+__all__ = ["is_loopback", "is_wildcard", "local_address_to", "numeric_family"]
+
+#: Any port: connecting a datagram socket sends nothing.
+_DISCARD = 9
+
+
+@lru_cache(maxsize=1024)
+def numeric_family(host: str) -> socket.AddressFamily | None:
+    """Return `AF_INET` or `AF_INET6` for a numeric address, None for a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return family
+    return None
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether an address stands for all of this host's."""
+    return host in ("", "0.0.0.0", "::")  # noqa: S104 - nothing is bound here
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is one that only this host reaches."""
+    return host.startswith("127.") or host == "::1"
+
+
+def local_address_to(host: str) -> str:
+    """Return the address that this host sends from to reach a numeric address.
+
+    Raises:
+        TransportError: No route leads there.
+    """
+    family = numeric_family(host)
+    if family is None:
+        raise TransportError(f"{host!r} is not a numeric address.")
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((host, _DISCARD))
+            return str(probe.getsockname()[0])
+    except OSError as error:
+        raise TransportError(f"No route leads to {host}: {error.strerror}.") from error

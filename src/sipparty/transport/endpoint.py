@@ -1,0 +1,60 @@
+"""What every transport's endpoint is to the engine: something that sends, and that tells it what
+came and what failed.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sipparty.errors import ParseError
+from sipparty.sip.flow import Address, Flow
+from sipparty.trace import Wire
+
+__all__ = ["Endpoint", "EndpointOwner"]
+
+
+class EndpointOwner(Protocol):
+    """Who has endpoints: the engine. All calls are made on its loop."""
+
+    wire: Wire
+
+    def datagram_received(self, data: bytes, flow: Flow) -> None:
+        """Take a message."""
+
+    def batch_over(self) -> None:
+        """Act on what came: called once after a batch of messages."""
+
+    def send_failed(self, flow: Flow, reason: str) -> None:
+        """Take note that a flow cannot be sent by; `reason` is the system's, in lower case."""
+
+    def malformed_received(self, head: bytes, flow: Flow, error: ParseError) -> None:
+        """Take what a stream brought in the place of a message: its head, as far as that is known,
+        and what is wrong with it. `batch_over` follows.
+        """
+
+    def flow_closed(self, flow: Flow, reason: str) -> None:
+        """Take note that a connection has ended; nothing can be sent by its flow any more, and
+        nothing comes. `reason` is in lower case.
+        """
+
+
+class Endpoint(Protocol):
+    """A bound socket, or a connection."""
+
+    #: As a Via header spells it.
+    transport: str
+    #: What it is bound to.
+    address: Address
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Send a message; failures come back by `send_failed`."""
+
+    def flow_to(self, host: str, port: int) -> Flow:
+        """Return the flow to a numeric address."""
+
+    def close(self) -> None:
+        """Give the socket back; may be called more than once."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""

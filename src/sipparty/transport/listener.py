@@ -1,0 +1,222 @@
+"""What accepts connections by TCP, TLS and WebSocket.
+
+Laws:
+
+* A listener survives everything: too many connections, no file descriptors left, peers that begin a
+  handshake and fall silent. It waits and goes on.
+* A connection that fails before it is there costs a line of the log, and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+
+from sipparty.errors import ListenError
+from sipparty.sip.flow import Address, Flow
+from sipparty.transport.addresses import numeric_family
+from sipparty.transport.endpoint import EndpointOwner
+from sipparty.transport.stream import Connection
+from sipparty.transport.tls import describe_failure
+
+__all__ = ["StreamListener", "bind_tcp"]
+
+_log = logging.getLogger(__name__)
+
+#: Failures of `accept` that are of one connection, not of the socket (accept(2)).
+_OF_ONE = frozenset(
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED",
+        "ECONNRESET",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "ENONET",
+        "ENOPROTOOPT",
+        "EOPNOTSUPP",
+        "EPERM",
+        "EPROTO",
+        "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+)
+
+
+def bind_tcp(host: str, port: int, backlog: int = 512) -> socket.socket:
+    """Return a non-blocking TCP socket that listens on a numeric address.
+
+    Args:
+        host: The address; "0.0.0.0" or "::" for all of them.
+        port: The port; 0 for any free one.
+        backlog: Connections that may wait to be accepted.
+
+    Raises:
+        ListenError: The address is not one of ours, or the port is taken.
+    """
+    family = numeric_family(host)
+    if family is None:
+        raise ListenError(f"Cannot listen on {host!r}: expected a numeric address.")
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(backlog)
+    except (OSError, OverflowError) as error:
+        sock.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ListenError(f"Cannot listen on TCP {host} port {port}: {reason}.") from error
+    return sock
+
+
+class StreamListener:
+    """A socket that accepts connections.
+
+    Args:
+        loop: The engine's loop.
+        owner: The engine.
+        sock: The socket, listening and non-blocking; the listener's from here on.
+        transport: As a Via header spells it.
+        make_connection: Makes the protocol of a connection, given the listener.
+        context: For TLS.
+    """
+
+    #: Connections at a time; more are closed as they come.
+    MAX_CONNECTIONS = 1024
+    #: Seconds that accepting stops for where the system has no file descriptors left.
+    PAUSE = 0.5
+    #: Seconds that a peer has for the TLS handshake.
+    HANDSHAKE = 10.0
+    #: Connections accepted in one turn of the loop.
+    BATCH = 32
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        owner: EndpointOwner,
+        sock: socket.socket,
+        transport: str,
+        make_connection: Callable[[StreamListener], Connection],
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._loop = loop
+        self._owner = owner
+        self._socket = sock
+        self._make = make_connection
+        self._context = context
+        #: Connections that are not there yet, and their sockets.
+        self._coming: dict[asyncio.Task[None], socket.socket] = {}
+        self._resume: asyncio.TimerHandle | None = None
+        #: Whether the log knows that nothing can be accepted.
+        self._logged = False
+        self.transport = transport
+        self.family = sock.family
+        self.address: Address = sock.getsockname()[:2]
+        self.connections: set[Connection] = set()
+        self.closed = False
+        loop.add_reader(sock, self._acceptable)
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<{self.transport} listener {self.address[0]} port {self.address[1]}{state}>"
+
+    def _acceptable(self) -> None:
+        for _ in range(self.BATCH):
+            try:
+                sock, _ = self._socket.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno in _OF_ONE:
+                    continue
+                # As a rule EMFILE, ENFILE, ENOBUFS, ENOMEM. It stays readable: without a pause this
+                # would be all that the loop does.
+                if not self._logged:
+                    self._logged = True
+                    _log.error("Cannot accept on %s: %s. Trying on.", self._place, error.strerror)
+                self._loop.remove_reader(self._socket)
+                self._resume = self._loop.call_later(self.PAUSE, self._accept_again)
+                return
+            self._logged = False
+            if len(self.connections) + len(self._coming) >= self.MAX_CONNECTIONS:
+                sock.close()
+                continue
+            sock.setblocking(False)
+            task = self._loop.create_task(self._serve(sock))
+            self._coming[task] = sock
+            task.add_done_callback(self._came)
+
+    @property
+    def _place(self) -> str:
+        return f"{self.transport} {self.address[0]} port {self.address[1]}"
+
+    def _accept_again(self) -> None:
+        self._resume = None
+        if not self.closed:
+            self._loop.add_reader(self._socket, self._acceptable)
+
+    async def _serve(self, sock: socket.socket) -> None:
+        await self._loop.connect_accepted_socket(
+            lambda: self._make(self),
+            sock,
+            ssl=self._context,
+            ssl_handshake_timeout=self.HANDSHAKE if self._context else None,
+        )
+
+    def _came(self, task: asyncio.Task[None]) -> None:
+        """See to what became of a connection."""
+        sock = self._coming.pop(task)
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            # asyncio has let go of it by now, or never had it.
+            sock.close()
+        if isinstance(error, OSError):
+            _log.info("A connection to %s failed: %s.", self._place, describe_failure(error))
+        elif error is not None:
+            _log.error("A connection to %s failed.", self._place, exc_info=error)
+
+    def flow_to(self, host: str, port: int) -> Flow:
+        """A listener sends nothing by itself."""
+        raise NotImplementedError
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """A listener sends nothing by itself."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Accept no more, and end what was accepted; may be called more than once."""
+        self._stop()
+        for connection in list(self.connections):
+            if not connection.closed:
+                connection.close()
+
+    def abort(self) -> None:
+        """Accept no more, and end what was accepted at once, even what is ending already."""
+        self._stop()
+        for connection in list(self.connections):
+            connection.abort()
+
+    def abandon(self) -> None:
+        """Close a forked child's copies of the sockets; the loop is the parent's, not touched."""
+        self.closed = True
+        self._socket.close()
+        for connection in self.connections:
+            connection.abandon()
+
+    def _stop(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._loop.remove_reader(self._socket)
+            if self._resume is not None:
+                self._resume.cancel()
+            self._socket.close()
+            for task in list(self._coming):
+                task.cancel()

@@ -1,0 +1,405 @@
+"""Connections by TCP and TLS (RFC 3261 §18, RFC 5626, RFC 5923).
+
+Laws:
+
+* A connection carries whole messages both ways; its framer says where they end. What cannot be
+  framed is told to the owner, who answers it where it can be answered; where the next message
+  cannot be found, it ends the connection, and in such a way that the answer still gets there.
+* A double CRLF is answered with a single one (RFC 5626 §4.4.1). The side that connected sends one
+  when nothing went either way for a while. A peer that has answered one before and leaves one
+  without an answer is taken for dead; others may not know of pings (§4.4).
+* Nobody holds a connection for nothing: the first message, each begun one and an end have their
+  time. A peer that does not read is dropped once so much waits for it.
+* What a peer says before its certificate is found to be for its name is not heard.
+* A connection that ends, however it ends, closes its flow, once; one that never had a flow says
+  nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import socket
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from sipparty.sip.flow import Address, Flow
+from sipparty.sip.framing import (
+    FramingFailed,
+    Limits,
+    MessageBytes,
+    Ping,
+    Pong,
+    StreamEvent,
+    StreamFramer,
+)
+from sipparty.transport.endpoint import EndpointOwner
+from sipparty.transport.tls import TLSError, check_certificate, describe_failure
+
+__all__ = ["Acceptor", "Connection"]
+
+_PING = b"\r\n\r\n"
+_PONG = b"\r\n"
+
+#: What is asked of the kernel for a connection, where it has the option: (level, name, value).
+_OPTIONS = (
+    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    # A peer that is gone is noticed within about three minutes of silence, ...
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 120),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 15),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 4),
+    # ... and within a minute (in ms) where something was sent to it.
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 60_000),
+)
+
+
+class Acceptor(Protocol):
+    """What accepts connections."""
+
+    #: Those that are there.
+    connections: set[Connection]
+    #: Whether it accepts no more.
+    closed: bool
+
+
+class Connection(asyncio.Protocol):
+    """One TCP or TLS connection; its own endpoint.
+
+    Args:
+        owner: The engine.
+        transport: "TCP" or "TLS", as a Via header spells it.
+        listener: What accepted it; None for one that we opened.
+        server_name: For one that we opened by TLS, the name that the peer's certificate has to be
+            for; "" where none is asked for.
+        limits: How much the peer may have us hold.
+
+    Attributes:
+        flow: The way to the peer; None before there is one and where there will be none.
+        closed: Whether no more can be sent.
+        reason: Why it ended, as a clause; "" before.
+    """
+
+    #: Bytes that may wait for a peer that does not read.
+    MAX_BACKLOG = 4 << 20
+    #: Seconds without traffic after which a ping is sent, at the least and at the most (RFC 5626
+    #: §4.4.1), and how long it waits for the pong.
+    PING_INTERVAL = (95.0, 120.0)
+    PONG_PATIENCE = 10.0
+    #: Whether the side that accepted sends pings too, and whether every peer answers them.
+    PINGS_BACK = False
+    PONGS_ARE_SURE = False
+    #: Seconds without traffic after which the side that accepted closes: many phones send nothing
+    #: in a call, or between registrations.
+    IDLE = 3600.0
+    #: Seconds that a peer has for its first whole message after it connected, and for each whole
+    #: message after its first byte.
+    FIRST_MESSAGE = 32.0
+    MESSAGE = 32.0
+    #: Seconds that a peer has to read what is left and to agree to the end.
+    LINGER = 2.0
+
+    def __init__(
+        self,
+        owner: EndpointOwner,
+        transport: str,
+        *,
+        listener: Acceptor | None = None,
+        server_name: str = "",
+        limits: Limits | None = None,
+    ) -> None:
+        self.owner = owner
+        self.transport = transport
+        self.listener = listener
+        self.server_name = server_name
+        self.closed = False
+        self.reason = ""
+        self.address: Address = ("", 0)
+        self.remote: Address = ("", 0)
+        self.family = socket.AF_UNSPEC
+        self.flow: Flow | None = None
+        self._accepted_by = listener
+        self._framer = StreamFramer(limits)
+        self._pipe: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._told = False
+        #: Whether what still comes is thrown away.
+        self._deaf = False
+        self._heard = False
+        self._ponged = self.PONGS_ARE_SURE
+        #: When it began, when something went last, when an unfinished message and an unanswered
+        #: ping began; of the loop's clock.
+        self._since = self._last = 0.0
+        self._unfinished: float | None = None
+        self._pinged: float | None = None
+        self._interval = random.uniform(*self.PING_INTERVAL)
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<{self.transport} connection to {self.remote[0]} port {self.remote[1]}{state}>"
+
+    # ---------------------------------------------------------------- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; with TLS, after the handshake."""
+        assert isinstance(transport, asyncio.Transport)
+        self._loop = asyncio.get_running_loop()
+        self._pipe = transport
+        self._since = self._last = self._loop.time()
+        if self._accepted_by is not None:
+            self._accepted_by.connections.add(self)
+        sock = transport.get_extra_info("socket")
+        for level, name, value in _OPTIONS:
+            with contextlib.suppress(OSError, AttributeError):
+                sock.setsockopt(level, getattr(socket, name), value)
+        peer = transport.get_extra_info("peername")
+        if self.closed or not peer or (self._accepted_by is not None and self._accepted_by.closed):
+            self.abort("the connection was gone before it began")
+            return
+        self.family = sock.family
+        self.address, self.remote = transport.get_extra_info("sockname")[:2], peer[:2]
+        if self.server_name:
+            try:
+                check_certificate(transport.get_extra_info("peercert"), self.server_name)
+            except TLSError as error:
+                # RFC 5922 §7.3: at once.
+                text = str(error).rstrip(".")
+                self.abort(text[:1].lower() + text[1:])
+                return
+        self._watch()
+        self.begin()
+
+    def begin(self) -> None:
+        """Have the flow: the connection is there."""
+        self.flow = Flow(self.transport, self.address, self.remote, self, self.listener)
+
+    async def ready(self) -> None:
+        """Wait until it is known whether there will be a flow; `flow` and `reason` say."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        if self._deaf:
+            return
+        self._last = now = self._loop.time()
+        self._pinged = None
+        self.take(self.read(data))
+        if not self.unfinished():
+            self._unfinished = None
+        elif self._unfinished is None:
+            self._unfinished = now
+            timer = self._timer
+            if not self.closed and timer is not None and timer.when() > now + self.MESSAGE:
+                timer.cancel()
+                self._timer = self._loop.call_at(now + self.MESSAGE, self._watch)
+
+    def read(self, data: bytes) -> list[StreamEvent]:
+        """Return what bytes complete."""
+        return self._framer.feed(data)
+
+    def unfinished(self) -> bool:
+        """Whether a message has begun and not ended."""
+        return not self._framer.idle
+
+    def take(self, events: list[StreamEvent]) -> None:
+        """Act on what was found in the stream."""
+        owner, flow = self.owner, self.flow
+        if not events or flow is None or self.closed:
+            return
+        failed = False
+        try:
+            for event in events:
+                if isinstance(event, MessageBytes):
+                    self._heard = True
+                    if owner.wire.enabled:
+                        owner.wire.received(
+                            event.data, flow.local, flow.remote, self.transport, time.time()
+                        )
+                    owner.datagram_received(event.data, flow)
+                elif isinstance(event, Ping):
+                    self.pong()
+                elif isinstance(event, Pong):
+                    self._ponged = True
+                elif isinstance(event, FramingFailed):
+                    owner.malformed_received(event.head, flow, event.error)
+                    failed = event.fatal
+                if self.closed:
+                    break
+        finally:
+            owner.batch_over()
+        if failed:
+            # After that: the answer has gone out.
+            self.finish("what came is no SIP")
+
+    def eof_received(self) -> bool | None:
+        """Take note that the peer sends no more; asyncio sends what is left, and closes."""
+        if not self.reason:
+            self.reason = "the other side closed the connection"
+            if self.unfinished():
+                self.reason += " in the middle of a message"
+        self.closed = True
+        self._end_within(self.LINGER)
+        return None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._accepted_by is not None:
+            self._accepted_by.connections.discard(self)
+        if not self.reason:
+            self.reason = describe_failure(error) if error else "the connection was closed"
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell whom the flow was for."""
+        if self.flow is not None and not self._told:
+            self._told = True
+            self.owner.flow_closed(self.flow, self.reason)
+
+    # ---------------------------------------------------------------- an endpoint's side
+
+    def flow_to(self, host: str, port: int) -> Flow:
+        """Return the connection's flow; it has but one."""
+        assert self.flow is not None
+        return self.flow
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Send a message; the end of the connection is told by `flow_closed`."""
+        if self.closed:
+            return
+        wire = self.owner.wire
+        if wire.enabled:
+            own = self.flow or flow
+            wire.sent(data, own.local, own.remote, self.transport, time.time())
+        self.write(self.frame(data))
+
+    def frame(self, data: bytes) -> bytes:
+        """Return a message as it goes over the connection."""
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Write bytes, unless the peer has too many waiting already."""
+        pipe = self._pipe
+        if pipe is None or pipe.is_closing():
+            return
+        if pipe.get_write_buffer_size() > self.MAX_BACKLOG:
+            self.abort("the other side does not read")
+            return
+        self._last = self._loop.time()
+        pipe.write(data)
+
+    def close(self) -> None:
+        """End the connection; what was written still goes out, if the peer reads it soon."""
+        self.reason = self.reason or "the connection was closed by this side"
+        self.closed = True
+        if self._pipe is not None and not self._pipe.is_closing():
+            self._pipe.close()
+            self._end_within(self.LINGER)
+
+    def finish(self, reason: str) -> None:
+        """End the connection on account of what the peer sent, so that it can read why.
+
+        A socket that is closed while something unread came is reset, and what was sent last may be
+        lost with that. So only our direction is ended, where that is possible, and what still comes
+        is thrown away for a moment.
+        """
+        if self._accepted_by is None:
+            # Whoever was called upon by us is owed less.
+            self.reason = self.reason or reason
+            self.close()
+            return
+        self.reason = self.reason or reason
+        self.closed = self._deaf = True
+        self._end_within(self.LINGER)
+        if self._pipe is not None and not self._pipe.is_closing():
+            if self._pipe.can_write_eof():
+                self._pipe.write_eof()
+            else:
+                self._pipe.close()  # TLS has a goodbye of its own
+        self._tell()
+
+    def abort(self, reason: str = "") -> None:
+        """End the connection at once."""
+        self.reason = self.reason or reason or "the connection was closed by this side"
+        self.closed = True
+        if self._pipe is not None:
+            self._pipe.abort()
+
+    @property
+    def ended(self) -> bool:
+        """Whether its socket is closed, which comes some time after `close`."""
+        sock = None if self._pipe is None else self._pipe.get_extra_info("socket")
+        return sock is None or sock.fileno() < 0
+
+    def abandon(self) -> None:
+        """Let go of a forked child's copy of the socket; the loop is the parent's, not touched."""
+        self.closed = True
+        pipe = self._pipe
+        sock = None if pipe is None else pipe.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            # The number stays taken, so that the object does not close somebody else's file.
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, sock.fileno(), inheritable=False)
+            os.close(nothing)
+
+    # ---------------------------------------------------------------- how long things may take
+
+    def ping(self) -> None:
+        """Ask whether the peer is there."""
+        self.write(_PING)
+
+    def pong(self) -> None:
+        """Answer a ping."""
+        self.write(_PONG)
+
+    def _end_within(self, seconds: float) -> None:
+        """Abort unless the connection has ended by then."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self.abort)
+
+    def _watch(self) -> None:
+        """See to what is due, and be called again for what is next."""
+        if self.closed:
+            return
+        now = self._loop.time()
+        accepted = self._accepted_by is not None
+        dues: list[tuple[float, Callable[[], None]]] = []
+        if self._unfinished is not None:
+            dues.append((self._unfinished + self.MESSAGE, self._too_slow))
+        if accepted:
+            until = self._last + self.IDLE if self._heard else self._since + self.FIRST_MESSAGE
+            dues.append((until, self._too_quiet))
+        if self._pinged is not None:
+            dues.append((self._pinged + self.PONG_PATIENCE, self._unanswered))
+        elif not accepted or self.PINGS_BACK:
+            dues.append((self._last + self._interval, self._send_ping))
+        for when, act in dues:
+            if when <= now:
+                act()
+                self._watch()
+                return
+        if dues:
+            self._timer = self._loop.call_at(min(when for when, _ in dues), self._watch)
+
+    def _too_slow(self) -> None:
+        self.finish("a message did not come to its end")
+
+    def _too_quiet(self) -> None:
+        self.reason = "nothing came for a long time" if self._heard else "no message came"
+        self.close()
+
+    def _send_ping(self) -> None:
+        self.ping()
+        self._pinged = self._loop.time()
+        self._interval = random.uniform(*self.PING_INTERVAL)
+
+    def _unanswered(self) -> None:
+        if self._ponged:
+            self.abort("the other side does not answer")
+        else:
+            self._pinged = None  # it may not know of pings

@@ -1,0 +1,256 @@
+"""UDP (RFC 3261 §18): a bound socket, drained in batches.
+
+Laws:
+
+* What waits in the socket is read until it is empty or a batch is full, then acted on at once: one
+  turn of the loop for many datagrams.
+* A datagram that the socket has no room for waits here, so many at the most; the oldest are dropped
+  first, as the network would have done. SIP sends again.
+* What the network says of a datagram that went out (ICMP) fails the flow it went by (§18.4), where
+  the system tells (Linux).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import sys
+import time
+from collections import deque
+
+from sipparty.errors import ListenError, TransportError
+from sipparty.sip.flow import Address, Flow
+from sipparty.transport.addresses import is_wildcard, local_address_to, numeric_family
+from sipparty.transport.endpoint import EndpointOwner
+
+__all__ = ["UDPEndpoint", "bind_udp"]
+
+#: By address family: the level and the option that have the kernel keep ICMP errors for us. The
+#: numbers are Linux's; the socket module has no names for them.
+_ERROR_QUEUE = {
+    socket.AF_INET: (socket.IPPROTO_IP, 11),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
+}
+_HAS_ERROR_QUEUE = sys.platform == "linux"
+_MSG_ERRQUEUE = 0x2000
+#: struct sock_extended_err: errno, origin, type, code, pad, info, data.
+_EXTENDED_ERROR = struct.Struct("=IBBBBII")
+
+
+def bind_udp(host: str, port: int) -> socket.socket:
+    """Return a non-blocking UDP socket bound to a numeric address.
+
+    Args:
+        host: The address; "0.0.0.0" or "::" for all of them.
+        port: The port; 0 for any free one.
+
+    Raises:
+        ListenError: The address is not one of ours, or the port is taken.
+    """
+    family = numeric_family(host)
+    if family is None:
+        raise ListenError(f"Cannot listen on {host!r}: expected a numeric address.")
+    try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise ListenError(f"Cannot listen on UDP {host}: {error.strerror}.") from error
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            # A burst of calls must not overflow it; the kernel gives what it allows.
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, option, UDPEndpoint.SOCKET_BUFFER)
+        if _HAS_ERROR_QUEUE:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(*_ERROR_QUEUE[family], 1)
+        sock.bind((host, port))
+    except (OSError, OverflowError) as error:
+        sock.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ListenError(f"Cannot listen on UDP {host} port {port}: {reason}.") from error
+    return sock
+
+
+class UDPEndpoint:
+    """A UDP socket of an engine.
+
+    Args:
+        loop: The engine's loop.
+        owner: The engine.
+        sock: The socket, bound and non-blocking; the endpoint's from here on.
+    """
+
+    #: Datagrams read in one turn of the loop; more wait for the next, so timers stay on time.
+    BATCH = 64
+    #: Datagrams that wait to be sent while the socket has no room.
+    BACKLOG = 4096
+    #: Asked of the kernel for each direction, in bytes.
+    SOCKET_BUFFER = 4 << 20
+    #: Flows and local addresses remembered per peer; all are forgotten when there are more.
+    PEERS = 4096
+    #: The largest datagram read, in bytes: the largest there is.
+    MAX_DATAGRAM = 65_535
+
+    transport = "UDP"
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, owner: EndpointOwner, sock: socket.socket
+    ) -> None:
+        self._loop = loop
+        self._owner = owner
+        self._socket = sock
+        self.family = sock.family
+        self.address: Address = sock.getsockname()[:2]
+        self._any = is_wildcard(self.address[0])
+        self._flows: dict[Address, Flow] = {}
+        self._waiting: deque[tuple[bytes, Flow]] = deque()
+        self.closed = False
+        loop.add_reader(sock, self._readable)
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<UDPEndpoint {self.address[0]} port {self.address[1]}{state}>"
+
+    # ---------------------------------------------------------------- flows
+
+    def flow_to(self, host: str, port: int) -> Flow:
+        """Return the flow to a numeric address.
+
+        Raises:
+            TransportError: No route leads there.
+        """
+        return self._flow((host, port))
+
+    def _flow(self, remote: Address) -> Flow:
+        flow = self._flows.get(remote)
+        if flow is None:
+            local = self.address
+            if self._any:
+                local = (local_address_to(remote[0]), local[1])
+            if len(self._flows) >= self.PEERS:
+                self._flows.clear()
+            flow = self._flows[remote] = Flow(self.transport, local, remote, self)
+        return flow
+
+    # ---------------------------------------------------------------- in
+
+    def _readable(self) -> None:
+        owner, wire = self._owner, self._owner.wire
+        receive, size, flows = self._socket.recvfrom, self.MAX_DATAGRAM, self._flows
+        try:
+            for number in range(self.BATCH):
+                try:
+                    data, address = receive(size)
+                except (BlockingIOError, InterruptedError):
+                    if not number:
+                        # Woken for no datagram: for errors, then, which a send has cleared.
+                        self._read_errors()
+                    break
+                except OSError:
+                    # An ICMP error is pending; what it is about is in the error queue.
+                    self._read_errors()
+                    if self.closed:
+                        break
+                    continue
+                remote = (address[0], address[1])
+                flow = flows.get(remote)
+                if flow is None:
+                    try:
+                        flow = self._flow(remote)
+                    except TransportError:
+                        continue  # nobody there could be answered
+                if wire.enabled:
+                    wire.received(data, flow.local, remote, self.transport, time.time())
+                owner.datagram_received(data, flow)
+                if self.closed:
+                    break
+        finally:
+            owner.batch_over()
+
+    def _read_errors(self) -> None:
+        """Tell whom each error in the socket's queue is about; the option is Linux's."""
+        for _ in range(self.BATCH if _HAS_ERROR_QUEUE else 0):
+            if self.closed:
+                return
+            try:
+                _, control, _, address = self._socket.recvmsg(0, 512, _MSG_ERRQUEUE)
+            except OSError:
+                return
+            if not address:
+                continue
+            for _level, _kind, payload in control:
+                if len(payload) >= _EXTENDED_ERROR.size:
+                    number = _EXTENDED_ERROR.unpack_from(payload)[0]
+                    remote = (address[0], address[1])
+                    # Not by `_flow`: it may be that no route leads there any more.
+                    flow = self._flows.get(remote)
+                    if flow is None:
+                        flow = Flow(self.transport, self.address, remote, self)
+                    self._owner.send_failed(flow, os.strerror(number).lower())
+                    break
+
+    # ---------------------------------------------------------------- out
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Send a datagram; failures come back by `send_failed`."""
+        wire = self._owner.wire
+        if wire.enabled:
+            wire.sent(data, flow.local, flow.remote, self.transport, time.time())
+        if self._waiting or not self._sent(data, flow):
+            self._wait(data, flow)
+
+    def _sent(self, data: bytes, flow: Flow) -> bool:
+        """Give a datagram to the kernel, or report why it takes none; False if it has no room."""
+        # The address may be what a peer wrote in a Via: a name would be looked up, by the kernel's
+        # caller, while all calls wait.
+        reason = "it is not an address that this socket can send to"
+        if numeric_family(flow.remote[0]) == self.family:
+            # The first error may be what became of an earlier datagram, to somebody else. It is
+            # cleared by being told; `_readable` reads in the queue whom it is about.
+            for _ in range(2):
+                try:
+                    self._socket.sendto(data, flow.remote)
+                    return True
+                except (BlockingIOError, InterruptedError):
+                    return False
+                except OSError as error:
+                    reason = (error.strerror or str(error)).lower()
+        # Not at once: a transaction that is just sending must not end within that.
+        self._loop.call_soon(self._owner.send_failed, flow, reason)
+        return True
+
+    def _wait(self, data: bytes, flow: Flow) -> None:
+        waiting = self._waiting
+        if not waiting:
+            self._loop.add_writer(self._socket, self._writable)
+        elif len(waiting) >= self.BACKLOG:
+            waiting.popleft()
+        waiting.append((data, flow))
+
+    def _writable(self) -> None:
+        waiting = self._waiting
+        while waiting:
+            if not self._sent(*waiting[0]):
+                return
+            waiting.popleft()
+        self._loop.remove_writer(self._socket)
+
+    def abandon(self) -> None:
+        """Close a forked child's copy of the socket; the loop is the parent's, and not touched."""
+        self.closed = True
+        self._socket.close()
+
+    def close(self) -> None:
+        """Give the socket back; may be called more than once."""
+        if not self.closed:
+            self.closed = True
+            self._loop.remove_reader(self._socket)
+            if self._waiting:
+                self._loop.remove_writer(self._socket)
+                self._waiting.clear()
+            self._socket.close()
