@@ -1,0 +1,258 @@
+"""Fixtures of the tests against real peers.
+
+    transport   how SIP travels; tests marked `everywhere` are run over each transport
+    ports       a block of free ports
+    capture     the packets of the test, checked with Wireshark's dissectors when it is over
+    parties     makes our parties, in the block of ports, and closes them
+    sipp        starts SIPp
+    baresip     starts baresip
+
+What goes wrong inside of our stack is logged there, so that a peer cannot stop it; here any error
+in the log of `sipparty` fails the test.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipparty.engine import Engine
+from sipparty.party import Party
+from sipparty.transport import TLSConfig
+
+from .baresip import Baresip
+from .certificates import Certificates
+from .peer import UDP, Ports, Transport
+from .sipp import SIPp
+from .tshark import Capture
+
+_HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the mark that every test here has, to be selected by: `-m "not interop"`."""
+    config.addinivalue_line("markers", "interop: talks to a program of somebody else's")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker("interop")
+
+
+@pytest.fixture
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """How SIP travels: UDP over IPv4, unless the test is marked with `everywhere`."""
+    chosen: Transport = getattr(request, "param", UDP)
+    try:
+        with socket.socket(chosen.family, chosen.kind) as probe:
+            probe.bind((chosen.host, 0))
+    except OSError as error:
+        pytest.skip(f"{chosen.host} is not an address of this machine: {error.strerror}")
+    return chosen
+
+
+@pytest.fixture
+def ports(transport: Transport) -> Iterator[Ports]:
+    """The test's ports."""
+    made = Ports(transport)
+    yield made
+    made.close()
+
+
+class _Errors(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.seen: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen.append(logging.Formatter("%(name)s: %(message)s").format(record))
+
+
+@pytest.fixture(autouse=True)
+def logged_errors() -> Iterator[list[str]]:
+    """What our stack logged as an error; there must be none."""
+    handler = _Errors()
+    logger = logging.getLogger("sipparty")
+    logger.addHandler(handler)
+    try:
+        yield handler.seen
+    finally:
+        logger.removeHandler(handler)
+    assert not handler.seen, "\n".join(handler.seen)
+
+
+@pytest.fixture(autouse=True)
+def capture(tmp_path: Path, ports: Ports) -> Iterator[Capture | None]:
+    """The packets of the test; None without tshark, where it is not required."""
+    tshark = shutil.which("tshark")
+    if tshark is None:
+        if os.environ.get("SIPPARTY_REQUIRE_PEERS") == "1":
+            pytest.fail("tshark is not installed, and SIPPARTY_REQUIRE_PEERS=1 wants it.")
+        yield None
+        return
+    made = Capture(tshark, tmp_path, ports)
+    try:
+        yield made
+        made.check()
+    finally:
+        made.close()
+
+
+class Parties:
+    """Makes parties of ours that listen in the test's block of ports.
+
+    Args:
+        ports: The test's ports.
+        transport: How SIP travels.
+        capture: What has to know SIP ports.
+        certificates: For TLS.
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        transport: Transport,
+        capture: Capture | None,
+        certificates: Certificates,
+    ) -> None:
+        self._certificates = certificates
+        self._ports = ports
+        self._transport = transport
+        self._capture = capture
+        self._made: list[Party] = []
+        self._engines: list[Engine] = []
+
+    def __call__(
+        self,
+        kind: type[Party],
+        user: str = "alice",
+        *,
+        timing: Any = None,
+        resolver: Any = None,
+        credentials: Any = None,
+        media: dict[str, Any] | None = None,
+        transport: str | None = None,
+        proxy: str | None = None,
+        **settings: Any,
+    ) -> Any:
+        """Make a party; it listens at its `contact_uri`.
+
+        Args:
+            kind: The class.
+            user: The user part of its address.
+            timing: Timer values, for an engine of its own; None for the shared one.
+            resolver: What finds targets, for the engine of its own.
+            credentials: What it answers challenges with.
+            media: Options of its sessions.
+            transport: What it listens by; "" for nothing; the test's by default. One that is not
+                the test's has an engine of its own, with certificates.
+            proxy: The next hop of its requests.
+            settings: For `configure`.
+        """
+        name = self._transport.name if transport is None else transport
+        if timing is None and transport is None and name != "tls":
+            engine = Engine.shared()
+        else:
+            engine = Engine(timing=timing, resolver=resolver, tls=self._tls_config())
+            self._engines.append(engine)
+        first = self._ports.take(8)
+        options = {"port_range": (first, first + 7)} if kind.__name__.startswith("Single") else {}
+        party = kind(
+            f"{user}@example.com",
+            engine=engine,
+            credentials=credentials,
+            media={**options, **(media or {})},
+            proxy=proxy,
+        )
+        self._made.append(party)
+        party.configure(**settings)
+        port = self._ports.take()
+        if name:
+            party.listen(port, address=self._transport.host, transport=name)
+        if self._capture is not None:
+            self._capture.add(name, port)
+            self._capture.watch(engine)
+        return party
+
+    def _tls_config(self) -> TLSConfig:
+        made = self._certificates
+        return TLSConfig(
+            certificate=made.both,
+            authorities=made.authority,
+            key_log=None if self._capture is None else self._capture.key_log,
+        )
+
+    def close(self) -> None:
+        """Close every party and every engine of its own."""
+        for party in self._made:
+            party.close()
+        for engine in self._engines:
+            engine.close()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """What TLS takes."""
+    return Certificates.make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def parties(
+    ports: Ports, transport: Transport, capture: Capture | None, certificates: Certificates
+) -> Iterator[Parties]:
+    """Makes our parties."""
+    made = Parties(ports, transport, capture, certificates)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def sipp(
+    tmp_path: Path, ports: Ports, transport: Transport, capture: Capture | None
+) -> Iterator[SIPp]:
+    """Starts SIPp."""
+    made = SIPp(tmp_path, ports, transport, capture)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def baresip(
+    tmp_path: Path,
+    ports: Ports,
+    transport: Transport,
+    capture: Capture | None,
+    certificates: Certificates,
+) -> Iterator[Callable[..., Baresip]]:
+    """Starts a baresip, with the options of `Baresip`."""
+    made: list[Baresip] = []
+
+    def start(**options: Any) -> Baresip:
+        folder = tmp_path / f"baresip{len(made)}"
+        folder.mkdir()
+        peer = Baresip(folder, ports, transport, certificates, **options)
+        made.append(peer)
+        if capture is not None:
+            capture.add(transport.name, peer.port)
+        peer.wait_until_ready()
+        return peer
+
+    try:
+        yield start
+    finally:
+        for peer in made:
+            peer.stop()

@@ -1,0 +1,189 @@
+"""Digest with SIPp on either side, and with Kamailio as the proxy that asks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipparty.errors import CallRejected
+from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.sip.auth import DigestServer
+from sipparty.sip.events import CallReceived
+
+from .peer import Peer, Ports, Transport, bound_udp_ports, everywhere, require, wait_for
+from .sipp import SIPp
+from .tshark import Capture
+
+Make = Callable[..., Any]
+
+ALICE = ("alice", "wonderland")
+
+
+#: SIPp verifies what a server is given; of what a proxy is given it can see the form alone.
+VERIFIES = '<verifyauth assign_to="right" username="alice" password="wonderland"/>'
+LOOKS = (
+    '<ereg regexp="username=.alice., realm=.sipp.example., .*response=.[0-9a-f]{32}"'
+    ' search_in="hdr" header="Proxy-Authorization:" assign_to="right"/>'
+)
+
+
+@everywhere
+@pytest.mark.parametrize(
+    ("status", "challenge", "credentials", "verify"),
+    [
+        (401, "WWW-Authenticate", "Authorization", VERIFIES),
+        (407, "Proxy-Authenticate", "Proxy-Authorization", LOOKS),
+    ],
+    ids=["server", "proxy"],
+)
+def test_sipp_asks(
+    sipp: SIPp, parties: Make, status: int, challenge: str, credentials: str, verify: str
+) -> None:
+    names = {"STATUS": status, "CHALLENGE": challenge, "CREDENTIALS": credentials}
+    run = sipp.answer("uas_challenges", **names, VERIFY=verify)
+    alice = parties(NoMediaSimpleCallsParty, credentials={"sipp.example": ALICE})
+    call = alice.invite(run.uri()).wait(5)
+    assert call.state == "InDialog"
+    assert call.terminate().wait(5).state == "Terminated"
+    run.finish()
+
+
+def test_sipp_does_not_like_the_password(sipp: SIPp, parties: Make) -> None:
+    run = sipp.answer("uas_never_admits")
+    alice = parties(NoMediaSimpleCallsParty, credentials=ALICE)
+    with pytest.raises(CallRejected, match=r"'sipp\.example' refused user 'alice'"):
+        alice.invite(run.uri()).wait(5)
+    run.finish()
+
+
+@pytest.fixture
+def guard() -> DigestServer:
+    """SIPp knows MD5 alone."""
+    return DigestServer(
+        "biloxi.example",
+        lambda user, realm: dict([ALICE]).get(user),
+        secret=secrets.token_bytes(32),
+        tokens=lambda: secrets.token_hex(8),
+        algorithms=["MD5"],
+    )
+
+
+@everywhere
+def test_we_ask_sipp(sipp: SIPp, parties: Make, guard: DigestServer) -> None:
+    received: list[Any] = []
+    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard=guard)
+    bob.on(CallReceived, lambda event: received.append(event.dialog))
+    options = ("-au", "alice", "-ap", "wonderland")
+    values = {"STATUS": 200, "NEXT": "admitted", "PATTERN": 'Authentication-Info:.*rspauth="'}
+    sipp.call("uac_authenticates", bob.contact_uri.port, *options, **values).finish()
+    (call,) = received
+    assert call.authenticated == "alice"
+    assert call.state == "Terminated"
+
+
+def test_sipp_has_a_wrong_password(sipp: SIPp, parties: Make, guard: DigestServer) -> None:
+    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard=guard)
+    options = ("-au", "alice", "-ap", "looking-glass")
+    values = {"STATUS": 401, "NEXT": "refused", "PATTERN": "WWW-Authenticate: Digest"}
+    sipp.call("uac_authenticates", bob.contact_uri.port, *options, **values).finish()
+    assert bob.calls == []
+
+
+KAMAILIO = """#!KAMAILIO
+debug=1
+log_stderror=yes
+children=1
+auto_aliases=no
+listen=udp:{host}:{port}
+disable_tcp=yes
+loadmodule "pv.so"
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "rr.so"
+loadmodule "siputils.so"
+loadmodule "textops.so"
+loadmodule "auth.so"
+modparam("auth", "qop", "auth")
+
+request_route {{
+    if (is_method("CANCEL")) {{
+        if (t_check_trans()) t_relay();
+        exit;
+    }}
+    if (has_totag()) {{
+        if (loose_route() || is_method("ACK")) t_relay();
+        else sl_send_reply("404", "No Route");
+        exit;
+    }}
+    if (!pv_proxy_authenticate("atlanta.example", "wonderland", "0")) {{
+        proxy_challenge("atlanta.example", "1");
+        exit;
+    }}
+    consume_credentials();
+    remove_hf("Route");
+    record_route();
+    $du = "sip:{host}:{bob}";
+    t_relay();
+}}
+"""
+
+
+@pytest.fixture
+def kamailio(
+    tmp_path: Path, ports: Ports, transport: Transport, capture: Capture | None
+) -> Iterator[Callable[[int], str]]:
+    """Start a proxy that admits those who know its password to a port; returns its address."""
+    program = require("kamailio")
+    made: list[Peer] = []
+
+    def start(bob: int) -> str:
+        port = ports.take()
+        config = tmp_path / "kamailio.cfg"
+        config.write_text(KAMAILIO.format(host=transport.literal, port=port, bob=bob))
+        command = [program, "-f", str(config), "-DD", "-E", "-m", "16", "-M", "4"]
+        command += ["-Y", str(tmp_path), "-P", str(tmp_path / "pid"), "-A", "NO_EPOLL"]
+        peer = Peer(command, tmp_path, "kamailio")
+        made.append(peer)
+        if capture is not None:
+            capture.sip_ports.add(port)
+        wait_for(
+            lambda: port in bound_udp_ports() or not peer.running,
+            "Kamailio listens",
+            detail=lambda: peer.output,
+        )
+        assert peer.running, peer.output
+        return f"{transport.literal}:{port}"
+
+    try:
+        yield start
+    finally:
+        for peer in made:
+            peer.stop()
+
+
+def test_a_proxy_and_a_party_ask(kamailio: Callable[[int], str], parties: Make) -> None:
+    """Two challenges for one call: the proxy's 407, then bob's 401."""
+    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard={"alice": "tea"})
+    proxy = kamailio(bob.contact_uri.port)
+    accounts = {"atlanta.example": ALICE, "example.com": ("alice", "tea")}
+    alice = parties(NoMediaSimpleCallsParty, credentials=accounts)
+    call = alice.invite(f"bob@{bob.host}", proxy=proxy).wait(5)
+    (its,) = bob.calls
+    assert its.authenticated == "alice"
+    wait_for(lambda: its._acceptance is None, "the ACK came")
+    assert call.terminate().wait(5).state == "Terminated"
+    assert its.wait(5).state == "Terminated"
+
+
+def test_a_proxy_that_refuses(kamailio: Callable[[int], str], parties: Make) -> None:
+    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True)
+    proxy = kamailio(bob.contact_uri.port)
+    alice = parties(NoMediaSimpleCallsParty, credentials=("alice", "looking glass"))
+    with pytest.raises(CallRejected, match=r"'atlanta\.example' refused user 'alice'") as caught:
+        alice.invite(f"bob@{bob.host}", proxy=proxy).wait(5)
+    assert caught.value.status == 407
+    assert bob.calls == []

@@ -1,0 +1,126 @@
+import array
+import math
+import subprocess
+import sys
+
+import pytest
+
+from sipparty.errors import UsageError
+from sipparty.media.codecs import CodecType, codec_types, find_codec, register
+from sipparty.media.pcm import Resampler, attenuate, loudness, silence
+
+
+def sine(amplitude, count=8000, frequency=1004.0, rate=8000):
+    step = 2 * math.pi * frequency / rate
+    return array.array("h", [round(amplitude * math.sin(step * n)) for n in range(count)])
+
+
+@pytest.mark.parametrize("name", ["PCMU", "PCMA"])
+@pytest.mark.parametrize("amplitude", [300, 3000, 30000])
+def test_the_signal_stands_well_above_the_noise_of_companding(name, amplitude):
+    codec = find_codec(name).make()
+    before = sine(amplitude)
+    after = array.array("h", codec.decode(codec.encode(before.tobytes())))
+    signal = sum(each * each for each in before)
+    noise = sum((one - two) ** 2 for one, two in zip(before, after, strict=True))
+    # ITU-T G.712 asks for 33 dB and more from 0 to -30 dBm0, for 27 dB at -40.
+    assert 10 * math.log10(signal / noise) > (33 if amplitude > 1000 else 26)
+
+
+@pytest.mark.parametrize("name", ["PCMU", "PCMA"])
+def test_what_was_companded_once_comes_back_the_same(name):
+    codec = find_codec(name).make()
+    every = bytes(range(256))
+    once = codec.encode(codec.decode(every))
+    assert codec.decode(once) == codec.decode(every)
+    assert codec.encode(codec.decode(once)) == once
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    # ITU-T G.711: the octets of silence, and of the greatest values, negative and positive.
+    [("PCMU", "ff0080"), ("PCMA", "d52aaa")],
+)
+def test_the_octets_are_those_of_the_recommendation(name, payload):
+    pcm = array.array("h", [0, -32768, 32767]).tobytes()
+    assert find_codec(name).make().encode(pcm) == bytes.fromhex(payload)
+
+
+def test_frames_of_any_length_pass():
+    codec = find_codec("PCMU").make()
+    assert codec.encode(b"") == codec.decode(b"") == b""
+    assert len(codec.decode(b"\xff")) == 2
+
+
+def test_codecs_are_found_by_name_and_clock_rate():
+    assert find_codec("pcmu").payload_type == 0
+    assert find_codec("PCMA/8000").payload_type == 8
+    assert find_codec("PCMA", 8000).payload_type == 8
+    for name, rate in (("opus", None), ("PCMU/16000", None), ("PCMU", 16000)):
+        with pytest.raises(UsageError, match="PCMU/8000, PCMA/8000"):
+            find_codec(name, rate)
+
+
+class Linear:
+    """L16 (RFC 3551 section 4.5.11): 16-bit samples in network byte order."""
+
+    def encode(self, pcm, /):
+        samples = array.array("h", pcm)
+        if sys.byteorder == "little":
+            samples.byteswap()
+        return samples.tobytes()
+
+    decode = encode
+
+
+def test_a_codec_can_be_added_from_outside():
+    before = codec_types()
+    added = register(CodecType("L16", 16000, Linear))
+    try:
+        assert find_codec("l16") is added
+        assert codec_types() == (*before, added)
+        assert (added.sample_rate, added.samples_per_tick) == (16000, 1)
+        codec = added.make()
+        assert codec.decode(codec.encode(b"\x01\x02")) == b"\x01\x02"
+    finally:
+        from sipparty.media import codecs
+
+        del codecs._types["L16", 16000]
+
+
+def test_a_codec_may_have_more_samples_than_ticks():
+    assert CodecType("G722", 8000, Linear, 9, 16000).samples_per_tick == 2
+    with pytest.raises(UsageError, match="multiple"):
+        CodecType("X", 8000, Linear, sample_rate=12000)
+    with pytest.raises(UsageError, match="channels"):
+        CodecType("X", 8000, Linear, channels=2)
+
+
+def test_importing_media_loads_no_codec():
+    code = "import sys, sipparty.media; sys.exit('audioop' in sys.modules)"
+    assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0
+
+
+def test_using_a_codec_warns_of_nothing():
+    code = "from sipparty.media import find_codec; find_codec('PCMU').make()"
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=False, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_linear_audio():
+    assert silence(3) == bytes(6)
+    loud = sine(10000).tobytes()
+    assert loudness(silence(10)) == loudness(b"") == 0
+    assert loudness(loud) == pytest.approx(7071, abs=20)
+    assert loudness(attenuate(loud, 0.5)) == pytest.approx(3535, abs=20)
+
+
+def test_resampling_in_pieces_is_as_resampling_at_once():
+    pcm = sine(10000, 4410, 440, 44100).tobytes()
+    whole = Resampler(44100, 8000).convert(pcm)
+    it = Resampler(44100, 8000)
+    assert b"".join(it.convert(pcm[n : n + 882]) for n in range(0, len(pcm), 882)) == whole
+    assert len(whole) // 2 == pytest.approx(800, abs=1)
+    assert Resampler(8000, 8000).convert(b"ab") == b"ab"

@@ -1,0 +1,317 @@
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sipparty.media.errors import MediaError
+from sipparty.media.jitter import JitterBuffer
+from sipparty.media.rtp import RTPPacket
+
+FRAME = 160
+PERIOD = 0.02
+
+
+def pcm_of(n):
+    """A frame of samples, each of which says which frame it is of."""
+    return bytes((n & 0xFF, 0x10)) * FRAME
+
+
+def packet(n, *, sequence=None, timestamp=None, payload_type=0, frames=1, first=0):
+    payload = b"".join(pcm_of(n + k) for k in range(frames))
+    return RTPPacket(
+        payload_type,
+        (first + (n if sequence is None else sequence)) & 0xFFFF,
+        ((n if timestamp is None else timestamp) * FRAME + first * 7919) & 0xFFFFFFFF,
+        1,
+        payload,
+    )
+
+
+def buffer(**options):
+    return JitterBuffer({0: bytes}, FRAME, **options)
+
+
+def name(frame):
+    """The number a frame was made with; "." for silence, "~" for a fading repetition."""
+    if frame is None:
+        return None
+    if not any(frame):
+        return "."
+    if frame == bytes(frame[:2]) * FRAME and frame[1] == 0x10:
+        return frame[0]
+    return "~"
+
+
+def run(it, arrivals, ticks, offset=0.001):
+    """Put packets at their times, and take a frame every 20 ms; the names of what came out."""
+    arrivals = sorted(arrivals, key=lambda each: each[0])
+    out = []
+    for tick in range(ticks):
+        now = tick * PERIOD + offset
+        while arrivals and arrivals[0][0] <= now:
+            at, one = arrivals.pop(0)
+            it.put(one, at)
+        out.append(name(it.get(now)))
+    return out
+
+
+def steady(numbers, **options):
+    return [(n * PERIOD, packet(n, **options)) for n in numbers]
+
+
+@pytest.mark.parametrize("first", [0, 65530, 1 << 20])
+def test_a_steady_stream_comes_out_whole_after_the_delay(first):
+    it = buffer()
+    out = run(it, steady(range(100), first=first), 100)
+    assert out == [None, None, *range(98)]
+    assert (it.lost, it.late, it.duplicates, it.concealed, it.skipped, it.dropped) == (0,) * 6
+
+
+def test_order_is_restored():
+    arrivals = steady(range(30))
+    arrivals[10], arrivals[11] = (arrivals[10][0], packet(11)), (arrivals[11][0], packet(10))
+    it = buffer()
+    assert run(it, arrivals, 30) == [None, None, *range(28)]
+    assert it.late == 0
+
+
+def test_duplicates_are_counted_and_heard_once():
+    arrivals = steady(range(20)) + [(n * PERIOD + 0.001, packet(n)) for n in (3, 9)]
+    arrivals.append((0.3, packet(2)))
+    it = buffer()
+    assert run(it, arrivals, 20) == [None, None, *range(18)]
+    assert it.duplicates == 3
+    assert it.late == 0
+
+
+def test_a_loss_is_a_fading_repetition_of_the_same_length():
+    it = buffer()
+    out = run(it, steady(n for n in range(20) if n not in (7, 8)), 20)
+    assert out == [None, None, 0, 1, 2, 3, 4, 5, 6, "~", "~", *range(9, 18)]
+    assert (it.lost, it.concealed) == (2, 2)
+
+
+def test_a_long_loss_fades_to_silence():
+    it = buffer()
+    out = run(it, steady(n for n in range(30) if not 5 <= n < 15), 30)
+    filled = out[7:17]
+    assert set(filled) == {"~", "."}
+    assert filled[-1] == "."
+    assert out[17:] == list(range(15, 28))
+
+
+def test_a_loss_may_be_silence():
+    it = buffer(conceal="silence")
+    assert run(it, steady(n for n in range(10) if n != 4), 10)[6] == "."
+
+
+def test_a_late_packet_is_not_heard_and_the_time_goes_on():
+    arrivals = [each for each in steady(range(20)) if each[1].sequence != 5]
+    arrivals.append((8.5 * PERIOD, packet(5)))
+    it = buffer()
+    out = run(it, arrivals, 20)
+    assert out == [None, None, 0, 1, 2, 3, 4, "~", *range(6, 18)]
+    assert (it.late, it.lost) == (1, 1)
+
+
+def test_a_packet_that_comes_while_its_gap_is_filled_is_late():
+    # 60 ms packets: the second is missing, and comes when the first third of it was concealed.
+    long = [RTPPacket(0, n, n * 480, 1, pcm_of(n) * 3) for n in range(5)]
+    it = buffer(min_delay=0.13)
+    arrivals = [(n * 0.06, one) for n, one in enumerate(long) if n != 1]
+    arrivals.append((0.21, long[1]))
+    out = run(it, arrivals, 17)
+    assert out[7:] == [0, 0, 0, "~", "~", "~", 2, 2, 2, 3]
+    assert (it.late, it.lost) == (1, 1)
+
+
+def test_a_pause_of_the_sender_is_silence_and_no_loss():
+    arrivals = [(n * PERIOD, packet(n)) for n in range(10)]
+    arrivals += [(n * PERIOD, packet(n, sequence=n - 2)) for n in range(12, 20)]
+    it = buffer(min_delay=0.06)
+    assert run(it, arrivals, 20) == [None, None, None, *range(10), ".", ".", *range(12, 17)]
+    assert it.lost == 0
+
+
+def test_after_a_long_pause_it_starts_over():
+    arrivals = steady(range(10))
+    arrivals += [(n * PERIOD, packet(n, sequence=n - 90)) for n in range(100, 110)]
+    it = buffer()
+    out = run(it, arrivals, 110)
+    assert out[:12] == [None, None, *range(10)]
+    assert out[102:] == list(range(100, 108))  # as much later as at the beginning
+    assert None not in out[2:]  # one frame each time, from the first on
+    assert it.lost == 0
+
+
+def test_a_dry_buffer_makes_the_delay_grow_and_loses_nothing():
+    # Three packets are held up and come together with the fourth.
+    arrivals = [(13 * PERIOD if 10 <= n < 13 else n * PERIOD, packet(n)) for n in range(30)]
+    it = buffer()
+    out = run(it, arrivals, 30)
+    heard = [each for each in out if isinstance(each, int)]
+    assert heard == list(range(len(heard)))
+    assert it.lost == it.late == 0
+
+
+def test_delay_that_is_not_needed_goes_away_where_it_is_quiet():
+    it = buffer(window=20)
+    arrivals = [(max(n * PERIOD, 0.1 if n < 6 else 0), packet(n)) for n in range(200)]
+    out = run(it, arrivals, 200)
+    assert it.skipped >= 1
+    assert it.lost == 0
+    assert out[-1] >= 196
+
+
+def test_a_flood_is_bounded_in_packets_and_in_delay():
+    it = buffer(max_packets=16)
+    for n in range(1000):
+        it.put(packet(n), 0.0)
+        assert it.waiting <= 16
+    it = buffer()
+    for n in range(50):
+        it.put(packet(n), 0.0)
+    it.get(0.1)
+    assert it.waiting <= 4
+    assert it.dropped >= 46 - 1
+
+
+def test_timestamps_that_begin_anew_are_followed():
+    arrivals = steady(range(20))
+    arrivals += [(n * PERIOD, packet(n, timestamp=n + 1_000_000)) for n in range(20, 30)]
+    arrivals += [(n * PERIOD, packet(n, timestamp=n)) for n in range(30, 40)]
+    it = buffer()
+    out = run(it, arrivals, 40)
+    assert out[-5:] in ([33, 34, 35, 36, 37], [34, 35, 36, 37, 38])
+    assert it.waiting <= 4
+
+
+@pytest.mark.parametrize("ptime", [0.5, 1.5, 2, 3])
+def test_packets_of_other_lengths_come_out_whole(ptime):
+    octets = int(FRAME * 2 * ptime)
+    audio = b"".join(pcm_of(n) for n in range(60))
+    pieces = [audio[n : n + octets] for n in range(0, len(audio), octets)]
+    it = buffer()
+    got = b""
+    waiting = [
+        (n * PERIOD * ptime, RTPPacket(0, n, n * octets // 2, 1, piece))
+        for n, piece in enumerate(pieces)
+    ]
+    for tick in range(70):
+        now = tick * PERIOD + 0.001
+        while waiting and waiting[0][0] <= now:
+            at, one = waiting.pop(0)
+            it.put(one, at)
+        got += it.get(now) or b""
+    assert got[: len(audio) - octets] == audio[: len(audio) - octets]
+    assert it.lost == 0
+
+
+def test_what_is_no_audio_takes_its_place_and_no_time():
+    events = [(n * PERIOD, packet(n, payload_type=101, timestamp=5)) for n in (5, 6, 7)]
+    arrivals = [each for each in steady(range(20)) if each[1].sequence not in (5, 6, 7)]
+    it = buffer()
+    out = run(it, arrivals + events, 20)
+    assert out == [None, None, 0, 1, 2, 3, 4, ".", ".", ".", *range(8, 18)]
+    assert it.lost == it.late == 0
+
+
+def test_what_cannot_be_decoded_is_lost():
+    def decode(payload):
+        if payload == b"bad":
+            raise MediaError("No such frame.")
+        return payload
+
+    it = JitterBuffer({0: decode}, FRAME)
+    arrivals = steady(range(10))
+    arrivals[4] = (4 * PERIOD, RTPPacket(0, 4, 4 * FRAME, 1, b"bad"))
+    out = run(it, arrivals, 10)
+    assert out[6] == "~"
+    assert out[7:] == [5, 6, 7]
+    assert it.lost == 1
+
+
+def test_what_waits_can_be_drained():
+    it = buffer()
+    for n in (0, 1, 3):
+        it.put(packet(n), n * PERIOD)
+    audio = it.drain()
+    frames = [name(audio[n : n + 320]) for n in range(0, len(audio), 320)]
+    assert frames == [0, 1, "~", 3]
+    assert it.waiting == 0
+    assert it.drain() == b""
+
+
+def test_after_a_reset_another_stream_is_played():
+    it = buffer()
+    run(it, steady(range(10)), 10)
+    it.reset()
+    out = run(it, [(n * PERIOD, packet(n, first=40000)) for n in range(10)], 10)
+    assert out == [".", ".", *range(8)]
+    assert it.late == it.duplicates == 0
+
+
+def test_more_jitter_makes_the_delay_grow():
+    chance = random.Random(7)
+    it = buffer()
+    arrivals = [(n * PERIOD + chance.random() * 0.08, packet(n)) for n in range(500)]
+    assert it.target == 0.04
+    run(it, arrivals, 510)
+    assert 0.05 < it.target <= 0.2
+    assert it.concealed < 50
+
+
+def test_samples_may_be_more_than_ticks():
+    # As G.722: 8000 ticks and 16000 samples a second (RFC 3551 section 4.5.2).
+    it = JitterBuffer({9: bytes}, 320, samples_per_tick=2)
+    frames = [bytes((n, 1)) * 320 for n in range(5)]
+    out = []
+    for n, frame in enumerate(frames):
+        it.put(RTPPacket(9, n, n * 160, 1, frame), n * PERIOD)
+        out.append(it.get(n * PERIOD + 0.001))
+    assert out == [None, None, *frames[:3]]
+    assert it.concealed == 0
+
+
+operation = st.one_of(
+    st.just(None),
+    st.tuples(
+        st.integers(0, 0xFFFF) | st.integers(0, 40),
+        st.integers(0, 0xFFFFFFFF) | st.integers(0, 40).map(lambda n: n * FRAME),
+        st.sampled_from([0, 0, 0, 101]),
+        st.integers(0, 1000),
+    ),
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(operation, max_size=120))
+def test_whatever_comes_it_gives_frames_and_stays_bounded(operations):
+    it = JitterBuffer({0: lambda payload: payload[: len(payload) // 2 * 2]}, FRAME, max_packets=16)
+    now = 0.0
+    begun = False
+    for one in operations:
+        if one is None:
+            frame = it.get(now)
+            assert frame is None or len(frame) == 2 * FRAME
+            assert frame is not None or not begun
+            begun = frame is not None
+            now += PERIOD
+        else:
+            sequence, timestamp, kind, size = one
+            it.put(RTPPacket(kind, sequence, timestamp, 1, b"\x01" * size), now)
+        assert it.waiting <= 16
+        assert it.lost >= 0
+    it.drain()
+    assert it.waiting == 0
+
+
+@given(st.permutations(range(12)))
+def test_any_order_within_the_delay_is_restored(order):
+    it = buffer(min_delay=1.0, max_delay=4.0)
+    for n in order:
+        it.put(packet(n), 0.0)
+    out = [name(it.get(1.0 + n * PERIOD)) for n in range(12)]
+    assert out == list(range(12))
+    assert it.lost == it.late == 0

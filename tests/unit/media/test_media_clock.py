@@ -1,0 +1,174 @@
+import asyncio
+import gc
+import heapq
+import logging
+import weakref
+
+import pytest
+
+from sipparty.media.clock import MAX_CATCH_UP, MediaClock
+
+
+class Loop:
+    """As much of a loop as a clock needs, with a time of its own."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.calls = []
+        self.made = 0
+
+    def time(self):
+        return self.now
+
+    def call_at(self, when, callback):
+        self.made += 1
+        handle = asyncio.TimerHandle(when, callback, (), self)
+        heapq.heappush(self.calls, (when, self.made, handle))
+        return handle
+
+    def get_debug(self):
+        return False
+
+    def _timer_handle_cancelled(self, handle):
+        pass
+
+    def live(self):
+        return [handle for _, _, handle in self.calls if not handle.cancelled()]
+
+    def run(self, until, stall=0.0):
+        """Call what is due up to a time; each call takes `stall`."""
+        while self.calls and self.calls[0][0] <= until:
+            when, _, handle = heapq.heappop(self.calls)
+            self.now = max(self.now, when)
+            if not handle.cancelled():
+                self.now += stall
+                handle._run()
+        self.now = max(self.now, until)
+
+
+class Member:
+    def __init__(self, loop, act=None):
+        self.loop = loop
+        self.ticks = []
+        self.act = act
+
+    def tick(self, now, skipped):
+        self.ticks.append((round(now - 100, 3), skipped))
+        if self.act:
+            self.act()
+
+
+@pytest.fixture
+def loop():
+    return Loop()
+
+
+@pytest.fixture
+def media(loop):
+    return MediaClock.of(loop)
+
+
+def times(member):
+    return [at for at, _ in member.ticks]
+
+
+def test_ticks_do_not_drift(loop, media):
+    member = Member(loop)
+    media.add(member, 0.02)
+    loop.run(100.2, stall=0.003)
+    assert times(member) == [round(0.02 * n + 0.003, 3) for n in range(1, 11)]
+    assert {skipped for _, skipped in member.ticks} == {0}
+    media.remove(member)
+
+
+def test_all_sessions_of_a_loop_share_one_timer(loop, media):
+    members = [Member(loop) for _ in range(100)]
+    for member in members:
+        MediaClock.of(loop).add(member, 0.02)
+    assert MediaClock.of(loop) is media
+    assert len(loop.live()) == 1
+    loop.run(101.0)
+    assert all(len(member.ticks) == 50 for member in members)
+    assert loop.made <= 52
+    for member in members:
+        media.remove(member)
+    assert not loop.live()
+
+
+def test_after_a_stall_a_few_ticks_are_made_up_for_and_the_rest_left_out(loop, media):
+    member = Member(loop)
+    media.add(member, 0.02)
+    loop.run(100.04)
+    loop.now = 100.25  # nothing ran for 210 ms: ten ticks are due
+    loop.run(100.26)
+    stalled = member.ticks[2:]
+    left_out = 10 - MAX_CATCH_UP
+    assert stalled[:MAX_CATCH_UP] == [(0.25, left_out), *[(0.25, 0)] * (MAX_CATCH_UP - 1)]
+    assert stalled[MAX_CATCH_UP:] == [(0.26, 0)]
+    assert sum(1 + skipped for _, skipped in member.ticks) == 13
+    media.remove(member)
+
+
+def test_periods_may_differ_and_change(loop, media):
+    fast, slow = Member(loop), Member(loop)
+    media.add(fast, 0.01)
+    media.add(slow, 0.03)
+    loop.run(100.065)
+    assert (len(fast.ticks), len(slow.ticks)) == (6, 2)
+    media.add(fast, 0.03)
+    media.add(fast, 0.03)  # again: no change
+    loop.run(100.095)
+    assert (len(fast.ticks), len(slow.ticks)) == (7, 3)
+    media.remove(fast)
+    media.remove(slow)
+    media.remove(slow)  # no member any more
+    assert not loop.live()
+
+
+def test_a_clock_that_nobody_holds_is_forgotten(loop):
+    media = MediaClock.of(loop)
+    again = weakref.ref(media)
+    assert MediaClock.of(loop) is media
+    member = Member(loop)
+    media.add(member, 0.02)
+    media.remove(member)
+    del media
+    loop.run(101.0)
+    gc.collect()
+    assert again() is None
+
+
+def test_members_may_leave_in_a_tick(loop, media):
+    second = Member(loop)
+    first = Member(loop, lambda: (media.remove(first), media.remove(second)))
+    media.add(first, 0.02)
+    media.add(second, 0.02)
+    loop.now = 100.05
+    loop.run(100.2)
+    assert len(first.ticks) == 1
+    assert second.ticks == []
+    assert not loop.live()
+
+
+def test_a_member_that_raises_is_ticked_no_more(loop, media, caplog):
+    def fail():
+        raise RuntimeError("broken")
+
+    bad, good = Member(loop, fail), Member(loop)
+    media.add(bad, 0.02)
+    media.add(good, 0.02)
+    with caplog.at_level(logging.ERROR):
+        loop.run(100.1)
+    assert (len(bad.ticks), len(good.ticks)) == (1, 5)
+    assert "is ticked no more" in caplog.text
+    media.remove(good)
+
+
+async def test_it_runs_on_a_real_loop():
+    loop = asyncio.get_running_loop()
+    media = MediaClock.of(loop)
+    three = asyncio.Event()
+    member = Member(loop, lambda: three.set() if len(member.ticks) == 3 else None)
+    media.add(member, 0.001)
+    await asyncio.wait_for(three.wait(), 5)
+    media.remove(member)

@@ -1,0 +1,33 @@
+import pytest
+
+from sipparty.errors import ParseError, UsageError
+from sipparty.media import MediaSession, NoMediaSession
+from sipparty.sdp import SessionDescription
+
+OFFER = (
+    b"v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\n"
+    b"m=audio 4000 RTP/AVP 0 8\r\n"
+)
+
+
+def test_a_call_without_media_refuses_every_stream():
+    session = NoMediaSession()
+    assert isinstance(session, MediaSession)
+    with pytest.raises(UsageError):
+        session.answer(OFFER)
+    session.open(None, "192.0.2.1")
+    assert session.offer() is session.hold() is session.resume() is None
+    video = b"m=video 4002 RTP/AVP 31\r\n"
+    answer = SessionDescription.parse(session.answer(OFFER + video))
+    assert [(one.media, one.port) for one in answer.media] == [("audio", 0), ("video", 0)]
+    again = SessionDescription.parse(session.answer(OFFER))
+    assert again.origin.session_id == answer.origin.session_id
+    assert again.origin.version > answer.origin.version
+    with pytest.raises(ParseError):
+        session.answer(b"no description")
+    session.accept(b"whatever")
+    session.start()
+    session.update()
+    session.rollback()
+    session.stop()
+    session.stop()

@@ -1,0 +1,148 @@
+import asyncio
+import socket
+
+import pytest
+
+from sipparty.errors import ListenError, UsageError
+from sipparty.media.ports import BATCH, MediaPort, open_port_pair
+
+
+def numbers(pair):
+    return [sock.getsockname()[1] for sock in pair]
+
+
+def close(*pairs):
+    for pair in pairs:
+        for sock in pair:
+            sock.close()
+
+
+@pytest.fixture
+def free():
+    """The first of four neighbouring ports that were free a moment ago, even."""
+    for _ in range(100):
+        pair = open_port_pair("127.0.0.1")
+        first = numbers(pair)[0]
+        close(pair)
+        try:
+            close(open_port_pair("127.0.0.1", (first + 2, first + 3)))
+        except ListenError:
+            continue
+        return first
+    pytest.skip("no four neighbouring ports are free")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_pair_is_an_even_port_and_the_next(address):
+    try:
+        pair = open_port_pair(address)
+    except ListenError:
+        pytest.skip(f"no {address} here")
+    rtp, rtcp = numbers(pair)
+    assert rtp % 2 == 0
+    assert rtcp == rtp + 1
+    assert not any(sock.getblocking() for sock in pair)
+    close(pair)
+
+
+def test_many_pairs_are_all_different():
+    pairs = [open_port_pair("127.0.0.1") for _ in range(20)]
+    assert len({number for pair in pairs for number in numbers(pair)}) == 40
+    close(*pairs)
+
+
+def test_a_range_is_kept_to_and_used_up(free):
+    bounds = (free, free + 3)
+    first = open_port_pair("127.0.0.1", bounds)
+    second = open_port_pair("127.0.0.1", bounds)
+    assert numbers(first) + numbers(second) == [free, free + 1, free + 2, free + 3]
+    with pytest.raises(ListenError, match=f"{free}-{free + 3} on 127.0.0.1"):
+        open_port_pair("127.0.0.1", bounds)
+    close(first, second)
+
+
+def test_where_to_begin_in_a_range_may_be_told(free):
+    pair = open_port_pair("127.0.0.1", (free, free + 3), start=7)
+    assert numbers(pair)[0] == free + 2
+    close(pair)
+
+
+def test_a_pair_whose_second_port_is_taken_is_passed_over(free):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", free + 1))
+        pair = open_port_pair("127.0.0.1", (free, free + 3))
+        assert numbers(pair)[0] == free + 2
+        close(pair)
+
+
+@pytest.mark.parametrize(
+    "bounds", [(5001, 5002), (5000, 5000), (6000, 5000), (0, 10), (65536, 65540)]
+)
+def test_a_range_without_a_pair_is_refused(bounds):
+    with pytest.raises(UsageError, match=r"even port and the next one"):
+        open_port_pair("127.0.0.1", bounds)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "example.invalid", "not an address", "\x00"])
+def test_an_address_that_is_not_ours_is_refused_at_once(address):
+    with pytest.raises(ListenError):
+        open_port_pair(address, (10000, 60000))
+
+
+async def settle():
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_a_port_reads_in_batches_and_sends():
+    loop = asyncio.get_running_loop()
+    one, two = (MediaPort(loop, sock) for sock in open_port_pair("127.0.0.1"))
+    got = []
+    two.read(lambda data, address, now: got.append((data, address, now)), lambda: 42.0)
+    for n in range(BATCH + 5):
+        one.send(bytes((n,)), ("127.0.0.1", two.port))
+    await asyncio.sleep(0)
+    assert len(got) in (0, BATCH)
+    await settle()
+    assert got == [(bytes((n,)), ("127.0.0.1", one.port), 42.0) for n in range(BATCH + 5)]
+    one.close()
+    two.close()
+    two.close()
+
+
+async def test_a_port_may_be_closed_by_what_it_reads():
+    loop = asyncio.get_running_loop()
+    one, two = (MediaPort(loop, sock) for sock in open_port_pair("127.0.0.1"))
+    got = []
+
+    def take(data, address, now):
+        got.append(data)
+        two.close()
+
+    two.read(take, loop.time)
+    for n in range(3):
+        one.send(bytes((n,)), ("127.0.0.1", two.port))
+    await settle()
+    assert got == [b"\x00"]
+    one.close()
+
+
+async def test_what_cannot_be_sent_is_counted(caplog):
+    loop = asyncio.get_running_loop()
+    one, two = (MediaPort(loop, sock) for sock in open_port_pair("127.0.0.1"))
+    one.send(b"x", ("255.255.255.255", 9))
+    one.send(b"x" * 70000, ("127.0.0.1", two.port))
+    assert one.failed == 2
+    assert caplog.text.count("Sending media") == 1
+    one.close()
+    two.close()
+
+
+def test_a_port_can_be_closed_after_its_loop():
+    loop = asyncio.new_event_loop()
+    ports = [MediaPort(loop, sock) for sock in open_port_pair("127.0.0.1")]
+    for port in ports:
+        port.read(lambda *_: None, loop.time)
+    loop.close()
+    for port in ports:
+        port.close()

@@ -1,0 +1,313 @@
+"""A call, seen from the side that calls, up to its answer (RFC 3261 §13.2).
+
+The test is the peer.
+"""
+
+import pytest
+
+from sipparty.errors import (
+    CallRejected,
+    CallTimedOut,
+    CallUnreachable,
+    ParseError,
+    UsageError,
+)
+from sipparty.sip import SimpleCall
+from sipparty.sip.events import CallEnded, CallEstablished, CallProgressed
+from sipparty.sip.routing import NextHop
+
+
+@pytest.fixture
+def alice(wire):
+    return wire.agent("sip:alice@atlanta.com")
+
+
+@pytest.fixture
+def calling(wire, alice):
+    return wire.invite(alice)
+
+
+# ---------------------------------------------------------------- the INVITE (§8.1.1, §13.2.1)
+
+
+def test_the_invite(wire, alice):
+    call, invite = wire.invite(alice, headers=[("Subject", "lunch")])
+    assert call.state == "InitiatingDialog"
+    assert call.role == "caller"
+    assert invite.uri_text == "sip:bob@10.0.0.9"
+    assert invite.lines("To") == ["<sip:bob@10.0.0.9>"]
+    assert invite.from_.uri_text == "sip:alice@atlanta.com"
+    assert invite.from_.tag
+    assert invite.call_id == call.call_id
+    assert (invite.cseq.method, invite.max_forwards) == ("INVITE", 70)
+    assert invite.contact.uri_text == "sip:alice@10.0.0.1:5060"
+    assert invite.allow == ("INVITE", "OPTIONS", "ACK", "BYE", "CANCEL")
+    assert invite["Subject"] == "lunch"
+    assert invite.body == b""
+    assert "Expires" not in invite
+
+
+def test_a_preloaded_route_is_the_next_hop(wire, alice):
+    _call, invite = wire.invite(alice, "sip:bob@biloxi.com", routes=("<sip:10.0.0.5:5070;lr>",))
+    assert invite.lines("Route") == ["<sip:10.0.0.5:5070;lr>"]
+    assert invite.uri_text == "sip:bob@biloxi.com"
+    assert wire.core.transactions.clients
+    (transaction,) = wire.core.transactions.clients.values()
+    assert transaction.flow.remote == ("10.0.0.5", 5070)
+
+
+def test_a_next_hop_of_its_own_leaves_the_invite_alone(wire, alice):
+    _, invite = wire.invite(alice, "sip:bob@biloxi.com", next_hop=NextHop("10.0.0.5"))
+    assert "Route" not in invite
+    (transaction,) = wire.core.transactions.clients.values()
+    assert transaction.flow.remote == ("10.0.0.5", 5060)
+
+
+@pytest.mark.parametrize("uri", ["tel:+15551234", "nonsense", "sip:"])
+def test_what_is_no_address_cannot_be_called(wire, alice, uri):
+    call = SimpleCall(alice)
+    with pytest.raises(ParseError):
+        call.invite(uri)
+    assert call.state == "Initial"
+    assert not alice.dialogs
+
+
+def test_a_header_that_cannot_be_written_changes_nothing(wire, alice):
+    call = SimpleCall(alice)
+    with pytest.raises(UsageError):
+        call.invite("sip:bob@10.0.0.9", headers=[("Subject", "a\r\nb")])
+    assert call.state == "Initial"
+    assert not alice.dialogs
+
+
+# ---------------------------------------------------------------- answers
+
+
+def test_provisional_responses_are_progress(wire, calling):
+    call, invite = calling
+    for status in (100, 180, 183):
+        wire.receive(wire.answer(invite, status))
+        assert (call.state, call.progress) == ("InitiatingDialog", status)
+    progress = [e for e in wire.happened if isinstance(e, CallProgressed)]
+    assert [event.response.status for event in progress] == [180, 183]
+
+
+def test_a_2xx_is_acknowledged_and_makes_the_dialog(wire, calling):
+    call, invite = calling
+    routes = [("Record-Route", "<sip:10.0.0.7;lr>"), ("Record-Route", "<sip:10.0.0.8;lr>")]
+    wire.receive(wire.answer(invite, 200, headers=routes))
+    ack, flow = wire.way()
+    assert call.state == "InDialog"
+    assert ack.method == "ACK"
+    assert ack.uri_text == "sip:bob@10.0.0.9"
+    assert ack.cseq.number == invite.cseq.number
+    assert ack.to.tag == "b1"
+    assert ack.lines("Route") == ["<sip:10.0.0.8;lr>", "<sip:10.0.0.7;lr>"]
+    assert ack.via.branch != invite.via.branch  # §13.2.2.4: a transaction of its own
+    assert flow.remote == ("10.0.0.8", 5060)
+    assert wire.kinds() == [CallEstablished]
+    assert list(wire.core.dialogs) == [(invite.call_id, invite.from_.tag, "b1")]
+
+
+def test_a_2xx_that_comes_again_is_acknowledged_again(wire, calling):
+    call, invite = calling
+    answer = wire.answer(invite, 200)
+    wire.receive(answer)
+    first = wire.one()
+    for _ in range(3):
+        wire.receive(answer)
+        assert bytes(wire.one()) == bytes(first)
+    assert wire.kinds() == [CallEstablished]
+    call.terminate()
+    wire.sent()
+    wire.receive(answer)
+    assert wire.starts() == ["ACK"]
+
+
+def test_a_2xx_of_an_old_peer_without_a_tag_is_no_fork_of_itself(wire, calling):
+    call, invite = calling
+    for _ in range(3):
+        wire.receive(wire.answer(invite, 200, tag=""))
+        assert wire.starts() == ["ACK"]
+    assert not call.forks
+    assert call.data.remote_tag == ""
+
+
+def test_a_2xx_after_the_transaction_is_gone_is_stray(wire, calling):
+    _, invite = calling
+    wire.receive(wire.answer(invite, 200))
+    wire.pass_until(33)
+    wire.sent()
+    wire.receive(wire.answer(invite, 200))
+    assert wire.sent() == []
+    assert wire.core.counters["stray_responses"] == 1
+
+
+@pytest.mark.parametrize("status", [301, 404, 486, 500, 603])
+def test_a_failure_is_an_error_that_says_why(wire, calling, status):
+    call, invite = calling
+    wire.receive(wire.answer(invite, 180))
+    wire.receive(wire.answer(invite, status))
+    assert wire.starts() == ["ACK"]
+    assert call.state == "Error"
+    error = call.last_error
+    assert isinstance(error, CallRejected)
+    assert (error.status, error.response.status) == (status, status)
+    assert str(error) == f"The other side answered {status} {error.reason}."
+    assert [type(e) for e in wire.happened][-1] is CallEnded
+    assert wire.ended() == [(call, error)]
+    wire.over()
+
+
+def test_no_answer_is_a_408(wire, calling):
+    call, _ = calling
+    wire.pass_until(32)
+    assert call.state == "Error"
+    assert isinstance(call.last_error, CallTimedOut)
+    assert call.last_error.status == 408
+    assert str(call.last_error) == "10.0.0.9:5060 did not answer within 32 s."
+    wire.over()
+
+
+def test_no_flow_is_a_503(wire, alice):
+    wire.hold_flows = True
+    call = SimpleCall(alice).invite("sip:bob@biloxi.com")
+    wire.pump()
+    (wanted,) = wire.wanted
+    assert wanted.next_hop.host == "biloxi.com"
+    wire.core.flow_failed(wanted, "biloxi.com is not to be found.", wire.now)
+    assert isinstance(call.last_error, CallUnreachable)
+    assert call.last_error.status == 503
+    assert str(call.last_error) == "biloxi.com is not to be found."
+    wire.over()
+
+
+def test_media_that_cannot_be_opened_fails_the_call(wire, alice):
+    def no_port(dialog, flow):
+        raise OSError("no port is free")
+
+    alice.open_session = no_port
+    call = SimpleCall(alice).invite("sip:bob@10.0.0.9")
+    assert wire.sent() == []
+    assert call.state == "Error"
+    assert str(call.last_error) == "The request could not be made: no port is free"
+    assert isinstance(call.last_error.__cause__, OSError)
+    wire.over()
+
+
+@pytest.mark.parametrize(
+    ("change", "old", "new"),
+    [
+        ({"contact": "<sip:bob @10.0.0.9>"}, b"", b""),
+        ({"contact": "<tel:+15551234>"}, b"", b""),
+        ({"headers": [("Record-Route", "<tel:+1>")]}, b"", b""),
+        ({}, b";tag=b1", b';tag="b1'),
+        ({}, b"To: <sip:bob@10.0.0.9>;tag=b1", b"To:"),
+    ],
+)
+def test_a_2xx_that_makes_no_dialog_fails_the_call(wire, calling, change, old, new):
+    call, invite = calling
+    bad = wire.answer(invite, 200, **change).replace(old, new)
+    for _ in range(2):
+        wire.receive(bad)
+        assert call.state == "Error"
+        assert str(call.last_error).startswith("The answer cannot be used: ")
+    assert wire.sent() == []
+    assert len(wire.ended()) == 1
+    wire.over()
+
+
+def test_bad_2xx_do_not_touch_a_call_that_is_up(wire, calling):
+    call, invite = calling
+    wire.receive(wire.answer(invite, 200))
+    wire.receive(wire.answer(invite, 200, contact="<tel:+15551234>"))
+    assert wire.starts() == ["ACK"]
+    assert call.state == "InDialog"
+
+
+# ---------------------------------------------------------------- media
+
+
+@pytest.fixture
+def talker(wire):
+    return wire.agent("sip:alice@atlanta.com", media=True)
+
+
+def test_the_offer_is_in_the_invite_and_the_answer_in_the_2xx(wire, talker):
+    _call, invite = wire.invite(talker)
+    assert invite.body == b"offer"
+    assert str(invite.content_type) == "application/sdp"
+    wire.receive(wire.answer(invite, 200, body=b"yes"))
+    assert wire.medias[0].done == ["offer", b"accept yes", "start"]
+    assert wire.one().body == b""
+
+
+@pytest.mark.parametrize(("body", "word"), [(b"bad", "no answer"), (b"", "no session")])
+def test_an_answer_that_cannot_be_used_ends_the_call(wire, talker, body, word):
+    call, invite = wire.invite(talker)
+    wire.receive(wire.answer(invite, 200, body=body))
+    assert wire.starts() == ["ACK", "BYE"]
+    assert call.state == "Error"
+    assert word in str(call.last_error)
+    assert wire.medias[0].done[-1] == "stop"
+    wire.receive(wire.answer(invite, 200, body=body))
+    assert wire.starts() == ["ACK"]
+    wire.over()
+
+
+def test_early_media_flows_by_the_answer_of_a_provisional_response(wire, talker):
+    call, invite = wire.invite(talker)
+    wire.receive(wire.answer(invite, 183, body=b"early"))
+    wire.receive(wire.answer(invite, 183, body=b"early"))
+    assert wire.medias[0].done == ["offer", b"accept early", "start"]
+    wire.receive(wire.answer(invite, 200, body=b"early"))
+    assert wire.medias[0].done == ["offer", b"accept early", "start", "start"]
+    assert call.state == "InDialog"
+
+
+@pytest.mark.parametrize("tag", ["", "b1"])
+def test_the_answer_may_have_come_before_the_2xx(wire, talker, tag):
+    call, invite = wire.invite(talker)
+    wire.receive(wire.answer(invite, 183, tag=tag, body=b"early"))
+    wire.receive(wire.answer(invite, 200, tag=tag))
+    assert call.state == "InDialog"
+
+
+def test_the_2xx_of_another_branch_brings_its_own_answer(wire, talker):
+    _, invite = wire.invite(talker)
+    wire.receive(wire.answer(invite, 183, tag="b1", body=b"early"))
+    wire.receive(wire.answer(invite, 200, tag="b2", body=b"yes"))
+    assert wire.medias[0].done == ["offer", b"accept early", "start", b"accept yes", "start"]
+
+
+def test_early_media_that_cannot_be_used_waits_for_the_2xx(wire, talker):
+    call, invite = wire.invite(talker)
+    wire.receive(wire.answer(invite, 183, body=b"bad"))
+    assert call.state == "InitiatingDialog"
+    wire.receive(wire.answer(invite, 200, body=b"yes"))
+    assert call.state == "InDialog"
+    assert wire.medias[0].done == ["offer", b"accept yes", "start"]
+
+
+def test_a_late_offer_is_answered_in_the_ack(wire, talker):
+    call, invite = wire.invite(talker, late_offer=True)
+    assert invite.body == b""
+    assert "Content-Type" not in invite
+    wire.receive(wire.answer(invite, 200, body=b"their offer"))
+    ack = wire.one()
+    assert ack.body == b"answer to their offer"
+    assert str(ack.content_type) == "application/sdp"
+    assert wire.medias[0].done == ["answer", "start"]
+    assert call.state == "InDialog"
+    wire.receive(wire.answer(invite, 200, body=b"their offer"))
+    assert bytes(wire.one()) == bytes(ack)
+
+
+@pytest.mark.parametrize("body", [b"", b"bad", b"garbage"])
+def test_a_late_offer_that_cannot_be_used_ends_the_call(wire, talker, body):
+    call, invite = wire.invite(talker, late_offer=True)
+    wire.receive(wire.answer(invite, 200, body=body))
+    ack, bye = wire.sent()
+    assert (ack.method, ack.body, bye.method) == ("ACK", b"", "BYE")
+    assert call.state == "Error"
+    wire.over()

@@ -1,0 +1,129 @@
+"""A call that is answered more than once, by the branches of a fork (RFC 3261 §13.2.2.4)."""
+
+import pytest
+
+from sipparty.sip.events import CallEstablished, CallForked
+
+
+@pytest.fixture
+def alice(wire):
+    return wire.agent("sip:alice@atlanta.com", media=True)
+
+
+def forks(wire):
+    return [event.fork for event in wire.happened if isinstance(event, CallForked)]
+
+
+def answer(wire, invite, tag, **changes):
+    changes.setdefault("body", b"yes")
+    return wire.answer(invite, 200, tag=tag, contact=f"<sip:{tag}@10.0.0.9>", **changes)
+
+
+def test_the_second_answer_is_acknowledged_and_hung_up(wire, alice):
+    call, invite = wire.invite(alice)
+    wire.receive(answer(wire, invite, "b1"))
+    wire.sent()
+    wire.receive(answer(wire, invite, "b2", headers=[("Record-Route", "<sip:10.0.0.9;lr>")]))
+    ack, bye = wire.sent()
+    (fork,) = forks(wire)
+    assert fork in call.forks
+    assert (ack.method, ack.to.tag, ack.uri_text) == ("ACK", "b2", "sip:b2@10.0.0.9")
+    assert ack.lines("Route") == ["<sip:10.0.0.9;lr>"]
+    assert ack.cseq.number == invite.cseq.number
+    assert (bye.method, bye.to.tag) == ("BYE", "b2")
+    assert bye.cseq.number > invite.cseq.number
+    wire.receive(wire.answer(bye, 200))
+    assert fork.state == "Terminated"
+    assert call.state == "InDialog"
+    assert wire.medias[0].done == ["offer", b"accept yes", "start"]
+    assert [type(event) for event in wire.happened].count(CallEstablished) == 1
+    call.terminate()
+    assert "Route" not in wire.one()
+    wire.over()
+
+
+def test_each_answer_that_comes_again_is_acknowledged_as_it_was(wire, alice):
+    call, invite = wire.invite(alice)
+    acks = {}
+    for tag in ("b1", "b2", "b3"):
+        wire.receive(answer(wire, invite, tag))
+        acks[tag] = bytes(wire.sent()[0])
+    for tag in ("b2", "b1", "b3", "b2"):
+        wire.receive(answer(wire, invite, tag))
+        assert bytes(wire.one()) == acks[tag]
+    assert len(call.forks) == len(forks(wire)) == 2
+    call.terminate()
+    wire.over()
+
+
+def test_an_agent_may_keep_them(wire, alice):
+    alice.keep_forks = True
+    call, invite = wire.invite(alice)
+    wire.receive(answer(wire, invite, "b1"))
+    wire.receive(answer(wire, invite, "b2"))
+    assert wire.starts() == ["ACK", "ACK"]
+    (fork,) = forks(wire)
+    assert (fork.state, fork.role) == ("InDialog", "caller")
+    assert len(wire.core.dialogs) == 2
+    call.terminate()
+    assert wire.one().to.tag == "b1"
+    assert fork.state == "InDialog"
+    fork.terminate()
+    assert wire.one().to.tag == "b2"
+    wire.over()
+
+
+def test_the_peer_of_a_fork_that_is_kept_hangs_it_up_alone(wire, alice):
+    alice.keep_forks = True
+    call, invite = wire.invite(alice)
+    wire.receive(answer(wire, invite, "b1"))
+    wire.receive(answer(wire, invite, "b2"))
+    _, ack = wire.sent()
+    wire.receive(
+        wire.request("BYE", from_=str(ack.to), to=str(ack.from_), call_id=ack.call_id, number=7)
+    )
+    assert forks(wire)[0].state == "Terminated"
+    assert call.state == "InDialog"
+
+
+@pytest.mark.parametrize("keep_forks", [True, False])
+@pytest.mark.parametrize("end", ["terminate", "give up", "refuse"])
+def test_no_answer_to_a_call_that_nobody_wants_is_kept(wire, alice, keep_forks, end):
+    alice.keep_forks = keep_forks
+    call, invite = wire.invite(alice, expires=5)
+    wire.receive(wire.answer(invite, 180, tag="b1"))
+    if end == "terminate":
+        call.terminate()
+    elif end == "give up":
+        wire.pass_until(5)
+    wire.sent()
+    wire.receive(answer(wire, invite, "b1", body=b"bad" if end == "refuse" else b"yes"))
+    wire.receive(answer(wire, invite, "b2"))
+    sent = wire.sent()
+    assert [(message.method, message.to.tag) for message in sent] == [
+        ("ACK", "b1"),
+        ("BYE", "b1"),
+        ("ACK", "b2"),
+        ("BYE", "b2"),
+    ]
+    wire.over()
+    assert call.state == ("Terminated" if end == "terminate" else "Error")
+
+
+def test_provisional_responses_of_several_branches_are_progress(wire, alice):
+    call, invite = wire.invite(alice)
+    for tag, status in (("b1", 180), ("b2", 183), ("b3", 181)):
+        wire.receive(wire.answer(invite, status, tag=tag))
+        assert call.progress == status
+    wire.receive(answer(wire, invite, "b2"))
+    assert call.data.remote_tag == "b2"
+    call.terminate()
+    wire.over()
+
+
+def test_the_first_answer_ends_with_bad_media_and_the_second_is_hung_up_too(wire, alice):
+    call, invite = wire.invite(alice)
+    wire.receive(answer(wire, invite, "b1", body=b""))
+    assert wire.starts() == ["ACK", "BYE"]
+    assert call.state == "Error"
+    wire.over()

@@ -1,0 +1,81 @@
+"""Next hops, and what a proxy is made into."""
+
+from __future__ import annotations
+
+import pytest
+
+from sipparty.errors import ParseError
+from sipparty.sip.routing import NextHop, is_loose, route_to
+
+
+@pytest.mark.parametrize(
+    ("uri", "hop"),
+    [
+        ("sip:bob@Biloxi.com", NextHop("biloxi.com")),
+        ("sip:h:5070;transport=tcp", NextHop("h", 5070, "TCP")),
+        ("sips:h;transport=WS", NextHop("h", None, "WS", True)),
+        ("sip:h;maddr=192.0.2.9;lr", NextHop("192.0.2.9")),
+        ("sip:h:1;maddr=[2001:db8::1]", NextHop("2001:db8::1", 1)),
+        ("sip:[::1]:5060", NextHop("::1", 5060)),
+        ("sip:a;transport=tcp@h", NextHop("h")),
+    ],
+)
+def test_what_a_uri_names(uri, hop):
+    assert NextHop.of(uri) == hop
+
+
+@pytest.mark.parametrize("uri", ["tel:+1", "mailto:a@b", "bob", ""])
+def test_what_names_none(uri):
+    with pytest.raises(ParseError):
+        NextHop.of(uri)
+
+
+@pytest.mark.parametrize(
+    ("host", "numeric"),
+    [("192.0.2.1", True), ("2001:db8::1", True), ("a1.example", False), ("1.2.3.4.example", False)],
+)
+def test_addresses(host, numeric):
+    assert NextHop(host).is_numeric is numeric
+
+
+@pytest.mark.parametrize(
+    ("route", "loose"),
+    [
+        ("<sip:p.example;lr>", True),
+        ("<sip:p.example;LR>", True),
+        ("<sip:p.example;lr=on;x>", True),
+        ('"A, B" <sip:p.example;transport=tcp;lr>;ob', True),
+        ("<sip:p.example>", False),
+        # These are the header's, the user's and the URI headers', and not the URI's own.
+        ("<sip:p.example>;lr", False),
+        ("<sip:a;lr;b@p.example>", False),
+        ("<sip:p.example?x=;lr>", False),
+        ("<sip:p.example;lr?x=y>", True),
+        ("<sip:p.example;lrx>", False),
+    ],
+)
+def test_loose_routers(route, loose):
+    assert is_loose(route) is loose
+
+
+@pytest.mark.parametrize(
+    ("proxy", "route"),
+    [
+        ("10.0.0.2", "<sip:10.0.0.2;lr>"),
+        (" p.example:5070 ", "<sip:p.example:5070;lr>"),
+        ("2001:db8::1", "<sip:[2001:db8::1];lr>"),
+        ("[2001:db8::1]:5070", "<sip:[2001:db8::1]:5070;lr>"),
+        ("sip:p.example;transport=tcp", "<sip:p.example;transport=tcp;lr>"),
+        ("SIPS:p.example", "<SIPS:p.example;lr>"),
+        ("<sip:p.example;lr>", "<sip:p.example;lr>"),
+    ],
+)
+def test_a_proxy_becomes_a_loose_route(proxy, route):
+    assert route_to(proxy) == route
+    assert is_loose(route)
+
+
+@pytest.mark.parametrize("proxy", ["", "a b", "h:99999", "<>", "p.example\r\nX: y", "tel:+1"])
+def test_what_cannot_be_a_proxy(proxy):
+    with pytest.raises(ParseError):
+        route_to(proxy)

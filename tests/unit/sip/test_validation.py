@@ -1,0 +1,177 @@
+import pytest
+
+from sipparty.sip import Message, Request, Response
+from sipparty.sip.validation import Finding, findings, first_fault, is_plain, is_rfc2543
+
+INVITE = (
+    "INVITE sip:bob@biloxi.com:5060;transport=udp SIP/2.0\r\n"
+    "Via: SIP/2.0/UDP pc33.atlanta.com:5060;branch=z9hG4bK776asdhds;rport\r\n"
+    "Max-Forwards: 70\r\n"
+    'To: "Bob" <sip:bob@biloxi.com>\r\n'
+    "From: Alice <sip:alice@atlanta.com>;tag=1928301774\r\n"
+    "Call-ID: a84b4c76e66710@pc33.atlanta.com\r\n"
+    "CSeq: 314159 INVITE\r\n"
+    "Contact: <sip:alice@pc33.atlanta.com>\r\n"
+    "Content-Length: 0\r\n"
+)
+
+
+def made(old="", new="", text=INVITE):
+    assert old in text
+    return Message.parse((text.replace(old, new, 1) + "\r\n").encode())
+
+
+def test_a_request_that_is_right():
+    request = made()
+    assert is_plain(request)
+    assert first_fault(request) is None
+    assert findings(request) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("sip:bob@biloxi.com:5060;transport=udp", "sip:bob-0x5571@192.0.2.4:64999"),
+        ("pc33.atlanta.com:5060;branch", "192.0.2.1:53211;branch"),
+        ("<sip:alice@pc33.atlanta.com>", '<sip:a@a.com:1>;+sip.instance="<urn:uuid:1>";expires=9'),
+        ('"Bob" <sip:bob@biloxi.com>', "<sip:bob@biloxi.com>;tag=8321234356"),
+        ("Max-Forwards", "Via: SIP/2.0/TCP p1.example:5070;branch=z9hG4bK2\r\nMax-Forwards"),
+    ],
+)
+def test_what_phones_send_is_plain(old, new):
+    assert is_plain(made(old, new))
+
+
+#: What stands in the request, what is put in its place, and what is found: status and header.
+FAULTS = [
+    ("SIP/2.0\r\nVia", "SIP/3.0\r\nVia", 505, "SIP-Version"),
+    ("sip:bob@biloxi.com:5060;transport=udp", "tel:+12125551212", 416, "Request-URI"),
+    ("sip:bob@biloxi.com:5060;transport=udp", "sip:bob@:5060", 400, "Request-URI"),
+    ("sip:bob@biloxi.com:5060;transport=udp", "sip:bob@biloxi.com:99999", 400, "Request-URI"),
+    ("sip:bob@biloxi.com:5060;transport=udp", "sip:bob@biloxi.com?Subject=x", 400, "Request-URI"),
+    ("sip:bob@biloxi.com:5060;transport=udp", "<sip:bob@biloxi.com>", 400, "Request-URI"),
+    ("CSeq: 314159 INVITE\r\n", "", 400, "CSeq"),
+    ("314159 INVITE", "314159 BYE", 400, "CSeq"),
+    ("314159 INVITE", "314159 invite", 400, "CSeq"),
+    ("314159 INVITE", "2147483648 INVITE", 400, "CSeq"),
+    ("314159 INVITE", "-1 INVITE", 400, "CSeq"),
+    ("314159 INVITE", "INVITE", 400, "CSeq"),
+    ("CSeq: 314159 INVITE", "CSeq: 314159 INVITE\r\nCSeq: 314159 INVITE", 400, "CSeq"),
+    ("Call-ID: a84b4c76e66710@pc33.atlanta.com\r\n", "", 400, "Call-ID"),
+    ("Call-ID: a84b4c76e66710@pc33.atlanta.com\r\n", "Call-ID: \r\n", 400, "Call-ID"),
+    ("Call-ID: ", "i: other\r\nCall-ID: ", 400, "Call-ID"),
+    ("From: Alice <sip:alice@atlanta.com>;tag=1928301774\r\n", "", 400, "From"),
+    ("From: Alice <sip:alice@atlanta.com>", "From: Alice sip:alice@atlanta.com", 400, "From"),
+    ("From: Alice <", "From: Al,ice <", 400, "From"),
+    ("From: Alice", "f: <sip:eve@atlanta.com>\r\nFrom: Alice", 400, "From"),
+    ('To: "Bob" <sip:bob@biloxi.com>\r\n', "", 400, "To"),
+    ('To: "Bob" <', 'To: "Bob <', 400, "To"),
+    ("<sip:bob@biloxi.com>", "<sip:bob@biloxi.com", 400, "To"),
+    ("<sip:bob@biloxi.com>", "< sip:bob@biloxi.com>", 400, "To"),
+    ("<sip:bob@biloxi.com>", "<sip:bob@biloxi.com:70000>", 400, "To"),
+    ("Via: SIP/2.0/UDP pc33.atlanta.com:5060;branch=z9hG4bK776asdhds;rport\r\n", "", 400, "Via"),
+    ("pc33.atlanta.com:5060;branch", "pc33.atlanta.com:5060;;branch", 400, "Via"),
+    (";rport\r\n", ";rport,\r\n", 400, "Via"),
+    (";rport\r\n", ";rport,,SIP/2.0/UDP 192.0.2.1\r\n", 400, "Via"),
+    ("pc33.atlanta.com:5060;branch", "pc33.atlanta.com:70000;branch", 400, "Via"),
+    ("Max-Forwards", "Via: SIP/2.0 192.0.2.1\r\nMax-Forwards", 400, "Via"),
+    ("Max-Forwards: 70", "Max-Forwards: 256", 400, "Max-Forwards"),
+    ("Max-Forwards: 70", "Max-Forwards: -1", 400, "Max-Forwards"),
+    ("Max-Forwards: 70", "Max-Forwards: ", 400, "Max-Forwards"),
+    ("Max-Forwards: 70", "Max-Forwards: 70\r\nMax-Forwards: 5", 400, "Max-Forwards"),
+    ("Content-Length: 0", "Content-Length: 0\r\nl: 0", 400, "Content-Length"),
+    ("<sip:alice@pc33.atlanta.com>", "<sip:alice@pc33.atlanta.com>;;", 400, "Contact"),
+    ("<sip:alice@pc33.atlanta.com>", "sip:alice@pc33.atlanta.com?Route=x", 400, "Contact"),
+    ("<sip:alice@pc33.atlanta.com>", "<sip:alice@>", 400, "Contact"),
+    ("<sip:alice@pc33.atlanta.com>", "<sip:a@a.com>\r\nm: <sip:b@>", 400, "Contact"),
+    # What is to be tolerated
+    ("Max-Forwards: 70\r\n", "", 0, "Max-Forwards"),
+    (";tag=1928301774", "", 0, "From"),
+    ("branch=z9hG4bK776asdhds", "branch=1", 0, "Via"),
+    ("Contact: <sip:alice@pc33.atlanta.com>\r\n", "", 0, "Contact"),
+    ("Content-Length", "Date: Fri, 01 Jan 2010 16:00:00 EST\r\nContent-Length", 0, "Date"),
+    ("Content-Length", "Retry-After: soon\r\nContent-Length", 0, "Retry-After"),
+    ("Content-Length", "Subject: a\r\nSubject: b\r\nContent-Length", 0, "Subject"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "status", "header"), FAULTS)
+def test_what_is_amiss_is_found(old, new, status, header):
+    request = made(old, new)
+    found = findings(request)
+    assert (found[0].status, found[0].header) == (status, header)
+    assert first_fault(request) == (found[0] if status else None)
+    if status:
+        assert not is_plain(request)
+
+
+#: What is unusual, and right.
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("sip:bob@biloxi.com:5060;transport=udp", "sips:bob@[2001:db8::1]:5061"),
+        ("sip:bob@biloxi.com:5060;transport=udp", "sip:b;;ob?x@biloxi.com"),
+        ("SIP/2.0\r\nVia", "sip/2.0\r\nVia"),
+        ('"Bob" <', '"Bob \\"B;;,\\" \\\\" <'),
+        ('To: "Bob" <sip:bob@biloxi.com>', "t: sip:bob@biloxi.com ; tag = 1"),
+        ('To: "Bob" <sip:bob@biloxi.com>', "To: <tel:+12125551212>"),
+        ('To: "Bob" <', "To: Bob\r\n  B. <"),
+        ("pc33.atlanta.com:5060;branch", "[2001:db8::9];received=[::1];branch"),
+        ("SIP/2.0/UDP pc33", "SIP / 2.0 / UDP   pc33"),
+        (";rport\r\n", ";rport, SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK1\r\n"),
+        ("Max-Forwards: 70", "Max-Forwards: 0068"),
+        ("314159 INVITE", "0009\t INVITE"),
+        (
+            "<sip:alice@pc33.atlanta.com>",
+            '"a;;,b" <sip:alice@pc33.atlanta.com;x=,,>;expires=5;y=",;,;"',
+        ),
+        ("<sip:alice@pc33.atlanta.com>", "<sip:a@a.com;lr>, <sip:b@b.com>"),
+        ("Max-Forwards", "Record-Route: <sip:p1;lr>\r\nRecord-Route: <sip:p2;lr>\r\nMax-Forwards"),
+    ],
+)
+def test_what_is_unusual_is_right(old, new):
+    assert findings(made(old, new)) == []
+
+
+def test_reasons_say_what_is_wrong():
+    assert first_fault(made("CSeq: 314159 INVITE\r\n", "")).what == "Missing CSeq header field"
+    assert first_fault(made("314159 INVITE", "1 BYE")) == (
+        Finding(400, "CSeq", "CSeq Method Is Not INVITE")
+    )
+
+
+def test_what_is_refused_comes_first():
+    request = made(";tag=1928301774", "", str(made("314159 INVITE", "1 BYE"))[:-2])
+    assert [found.status for found in findings(request)] == [400, 0]
+
+
+def test_rfc_2543():
+    assert not is_rfc2543(made())
+    assert is_rfc2543(made("branch=z9hG4bK776asdhds;", ""))
+    assert is_rfc2543(made("z9hG4bK776asdhds", "776asdhds"))
+
+
+def test_responses():
+    response = Message.parse(bytes(made().response(200)))
+    assert findings(response) == []
+    del response["CSeq"]
+    assert first_fault(response).header == "CSeq"
+
+
+def test_built_messages():
+    built = Request("OPTIONS", "sip:bob@biloxi.com", {"From": "<sip:a@a.com>;tag=1"})
+    assert [found.header for found in findings(built)][:4] == ["Via", "To", "Call-ID", "CSeq"]
+    assert first_fault(Response(200)).status == 400
+    assert not is_plain(built)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ['"', "\\", '\\"', "<", ";", ",", " ", "a=", ';a="', "SIP/2.0/UDP a,", "%", "@", ":"],
+)
+@pytest.mark.parametrize("header", ["Via", "To", "From", "Contact", "Route", "CSeq", "Warning"])
+def test_hostile_values_are_findings_and_nothing_else(hostile, header):
+    value = {"Via": "SIP/2.0/UDP a;x=", "CSeq": "1 INVITE"}.get(header, "<sip:a@a.com>;x=")
+    text = f"{header}: {value}{hostile * (40_000 // len(hostile))}\r\nMax-Forwards"
+    request = made("Max-Forwards", text)
+    assert all(isinstance(found, Finding) for found in findings(request))

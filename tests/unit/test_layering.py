@@ -1,0 +1,236 @@
+"""The order of the rooms: a module imports only from earlier rooms, or earlier files of its own.
+
+`ROOMS` is the order. A file that is not in it fails, with a proposal where it could go; so does a
+name without a file. Imports count wherever they stand: inside functions, under `TYPE_CHECKING`, and
+those by name through `importlib`.
+"""
+
+import ast
+import importlib.util
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "src" / "sipparty"
+
+#: Room ("" for the package's own files), and its files in order; a package's name stands for its
+#: `__init__`, as "transaction" does in "sip".
+ROOMS = [
+    ("", "__init__ errors"),
+    ("fsm", "timers table drawing waiting fsm __init__"),
+    ("", "parse paths vb deepclass"),
+    ("sip", "grammar flow tokens status pairs components headervalue values"),
+    ("sip", "typed particular headers fields message salvage validation"),
+    ("sip", "auth.errors auth.digest auth.grammar auth.values auth.client auth.server auth"),
+    ("sip", "routing events transaction.timing transaction.user transaction.client"),
+    ("sip", "transaction.server transaction.layer transaction outgoing exchange"),
+    ("sip", "dialog.state dialog.session dialog.acceptance dialog.dialog dialog.usage"),
+    ("sip", "dialog.callee dialog.caller dialog.call dialog agent core framing __init__"),
+    ("sdp", "grammar timing fields formats reader media description capability agreement"),
+    ("sdp", "offeranswer negotiation __init__"),
+    ("media", "errors rtp rtcp_packets rtcp reporting stream pcm codecs.g711 codecs"),
+    ("media", "jitter sources sinks clock ports playback events audio deck"),
+    ("media", "session agreed rtpsession __init__"),
+    ("trace", "wirelog ladder pcap __init__"),
+    ("transport", "addresses endpoint udp tls stream listener websocket connecting"),
+    ("transport", "targets downlist nameservers resolver hub __init__"),
+    ("", "portal handlers engine observable party parties"),
+    ("testing", "clock weather attached network __init__ strategies.pieces strategies.headers"),
+    ("testing", "strategies.media strategies.messages strategies.changes strategies"),
+    ("cli", "melody compare echo screen phone talk demo call answer app __init__ __main__"),
+]
+
+#: What may be imported against the order, under `TYPE_CHECKING` alone: (importer, imported).
+FOR_TYPES_ALONE = {("sipparty.errors", "sipparty.sip.message")}
+
+#: Modules that stand for the world outside: sockets, clocks, threads, chance.
+WORLD = {"asyncio", "os", "random", "secrets", "select", "selectors", "socket", "ssl"}
+WORLD |= {"subprocess", "threading", "time"}
+
+#: The files before the room "trace" that may touch it, and what they may touch; no other may.
+WORLDLY = {
+    "sipparty.fsm.waiting": {"asyncio", "threading"},
+    "sipparty.media.agreed": {"socket"},
+    "sipparty.media.clock": {"asyncio"},
+    "sipparty.media.playback": {"asyncio", "threading"},
+    "sipparty.media.ports": {"asyncio", "socket"},
+    "sipparty.media.rtpsession": {"asyncio", "secrets", "threading", "time"},
+    "sipparty.media.session": {"asyncio", "secrets"},
+    "sipparty.media.sinks": {"os"},
+    "sipparty.media.sources": {"os"},
+}
+
+
+def order():
+    """Every module in order, by its full name."""
+    names = []
+    for room, files in ROOMS:
+        for file in files.split():
+            parts = ["sipparty", room, "" if file == "__init__" else file]
+            names.append(".".join(part for part in parts if part))
+    return names
+
+
+def modules(package=PACKAGE):
+    """Every module that there is: its full name and its path."""
+    found = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = [package.name, *path.relative_to(package).with_suffix("").parts]
+        if parts[-1] == "__init__":
+            parts.pop()
+        found[".".join(parts)] = path
+    return found
+
+
+def imports(source, name, is_package, known):
+    """What a module imports: (full name, whether under `TYPE_CHECKING`), modules of `known` only
+    where they are in its package, others by their first name.
+    """
+    tree = ast.parse(source)
+    for_types = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for child in node.body:
+                for_types.update(ast.walk(child))
+    package = name if is_package else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        targets = []
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            # `from package import module` imports the module; `import name` from it, the package.
+            full = [f"{base}.{alias.name}" for alias in node.names]
+            targets = [target if target in known else base for target in full]
+        elif isinstance(node, ast.Call) and node.args:
+            called = ast.unparse(node.func)
+            first = node.args[0]
+            if called.endswith(("import_module", "__import__")) and isinstance(first, ast.Constant):
+                targets = [importlib.util.resolve_name(str(first.value), package)]
+        for target in targets:
+            yield target, node in for_types
+
+
+def links(found):
+    """The imports within the package: (importer, imported, whether for types alone)."""
+    root = next(iter(found)).partition(".")[0]
+    for name, path in found.items():
+        is_package = path.name == "__init__.py"
+        for target, for_types in imports(path.read_text(), name, is_package, found):
+            if target == root or target.startswith(root + "."):
+                yield name, target, for_types
+
+
+def broken(sequence, found, exempt=()):
+    """The imports that go against the order, as sentences."""
+    rank = {name: index for index, name in enumerate(sequence)}
+    return [
+        f"{name} imports {target}, which comes later"
+        for name, target, for_types in links(found)
+        if name in rank
+        and target != name
+        and not rank.get(target, len(rank)) < rank[name]
+        and not (for_types and (name, target) in exempt)
+    ]
+
+
+def proposal(names, found):
+    """An order of some modules that their imports agree with."""
+    graph = {name: set() for name in sorted(names)}
+    for name, target, for_types in links(found):
+        if name in graph and target in graph and target != name and not for_types:
+            graph[name].add(target)
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        return error.args
+
+
+def test_every_file_has_its_place():
+    found = modules()
+    missing = set(found) - set(order())
+    rooms = {name.split(".")[1] for name in missing if "." in name}
+    of_those_rooms = [name for name in found if ".".join(name.split(".")[1:2]) in rooms]
+    assert not missing, f"Not in ROOMS: {missing}; their rooms: {proposal(of_those_rooms, found)}"
+
+
+def test_every_place_has_its_file():
+    assert not set(order()) - set(modules())
+    assert len(order()) == len(set(order()))
+
+
+def test_imports_go_down():
+    assert not broken(order(), modules(), FOR_TYPES_ALONE)
+
+
+def test_the_protocol_does_not_touch_the_world():
+    names = order()
+    found = modules()
+    for name in names[: names.index("sipparty.trace.wirelog")]:
+        if name not in found:
+            continue  # another test's matter
+        path = found[name]
+        used = {
+            target.partition(".")[0]
+            for target, _ in imports(path.read_text(), name, path.name == "__init__.py", found)
+        }
+        assert used & WORLD <= WORLDLY.get(name, set()), name
+
+
+# The scanner itself.
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Makes a package of the given modules; gives what `modules` finds."""
+
+    def build(**sources):
+        package = tmp_path / "house"
+        for name, source in {"__init__": "", **sources}.items():
+            path = package / (name.replace("__in__", "/") + ".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source)
+        return modules(package)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import house.up",
+        "import house.up as other",
+        "from house import up",
+        "from house.up import thing",
+        "from . import up",
+        "from .up import thing",
+        "def f():\n    from house.up import thing",
+        "if TYPE_CHECKING:\n    from house.up import thing",
+        "importlib.import_module('house.up')",
+        "import_module('.up')",
+        "__import__('house.up')",
+    ],
+)
+def test_an_import_of_a_later_module_is_found(house, source):
+    found = house(down=source, up="")
+    assert broken(["house", "house.down", "house.up"], found) == [
+        "house.down imports house.up, which comes later"
+    ]
+    assert broken(["house", "house.up", "house.down"], found) == []
+
+
+def test_an_exemption_is_for_types_alone(house):
+    names, exempt = ["house", "house.down", "house.up"], {("house.down", "house.up")}
+    under = "if TYPE_CHECKING:\n    from house.up import thing"
+    assert broken(names, house(down=under, up=""), exempt) == []
+    assert len(broken(names, house(down="from house.up import thing", up=""), exempt)) == 1
+
+
+def test_an_import_of_an_unknown_module_of_the_package_is_found(house):
+    assert len(broken(["house", "house.down"], house(down="import house.nowhere"))) == 1
+
+
+def test_an_order_is_proposed(house):
+    found = house(a="import house.b", b="from house import c", c="")
+    assert proposal(["house.a", "house.b", "house.c"], found) == ["house.c", "house.b", "house.a"]

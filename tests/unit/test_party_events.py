@@ -1,0 +1,222 @@
+"""What a party hears of, and what its handlers decide."""
+
+import asyncio
+import threading
+
+import pytest
+
+from sipparty.errors import CallRejected, CallUnreachable
+from sipparty.fsm import UnexpectedInput
+from sipparty.sip.events import (
+    CallEnded,
+    CallEstablished,
+    CallProgressed,
+    CallReceived,
+    Event,
+)
+
+LOOPBACK = "127.0.0.1"
+PATIENCE = 10
+
+
+@pytest.fixture
+def alice(make_party):
+    return make_party("alice@atlanta.com")
+
+
+@pytest.fixture
+def bob(listening):
+    return listening()
+
+
+class TestDeciding:
+    """A handler for `CallReceived` says what becomes of a call."""
+
+    def test_without_one_calls_are_answered(self, alice, bob, events):
+        happened = events(alice, CallProgressed, CallEstablished)
+        call = alice.invite(bob).wait(5)
+        assert happened.next(CallProgressed).response.status == 180
+        assert happened.next().dialog is call
+
+    def test_ring_and_accept(self, alice, bob, events):
+        progress = events(alice, CallProgressed)
+        calls = events(bob, CallReceived)
+        call = alice.invite(bob)
+        theirs = calls.next().dialog
+        theirs.ring()
+        assert progress.next().response.status == 180
+        theirs.ring(183)
+        assert progress.next().response.status == 183
+        assert call.state == theirs.state == "InitiatingDialog"
+        theirs.accept()
+        assert call.wait(5).state == "InDialog"
+        with pytest.raises(UnexpectedInput):
+            theirs.accept()
+
+    @pytest.mark.parametrize(
+        ("arguments", "status", "reason"),
+        [((), 486, "Busy Here"), ((603,), 603, "Decline"), ((480, "At Tea"), 480, "At Tea")],
+    )
+    def test_reject(self, alice, bob, arguments, status, reason):
+        bob.on(CallReceived, lambda event: event.dialog.reject(*arguments))
+        call = alice.invite(bob)
+        with pytest.raises(CallRejected) as caught:
+            call.wait(5)
+        assert (caught.value.status, caught.value.reason) == (status, reason)
+
+    def test_a_coroutine_decides(self, alice, bob):
+        @bob.on(CallReceived)
+        async def answer(event):
+            event.dialog.ring()
+            await asyncio.sleep(0)
+            event.dialog.accept()
+
+        assert alice.invite(bob).wait(5).state == "InDialog"
+
+    def test_busy(self, alice, bob):
+        bob.configure(max_calls=1)
+        call = alice.invite(bob).wait(5)
+        with pytest.raises(CallRejected, match="486"):
+            alice.invite(bob).wait(5)
+        call.terminate().wait(5)
+        assert alice.invite(bob).wait(5).state == "InDialog"
+
+    def test_a_handler_that_fails_refuses_the_call(self, alice, bob, caplog):
+        def fail(event):
+            raise ZeroDivisionError
+
+        bob.on(CallReceived, fail)
+        with pytest.raises(CallRejected, match="500"):
+            alice.invite(bob).wait(5)
+        assert "raised on CallReceived" in caplog.text
+        assert bob.calls == []
+
+    def test_one_that_fails_after_it_has_decided_changes_nothing(self, alice, bob, caplog, events):
+        ended = events(bob, CallEnded)
+
+        def fail(event):
+            event.dialog.accept()
+            raise ZeroDivisionError
+
+        bob.on(CallReceived, fail)
+        call = alice.invite(bob).wait(5)
+        call.terminate().wait(5)
+        assert ended.next().error is None
+        assert "ZeroDivisionError" in caplog.text
+
+    def test_one_of_two_that_fails_leaves_it_to_the_other(self, alice, bob, caplog, events):
+        def fail(event):
+            raise ZeroDivisionError
+
+        bob.on(CallReceived, fail)
+        calls = events(bob, CallReceived)
+        call = alice.invite(bob)
+        theirs = calls.next().dialog
+        theirs.accept()
+        assert call.wait(5).state == "InDialog"
+
+    @pytest.mark.parametrize("before", [True, False])
+    def test_who_looks_at_every_event_decides_nothing(self, alice, make_party, before):
+        bob, seen = make_party("bob@biloxi.com"), []
+        if before:
+            bob.on(Event, seen.append)
+        bob.listen(None, address=LOOPBACK)
+        if not before:
+            bob.on(Event, seen.append)
+        assert alice.invite(bob).wait(5).state == "InDialog"
+
+    @pytest.mark.parametrize("before", [True, False])
+    def test_auto_answer_can_be_kept(self, alice, make_party, events, before):
+        bob = make_party("bob@biloxi.com")
+        if before:
+            bob.configure(auto_answer=True)
+        calls = events(bob, CallReceived)
+        bob.configure(auto_answer=True).listen(None, address=LOOPBACK)
+        assert alice.invite(bob).wait(5).state == "InDialog"
+        assert calls.next()
+
+
+class TestEvents:
+    def test_their_order(self, alice, bob, events):
+        kinds = (CallReceived, CallProgressed, CallEstablished, CallEnded)
+        bob.configure(auto_answer=True)
+        ours, theirs = events(alice, *kinds), events(bob, *kinds)
+        call = alice.invite(bob).wait(5)
+        assert theirs.next(CallEstablished).dialog is bob.calls[0]
+        call.terminate().wait(5)
+        seen = [ours.next() for _ in range(3)]
+        assert [type(event) for event in seen] == [CallProgressed, CallEstablished, CallEnded]
+        assert {event.dialog for event in seen} == {call}
+        assert seen[-1].error is None
+        assert type(theirs.next()) is CallEnded
+
+    def test_a_failed_call_says_why(self, alice, deaf_port, events):
+        happened = events(alice, CallEnded)
+        call = alice.invite("bob@b.com", proxy=f"{LOOPBACK}:{deaf_port}")
+        error = happened.next().error
+        assert isinstance(error, CallUnreachable)
+        assert call.last_error is error
+
+    def test_a_base_class_hears_all(self, alice, bob, events):
+        happened = events(alice, Event)
+        alice.invite(bob).wait(5)
+        assert type(happened.next()) is CallProgressed
+        assert type(happened.next()) is CallEstablished
+
+    def test_several_handlers_of_one_event_run_in_the_order_they_were_given(self, alice, bob):
+        seen, done = [], threading.Event()
+        for number in range(5):
+            alice.on(CallEstablished, lambda event, number=number: seen.append(number))
+        alice.on(CallEstablished, lambda event: done.set())
+        alice.invite(bob).wait(5)
+        assert done.wait(PATIENCE)
+        assert seen == [0, 1, 2, 3, 4]
+
+    def test_handlers_of_one_call_keep_their_order_and_delay_no_other(self, alice, bob):
+        inside, let = threading.Event(), threading.Event()
+        seen, ended = [], threading.Event()
+
+        def established(event):
+            if event.dialog is first:
+                inside.set()
+                assert let.wait(PATIENCE)
+            seen.append(("established", event.dialog))
+
+        def over(event):
+            seen.append(("ended", event.dialog))
+            ended.set()
+
+        first = None
+        alice.on(CallEstablished, established)
+        alice.on(CallEnded, over)
+        first = alice.invite(bob)
+        first.wait(5)
+        assert inside.wait(PATIENCE)
+        first.terminate().wait(5)
+        second = alice.invite(bob).wait(5)  # the engine, and other calls, go on
+        second.terminate().wait(5)
+        assert ended.wait(PATIENCE)
+        assert seen == [("established", second), ("ended", second)]
+        ended.clear()
+        let.set()
+        assert ended.wait(PATIENCE)
+        assert seen[2:] == [("established", first), ("ended", first)]
+
+    def test_a_handler_may_use_any_verb_and_wait(self, alice, bob):
+        done = threading.Event()
+
+        @bob.on(CallEstablished)
+        def hang_up(event):
+            event.dialog.terminate().wait(5)  # on a thread of its own, so it may block
+            done.set()
+
+        call = alice.invite(bob)
+        assert done.wait(PATIENCE)
+        assert call.waitForStateCondition(call.settled, 5) in ("InDialog", "Terminated")
+
+    def test_a_closed_party_hears_nothing_more(self, alice, bob, events):
+        happened = events(alice, CallEnded)
+        alice.invite(bob).wait(5)
+        alice.close()
+        assert happened.next()
+        assert happened.empty()

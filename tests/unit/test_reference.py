@@ -1,0 +1,89 @@
+"""The reference has a page for every public module, and its links lead somewhere."""
+
+import importlib.util
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import sipparty
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"\]\(([\w.]*)(?:#([\w-]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+#: Modules of the first level without a page, and why.
+WITHOUT = {
+    "cli": "commands have their own help",
+    "handlers": "used by the engine alone",
+    "observable": "the part of a party that handlers are told to",
+    "paths": "used by vb and deepclass alone",
+    "portal": "the part of an engine that knows of threads",
+}
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = load("reference")
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return tool.build()
+
+
+def test_every_public_module_has_a_page():
+    first_level = {
+        module.name for module in pkgutil.iter_modules(sipparty.__path__) if module.name[0] != "_"
+    }
+    have = {name.split(".")[1] for name in tool.PAGES}
+    assert first_level - have == set(WITHOUT)
+
+
+@pytest.mark.parametrize("module", tool.PAGES)
+def test_a_page_has_every_listed_name(module, pages):
+    headings = set(HEADING.findall(pages[f"{module}.md"]))
+    names = set(tool.listed(module))
+    assert names
+    assert names <= headings
+
+
+def test_links_lead_somewhere(pages):
+    anchors = {
+        name: {tool.anchor(re.sub(r"[\[\]]|\(.*?\)", "", heading)) for heading in found}
+        for name, found in ((n, HEADING.findall(text)) for n, text in pages.items())
+    }
+    dead = [
+        (name, page, mark)
+        for name, text in pages.items()
+        for page, mark in LINK.findall(text)
+        if (page or name) not in pages or (mark and mark not in anchors[page or name])
+    ]
+    assert dead == []
+    assert any(LINK.search(text) for text in pages.values())
+
+
+def test_a_page_shows_signature_arguments_and_errors(pages):
+    text = pages["sipparty.party.md"]
+    section = text.split("### Party.listen\n")[1].split("### ")[0]
+    assert "listen(\n    port: int | None=STANDARD_PORT,\n    *,\n" in section
+    assert "- `port_filter`: Which ports will do" in section
+    assert "[`ListenError`](sipparty.errors.md#listenerror)" in section
+
+
+def test_an_unknown_name_is_an_error():
+    with pytest.raises(LookupError, match="'Nobody'"):
+        tool.resolve("sipparty.sip", "Nobody")
+
+
+def test_pages_are_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["reference.py", str(tmp_path / "out")])
+    tool.main()
+    assert (tmp_path / "out" / "index.md").read_text().startswith("# Reference")
+    assert "pages in" in capsys.readouterr().out
