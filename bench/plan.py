@@ -1,0 +1,90 @@
+"""How much is measured: the two sizes of a run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["FULL", "QUICK", "Plan"]
+
+
+class Plan(NamedTuple):
+    """The size of a run.
+
+    Args:
+        name: What the report calls it.
+        warm: Calls made before anything is counted.
+        rate: Calls/s at which the CPU of a call is measured.
+        window: Seconds of that.
+        high_rate: Calls/s of the row that must show no retransmission.
+        steps: How many rates are tried to find the highest.
+        step: Seconds at each.
+        inflight: Calls in flight of a caller that calls as fast as it can.
+        message_rounds: How often the libraries take turns.
+        message_seconds: Seconds of a turn.
+        held: Established calls held.
+        traced: The same where allocations are counted, which is slow.
+        settle: Seconds that pass before memory is read: with 32 s and more, every transaction has
+            ended (RFC 3261 §17: 64 x T1).
+        flat: Calls before the first and the second reading of the flatness test; (0, 0): left out.
+            The second is twice the first, so that as many transactions are alive at a time before
+            the one as before the other: a process keeps what it took at its peak.
+        flat_settle: Seconds before the second reading. Longer, as one peer clears its cache of
+            messages every 32 s and keeps two of them.
+        imports: Fresh processes for each import.
+    """
+
+    name: str
+    warm: int
+    rate: int
+    window: float
+    high_rate: int
+    steps: int
+    step: float
+    inflight: int
+    message_rounds: int
+    message_seconds: float
+    held: int
+    traced: int
+    settle: float
+    flat: tuple[int, int]
+    flat_settle: float
+    imports: int
+
+
+FULL = Plan(
+    name="full",
+    warm=400,
+    rate=400,
+    window=4.0,
+    high_rate=800,
+    steps=5,
+    step=2.0,
+    inflight=64,
+    message_rounds=5,
+    message_seconds=0.5,
+    held=2000,
+    traced=500,
+    settle=35.0,
+    flat=(10_000, 20_000),
+    flat_settle=66.0,
+    imports=11,
+)
+
+QUICK = Plan(
+    name="quick",
+    warm=100,
+    rate=400,
+    window=2.0,
+    high_rate=800,
+    steps=3,
+    step=1.5,
+    inflight=64,
+    message_rounds=2,
+    message_seconds=0.3,
+    held=200,
+    traced=100,
+    settle=1.0,
+    flat=(0, 0),
+    flat_settle=0.0,
+    imports=5,
+)
