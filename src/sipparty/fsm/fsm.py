@@ -125,7 +125,7 @@ class FSM(Watchable):
         self._portal = None
         self._scheduler = scheduler
         self._watchers = None
-        self.state = plan.initial
+        self.state = self._entered = plan.initial
         self.unheard = 0
         for timer in plan.owned[plan.initial]:
             # Never in line: the subclass is not made yet, so even "at once" is the queue's next
@@ -295,6 +295,7 @@ class FSM(Watchable):
             if change is not None:
                 self._changed(change, armed, old, input, new)
         finally:
+            self._entered = new  # before the watchers are read: law 2 of `waiting`
             watchers = self._watchers
             if watchers is not None and new != old:
                 for watcher in watchers:

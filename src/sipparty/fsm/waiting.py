@@ -4,9 +4,10 @@ Laws:
 
 1. Waiting never runs a machine. A watcher is told of each state on the machine's own thread, inside
    the transition, so no state between two others is missed, however late the waiter wakes.
-2. A wait registers first and looks at the current state second. A change before the look is seen by
-   the look, one after it by the watcher; nothing falls between. A condition may so be asked about
-   one state twice, and on either of the two threads.
+2. A wait registers first and looks at the state second: the last one whose transition is through,
+   enter hook and all. A change before the look is seen by the look, one after it by the watcher;
+   nothing falls between, and nobody goes on while the machine still enters the state waited for. A
+   condition may so be asked about one state twice, and on either of the two threads.
 3. A machine without watchers pays for one comparison with None. The watchers are an immutable tuple
    that is replaced under a lock which only waiting takes.
 4. What a condition raises is raised where the wait was made, never in the machine.
@@ -125,8 +126,9 @@ class _Watcher:
 class Watchable:
     """What has a state that can be waited for."""
 
-    __slots__ = ("_portal", "_watchers", "state")
+    __slots__ = ("_entered", "_portal", "_watchers", "state")
 
+    _entered: str  # the last state told: `state`, but for the length of its enter hook
     _portal: Portal | None
     _watchers: tuple[_Watcher, ...] | None
     #: The current state's name.
@@ -173,7 +175,7 @@ class Watchable:
         watcher = _Watcher(condition, woken.set)
         self._watch(watcher)
         try:
-            watcher.tell(self.state)
+            watcher.tell(self._entered)
             woken.wait(None if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX))
             return self._waited(watcher, timeout)
         finally:
@@ -220,7 +222,7 @@ class Watchable:
         watcher = _Watcher(condition, wake)
         self._watch(watcher)
         try:
-            watcher.tell(self.state)
+            watcher.tell(self._entered)
             if not watcher.settled():
                 await asyncio.wait((woken,), timeout=timeout)
             return self._waited(watcher, timeout)

@@ -174,6 +174,23 @@ def test_a_failed_enter_hook_still_tells_the_waiter() -> None:
     assert waiter.end() == "Ringing"
 
 
+def test_nobody_goes_on_before_the_state_is_entered() -> None:
+    """Who waits for the end of a call finds its media closed, however the two threads cross."""
+    looks: list[str] = []
+
+    class Closing(Call):
+        def on_enter_Ringing(self) -> None:
+            assert self.state == "Ringing"
+            with pytest.raises(Timeout):
+                self.waitForStateCondition(lambda state: state == "Ringing", 0)
+            looks.append(self.waitForStateCondition(lambda state: True, 0))
+
+    call = Closing()
+    call.hit("invite")
+    assert looks == ["Initial"]
+    assert call.waitForStateCondition(lambda state: state == "Ringing", 0) == "Ringing"
+
+
 @pytest.mark.parametrize("timeout", [0, -1.0])
 def test_timeout(timeout: float) -> None:
     call = Call()
