@@ -61,12 +61,17 @@ def load(port: int, rate: int, seconds: int, folder: Path) -> dict[str, int]:
         *("-sf", str(HERE / "uac.xml"), "-r", str(rate), "-m", str(rate * seconds)),
         *("-lost", "1", "-nostdin", "-trace_stat", "-stf", str(statistics), "-fd", "10"),
         *("-timeout", f"{seconds + 90}s", "-recv_timeout", "60000"),
+        *("-trace_err", "-error_file", str(folder / "errors.log")),
     ]
     subprocess.run(command, capture_output=True, timeout=seconds + 120, check=False)
     with statistics.open(newline="") as file:
         last = list(csv.DictReader(file, delimiter=";"))[-1]
     names = ("TotalCallCreated", "SuccessfulCall(C)", "FailedCall(C)", "Retransmissions(C)")
-    return {name: int(last[name]) for name in names}
+    why = (name for name in last if name and name.startswith("Failed") and name.endswith("(C)"))
+    errors = folder / "errors.log"
+    if errors.exists():
+        print(errors.read_text(errors="replace")[:4000])
+    return {name: int(last[name]) for name in (*names, *why) if name in names or int(last[name])}
 
 
 def main() -> int:

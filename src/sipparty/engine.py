@@ -165,12 +165,16 @@ class Engine(LoopPortal):
         when = self.core.next_timer()
         if when is None or self.closed:
             return
+        if self._timer is not None and self._timer_at <= when + self.GRAIN:
+            return
+        # What is overdue already is due now: else each datagram would put it off once more.
+        at = max(when, self.loop.time()) + self.GRAIN
         if self._timer is not None:
-            if self._timer_at <= when + self.GRAIN:
+            if self._timer_at <= at:
                 return
             self._timer.cancel()
-        self._timer_at = max(when, self.loop.time()) + self.GRAIN
-        self._timer = self.loop.call_at(self._timer_at, self._timer_due)
+        self._timer_at = at
+        self._timer = self.loop.call_at(at, self._timer_due)
 
     def _timer_due(self) -> None:
         self._timer = None

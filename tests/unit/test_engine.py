@@ -54,6 +54,44 @@ def on_thread(function):
     return value
 
 
+class SlowLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock goes on by itself only when it is told to."""
+
+    now = 100.0
+
+    def time(self):
+        return self.now
+
+
+class TestTimers:
+    def test_what_is_overdue_is_not_put_off_by_what_comes_in(self):
+        """Under load there is always a datagram before the timer's next turn."""
+        loop = SlowLoop()
+        fired = []
+
+        class Owner:
+            def _fire(self, input):
+                fired.append(input)
+                loop.now += 0.005  # what it does takes longer than the next is away
+
+        async def traffic():
+            engine = Engine(loop)
+            owner = Owner()
+            engine.run(engine.core.timers.arm, 0.010, owner, "first")
+            engine.run(engine.core.timers.arm, 0.0225, owner, "second")
+            for _ in range(60):
+                loop.now += 0.001
+                engine.run(engine.batch_over)
+                await asyncio.sleep(0)
+            await engine.aclose()
+
+        try:
+            loop.run_until_complete(traffic())
+        finally:
+            loop.close()
+        assert fired == ["first", "second"]
+
+
 class TestPortal:
     def test_what_is_run_returns_and_raises_here(self, engine):
         assert engine.run(lambda a, b: a + b, 1, 2) == 3
