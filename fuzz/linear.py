@@ -237,6 +237,35 @@ _IN_STREAMS: tuple[tuple[str, bytes, bytes, bytes], ...] = (
 )  # fmt: skip
 
 
+_MIXED = b"Content-Type: multipart/mixed;boundary=x\r\n\r\n"
+#: Bodies of several parts: the name, what stands before, what is repeated, what stands behind.
+_IN_BODIES = (
+    ("parts", b"", b"--x\r\n\r\n", b"--x--"),
+    ("parts without an end", b"", b"--x\r\n\r\n", b""),
+    ("delimiters without a line between", b"", b"--x\r\n", b"--x--"),
+    ("what begins as a delimiter", b"--x\r\n\r\n", b"\r\n--xy", b"\r\n--x--"),
+    ("spaces behind a delimiter", b"--x", b" ", b"-\r\n--x--"),
+    ("spaces behind each delimiter", b"--x\r\n", b"\r\n--x" + b" " * 60 + b".", b"\r\n--x--"),
+    ("line ends", b"--x\r\n", b"\r\n", b"\r\n--x--"),
+    ("hyphens", b"--x\r\n\r\n", b"-", b"\r\n--x--"),
+    ("a long part", b"--x\r\n\r\n", b"y", b"\r\n--x--"),
+    ("before the first part", b"", b"y", b"\r\n--x\r\n\r\n\r\n--x--"),
+    ("behind the last part", b"--x\r\n\r\n\r\n--x--\r\n", b"--x--", b""),
+    ("headers of a part", b"--x\r\n", b"A: b\r\n", b"\r\n\r\n--x--"),
+    ("a folded header of a part", b"--x\r\nA: b", b"\r\n c", b"\r\n\r\n--x--"),
+    ("base64", b"--x\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+     b"=a", b"\r\n--x--"),
+)  # fmt: skip
+
+
+def _nested(size: int) -> bytes:
+    """Make a part in a part in a part, and so on."""
+    inner = b"Content-Type: multipart/mixed;boundary=x%d\r\n\r\n--x%d\r\n"
+    levels = range(max(1, size // 70))
+    before = b"".join(inner % (at, at) for at in levels)
+    return before + b"\r\n" + b"".join(b"\r\n--x%d--" % at for at in reversed(levels))
+
+
 def _shapes() -> list[Shape]:
     shapes = [
         Shape("message", "many headers", fill(_HEAD, b"X: y\r\n", b"\r\n")),
@@ -268,6 +297,10 @@ def _shapes() -> list[Shape]:
         Shape("auth", "commas", fill(_DIGEST, b",")),
         Shape("auth", "spaces", fill(_DIGEST, b" ")),
         Shape("auth", "folds", fill(_DIGEST, b"\r\n ")),
+        *(Shape("multipart", name, fill(_MIXED + before, piece, after)) for (
+            name, before, piece, after
+        ) in _IN_BODIES),
+        Shape("multipart", "parts in parts", _nested),
         Shape("rtp", "payload", fill(bytes.fromhex("800000010000000100000001"), b"x")),
         Shape("rtcp", "packets", fill(b"", bytes.fromhex("80c9000100000001"))),
         Shape("rtcp", "descriptions", fill(b"", bytes.fromhex("81ca00020000000101016100"))),

@@ -209,6 +209,52 @@ cid:foo4%25foo1@bar.net
 """
 
 
+_MIXED = b"""\
+Content-Type: multipart/mixed; boundary="x y"
+
+Not for you.
+--x y
+Content-Type: application/sdp
+Content-Disposition: session;handling=required
+
+v=0
+
+--x y\x20
+Content-Type: application/isup;version=nxv3
+Content-Disposition: signal;handling=optional
+Content-Transfer-Encoding: base64
+Content-ID: <x@y>
+
+AQAJ
+--x y
+
+--x y--
+Nor this.
+"""
+
+_NESTED = b"""\
+Content-Type: multipart/related;start="<x@y>";type=text/plain;boundary=x
+
+--x
+Content-Type: multipart/alternative;boundary=xy
+
+--xy
+Content-Type: text/plain
+
+v=0
+--xy
+c: application/sdp
+
+v=0
+--xy--
+--x
+Content-ID: <x@y>
+
+--x-
+--x--
+"""
+
+
 def _wire(text: bytes) -> bytes:
     return text.replace(b"\n", b"\r\n")
 
@@ -290,6 +336,18 @@ def streams() -> tuple[bytes, ...]:
     found += [one for one in _sip_corpus() if b"ontent-" in one or b"\r\nl" in one]
     joined = [one + _KEEPALIVES[: 2 * (at % 4)] + found[0] for at, one in enumerate(found)]
     return (*joined, _KEEPALIVES, b"\r\n".join(found[:4]))
+
+
+@cache
+def bodies() -> tuple[bytes, ...]:
+    """Bodies of several parts, and some of one, with the headers that describe them."""
+    own = [_wire(text) for text in (_MIXED, _NESTED, b"SIP/2.0 100 Trying\n", b"\nplain")]
+    for message in messages():
+        head, _, body = message.partition(b"\r\n\r\n")
+        lines = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-")]
+        if body and any(b"multipart" in line for line in lines):
+            own.append(b"\r\n".join([*lines, b"", body]))
+    return tuple(own)
 
 
 @cache

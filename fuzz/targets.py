@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fuzz import seeds
+from fuzz import bodies, seeds
+from fuzz.laws import Broken, attempt, check_refusal, law, look_at
 from sipparty import sdp
 from sipparty.errors import BuildError, NegotiationError, ParseError
 from sipparty.media.rtcp import parse_rtcp
@@ -31,8 +32,9 @@ from sipparty.sip.auth import AuthenticationInfo, Challenge, Credentials
 from sipparty.sip.components import escape, unescape
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.fields import HeaderFields, parse_line
-from sipparty.sip.framing import FramingFailed, Limits, MessageBytes, StreamFramer
+from sipparty.sip.framing import FramingFailed, MessageBytes, StreamFramer
 from sipparty.sip.grammar import split_sip_uri
+from sipparty.sip.limits import Limits
 from sipparty.sip.salvage import salvage
 from sipparty.sip.validation import findings, first_fault, is_plain
 from sipparty.testing import SequentialTokens
@@ -42,65 +44,6 @@ __all__ = ["TARGETS", "Broken", "Target"]
 
 #: The end of a header line; what is folded goes on (RFC 3261 §7.3.1).
 _LINE_END = re.compile(r"\r\n(?![ \t])")
-
-
-class Broken(AssertionError):
-    """A law does not hold."""
-
-
-def law(holds: object, name: str) -> None:
-    """Raise `Broken` unless the law of that name holds."""
-    if not holds:
-        raise Broken(name)
-
-
-def check_refusal(error: ParseError) -> None:
-    """Raise `Broken` unless a refusal is one that can be shown and answered with."""
-    law(str(error), "a refusal can be shown")
-    position = error.position
-    law(
-        position is None or 0 <= position <= len(error.text),
-        "the position of a refusal lies in its text",
-    )
-    law(400 <= error.status <= 699, "a refusal has a status to answer with")
-
-
-def attempt(make: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a call makes; None where it refuses as it may."""
-    try:
-        return make(*arguments)
-    except ParseError as error:
-        check_refusal(error)
-        return None
-
-
-_PROPERTIES: dict[type, tuple[str, ...]] = {}
-
-
-def _properties(kind: type) -> tuple[str, ...]:
-    """The public attributes of a class that are computed."""
-    known = _PROPERTIES.get(kind)
-    if known is None:
-        names = [name for name in dir(kind) if not name.startswith("_")]
-        found = [(name, getattr(kind, name, None)) for name in names]
-        known = _PROPERTIES[kind] = tuple(
-            name for name, it in found if hasattr(it, "__get__") and not callable(it)
-        )
-    return known
-
-
-def look_at(value: Any) -> None:
-    """Look at a value from all sides."""
-    attempt(str, value)
-    attempt(repr, value)
-    if type(value).__hash__ is not None:
-        hash(value)
-    for name in _properties(type(value)):
-        seen = attempt(getattr, value, name)
-        if isinstance(seen, Host | AOR | URI):
-            repr(seen)
-        elif hasattr(seen, "items"):
-            dict(seen)
 
 
 # ---------------------------------------------------------------------- SIP
@@ -494,6 +437,7 @@ TARGETS: dict[str, Target] = {
             _RTP_WORDS,
             4096,
         ),
+        Target("multipart", bodies.probe, bodies.read, seeds.bodies, bodies.WORDS),
         Target("core", _core, _read_core, seeds.messages, _SIP_WORDS),
     )
 }

@@ -25,6 +25,7 @@ Laws:
     header_values(name)     a value of that header; `HEADER_VALUES` is the table
     headers                 a name with a value of it
     requests, responses     whole messages; `messages` gives either
+    multiparts              RFC 2046 §5.1, each with its Content-Type
     session_descriptions    RFC 8866
     rtp_packets             RFC 3550 §5.1
     rtcp_datagrams          RFC 3550 §6
@@ -35,6 +36,7 @@ Laws:
 This module needs Hypothesis, which the extra `sipparty[testing]` brings.
 """
 
+from sipparty.testing.strategies.bodies import multiparts
 from sipparty.testing.strategies.changes import chunkings, mutated
 from sipparty.testing.strategies.headers import (
     HEADER_VALUES,
@@ -57,6 +59,7 @@ __all__ = [
     "headers",
     "hosts",
     "messages",
+    "multiparts",
     "mutated",
     "quoted_strings",
     "requests",

@@ -7,6 +7,7 @@ from functools import cache
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from sipparty.testing.strategies.bodies import multiparts
 from sipparty.testing.strategies.headers import (
     METHODS,
     addresses,
@@ -53,19 +54,27 @@ def _frames() -> SearchStrategy[list[_Lines]]:
 
 
 @cache
-def _bodies() -> SearchStrategy[bytes]:
-    return st.one_of(st.just(b""), st.binary(max_size=20), session_descriptions())
+def _bodies() -> SearchStrategy[tuple[str, bytes]]:
+    """Bodies, each with its Content-Type."""
+    return st.one_of(
+        st.just(("", b"")),
+        st.tuples(st.just("application/octet-stream"), st.binary(min_size=1, max_size=20)),
+        st.tuples(st.just("application/sdp"), session_descriptions()),
+        multiparts(),
+    )
 
 
-def _made(start: str, groups: list[_Lines], sequence: str, length: str, body: bytes) -> bytes:
+def _made(
+    start: str, groups: list[_Lines], sequence: str, length: str, content: tuple[str, bytes]
+) -> bytes:
     method, _, rest = start.partition(" ")
     if method == "SIP/2.0":
         method, _, rest = rest.partition(" ")
         start = f"SIP/2.0 {rest}"
     lines = [line for group in groups for line in group]
     lines.append(("CSeq", f"{sequence} {method}"))
-    if body:
-        kind = "application/sdp" if body.startswith(b"v=0") else "application/octet-stream"
+    kind, body = content
+    if kind:
         lines.append(("Content-Type", kind))
     lines.append((length, str(len(body))))
     return _message(start, lines, body)
