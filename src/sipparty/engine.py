@@ -34,10 +34,11 @@ from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import Core, FlowWanted, TargetFailed
 from sipparty.sip.events import Event
 from sipparty.sip.flow import Flow
+from sipparty.sip.limits import Limits
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Timing
 from sipparty.trace import Wire
-from sipparty.transport import Hub, Resolver, TLSConfig
+from sipparty.transport import Hub, Resolver, TLSConfig, WebSocketConfig
 from sipparty.transport.stream import Connection
 
 __all__ = ["Engine"]
@@ -55,6 +56,9 @@ class Engine(LoopPortal):
         timing: Timer values for the core.
         resolver: What finds the targets of a name; by default the system's name servers are asked.
         tls: Certificates for TLS and WSS, and what is asked of the peers'.
+        limits: How much peers may have it hold.
+        websocket: Which web sites WebSockets are taken from, and the path that they are opened
+            with.
 
     Attributes:
         core: The core; to be touched on the engine's thread only.
@@ -82,13 +86,15 @@ class Engine(LoopPortal):
         timing: Timing | None = None,
         resolver: Resolver | None = None,
         tls: TLSConfig | None = None,
+        limits: Limits | None = None,
+        websocket: WebSocketConfig | None = None,
     ) -> None:
         super().__init__(loop)
         self.wire = Wire()
-        self.core = Core(Tokens(os.urandom), timing, self.loop.time())
+        self.core = Core(Tokens(os.urandom), timing, self.loop.time(), limits)
         self.dispatcher = Dispatcher(self.loop)
         self._guests = 0
-        self.hub = Hub(self.loop, self, resolver, tls)
+        self.hub = Hub(self.loop, self, resolver, tls, websocket)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         Engine._all.add(self)
@@ -137,7 +143,9 @@ class Engine(LoopPortal):
                 out = core.transmits()
                 for data, flow in out:
                     endpoint = flow.endpoint
-                    if not endpoint.closed:
+                    if endpoint.closed:
+                        self.hub.answer_anew(data, flow)
+                    else:
                         endpoint.send(data, flow)
                 events = core.events()
                 for event in events:
@@ -206,6 +214,21 @@ class Engine(LoopPortal):
         self._busy = True
         self.core.malformed(data, flow, error, self.loop.time())
 
+    def stun_received(self, data: bytes, flow: Flow) -> None:
+        """Have a STUN message answered, or given to who waits for it; called by endpoints."""
+        self._busy = True
+        self.core.at(self.loop.time())
+        try:
+            self.hub.keeping.stun_received(data, flow)
+        except Exception:
+            _log.exception("A STUN message from %s port %s failed.", *flow.remote)
+
+    def pong_received(self, flow: Flow) -> None:
+        """Tell who keeps a connection open that its peer answers; called by endpoints."""
+        self._busy = True
+        self.core.at(self.loop.time())
+        self.hub.keeping.pong_received(flow)
+
     def flow_closed(self, flow: Flow, reason: str) -> None:
         """Tell the core that a connection has ended; called by endpoints."""
         self.hub.connection_closed(flow.endpoint)
@@ -214,7 +237,11 @@ class Engine(LoopPortal):
     def send_failed(self, flow: Flow, reason: str) -> None:
         """Tell the core that a flow cannot be sent by; called by endpoints."""
         if not self.closed:
-            self._act(self.core.transport_failed, (flow, reason, self.loop.time()))
+            self._act(self._flow_failed, (flow, reason))
+
+    def _flow_failed(self, flow: Flow, reason: str) -> None:
+        self.hub.keeping.flow_broken(flow, reason)
+        self.core.transport_failed(flow, reason, self.loop.time())
 
     # ---------------------------------------------------------------- the end
 
@@ -229,7 +256,8 @@ class Engine(LoopPortal):
             await self.aclose()
 
     async def hang_up(self, agents: Iterable[UserAgent], patience: float) -> None:
-        """End the dialogs of some agents, and wait for the ends to be confirmed.
+        """End the dialogs of some agents, and wait for the ends to be confirmed; their media are
+        over then, whatever the other side does.
 
         Args:
             agents: Whose dialogs.
@@ -253,6 +281,9 @@ class Engine(LoopPortal):
             for wait in late:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+        for dialog in dialogs:
+            if dialog.session is not None:
+                dialog.session.stop()  # of one whose end nobody confirms: it gives back its sockets
 
     async def aclose(self) -> None:
         """Hang up, give back every socket and forget everything; on the engine's loop."""

@@ -21,32 +21,42 @@ from typing import Any, ClassVar, Self, cast
 
 from sipparty.deepclass import Attribute
 from sipparty.engine import Engine
-from sipparty.errors import AlreadyListening, Incomplete, UsageError
+from sipparty.errors import Incomplete, UsageError
 from sipparty.fsm import verb
 from sipparty.handlers import Dispatcher
-from sipparty.observable import Observable
-from sipparty.sip import AOR, URI, Dialog, Exchange, Flow, NextHop, Request, Session, SimpleCall
+from sipparty.sip import (
+    AOR,
+    URI,
+    Dialog,
+    Exchange,
+    Flow,
+    NextHop,
+    Part,
+    Request,
+    Session,
+    SimpleCall,
+)
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.auth import DigestClient, DigestServer
+from sipparty.sip.flow import host_port
 from sipparty.sip.grammar import quote
 from sipparty.sip.routing import route_to
-from sipparty.transport import Listening, is_wildcard, numeric_family, standard_port
 from sipparty.vb import Delegate
+from sipparty.whereabouts import STANDARD_PORT, Whereabouts
 
 __all__ = ["STANDARD_PORT", "Credentials", "Party", "Target"]
 
 #: Whom to call: another party, or an address with or without its scheme.
 Target = "Party | URI | AOR | str | bytes"
 
-#: The port that a transport has by itself: 5060, or 5061 for TLS.
-STANDARD_PORT = -1
-
 #: What opens doors: user and password, for every realm, by realm, or by asking a function.
 Credentials = "tuple[str, str] | Mapping[str, tuple[str, str]] | Callable[[str], Any]"
 
 
-class Party(Observable):
+class Party(Whereabouts):
     """Somebody who makes and takes calls (RFC 3261's user agent).
+
+    Where it listens, what it sends from and which flows it keeps open is in `Whereabouts`.
 
     Args:
         uri: The address of record, with or without its scheme, as text or as an object; it may be
@@ -58,6 +68,7 @@ class Party(Observable):
             mapping of realms to such pairs; or a function that gives a pair for a realm, or None.
         display_name: The name that people see; "" for none.
         media: Options for each media session, such as `{"record": "call.wav"}`.
+        local_address: The address of this host to send from, media too; see `local_address`.
         attributes: Further attributes, by name or by path (`aor__username="bob"`).
 
     Raises:
@@ -92,6 +103,7 @@ class Party(Observable):
         credentials: tuple[str, str] | Mapping[str, Any] | Callable[[str], Any] | None = None,
         display_name: str = "",
         media: Mapping[str, Any] | None = None,
+        local_address: str | None = None,
         **attributes: Any,
     ) -> None:
         if uri is not None:
@@ -101,11 +113,11 @@ class Party(Observable):
         self._agent: UserAgent | None = None
         #: The agent, and those of addresses of record before, while their dialogs are up.
         self._agents: list[UserAgent] = []
-        self._endpoints: list[Listening] = []
         self._settings: dict[str, Any] = {}
         self._closed = False
         self._credentials = credentials
         self.proxy = proxy
+        self.local_address = local_address
         self.display_name = display_name
         self.media = dict(media or {})
         # Found here and now, where that takes an import: not on the engine's thread, in a call.
@@ -150,6 +162,7 @@ class Party(Observable):
         agent.server_dialog = self.ServerDialog
         agent.portal = self.engine
         agent.digest = self._make_digest(agent)
+        self.engine.hub.send_from(agent, self.local_address)
         if self._session_kind is not None:
             agent.open_session = self._open_session
         for setting, value in self._settings.items():
@@ -171,13 +184,17 @@ class Party(Observable):
 
     def _open_session(self, dialog: Dialog, flow: Flow) -> Session:
         session = self.make_session(dialog)
-        session.open(self.engine.loop, flow.local[0])
+        address, advertised = self.media_addresses(flow)
+        if advertised is not None:
+            session.advertised = advertised
+        session.open(self.engine.loop, address)
         return cast(Session, session)
 
     def make_session(self, dialog: Dialog) -> Any:
         """Make the media session of a dialog; override it to choose per call.
 
-        It is opened, at the local address that the peer is reached from, by its `open`.
+        It is opened, at the local address that the peer is reached from, by its `open`; where peers
+        are told another address, that is its `advertised` before.
         """
         assert self._session_kind is not None
         options = {**self.media, **getattr(dialog, "media", {})}
@@ -192,6 +209,7 @@ class Party(Observable):
         rings: bool | None = None,
         max_calls: int | None = None,
         keep_forks: bool | None = None,
+        accepts: Iterable[str] | None = None,
         guard: DigestServer | Mapping[str, str] | None = None,
     ) -> Self:
         """Change how the party takes calls; None leaves a setting as it is.
@@ -202,6 +220,9 @@ class Party(Observable):
             rings: Whether an automatic answer is preceded by 180 Ringing; True by default.
             max_calls: Calls beyond so many at a time are answered 486 Busy Here.
             keep_forks: Whether further answers to a forked call are kept; False by default.
+            accepts: The media types that a call may bring, as its body or in parts of it; what else
+                has to be understood is answered 415 (RFC 5621 §8.4). ("application/sdp",) by
+                default.
             guard: Who may call, as passwords by user for the realm of the party's host, or as a
                 `DigestServer`: requests outside of dialogs are challenged (RFC 3261 §22.2). The
                 user is then `authenticated` of the dialog, or of the request.
@@ -216,6 +237,7 @@ class Party(Observable):
             "rings": rings,
             "max_calls": max_calls,
             "keep_forks": keep_forks,
+            "accepts": None if accepts is None else tuple(kind.lower() for kind in accepts),
             "guard": guard,
         }
         for setting, value in given.items():
@@ -235,96 +257,6 @@ class Party(Observable):
             tokens=lambda: os.urandom(8).hex(),
         )
 
-    # ---------------------------------------------------------------- listening
-
-    @verb
-    def listen(
-        self,
-        port: int | None = STANDARD_PORT,
-        *,
-        address: str = "0.0.0.0",  # noqa: S104 - a party is there to be called
-        port_filter: Callable[[int], bool] | None = None,
-        transport: str | Iterable[str] = "UDP",
-    ) -> Self:
-        """Take calls; the sockets are bound when this returns.
-
-        Parties that listen at one address and port share its socket, told apart by their address of
-        record.
-
-        Args:
-            port: The port; None for a free one; by default the transport's own: 5060, 5061 for TLS.
-            address: The numeric address to bind; every IPv4 address of the host by default.
-            port_filter: Which ports will do, where `port` is None: called with a port.
-            transport: "UDP", "TCP", "TLS", "WS" or "WSS", or several of them.
-
-        Raises:
-            Incomplete: The uri lacks user or host.
-            AlreadyListening: `stop_listen` comes first.
-            ListenError: The port is taken by another program, or is not allowed.
-            TLSError: TLS or WSS is asked for, and the engine has no certificate that can be used.
-        """
-        agent = self._agent_now("listen")
-        hub = self.engine.hub
-        if self.listening:
-            raise AlreadyListening(
-                f"{agent.user}@{agent.host} listens on port {self._endpoints[0].address[1]}"
-                " already: stop_listen() first."
-            )
-        bound: list[Listening] = []
-        try:
-            for name in (transport,) if isinstance(transport, str) else transport:
-                number = standard_port(name) if port == STANDARD_PORT else port
-                bound.append(hub.listen(agent, address, number, port_filter, name.upper()))
-        except BaseException:
-            for endpoint in bound:
-                hub.release(agent, endpoint)
-            raise
-        self._endpoints = bound
-        return self
-
-    @verb
-    def stop_listen(self) -> Self:
-        """Take no more calls; those under way go on.
-
-        Raises:
-            UsageError: The party does not listen.
-        """
-        endpoints, agent = self._endpoints, self._agent
-        if not self.listening or agent is None:
-            raise UsageError("The party does not listen.")
-        self._endpoints = []
-        # Requests of calls under way still come by these sockets: they go when the last of them
-        # does.
-        for endpoint in endpoints:
-            self.engine.hub.release_later(agent, endpoint)
-        return self
-
-    unlisten = stop_listen
-
-    @property
-    def listening(self) -> bool:
-        """Whether the party takes calls."""
-        # An endpoint is closed under the party where its engine is.
-        return any(not endpoint.closed for endpoint in self._endpoints)
-
-    @property
-    def contact_uri(self) -> URI | None:
-        """Where the party can be reached from this host; None while it does not listen.
-
-        A party that listens on every address is reached at the loopback one; one that listens on
-        several transports, by the first. What a peer is told (Contact) is the address that this
-        host is reached by from there.
-        """
-        agent = self._agent
-        if agent is None or not self.listening:
-            return None
-        endpoint = self._endpoints[0]
-        host, port = endpoint.address
-        if is_wildcard(host):
-            host = "::1" if ":" in host else "127.0.0.1"
-        flow = Flow(endpoint.transport, (host, port), (host, port))
-        return URI.parse(agent.contact(flow).strip("<>"))
-
     # ---------------------------------------------------------------- calling
 
     @verb
@@ -336,6 +268,7 @@ class Party(Observable):
         expires: float | None = None,
         late_offer: bool = False,
         headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
+        parts: Iterable[Part] = (),
         media: Mapping[str, Any] | None = None,
         dialog: type[Dialog] | None = None,
     ) -> Any:
@@ -350,6 +283,8 @@ class Party(Observable):
                 nothing is sent, and the call is given up after 180 s.
             late_offer: Send no offer, answer the one that the 200 brings.
             headers: Further headers of the INVITE.
+            parts: What its body holds beside the offer: `Part("application/pidf+xml", where)`. The
+                body is multipart/mixed then (RFC 5621).
             media: Options for the media session of this call, over the party's own.
             dialog: The class of the dialog; `ClientDialog` by default.
 
@@ -373,6 +308,7 @@ class Party(Observable):
             expires=expires,
             late_offer=late_offer,
             headers=headers.items() if isinstance(headers, Mapping) else headers,
+            parts=parts,
         )
         return call
 
@@ -421,9 +357,9 @@ class Party(Observable):
         """Ask what somebody can do (RFC 3261 §11); returns the exchange at once."""
         uri, hop = self._locate(target)
         if hop is not None and proxy is None:
-            port = "" if hop.port is None else f":{hop.port}"
-            host = f"[{hop.host}]" if numeric_family(hop.host) and ":" in hop.host else hop.host
-            proxy = f"{host}{port}"
+            scheme = "sips" if hop.secure else "sip"
+            transport = "" if hop.transport is None else f";transport={hop.transport.lower()}"
+            proxy = f"{scheme}:{host_port(hop.host, hop.port)}{transport}"
         request = Request("OPTIONS", uri, [("Accept", "application/sdp")])
         return self.send(request, proxy)
 

@@ -169,7 +169,7 @@ class SingleRTPSession(MediaSession):
                         rtcp_mux=self._rtcp_mux,
                     ),
                 ),
-                self._public_address or local_address,
+                self._public_address or self.advertised or local_address,
                 self._tokens(62),
             )
         except BaseException:

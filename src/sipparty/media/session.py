@@ -43,6 +43,8 @@ class MediaSession(ABC):
         portal: The way onto the engine's thread, for verbs called on others; None where callers
             are on it already.
         on_event: Called with each `MediaEvent`, on the engine's thread; None for nobody.
+        advertised: The address that descriptions name, where that is not the one that is bound: a
+            NAT is in between. Set before `open`; None for the one that is bound.
     """
 
     #: What `offer` and `answer` give, and what `answer` and `accept` take.
@@ -51,6 +53,7 @@ class MediaSession(ABC):
     def __init__(self) -> None:
         self.portal: Portal | None = None
         self.on_event: Callable[[MediaEvent], None] | None = None
+        self.advertised: str | None = None
 
     def tell(self, event: MediaEvent) -> None:
         """Hand an event to `on_event`; what that raises is logged."""
@@ -150,7 +153,7 @@ class NoMediaSession(MediaSession):
 
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
         """Note the address that answers name."""
-        self._address = local_address
+        self._address = self.advertised or local_address
 
     def offer(self) -> None:
         """Give None: there is nothing to offer."""

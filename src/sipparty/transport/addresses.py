@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from sipparty.errors import TransportError
 
-__all__ = ["is_loopback", "is_wildcard", "local_address_to", "numeric_family"]
+__all__ = ["check_source", "is_loopback", "is_wildcard", "local_address_to", "numeric_family"]
 
 #: Any port: connecting a datagram socket sends nothing.
 _DISCARD = 9
@@ -50,3 +50,25 @@ def local_address_to(host: str) -> str:
             return str(probe.getsockname()[0])
     except OSError as error:
         raise TransportError(f"No route leads to {host}: {error.strerror}.") from error
+
+
+def check_source(source: str, host: str) -> None:
+    """Check that a peer can be sent to from an address.
+
+    Args:
+        source: The numeric address to send from.
+        host: The peer's, numeric too.
+
+    Raises:
+        TransportError: They are of different families, or the source is no address of this host.
+    """
+    family = numeric_family(source)
+    if family is None or family != numeric_family(host):
+        raise TransportError(
+            f"Cannot send from {source} to {host}: they are of different families."
+        )
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((source, 0))
+    except OSError as error:
+        raise TransportError(f"Cannot send from {source}: {error.strerror}.") from error

@@ -11,22 +11,27 @@ Laws:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
 from sipparty.errors import TransportError
 from sipparty.sip.flow import Address
-from sipparty.sip.framing import Limits
+from sipparty.sip.limits import Limits
 from sipparty.transport.addresses import numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
 from sipparty.transport.tls import TLSConfig, TLSError, describe_failure
 
 __all__ = ["Reachable", "connect"]
+
+#: Linux's IP_BIND_ADDRESS_NO_PORT, for both families; the socket module has no name for it.
+_BIND_NO_PORT = 24
 
 
 class Reachable(Protocol):
@@ -200,6 +205,10 @@ class _Attempt:
         try:
             sock.setblocking(False)
             if local_address is not None:
+                if local_address[1] == 0 and sys.platform == "linux":
+                    # The port is chosen when we connect: one will do for many peers.
+                    with contextlib.suppress(OSError):
+                        sock.setsockopt(socket.IPPROTO_IP, _BIND_NO_PORT, 1)
                 sock.bind(local_address)
             await asyncio.get_running_loop().sock_connect(sock, (target.address, target.port))
             if sock.getsockname() == sock.getpeername():

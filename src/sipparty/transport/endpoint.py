@@ -24,6 +24,12 @@ class EndpointOwner(Protocol):
     def batch_over(self) -> None:
         """Act on what came: called once after a batch of messages."""
 
+    def stun_received(self, data: bytes, flow: Flow) -> None:
+        """Take what came by UDP and has the mark of STUN; `batch_over` follows."""
+
+    def pong_received(self, flow: Flow) -> None:
+        """Take note that the peer of a connection answered a ping; `batch_over` follows."""
+
     def send_failed(self, flow: Flow, reason: str) -> None:
         """Take note that a flow cannot be sent by; `reason` is the system's, in lower case."""
 
@@ -45,6 +51,8 @@ class Endpoint(Protocol):
     transport: str
     #: What it is bound to.
     address: Address
+    #: What peers are told in its place; None for nothing else.
+    advertised: Address | None
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send a message; failures come back by `send_failed`."""

@@ -2,64 +2,57 @@
 
 Laws:
 
-* An endpoint is shared by those who listen at its address, and closed when the last one leaves.
 * A flow to a next hop is looked for in this order: the connection that the dialog has; the targets
   of RFC 3263, those known to be down last, each by a connection that is open or by a new one.
 * A target that cannot be reached is remembered as down; the next one is tried at once.
 * A request that is too large for UDP goes by TCP; if nobody takes it there, by UDP after all
   (RFC 3261 §18.1.1).
 * Every question is answered once, by `core.flow_found` or `core.flow_failed`.
+* An agent sends from the address that it asked for; else from the one that it listens on, where
+  that is not all of them and leads to the peer.
+* A response whose connection has ended goes by a new one, to where its request came from and the
+  port of its Via (RFC 3261 §18.2.2). Where that fails it is dropped: to look up the Via's host, as
+  §18.2.2 goes on, would have anybody make us connect to whom they like.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
-import ssl
-from collections.abc import Callable, Hashable
-from typing import Any, Protocol, cast
+import weakref
+from collections.abc import Hashable
+from typing import Any, cast
 
-from sipparty.errors import ListenError, TransportError, UsageError
+from sipparty.errors import ParseError, TransportError, UsageError
 from sipparty.sip.agent import UserAgent
-from sipparty.sip.core import Core, FlowWanted
+from sipparty.sip.core import FlowWanted
 from sipparty.sip.flow import Flow
-from sipparty.transport.addresses import is_loopback, is_wildcard, numeric_family
-from sipparty.transport.endpoint import EndpointOwner
-from sipparty.transport.listener import StreamListener, bind_tcp
+from sipparty.sip.message import Response
+from sipparty.sip.routing import NextHop
+from sipparty.sip.transaction.layer import top_via
+from sipparty.transport.addresses import (
+    check_source,
+    is_loopback,
+    is_wildcard,
+    numeric_family,
+)
+from sipparty.transport.keeping import Keeping
+from sipparty.transport.listener import StreamListener
+from sipparty.transport.listening import OURS, HubOwner, Listening, Places, standard_port
 from sipparty.transport.resolver import Resolver
+from sipparty.transport.settings import WebSocketConfig
 from sipparty.transport.stream import Connection
-from sipparty.transport.targets import TRANSPORTS, Destination, Target
+from sipparty.transport.targets import Destination, Target
 from sipparty.transport.tls import TLSConfig
 from sipparty.transport.udp import UDPEndpoint, bind_udp
 
-__all__ = ["Hub", "HubOwner", "Listening", "standard_port"]
+__all__ = ["Hub"]
 
 _log = logging.getLogger(__name__)
 
-#: What the system says of a port that cannot be had, while another may.
-_TAKEN = (errno.EADDRINUSE, errno.EACCES)
 
-#: The transports that we have.
-_OURS = ("UDP", "TCP", "TLS", "WS", "WSS")
-
-#: Something that receives at an address.
-Listening = UDPEndpoint | StreamListener
-#: Something that a flow goes by.
-Carrier = UDPEndpoint | Connection
-
-
-class HubOwner(EndpointOwner, Protocol):
-    """The engine."""
-
-    core: Core
-
-    def run(self, function: Callable[..., Any], /, *args: Any) -> Any:
-        """Run a function with the core told the time, and act on what comes of it."""
-
-
-class Hub:
+class Hub(Places):
     """The endpoints of an engine; used on its loop's thread alone.
 
     Args:
@@ -67,12 +60,19 @@ class Hub:
         owner: The engine.
         resolver: What finds the targets of a name.
         tls: Certificates for TLS and WSS; None for the system's authorities and none of our own.
+        websocket: What WebSockets are served and opened with; None for the defaults.
+
+    Attributes:
+        keeping: The flows that are kept open.
     """
 
     #: Connections that we opened and keep; beyond so many, the one idle longest is closed.
     MAX_POOL = 1024
     #: Seconds that a connection may take to be there.
     CONNECT = 10.0
+    #: Responses that wait at a time for a connection in the place of one that has ended; more are
+    #: dropped.
+    MAX_LATE = 64
 
     def __init__(
         self,
@@ -80,157 +80,38 @@ class Hub:
         owner: HubOwner,
         resolver: Resolver | None = None,
         tls: TLSConfig | None = None,
+        websocket: WebSocketConfig | None = None,
     ) -> None:
-        self._loop = loop
-        self._owner = owner
-        self.resolver = resolver or Resolver(transports=_OURS)
-        self.tls = tls or TLSConfig()
-        self._listening: dict[tuple[str, str, int], Listening] = {}
-        self._users: dict[Hashable, list[UserAgent]] = {}
-        #: Who goes when its last dialog is over.
-        self.leaving: list[tuple[UserAgent, Listening]] = []
-        self._pool: dict[tuple[str, str, int, str], Connection] = {}
-        #: Connections of listeners that were closed.
-        self._ending: list[Connection] = []
+        super().__init__(loop, owner, tls or TLSConfig(), websocket or WebSocketConfig())
+        self.resolver = resolver or Resolver(transports=OURS)
+        self.keeping = Keeping(owner.core, self.mark_down)
+        self._pool: dict[tuple[str, str, int, str, str], Connection] = {}
         #: What is being found out, and for whom.
         self._tasks: dict[asyncio.Task[None], FlowWanted] = {}
+        #: The address that an agent sends from, where that is not the system's choice.
+        self._sources: weakref.WeakKeyDictionary[UserAgent, str] = weakref.WeakKeyDictionary()
+        self._late: set[_LateResponse] = set()
 
-    # ---------------------------------------------------------------- listening
+    def leave(self, agent: UserAgent, *, later: bool = False) -> None:
+        """Have an agent receive nowhere any more, at once or after its last dialog; its flows are
+        kept open no longer.
+        """
+        self.keeping.stop(agent)
+        super().leave(agent, later=later)
 
-    def listen(
-        self,
-        agent: UserAgent,
-        host: str,
-        port: int | None,
-        port_filter: Callable[[int], bool] | None = None,
-        transport: str = "UDP",
-    ) -> Listening:
-        """Have an agent receive at an address.
+    def send_from(self, agent: UserAgent, address: str | None) -> None:
+        """Have an agent send from an address of this host; None for the system's choice.
+
+        What it sends by what it listens on, in answer to what came there, stays as it is.
 
         Args:
             agent: The agent.
-            host: A numeric address, or a wildcard.
-            port: The port; None or 0 for a free one.
-            port_filter: Which ports will do.
-            transport: "UDP", "TCP", "TLS", "WS" or "WSS".
-
-        Raises:
-            ListenError: The port is taken, or no free one will do.
-            TLSError: There is no certificate that can be used.
-            UsageError: The transport is unknown, or another agent with the same address of record
-                receives there.
+            address: A numeric address. Whether it is ours is found out when it is used.
         """
-        endpoint = self._listening.get((transport, host, port or 0))
-        if endpoint is None:
-            endpoint = self._bind(transport, host, port or 0, port_filter)
-            self._listening[(transport, *endpoint.address)] = endpoint
-        try:
-            self._use(agent, endpoint)
-        except UsageError:
-            if not self._users.get(endpoint):
-                self.release(agent, endpoint)
-            raise
-        return endpoint
-
-    def _bind(
-        self, transport: str, host: str, port: int, port_filter: Callable[[int], bool] | None
-    ) -> Listening:
-        make = self._maker(transport)
-        if port or port_filter is None:
-            if port_filter is not None and not port_filter(port):
-                raise ListenError(f"Cannot listen on port {port}: the port filter refuses it.")
-            return make(host, port)
-        wanted = [number for number in range(1024, 65536) if port_filter(number)]
-        if not wanted:
-            raise ListenError("Cannot listen: the port filter refuses every port.")
-        # Begin anywhere, so that many parties do not all try the same ports.
-        start = self._owner.core.tokens.number(16) % len(wanted)
-        error: ListenError | None = None
-        for number in wanted[start:] + wanted[:start]:
-            try:
-                return make(host, number)
-            except ListenError as taken:
-                cause = taken.__cause__
-                if not isinstance(cause, OSError) or cause.errno not in _TAKEN:
-                    raise
-                error = taken
-        raise ListenError("Cannot listen: every port that the filter takes is in use.") from error
-
-    def _maker(self, transport: str) -> Callable[[str, int], Listening]:
-        """Return what binds a transport."""
-        if transport == "UDP":
-            return lambda host, port: UDPEndpoint(self._loop, self._owner, bind_udp(host, port))
-        standard_port(transport)  # which knows what there is
-        kind = Connection
-        if transport in ("WS", "WSS"):
-            # Not before it is needed: few listen by it, and it takes a library.
-            from sipparty.transport.websocket import WebSocketConnection
-
-            kind = WebSocketConnection
-        context: ssl.SSLContext | None = None
-        if transport in ("TLS", "WSS"):
-            context = self.tls.server_context()
-
-        def accepted(listener: StreamListener) -> Connection:
-            return kind(self._owner, transport, listener=listener)
-
-        return lambda host, port: StreamListener(
-            self._loop, self._owner, bind_tcp(host, port), transport, accepted, context
-        )
-
-    def _use(self, agent: UserAgent, endpoint: Hashable) -> None:
-        users = self._users.setdefault(endpoint, [])
-        self._owner.core.bind(agent, endpoint)
-        if (agent, endpoint) in self.leaving:
-            self.leaving.remove((agent, cast(Listening, endpoint)))
-        if agent not in users:
-            users.append(agent)
-
-    def release(self, agent: UserAgent, endpoint: Listening) -> None:
-        """Undo `listen`; the endpoint is closed when the last agent has left."""
-        self._owner.core.unbind(agent, endpoint)
-        users = self._users.get(endpoint, [])
-        if agent in users:
-            users.remove(agent)
-        if not users:
-            self._users.pop(endpoint, None)
-            key = (endpoint.transport, *endpoint.address)
-            if self._listening.get(key) is endpoint:
-                del self._listening[key]
-            if isinstance(endpoint, StreamListener):
-                self._ending = [one for one in self._ending if not one.ended]
-                self._ending += endpoint.connections
-            endpoint.close()
-
-    def release_later(self, agent: UserAgent, endpoint: Listening) -> None:
-        """Have an agent take nothing new by an endpoint, and release it after its last dialog."""
-        self._owner.core.unbind(agent, endpoint)
-        if (agent, endpoint) not in self.leaving:
-            self.leaving.append((agent, endpoint))
-        self.let_leave()
-
-    def let_leave(self) -> None:
-        """Release those who wait for the end of their last dialog, where it came."""
-        for agent, endpoint in list(self.leaving):
-            if not agent.dialogs:
-                self.leaving.remove((agent, endpoint))
-                self.release(agent, endpoint)
-
-    def leave(self, agent: UserAgent, *, later: bool = False) -> None:
-        """Have an agent receive nowhere any more, at once or after its last dialog."""
-        for endpoint in [e for e, users in self._users.items() if agent in users]:
-            if later:
-                self.release_later(agent, cast(Listening, endpoint))
-            else:
-                self.release(agent, cast(Listening, endpoint))
-
-    def unused(self) -> bool:
-        """Whether no agent has an endpoint here."""
-        return not self._users
-
-    def agents(self) -> list[UserAgent]:
-        """Everybody who has an endpoint here, even those who are leaving."""
-        return list(dict.fromkeys(agent for users in self._users.values() for agent in users))
+        if address is None:
+            self._sources.pop(agent, None)
+        else:
+            self._sources[agent] = address
 
     # ---------------------------------------------------------------- flows
 
@@ -240,7 +121,8 @@ class Hub:
         carrier = wanted.endpoint
         if isinstance(carrier, Connection) and _goes_to(carrier, wanted):
             assert carrier.flow is not None
-            self._found(wanted, carrier.flow)
+            theirs = carrier.listener is not None
+            self._found(wanted, carrier.flow if theirs else self._joined(wanted.agent, carrier))
             return
         if (
             hop.is_numeric
@@ -266,7 +148,11 @@ class Hub:
             for endpoint, users in self._users.items()
             if wanted.agent in users
         }
-        if hop.host == "localhost":
+        source = self._sources.get(wanted.agent)
+        if source is not None:
+            family = numeric_family(source)
+            families = set() if family is None else {family}
+        if hop.host == "localhost" or source is not None:
             targets.sort(key=lambda target: numeric_family(target.address) not in families)
         self._owner.run(self._try, wanted, targets, "")
 
@@ -281,32 +167,48 @@ class Hub:
                     endpoint = self._datagrams(wanted.agent, wanted.endpoint, target.address)
                     self._found(wanted, endpoint.flow_to(target.address, target.port))
                     return
+                source = self._source(wanted.agent, target)
             except TransportError as error:
                 reason = reason or str(error)
                 continue
-            connection = self._pool.get((*where, target.server_name))
+            connection = self._pool.get((*where, target.server_name, source))
             if connection is not None and not connection.closed and connection.flow is not None:
                 self._found(wanted, self._joined(wanted.agent, connection))
                 return
-            self._spawn(wanted, self._connect(wanted, target, targets[at + 1 :]))
+            self._spawn(wanted, self._connect(wanted, target, targets[at + 1 :], source))
             return
         self._failed(wanted, reason or f"Every target of {wanted.next_hop.host} has failed.")
 
-    async def _connect(self, wanted: FlowWanted, target: Target, others: list[Target]) -> None:
+    async def _connect(
+        self, wanted: FlowWanted, target: Target, others: list[Target], source: str
+    ) -> None:
         from sipparty.transport.connecting import connect
 
         try:
-            connection = await connect(self._owner, target, tls=self.tls, timeout=self.CONNECT)
+            connection = await connect(
+                self._owner,
+                target,
+                tls=self.tls,
+                timeout=self.CONNECT,
+                limits=self._owner.core.limits,
+                local_address=(source, 0) if source else None,
+                path=self.websocket.path,
+            )
         except TransportError as error:
             self.resolver.mark_down(target)
             self._owner.run(self._try, wanted, others, str(error))
             return
-        self._owner.run(self._connected, wanted, target, connection, others)
+        self._owner.run(self._connected, wanted, target, connection, others, source)
 
     def _connected(
-        self, wanted: FlowWanted, target: Target, connection: Connection, others: list[Target]
+        self,
+        wanted: FlowWanted,
+        target: Target,
+        connection: Connection,
+        others: list[Target],
+        source: str,
     ) -> None:
-        key = (target.transport, target.address, target.port, target.server_name)
+        key = (target.transport, target.address, target.port, target.server_name, source)
         other = self._pool.get(key)
         if other is not None and not other.closed:
             # Another call was faster: one connection will do (RFC 5923).
@@ -318,17 +220,20 @@ class Hub:
             self._try(wanted, others, reason)
             return
         else:
-            if len(self._pool) >= self.MAX_POOL:
-                next(iter(self._pool.values())).close()
+            kept = [one for one in self._pool.values() if not one.closed]
+            if len(kept) >= self.MAX_POOL:
+                min(kept, key=lambda one: one.last_used).close()
             self._pool[key] = connection
         self._found(wanted, self._joined(wanted.agent, connection))
 
-    def _joined(self, agent: UserAgent, connection: Connection) -> Flow:
+    def _joined(self, agent: UserAgent | None, connection: Connection) -> Flow:
         """Have requests that come back by a connection find an agent, and return its flow: the
         connection's, told to peers by where the agent listens, if it does.
         """
         flow = connection.flow
         assert flow is not None
+        if agent is None:
+            return flow
         if agent not in self._users.get(connection, ()):
             # Where another agent of that name has it, the dialogs are found all the same.
             with contextlib.suppress(UsageError):
@@ -340,18 +245,47 @@ class Hub:
                 and endpoint.transport == connection.transport
                 and endpoint.family == connection.family
             ):
-                return flow._replace(local=(flow.local[0], endpoint.address[1]))
+                told = endpoint.advertised or (flow.local[0], endpoint.address[1])
+                return flow._replace(local=told, bound=flow.local)
         return flow
+
+    def _source(self, agent: UserAgent | None, target: Target) -> str:
+        """Return the address that an agent connects from; "" for the system's choice.
+
+        Raises:
+            TransportError: The one that it asked for leads nowhere.
+        """
+        if agent is None:
+            return ""
+        source = self._sources.get(agent)
+        if source is not None:
+            check_source(source, target.address)
+            return source
+        found = ""
+        for endpoint, users in self._users.items():
+            if agent not in users or not isinstance(endpoint, UDPEndpoint | StreamListener):
+                continue
+            own = endpoint.address[0]
+            if not is_wildcard(own) and _reaches(endpoint, target.address):
+                if endpoint.transport == target.transport:
+                    return own
+                found = found or own
+        return found
 
     def _datagrams(self, agent: UserAgent, wanted: Hashable, host: str) -> UDPEndpoint:
         """Return what to send datagrams from: what was asked for, the agent's own, or a new one."""
         if isinstance(wanted, UDPEndpoint) and _reaches(wanted, host):
             return wanted
+        source = self._sources.get(agent)
+        if source is not None:
+            check_source(source, host)
         for endpoint, users in self._users.items():
-            if agent in users and isinstance(endpoint, UDPEndpoint) and _reaches(endpoint, host):
+            if agent not in users or not isinstance(endpoint, UDPEndpoint) or endpoint.closed:
+                continue
+            if _reaches(endpoint, host) if source is None else endpoint.address[0] == source:
                 return endpoint
         everywhere = "::" if ":" in host else "0.0.0.0"  # noqa: S104 - any way to the peer will do
-        endpoint = UDPEndpoint(self._loop, self._owner, bind_udp(everywhere, 0))
+        endpoint = UDPEndpoint(self._loop, self._owner, bind_udp(source or everywhere, 0))
         self._use(agent, endpoint)
         return endpoint
 
@@ -370,6 +304,31 @@ class Hub:
             self._found(wanted, carrier.flow)
             return
         self._owner.core.flow_failed(wanted, reason, self._loop.time())
+
+    def answer_anew(self, data: bytes, flow: Flow) -> None:
+        """Send a response by another connection than its request's, which has ended (RFC 3261
+        §18.2.2); anything else is dropped.
+
+        Args:
+            data: What was to be sent.
+            flow: The flow whose connection has ended.
+        """
+        # A WebSocket's client can be reached by its own connection alone (RFC 7118 §5).
+        if not data.startswith(b"SIP/2.0 ") or flow.transport not in ("TCP", "TLS"):
+            return
+        if len(self._late) >= self.MAX_LATE:
+            return
+        host, transport = flow.remote[0], flow.transport
+        try:
+            via = top_via(Response.parse(data)._text("via") or "")
+            port = via.port or standard_port(transport)
+        except ParseError:
+            return
+        users = self._users.get(flow.endpoint if flow.listener is None else flow.listener)
+        late = _LateResponse(data, self._late)
+        hop = NextHop(host, port, transport)
+        wanted = FlowWanted(users[0] if users else None, hop, None, late)
+        self._try(wanted, [Target(transport, host, port, via.host)], "")
 
     def mark_down(self, flow: Flow, retry_after: float | None = None) -> None:
         """Note that what a flow leads to does not answer, or says 503 (RFC 3263 §4.3)."""
@@ -402,6 +361,7 @@ class Hub:
 
     def give_up(self, reason: str) -> None:
         """Tell everybody who waits for a flow that there will be none."""
+        self.keeping.stop()
         for task, wanted in list(self._tasks.items()):
             task.cancel()
             self._failed(wanted, reason)
@@ -436,11 +396,31 @@ class Hub:
                 endpoint.abort()  # the loop may not turn for long enough for more
         self._users.clear()
         self._pool.clear()
+        self._late.clear()
         self._listening.clear()
         self.leaving.clear()
 
 
-def _reaches(endpoint: UDPEndpoint, host: str) -> bool:
+class _LateResponse:
+    """A response that waits for a connection, in a set of those that do."""
+
+    def __init__(self, data: bytes, late: set[_LateResponse]) -> None:
+        self._data = data
+        self._late = late
+        late.add(self)
+
+    def flow_found(self, flow: Flow) -> None:
+        """Send it."""
+        self._late.discard(self)
+        flow.endpoint.send(self._data, flow)
+
+    def flow_failed(self, reason: str) -> None:
+        """Drop it: whoever waits for it has a timer."""
+        self._late.discard(self)
+        _log.debug("A response was dropped: %s", reason)
+
+
+def _reaches(endpoint: Listening, host: str) -> bool:
     """Whether a peer is reached from what an endpoint is bound to."""
     if endpoint.closed or endpoint.family != numeric_family(host):
         return False
@@ -473,16 +453,3 @@ def _may_go_to(connection: Connection, wanted: FlowWanted) -> bool:
         return True
     hop = wanted.next_hop
     return hop.host == flow.remote[0] and (hop.transport or flow.transport) == flow.transport
-
-
-def standard_port(transport: str) -> int:
-    """Return the port that a transport has by itself (RFC 3261 §19.1.2, RFC 7118 §5).
-
-    Raises:
-        UsageError: There is no such transport.
-    """
-    name = transport.upper()
-    if name not in _OURS:
-        # The DNS may speak of more.
-        raise UsageError(f"There is no transport {transport!r}: there are {', '.join(_OURS)}.")
-    return TRANSPORTS[name].port

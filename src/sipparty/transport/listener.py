@@ -4,6 +4,8 @@ Laws:
 
 * A listener survives everything: too many connections, no file descriptors left, peers that begin a
   handshake and fall silent. It waits and goes on.
+* However many connect, some file descriptors are left: for the media of calls, for connections of
+  our own, for whatever else the program opens.
 * A connection that fails before it is there costs a line of the log, and no more.
 """
 
@@ -12,16 +14,23 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import socket
 import ssl
 from collections.abc import Callable
 
 from sipparty.errors import ListenError
 from sipparty.sip.flow import Address, Flow
+from sipparty.sip.limits import Limits
 from sipparty.transport.addresses import numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
 from sipparty.transport.tls import describe_failure
+
+try:
+    import resource
+except ImportError:  # pragma: no cover - Windows has no such limit
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["StreamListener", "bind_tcp"]
 
@@ -57,12 +66,15 @@ def bind_tcp(host: str, port: int, backlog: int = 512) -> socket.socket:
         backlog: Connections that may wait to be accepted.
 
     Raises:
-        ListenError: The address is not one of ours, or the port is taken.
+        ListenError: The address is not one of ours, the port is taken, or the system has no socket.
     """
     family = numeric_family(host)
     if family is None:
         raise ListenError(f"Cannot listen on {host!r}: expected a numeric address.")
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ListenError(f"Cannot listen on TCP {host}: {error.strerror}.") from error
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -87,16 +99,19 @@ class StreamListener:
         transport: As a Via header spells it.
         make_connection: Makes the protocol of a connection, given the listener.
         context: For TLS.
+        max_connections: Connections at a time; more are closed as they come.
+        advertised: What peers are told of where it listens, in the place of what it is bound to.
     """
 
-    #: Connections at a time; more are closed as they come.
-    MAX_CONNECTIONS = 1024
     #: Seconds that accepting stops for where the system has no file descriptors left.
     PAUSE = 0.5
     #: Seconds that a peer has for the TLS handshake.
     HANDSHAKE = 10.0
     #: Connections accepted in one turn of the loop.
     BATCH = 32
+    #: The share of the process's file descriptors (RLIMIT_NOFILE) that connections leave to others:
+    #: one that would take of it is closed as it comes.
+    RESERVE = 0.25
 
     def __init__(
         self,
@@ -106,9 +121,12 @@ class StreamListener:
         transport: str,
         make_connection: Callable[[StreamListener], Connection],
         context: ssl.SSLContext | None = None,
+        max_connections: int = Limits().max_connections,
+        advertised: Address | None = None,
     ) -> None:
         self._loop = loop
         self._owner = owner
+        self.max_connections = max_connections
         self._socket = sock
         self._make = make_connection
         self._context = context
@@ -120,6 +138,7 @@ class StreamListener:
         self.transport = transport
         self.family = sock.family
         self.address: Address = sock.getsockname()[:2]
+        self.advertised = advertised
         self.connections: set[Connection] = set()
         self.closed = False
         loop.add_reader(sock, self._acceptable)
@@ -129,6 +148,7 @@ class StreamListener:
         return f"<{self.transport} listener {self.address[0]} port {self.address[1]}{state}>"
 
     def _acceptable(self) -> None:
+        highest = self._highest()
         for _ in range(self.BATCH):
             try:
                 sock, _ = self._socket.accept()
@@ -139,20 +159,36 @@ class StreamListener:
                     continue
                 # As a rule EMFILE, ENFILE, ENOBUFS, ENOMEM. It stays readable: without a pause this
                 # would be all that the loop does.
-                if not self._logged:
-                    self._logged = True
-                    _log.error("Cannot accept on %s: %s. Trying on.", self._place, error.strerror)
+                self._complain(f"{error.strerror}. Trying on.")
                 self._loop.remove_reader(self._socket)
                 self._resume = self._loop.call_later(self.PAUSE, self._accept_again)
                 return
+            if sock.fileno() > highest:
+                # The system deals out the lowest one that is free.
+                sock.close()
+                self._complain("few file descriptors are left, and they are for others.")
+                continue
             self._logged = False
-            if len(self.connections) + len(self._coming) >= self.MAX_CONNECTIONS:
+            if len(self.connections) + len(self._coming) >= self.max_connections:
                 sock.close()
                 continue
             sock.setblocking(False)
             task = self._loop.create_task(self._serve(sock))
             self._coming[task] = sock
             task.add_done_callback(self._came)
+
+    def _highest(self) -> float:
+        """The highest file descriptor that a connection may have."""
+        if resource is None:  # pragma: no cover - Windows
+            return math.inf
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return math.inf if most == resource.RLIM_INFINITY else most * (1 - self.RESERVE)
+
+    def _complain(self, reason: str) -> None:
+        """Log why nothing can be accepted, once for each time that this begins."""
+        if not self._logged:
+            self._logged = True
+            _log.error("Cannot accept on %s: %s", self._place, reason)
 
     @property
     def _place(self) -> str:

@@ -83,8 +83,12 @@ class DNSLookup:
 
     async def __call__(self, question: Question) -> Answered:
         """Answer a question."""
-        errors = importlib.import_module("dns.exception")
-        dns_resolver = importlib.import_module("dns.resolver")
+        try:
+            errors = importlib.import_module("dns.exception")
+            dns_resolver = importlib.import_module("dns.resolver")
+        except OSError as error:
+            # No file descriptor to read it with, as a rule.
+            return Answered(Answer((), _failure(question, error)))
         try:
             if self._resolver is None:
                 self._resolver = self._make()

@@ -29,13 +29,13 @@ from typing import Protocol
 from sipparty.sip.flow import Address, Flow
 from sipparty.sip.framing import (
     FramingFailed,
-    Limits,
     MessageBytes,
     Ping,
     Pong,
     StreamEvent,
     StreamFramer,
 )
+from sipparty.sip.limits import Limits
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.tls import TLSError, check_certificate, describe_failure
 
@@ -64,6 +64,8 @@ class Acceptor(Protocol):
     connections: set[Connection]
     #: Whether it accepts no more.
     closed: bool
+    #: What peers are told of where it listens; None for what it is bound to.
+    advertised: Address | None
 
 
 class Connection(asyncio.Protocol):
@@ -114,6 +116,7 @@ class Connection(asyncio.Protocol):
         self.owner = owner
         self.transport = transport
         self.listener = listener
+        self.advertised = None if listener is None else listener.advertised
         self.server_name = server_name
         self.closed = False
         self.reason = ""
@@ -175,6 +178,8 @@ class Connection(asyncio.Protocol):
     def begin(self) -> None:
         """Have the flow: the connection is there."""
         self.flow = Flow(self.transport, self.address, self.remote, self, self.listener)
+        if self.advertised is not None:
+            self.flow = self.flow._replace(local=self.advertised, bound=self.address)
 
     async def ready(self) -> None:
         """Wait until it is known whether there will be a flow; `flow` and `reason` say."""
@@ -215,13 +220,14 @@ class Connection(asyncio.Protocol):
                     self._heard = True
                     if owner.wire.enabled:
                         owner.wire.received(
-                            event.data, flow.local, flow.remote, self.transport, time.time()
+                            event.data, flow.own, flow.remote, self.transport, time.time()
                         )
                     owner.datagram_received(event.data, flow)
                 elif isinstance(event, Ping):
                     self.pong()
                 elif isinstance(event, Pong):
                     self._ponged = True
+                    owner.pong_received(flow)
                 elif isinstance(event, FramingFailed):
                     owner.malformed_received(event.head, flow, event.error)
                     failed = event.fatal
@@ -273,8 +279,8 @@ class Connection(asyncio.Protocol):
             return
         wire = self.owner.wire
         if wire.enabled:
-            own = self.flow or flow
-            wire.sent(data, own.local, own.remote, self.transport, time.time())
+            flow = self.flow or flow
+            wire.sent(data, flow.own, flow.remote, self.transport, time.time())
         self.write(self.frame(data))
 
     def frame(self, data: bytes) -> bytes:
@@ -330,6 +336,11 @@ class Connection(asyncio.Protocol):
             self._pipe.abort()
 
     @property
+    def last_used(self) -> float:
+        """When something came or went last, of the loop's clock."""
+        return self._last
+
+    @property
     def ended(self) -> bool:
         """Whether its socket is closed, which comes some time after `close`."""
         sock = None if self._pipe is None else self._pipe.get_extra_info("socket")
@@ -349,7 +360,8 @@ class Connection(asyncio.Protocol):
     # ---------------------------------------------------------------- how long things may take
 
     def ping(self) -> None:
-        """Ask whether the peer is there."""
+        """Ask whether the peer is there; `pong_received` tells its owner of the answer."""
+        self._framer.expect_pong()
         self.write(_PING)
 
     def pong(self) -> None:

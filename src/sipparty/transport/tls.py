@@ -170,7 +170,7 @@ class TLSConfig:
         context.options |= getattr(ssl, "OP_NO_RENEGOTIATION", 0)
         self._load(context)
         if asked and self.authorities is None:
-            context.load_default_certs(purpose)
+            _load_system_authorities(context, purpose)
         if self.key_log is not None:
             try:
                 os.close(os.open(self.key_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
@@ -212,6 +212,24 @@ class TLSConfig:
             if asked:
                 reason = "the password is wrong" if self.password else "the key has a password"
             raise TLSError(f"The certificate {files} cannot be used: {reason}.") from error
+
+
+def _load_system_authorities(context: ssl.SSLContext, purpose: ssl.Purpose) -> None:
+    """Have a context trust the system's authorities.
+
+    Raises:
+        TLSError: They are there, and cannot be read just now. OpenSSL would say nothing, and the
+            context would trust nobody for as long as it is kept.
+    """
+    file = ssl.get_default_verify_paths().cafile
+    try:
+        if file is not None:
+            os.close(os.open(file, os.O_RDONLY))
+    except OSError as error:
+        raise TLSError(
+            f"The system's authorities in {file} cannot be used: {_words(error)}."
+        ) from error
+    context.load_default_certs(purpose)
 
 
 def certificate_names(certificate: dict[str, Any]) -> list[str]:

@@ -39,6 +39,11 @@ _MSG_ERRQUEUE = 0x2000
 #: struct sock_extended_err: errno, origin, type, code, pad, info, data.
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
 
+#: What a STUN message has to have to be told from SIP: so many bytes, with these in bytes 4 to 7
+#: (RFC 8489 §5).
+_STUN_HEADER = 20
+_STUN_COOKIE = b"\x21\x12\xa4\x42"
+
 
 def bind_udp(host: str, port: int) -> socket.socket:
     """Return a non-blocking UDP socket bound to a numeric address.
@@ -83,6 +88,7 @@ class UDPEndpoint:
         loop: The engine's loop.
         owner: The engine.
         sock: The socket, bound and non-blocking; the endpoint's from here on.
+        advertised: What peers are told of where it is, in the place of what it is bound to.
     """
 
     #: Datagrams read in one turn of the loop; more wait for the next, so timers stay on time.
@@ -99,13 +105,18 @@ class UDPEndpoint:
     transport = "UDP"
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, owner: EndpointOwner, sock: socket.socket
+        self,
+        loop: asyncio.AbstractEventLoop,
+        owner: EndpointOwner,
+        sock: socket.socket,
+        advertised: Address | None = None,
     ) -> None:
         self._loop = loop
         self._owner = owner
         self._socket = sock
         self.family = sock.family
         self.address: Address = sock.getsockname()[:2]
+        self.advertised = advertised
         self._any = is_wildcard(self.address[0])
         self._flows: dict[Address, Flow] = {}
         self._waiting: deque[tuple[bytes, Flow]] = deque()
@@ -129,12 +140,15 @@ class UDPEndpoint:
     def _flow(self, remote: Address) -> Flow:
         flow = self._flows.get(remote)
         if flow is None:
-            local = self.address
+            own = self.address
             if self._any:
-                local = (local_address_to(remote[0]), local[1])
+                own = (local_address_to(remote[0]), own[1])
             if len(self._flows) >= self.PEERS:
                 self._flows.clear()
-            flow = self._flows[remote] = Flow(self.transport, local, remote, self)
+            flow = Flow(self.transport, own, remote, self)
+            if self.advertised is not None:
+                flow = flow._replace(local=self.advertised, bound=own)
+            self._flows[remote] = flow
         return flow
 
     # ---------------------------------------------------------------- in
@@ -164,8 +178,12 @@ class UDPEndpoint:
                         flow = self._flow(remote)
                     except TransportError:
                         continue  # nobody there could be answered
+                if len(data) >= _STUN_HEADER and data[0] < 64 and data[4:8] == _STUN_COOKIE:
+                    # RFC 5626 §8: no SIP message begins so.
+                    owner.stun_received(data, flow)
+                    continue
                 if wire.enabled:
-                    wire.received(data, flow.local, remote, self.transport, time.time())
+                    wire.received(data, flow.own, remote, self.transport, time.time())
                 owner.datagram_received(data, flow)
                 if self.closed:
                     break
@@ -200,7 +218,11 @@ class UDPEndpoint:
         """Send a datagram; failures come back by `send_failed`."""
         wire = self._owner.wire
         if wire.enabled:
-            wire.sent(data, flow.local, flow.remote, self.transport, time.time())
+            wire.sent(data, flow.own, flow.remote, self.transport, time.time())
+        self.send_unseen(data, flow)
+
+    def send_unseen(self, data: bytes, flow: Flow) -> None:
+        """Send a datagram that is no SIP, such as a keep-alive: the trace does not have it."""
         if self._waiting or not self._sent(data, flow):
             self._wait(data, flow)
 

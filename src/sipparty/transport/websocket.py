@@ -32,7 +32,8 @@ from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
 from sipparty.sip.flow import host_port
-from sipparty.sip.framing import Limits, MessageBytes, Ping, Pong, StreamEvent
+from sipparty.sip.framing import MessageBytes, Ping, Pong, StreamEvent
+from sipparty.sip.limits import Limits
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Acceptor, Connection
 
@@ -110,9 +111,10 @@ class WebSocketConnection(Connection):
         self._library: ServerProtocol | ClientProtocol | None = None
         #: What the handshake took so far, in bytes.
         self._handshake = 0
-        #: The message that is coming in parts: whether it is text, and the parts.
+        #: The message that is coming in parts: whether it is text, and the parts so far. Not as a
+        #: list: a part may be a byte, or none, and an entry is many.
         self._text = False
-        self._parts: list[bytes] | None = None
+        self._parts: bytearray | None = None
         #: Whether what came last was a piece of a frame.
         self._piece = False
         self._ending = False
@@ -236,14 +238,14 @@ class WebSocketConnection(Connection):
             return True
         if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
             self._text = frame.opcode is Opcode.TEXT
-            self._parts = []
+            self._parts = bytearray()
         elif frame.opcode is not Opcode.CONT:
             return True  # Ping and Close: the library has answered
         assert self._parts is not None
-        self._parts.append(bytes(frame.data))
+        self._parts += frame.data
         if not frame.fin:
             return True
-        data = b"".join(self._parts)
+        data = bytes(self._parts)
         self._parts = None
         if self._text and not _is_utf8(data):
             # RFC 6455 §8.1.

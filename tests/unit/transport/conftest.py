@@ -33,6 +33,7 @@ class Owner:
         self.received, self.malformed, self.gone, self.failed = [], [], [], []
         self.answers = []
         self.batches = 0
+        self.stun, self.pongs = [], []
         self.happened = asyncio.Event()
 
     def datagram_received(self, data, flow):
@@ -48,6 +49,14 @@ class Owner:
             if not flows[-1].endpoint.closed:
                 flows[-1].endpoint.send(answer, flows[-1])
         self.answers.clear()
+        self.happened.set()
+
+    def stun_received(self, data, flow):
+        self.stun.append((data, flow))
+        self.happened.set()
+
+    def pong_received(self, flow):
+        self.pongs.append(flow)
         self.happened.set()
 
     def send_failed(self, flow, reason):

@@ -10,7 +10,7 @@ from sipparty.errors import ListenError, UsageError
 from sipparty.sip import NextHop, UserAgent
 from sipparty.sip.core import FlowWanted
 from sipparty.transport import Resolver, connecting
-from sipparty.transport.hub import standard_port
+from sipparty.transport.listening import standard_port
 from sipparty.transport.nameservers import Answered
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import SRV, Answer, RecordType

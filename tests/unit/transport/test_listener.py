@@ -15,7 +15,7 @@ ONE = b"OPTIONS sip:bob@biloxi.com SIP/2.0\r\nContent-Length: 0\r\n\r\n"
 
 async def test_too_many_connections(owner, serve, dial, eventually):
     listener = serve()
-    listener.MAX_CONNECTIONS = 2
+    listener.max_connections = 2
     first, second = await dial(listener), await dial(listener)
     await eventually(lambda: len(listener.connections) == 2)
     third = await dial(listener)

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from sipparty.errors import ListenError
-from sipparty.sip.framing import Limits
+from sipparty.sip.limits import Limits
 from sipparty.trace import Recorder
 
 LOOPBACK = "127.0.0.1"

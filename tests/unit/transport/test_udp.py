@@ -24,6 +24,7 @@ class Owner:
     def __init__(self):
         self.wire = Wire([])
         self.received, self.batches, self.failed = [], [], []
+        self.stun, self.pongs = [], []
         self.happened = asyncio.Event()
         self.on_datagram = None
 
@@ -34,6 +35,14 @@ class Owner:
 
     def batch_over(self):
         self.batches.append(len(self.received))
+        self.happened.set()
+
+    def stun_received(self, data, flow):
+        self.stun.append((data, flow))
+        self.happened.set()
+
+    def pong_received(self, flow):
+        self.pongs.append(flow)
         self.happened.set()
 
     def send_failed(self, flow, reason):

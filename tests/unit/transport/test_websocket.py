@@ -11,7 +11,7 @@ import websockets.version
 from websockets.asyncio.client import connect as foreign_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from sipparty.sip.framing import Limits
+from sipparty.sip.limits import Limits
 from sipparty.transport.websocket import WebSocketConnection
 
 LOOPBACK = "127.0.0.1"

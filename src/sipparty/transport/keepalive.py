@@ -1,0 +1,298 @@
+"""Keeping a flow open, and noticing that it is not (RFC 5626 §3.5, §4.4, §4.5).
+
+Laws:
+
+* Who answers pings is known only when it has. Until then silence proves nothing: pings go on, and
+  no answer is waited for. From then on silence is the end of the flow.
+* Over UDP a ping is a STUN Binding request, sent again as RFC 8489 §6.2.1 has it; where none was
+  ever answered, an empty line, which keeps a NAT open as well. §4.4.1 wants none of these over UDP,
+  but nothing else is left that asks for no answer. Over connections it is the connection's own: an
+  empty line, or a WebSocket's ping.
+* A flow that has failed is looked for anew: at once where it had served, else after a time that
+  grows with each failure (§4.5).
+* What happened is told twice at the most: that the flow is lost, and that it is there again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+from sipparty.fsm import FSM, Row, Timer, Timers, verb
+from sipparty.sip.events import Event, FlowConfirmed, FlowLost
+from sipparty.sip.flow import Address, Flow, host_port
+from sipparty.sip.routing import NextHop
+from sipparty.transport.stun import Answer
+
+__all__ = ["KeepAlive", "Keeper"]
+
+#: The states that wait for the answer to a ping.
+_WAITING = ("Trying", "Proving", "Asking")
+
+
+class Keeper(Protocol):
+    """What a keep-alive works with: the engine's, or a test's."""
+
+    @property
+    def timers(self) -> Timers:
+        """The queue of its timers."""
+
+    def look(self, keep_alive: KeepAlive) -> None:
+        """Look for a flow; answer by `flow_found` or `flow_failed`, now or later."""
+
+    def ping(self, keep_alive: KeepAlive, flow: Flow, transaction: bytes | None) -> None:
+        """Send a ping: over UDP a STUN request with this identifier, or an empty line for None."""
+
+    def chance(self) -> float:
+        """Return a number from 0 up to 1."""
+
+    def transaction(self) -> bytes:
+        """Return the identifier of a STUN request: 12 random bytes."""
+
+    def mark_down(self, flow: Flow) -> None:
+        """Take note that what a flow leads to does not answer."""
+
+    def tell(self, event: Event) -> None:
+        """Tell of an event."""
+
+    def forget(self, keep_alive: KeepAlive) -> None:
+        """Take note that it is over."""
+
+
+class KeepAlive(FSM):
+    """A flow that is kept open; what `Party.keep_alive` returns.
+
+    It is `Seeking` a flow, `Trying` whether its peer answers pings, `Kept`, `Asking` while a ping
+    is out, `Proving` a flow that took the place of one that was lost, `Plain` where the peer
+    answers no ping, `BackingOff` until the next attempt, and in the end `Stopped`. To wait for one
+    of them, `keep_alive.waitForStateCondition(lambda state: state == "Kept", timeout=5)` in a
+    thread, or `await keep_alive.stateCondition(...)` in a coroutine.
+
+    Args:
+        keeper: What it works with.
+        agent: The user agent whose flow it is.
+        hop: Where the flow leads.
+        interval: The most seconds between pings, of which 80 to 100 % are waited (§4.4); None for
+            24 to 29 s over UDP (§4.4.2), and 95 to 120 s over connections (§4.4.1).
+        stun: Whether a ping over UDP is a STUN request; else it is an empty line.
+
+    Attributes:
+        flow: The flow; None while there is none.
+        mapped: Our address as the peer sees it, by STUN; None where that is not known.
+        failures: How often in a row no flow could be formed.
+    """
+
+    table = (
+        Row("Initial", "start", "Seeking", "_seek"),
+        Row("Seeking", "found", "Trying", "_take", "_ping"),
+        Row("Seeking", "found_again", "Proving", "_take", "_ping"),
+        Row("Seeking", "found_plain", "Plain", "_take", "_ping_plainly", "_tell_found"),
+        Row("Seeking", "not_found", "BackingOff", "_fail"),
+        Row("Trying", "timer_again", "Trying", "_ping_again"),
+        Row("Trying", "answered", "Kept", "_confirm"),
+        Row("Trying", ("refused", "timer_silence"), "Plain", "_ping_plainly", "_tell_found"),
+        Row("Plain", "timer_ping", "Plain", "_settle", "_ping_plainly"),
+        Row("Plain", "answered", "Kept", "_confirm"),
+        Row("Proving", "timer_again", "Proving", "_ping_again"),
+        Row("Proving", "answered", "Kept", "_confirm"),
+        Row(("Trying", "Plain", "Proving"), "broken", "BackingOff", "_fail"),
+        Row("Proving", ("refused", "timer_silence"), "BackingOff", "_fail"),
+        Row("Kept", "timer_ping", "Asking", "_ping"),
+        Row("Asking", "timer_again", "Asking", "_ping_again"),
+        Row("Asking", "answered", "Kept"),
+        Row("Kept", "broken", "Seeking", "_lose", "_seek"),
+        Row("Asking", ("broken", "refused", "timer_silence"), "Seeking", "_lose", "_seek"),
+        Row("BackingOff", "timer_back_off", "Seeking", "_seek"),
+        Row(("Initial", "Seeking", *_WAITING, "Plain", "Kept", "BackingOff"), "stop", "Stopped"),
+    )
+    timers = (
+        Timer("timer_ping", "pause", "Plain", "Kept", repeat=True),
+        Timer("timer_again", "retransmission", *_WAITING, repeat=True),
+        Timer("timer_silence", "patience", *_WAITING),
+        Timer("timer_back_off", "back_off", "BackingOff"),
+    )
+    final = ("Stopped",)
+
+    #: The pauses of §4.4.2 and §4.4.1, least and most, in seconds.
+    PAUSE: ClassVar[tuple[float, float]] = (24.0, 29.0)
+    CONNECTION_PAUSE: ClassVar[tuple[float, float]] = (95.0, 120.0)
+    #: The first wait for an answer by UDP, in seconds; how many requests are sent, each after twice
+    #: the wait of the one before; and how many first waits the last is given (RFC 8489 §6.2.1).
+    RTO: ClassVar[float] = 0.5
+    REQUESTS: ClassVar[int] = 7
+    LAST: ClassVar[int] = 16
+    #: Seconds that the answer of a connection may take (§4.4.1).
+    PONG: ClassVar[float] = 10.0
+    #: What the wait between attempts to form a flow is doubled from, and its most, in seconds
+    #: (§4.5).
+    BASE_TIME: ClassVar[float] = 30.0
+    MAX_TIME: ClassVar[float] = 1800.0
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        agent: Any,
+        hop: NextHop,
+        interval: float | None = None,
+        stun: bool = True,
+    ) -> None:
+        self.agent = agent
+        self.hop = hop
+        self.interval = interval
+        self.flow: Flow | None = None
+        self.mapped: Address | None = None
+        self.failures = 0
+        self._keeper = keeper
+        self._stun = stun
+        self._transaction: bytes | None = None
+        self._sent = 0
+        self._wait = self.RTO
+        #: Whether the peer has ever answered, and whether the flow's loss was told of last.
+        self._answers = False
+        self._lost = False
+        super().__init__(scheduler=keeper.timers)
+
+    @property
+    def target(self) -> str:
+        """Where the flow leads, as host and port."""
+        return host_port(self.hop.host, self.hop.port)
+
+    # ---------------------------------------------------------------- what is asked of it
+
+    def start(self) -> None:
+        """Begin; called once, by whoever made it."""
+        self.hit("start")
+
+    @verb
+    def stop(self) -> None:
+        """Keep the flow open no longer; may be called more than once."""
+        if self.takes("stop"):
+            self.hit("stop")
+
+    # ---------------------------------------------------------------- what it is told
+
+    def flow_found(self, flow: Flow) -> None:
+        """Take a flow that was looked for."""
+        if self._answers:
+            self.hear("found_again", flow)
+        elif flow.reliable or self._stun:
+            self.hear("found", flow)
+        else:
+            self.hear("found_plain", flow)
+
+    def flow_failed(self, reason: str) -> None:
+        """Take note that there is none."""
+        self.hear("not_found", reason)
+
+    def flow_broken(self, reason: str) -> None:
+        """Take note that the flow has ended, or cannot be sent by; `reason` in lower case."""
+        self.hear("broken", reason)
+
+    def pong_received(self) -> None:
+        """Take the answer of a connection to a ping."""
+        self.hear("answered")
+
+    def stun_answered(self, answer: Answer) -> None:
+        """Take the answer to a STUN request; another's is nothing to this one."""
+        if answer.transaction != self._transaction:
+            return
+        self._transaction = None
+        before, self.mapped = self.mapped, answer.mapped
+        if answer.mapped is None:
+            self.hear("refused", "the other side refuses STUN")
+        elif before is not None and before != answer.mapped:
+            # §4.4.2: whoever sends to the old address does not reach us any more.
+            seen = f"{host_port(*before)} has become {host_port(*answer.mapped)}"
+            self.hear("broken", f"our address has changed: {seen}")
+        else:
+            self.hear("answered")
+
+    # ---------------------------------------------------------------- delays
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next ping."""
+        flow = self.flow
+        if self.interval is not None:
+            least, most = self.interval * 0.8, self.interval
+        else:
+            reliable = flow is not None and flow.reliable
+            least, most = self.CONNECTION_PAUSE if reliable else self.PAUSE
+        return least + (most - least) * self._keeper.chance()
+
+    @property
+    def retransmission(self) -> float | None:
+        """Seconds until a ping is sent again; None for never."""
+        return self._wait if self._transaction and self._sent < self.REQUESTS else None
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the answer to a ping may take."""
+        if self._transaction is None:
+            return self.PONG
+        return self.RTO * float(2 ** (self.REQUESTS - 1) - 1 + self.LAST)
+
+    @property
+    def back_off(self) -> float:
+        """Seconds until the next attempt to form a flow (§4.5)."""
+        # More doublings than that are beyond any bound.
+        bound = min(self.MAX_TIME, self.BASE_TIME * 2.0 ** min(self.failures, 32))
+        return bound * (1 + self._keeper.chance()) / 2
+
+    # ---------------------------------------------------------------- actions
+
+    def _seek(self, *_: object) -> None:
+        self._keeper.look(self)
+
+    def _take(self, flow: Flow) -> None:
+        self.flow = flow
+        self.mapped = None
+
+    def _ping(self, *_: object) -> None:
+        assert self.flow is not None
+        self._transaction = None if self.flow.reliable else self._keeper.transaction()
+        self._sent = 1
+        self._wait = self.RTO
+        self._keeper.ping(self, self.flow, self._transaction)
+
+    def _ping_again(self) -> None:
+        assert self.flow is not None
+        self._sent += 1
+        self._wait *= 2
+        self._keeper.ping(self, self.flow, self._transaction)
+
+    def _ping_plainly(self, *_: object) -> None:
+        assert self.flow is not None
+        self._transaction = None
+        self._keeper.ping(self, self.flow, None)
+
+    def _settle(self) -> None:
+        self.failures = 0
+
+    def _confirm(self) -> None:
+        self.failures = 0
+        if self._lost or not self._answers:
+            self._answers, self._lost = True, False
+            self._keeper.tell(FlowConfirmed(self.agent, self.target, self.mapped))
+
+    def _tell_found(self, *_: object) -> None:
+        # Nobody says that it works; but nothing says that it does not, as was told before.
+        if self._lost:
+            self._lost = False
+            self._keeper.tell(FlowConfirmed(self.agent, self.target, None))
+
+    def _lose(self, reason: str = "the other side does not answer") -> None:
+        flow, self.flow = self.flow, None
+        if flow is not None:
+            self._keeper.mark_down(flow)
+        if not self._lost:
+            self._lost = True
+            self._keeper.tell(FlowLost(self.agent, self.target, reason))
+
+    def _fail(self, reason: str = "the other side does not answer") -> None:
+        self.failures += 1
+        self._lose(reason)
+
+    def on_enter_Stopped(self) -> None:
+        """Let go of the flow."""
+        self.flow = None
+        self._keeper.forget(self)

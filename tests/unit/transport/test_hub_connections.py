@@ -1,0 +1,328 @@
+"""The hub's connections: which one a dialog's request goes by, which is closed to make room, and
+responses whose connection has ended (RFC 3261 §18.2.2).
+"""
+
+import asyncio
+import socket
+
+import pytest
+
+from sipparty.engine import Engine
+from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.sip import Flow, NextHop, UserAgent
+from sipparty.sip.core import FlowWanted
+from sipparty.sip.events import CallReceived
+from sipparty.transport import WebSocketConfig
+from sipparty.transport.hub import Hub, _goes_to, _may_go_to
+from sipparty.transport.stream import Connection
+
+LOOPBACK = "127.0.0.1"
+PATIENCE = 10
+
+
+@pytest.fixture
+async def engine():
+    engine = Engine(asyncio.get_running_loop())
+    yield engine
+    await engine.aclose()
+
+
+@pytest.fixture
+def alice(engine):
+    return UserAgent(engine.core, "sip:alice@atlanta.com")
+
+
+class User:
+    """Who wants a flow."""
+
+    def __init__(self):
+        self.outcome = asyncio.get_running_loop().create_future()
+
+    def flow_found(self, flow):
+        self.outcome.set_result(flow)
+
+    def flow_failed(self, reason):
+        self.outcome.set_result(reason)
+
+
+@pytest.fixture
+def connect(engine, alice):
+    """Have a connection to a server."""
+
+    async def connect(port, transport="TCP"):
+        user = User()
+        hop = NextHop(LOOPBACK, port, transport)
+        engine.run(engine.hub.find, FlowWanted(alice, hop, None, user))
+        return await asyncio.wait_for(user.outcome, PATIENCE)
+
+    return connect
+
+
+@pytest.fixture
+async def servers():
+    """Make TCP servers: `port, taken = await servers()`; what they take is in a queue."""
+    made, writers = [], []
+
+    async def serve():
+        taken = asyncio.Queue()
+
+        def take(reader, writer):
+            writers.append(writer)
+            taken.put_nowait((reader, writer))
+
+        server = await asyncio.start_server(take, LOOPBACK, 0)
+        made.append(server)
+        return server.sockets[0].getsockname()[1], taken
+
+    yield serve
+    for server in made:
+        server.close()
+    for writer in writers:
+        writer.close()
+    await asyncio.sleep(0)
+
+
+# ---------------------------------------------------------------- the port rule
+
+
+class StandIn(Connection):
+    """A connection that is only looked at."""
+
+    def __init__(self, transport, port, closed=False):
+        self.closed = closed
+        self.flow = Flow(transport, (LOOPBACK, 40000), ("192.0.2.9", port), self)
+
+
+@pytest.mark.parametrize(
+    ("transport", "port", "hop", "goes", "may"),
+    [
+        ("TCP", 5060, ("192.0.2.9", None, None), True, True),
+        ("TCP", 5060, ("192.0.2.9", 5060, "TCP"), True, True),
+        # Another port is another program.
+        ("TCP", 5062, ("192.0.2.9", None, None), False, True),
+        ("TCP", 5062, ("192.0.2.9", 5060, None), False, True),
+        ("TCP", 5062, ("192.0.2.9", 5062, "TCP"), True, True),
+        # The port that is meant where none is said is the transport's own.
+        ("TLS", 5061, ("192.0.2.9", None, None), True, True),
+        ("TLS", 5060, ("192.0.2.9", None, "TLS"), False, True),
+        # Another host, or another transport, is another place.
+        ("TCP", 5060, ("192.0.2.8", 5060, None), False, False),
+        ("TCP", 5060, ("biloxi.com", 5060, None), False, False),
+        ("TCP", 5060, ("192.0.2.9", 5060, "UDP"), False, False),
+        ("TCP", 5061, ("192.0.2.9", 5061, "TLS"), False, False),
+        # Who came by a WebSocket is reached by it alone, whatever the URI says.
+        ("WS", 40001, ("df7jal23ls0d.invalid", None, "WS"), True, True),
+        ("WSS", 40001, ("192.0.2.8", 443, "WSS"), True, True),
+    ],
+)
+def test_which_requests_a_dialogs_connection_takes(transport, port, hop, goes, may):
+    wanted = FlowWanted("agent", NextHop(*hop), None, None)
+    connection = StandIn(transport, port)
+    assert _goes_to(connection, wanted) is goes
+    assert _may_go_to(connection, wanted) is may
+
+
+@pytest.mark.parametrize("transport", ["TCP", "WS"])
+def test_it_takes_none_that_it_has_failed(transport):
+    hop = NextHop("192.0.2.9", 5060)
+    tried = ((transport, "192.0.2.9", 5060),)
+    assert not _goes_to(StandIn(transport, 5060), FlowWanted("a", hop, None, None, False, tried))
+    fresh = FlowWanted("a", hop, None, None)
+    assert not _goes_to(StandIn(transport, 5060, closed=True), fresh)
+    unborn = StandIn(transport, 5060)
+    unborn.flow = None
+    assert not _goes_to(unborn, fresh)
+
+
+# ---------------------------------------------------------------- making room
+
+
+async def test_the_connection_that_is_idle_longest_makes_room(
+    engine, connect, servers, monkeypatch
+):
+    monkeypatch.setattr(Hub, "MAX_POOL", 2)
+    ports = [(await servers())[0] for _ in range(3)]
+    first, second = [(await connect(port)).endpoint for port in ports[:2]]
+    assert first.last_used <= second.last_used
+    monkeypatch.setattr(first, "_last", second.last_used + 1)  # it was used since
+    third = (await connect(ports[2])).endpoint
+    assert [one.closed for one in (first, second, third)] == [False, True, False]
+    assert (await connect(ports[0])).endpoint is first
+
+
+async def test_what_was_sent_counts_as_use(connect, servers):
+    port, _ = await servers()
+    flow = await connect(port)
+    flow.endpoint._last -= 100
+    before = flow.endpoint.last_used
+    flow.endpoint.send(b"OPTIONS sip:x SIP/2.0\r\n\r\n", flow)
+    assert flow.endpoint.last_used > before + 99
+
+
+async def test_the_path_of_a_websocket(alice, servers):
+    engine = Engine(asyncio.get_running_loop(), websocket=WebSocketConfig(path="/sip?room=1"))
+    port, taken = await servers()
+    user = User()
+    agent = UserAgent(engine.core, "sip:alice@atlanta.com")
+    hop = NextHop(LOOPBACK, port, "WS")
+    engine.run(engine.hub.find, FlowWanted(agent, hop, None, user))
+    reader, writer = await asyncio.wait_for(taken.get(), PATIENCE)
+    line = await asyncio.wait_for(reader.readline(), PATIENCE)
+    assert line == b"GET /sip?room=1 HTTP/1.1\r\n"
+    writer.close()
+    assert "WebSocket handshake failed" in await asyncio.wait_for(user.outcome, PATIENCE)
+    await engine.aclose()
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [("https://example.com", b"101"), ("https://evil.example", b"403")]
+)
+async def test_the_origins_of_websockets(origin, status):
+    config = WebSocketConfig(origins=["https://example.com"])
+    engine = Engine(asyncio.get_running_loop(), websocket=config)
+    agent = UserAgent(engine.core, "sip:alice@atlanta.com")
+    listener = engine.hub.listen(agent, LOOPBACK, 0, transport="WS")
+    reader, writer = await asyncio.open_connection(*listener.address)
+    writer.write(
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Protocol: sip\r\nOrigin: %s\r\n\r\n" % origin.encode()
+    )
+    line = await asyncio.wait_for(reader.readline(), PATIENCE)
+    assert line.split()[1] == status
+    writer.close()
+    await engine.aclose()
+
+
+# ---------------------------------------------------------------- late responses
+
+
+INVITE = (
+    "INVITE sip:bob@biloxi.com SIP/2.0\r\nVia: SIP/2.0/TCP {sent_by};branch=z9hG4bKlate\r\n"
+    "Max-Forwards: 70\r\nFrom: <sip:peer@example.com>;tag=1\r\nTo: <sip:bob@biloxi.com>\r\n"
+    "Call-ID: late\r\nCSeq: 1 INVITE\r\nContact: <sip:peer@127.0.0.1:9;transport=tcp>\r\n"
+    "Content-Length: 0\r\n\r\n"
+)
+
+
+async def status_line(reader):
+    return await asyncio.wait_for(reader.readline(), PATIENCE)
+
+
+@pytest.fixture
+async def bob(engine):
+    """A party that lets its callers wait: `calls` is a queue of their dialogs."""
+    party = NoMediaSimpleCallsParty("bob@biloxi.com", engine=engine)
+    party.FAREWELL = 0.0
+    party.calls_received = asyncio.Queue()
+
+    async def note(event):
+        party.calls_received.put_nowait(event.dialog)
+
+    party.on(CallReceived, note)
+    party.listen(None, address=LOOPBACK, transport="TCP")
+    yield party
+    await party.aclose()
+
+
+async def call_and_hang_up_the_line(bob, sent_by, eventually):
+    """Invite a party, and close the connection; gives its dialog."""
+    _, writer = await asyncio.open_connection(LOOPBACK, bob.contact_uri.port)
+    writer.write(INVITE.format(sent_by=sent_by).encode())
+    dialog = await asyncio.wait_for(bob.calls_received.get(), PATIENCE)
+    (listener,) = bob._endpoints
+    writer.close()
+    await eventually(lambda: not listener.connections)
+    return dialog
+
+
+async def test_a_response_goes_by_a_new_connection(bob, servers, eventually):
+    port, taken = await servers()
+    dialog = await call_and_hang_up_the_line(bob, f"{LOOPBACK}:{port}", eventually)
+    dialog.reject(486)
+    reader, _ = await asyncio.wait_for(taken.get(), PATIENCE)
+    assert await status_line(reader) == b"SIP/2.0 486 Busy Here\r\n"
+
+
+async def test_it_goes_to_where_the_request_came_from(bob, servers, eventually):
+    """Not to a host that anybody may have written in a Via."""
+    port, taken = await servers()
+    dialog = await call_and_hang_up_the_line(bob, f"pc33.example.com:{port}", eventually)
+    dialog.reject(486)
+    reader, _ = await asyncio.wait_for(taken.get(), PATIENCE)
+    assert await status_line(reader) == b"SIP/2.0 486 Busy Here\r\n"
+
+
+async def test_where_nobody_listens_it_is_dropped(bob, free_port, eventually):
+    hub = bob.engine.hub
+    dialog = await call_and_hang_up_the_line(bob, f"{LOOPBACK}:{free_port}", eventually)
+    dialog.reject(486)
+    assert len(hub._late) == 1
+    await eventually(lambda: not hub._late)
+
+
+def dead(transport="TCP"):
+    """A flow whose connection has ended."""
+    connection = StandIn(transport, 40000, closed=True)
+    return connection.flow._replace(remote=(LOOPBACK, 40000))
+
+
+def response(sent_by, transport="TCP"):
+    return f"SIP/2.0 200 OK\r\nVia: SIP/2.0/{transport} {sent_by};branch=z9hG4bK1\r\n\r\n".encode()
+
+
+async def test_so_many_wait_at_the_most(engine, servers, monkeypatch, eventually):
+    monkeypatch.setattr(Hub, "MAX_LATE", 3)
+    port, _ = await servers()
+    for _ in range(10):
+        engine.run(engine.hub.answer_anew, response(f"{LOOPBACK}:{port}"), dead())
+    assert len(engine.hub._late) == 3
+    await eventually(lambda: not engine.hub._late)
+    # They share a connection: the first that is there.
+    kept = [one for one in engine.hub.endpoints() if isinstance(one, Connection)]
+    assert len([one for one in kept if not one.closed]) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "transport"),
+    [
+        (b"BYE sip:x SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK1\r\n\r\n", "TCP"),
+        (response("127.0.0.1:9", "WS"), "WS"),
+        (response("127.0.0.1:9", "WSS"), "WSS"),
+        (response("127.0.0.1:9", "UDP"), "UDP"),
+        (b"SIP/2.0 200 OK\r\n\r\n", "TCP"),
+        (response("x y z"), "TCP"),
+    ],
+)
+async def test_what_is_not_sent_anew(engine, data, transport):
+    engine.run(engine.hub.answer_anew, data, dead(transport))
+    assert not engine.hub._late
+    assert not engine.hub._tasks
+
+
+async def test_peers_are_told_where_it_listens_in_later_requests_too(
+    engine, alice, servers, eventually
+):
+    """A dialog's next request goes by the connection that it has, and says what the first did."""
+    port, _ = await servers()
+    listener = engine.hub.listen(
+        alice, LOOPBACK, 0, transport="TCP", advertised=("203.0.113.7", None)
+    )
+    told = ("203.0.113.7", listener.address[1])
+    flows, carrier = [], None
+    for _ in range(2):
+        user = User()
+        hop = NextHop(LOOPBACK, port, "TCP")
+        engine.run(engine.hub.find, FlowWanted(alice, hop, carrier, user))
+        flows.append(await asyncio.wait_for(user.outcome, PATIENCE))
+        carrier = flows[-1].endpoint
+    assert flows[0] == flows[1]
+    assert flows[0].local == told
+    assert flows[0].own == carrier.address
+    with socket.socket() as peer:
+        peer.connect(listener.address)
+        await eventually(lambda: listener.connections)
+        (accepted,) = listener.connections
+        assert (accepted.flow.local, accepted.flow.own) == (told, listener.address)
+        accepted.abort()
+        await eventually(lambda: not listener.connections)
