@@ -27,6 +27,7 @@ SOURCE = ROOT / "src"
 PAGES = (
     "sipparty.parties",
     "sipparty.party",
+    "sipparty.whereabouts",
     "sipparty.errors",
     "sipparty.engine",
     "sipparty.sip",

@@ -10,7 +10,18 @@ from sipparty.errors import ParseError
 from sipparty.media.rtcp import parse_rtcp
 from sipparty.media.rtp import RTPPacket
 from sipparty.sdp import SessionDescription
-from sipparty.sip import HEADERS, URI, DNameURI, Host, Many, Message, Request, Response, Via
+from sipparty.sip import (
+    HEADERS,
+    URI,
+    DNameURI,
+    Host,
+    Many,
+    Message,
+    Multipart,
+    Request,
+    Response,
+    Via,
+)
 from sipparty.sip.fields import parse_line
 from sipparty.sip.framing import MessageBytes, StreamFramer
 from sipparty.sip.grammar import is_token, quote, split_list, unquote
@@ -161,6 +172,18 @@ def test_responses(data):
 @given(strategies.responses(486))
 def test_responses_of_one_status(data):
     assert Message.parse(data).status == 486
+
+
+@steady
+@given(strategies.multiparts())
+def test_multiparts(content):
+    kind, data = content
+    body = Multipart.parse(data, kind)
+    assert bytes(body) == data
+    assert str(body.content_type) == kind
+    for part in body.parts:
+        assert part.body or not part.is_multipart
+        assert all(one.body for one in part.parts if one.is_multipart)
 
 
 @steady

@@ -11,7 +11,7 @@ import pytest
 
 from sipparty.media import SingleRTPSession, codec_types
 from sipparty.party import Party
-from sipparty.sip import SimpleCall
+from sipparty.sip import Message, SimpleCall
 from sipparty.sip.agent import SUPPORTED
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +21,7 @@ SOURCE = ROOT / "src" / "sipparty"
 
 #: The document or section as the page has it: (words of its last column, whether the code has it).
 CLAIMS = {
+    "§7.4, §20.11 Bodies": ("multipart", hasattr(Message, "find_part")),
     "§10 Registration": ("REGISTER as a client", hasattr(Party, "register")),
     "§14.1 re-INVITE, sending": ("as a verb", hasattr(SimpleCall, "hold")),
     "§19.2 Option tags": ("no tag is supported", bool(SUPPORTED)),

@@ -9,6 +9,7 @@ import pytest
 
 #: What must not come along with the package.
 HEAVY = {
+    "aioice",
     "cryptography",
     "dns",
     "hypothesis",

@@ -1,6 +1,7 @@
 """Party: whom it is, whom it calls, the requests it sends and answers, and its end."""
 
 import asyncio
+import socket
 import threading
 
 import pytest
@@ -12,7 +13,7 @@ from sipparty.errors import (
     ParseError,
     UsageError,
 )
-from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.party import Party
 from sipparty.sip import AOR, URI, Request
 from sipparty.sip.events import (
@@ -298,6 +299,25 @@ class TestEnd:
         alice.close()
         assert call.state == "TerminatingDialog"
         assert alice.engine.hub.unused()
+
+    def test_what_is_closed_before_its_ack_gives_back_its_media(self, listening, peer):
+        """The BYE has to wait for the ACK (RFC 3261 §15); the ports of the media need not."""
+        bob = listening(kind=SingleRTPSessionSimplenParty)
+        bob.FAREWELL = 0.05
+        offer = f"v=0\r\no=- 1 1 IN IP4 {LOOPBACK}\r\ns=-\r\nc=IN IP4 {LOOPBACK}\r\nt=0 0\r\n"
+        peer.request(
+            "INVITE",
+            "sip:bob@biloxi.com",
+            bob.contact_uri.port,
+            [("Content-Type", "application/sdp")],
+            f"{offer}m=audio 9 RTP/AVP 0\r\n".encode(),
+        )
+        peer.receive("SIP/2.0 200")
+        [call] = bob.calls
+        port = call.session.local_port
+        bob.close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((LOOPBACK, port))
 
     def test_aclose_on_any_loop(self, alice, bob):
         call = alice.invite(bob).wait(5)

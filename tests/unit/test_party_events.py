@@ -7,6 +7,7 @@ import pytest
 
 from sipparty.errors import CallRejected, CallUnreachable
 from sipparty.fsm import UnexpectedInput
+from sipparty.sip import Part
 from sipparty.sip.events import (
     CallEnded,
     CallEstablished,
@@ -80,6 +81,15 @@ class TestDeciding:
             alice.invite(bob).wait(5)
         call.terminate().wait(5)
         assert alice.invite(bob).wait(5).state == "InDialog"
+
+    def test_a_call_that_brings_what_is_not_accepted(self, alice, bob, events):
+        where = Part("application/pidf+xml", "<presence/>")
+        with pytest.raises(CallRejected, match="415"):
+            alice.invite(bob, parts=[where]).wait(5)
+        bob.configure(accepts=("application/sdp", "application/PIDF+xml"), auto_answer=True)
+        calls = events(bob, CallReceived)
+        assert alice.invite(bob, parts=[where]).wait(5).state == "InDialog"
+        assert calls.next().request.parts == (where,)
 
     def test_a_handler_that_fails_refuses_the_call(self, alice, bob, caplog):
         def fail(event):

@@ -70,8 +70,8 @@ def test_links_lead_somewhere(pages):
 
 
 def test_a_page_shows_signature_arguments_and_errors(pages):
-    text = pages["sipparty.party.md"]
-    section = text.split("### Party.listen\n")[1].split("### ")[0]
+    text = pages["sipparty.whereabouts.md"]
+    section = text.split("### Whereabouts.listen\n")[1].split("### ")[0]
     assert "listen(\n    port: int | None=STANDARD_PORT,\n    *,\n" in section
     assert "- `port_filter`: Which ports will do" in section
     assert "[`ListenError`](sipparty.errors.md#listenerror)" in section

@@ -7,8 +7,11 @@ from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
 from sipparty.sip.exchange import Exchange, IncomingRequest
 from sipparty.sip.flow import Flow
 from sipparty.sip.headers import HEADERS, Header, Many, register_header
+from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
+from sipparty.sip.multipart import Entity, Multipart, Part
 from sipparty.sip.routing import NextHop
+from sipparty.sip.sipfrag import parse_sipfrag
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Timing
 from sipparty.sip.values import CSeq, DNameURI, HeaderValue, MediaType, Via
@@ -22,6 +25,7 @@ __all__ = [
     "DNameURI",
     "Dialog",
     "DialogState",
+    "Entity",
     "Exchange",
     "Flow",
     "FlowWanted",
@@ -29,11 +33,14 @@ __all__ = [
     "HeaderValue",
     "Host",
     "IncomingRequest",
+    "Limits",
     "Many",
     "MediaType",
     "Message",
+    "Multipart",
     "NextHop",
     "Parameters",
+    "Part",
     "Request",
     "Response",
     "Session",
@@ -42,5 +49,6 @@ __all__ = [
     "Tokens",
     "UserAgent",
     "Via",
+    "parse_sipfrag",
     "register_header",
 ]

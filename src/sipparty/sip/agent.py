@@ -10,6 +10,7 @@ from typing import Any
 
 from sipparty.fsm import Portal
 from sipparty.sip.auth import Authenticated, DigestClient, DigestServer, Malformed
+from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
 from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.events import CallReceived, Event, RequestReceived
@@ -20,10 +21,13 @@ from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.message import Response
 from sipparty.sip.transaction import ServerTransaction
 
-__all__ = ["UserAgent"]
+__all__ = ["MAX_CONTACTS", "UserAgent"]
 
 #: The option tags that the stack honours by itself (RFC 3261 §19.2).
 SUPPORTED: tuple[str, ...] = ()
+
+#: Contact values remembered for each user agent; all are forgotten when there are more.
+MAX_CONTACTS = 1024
 
 #: The methods that the RFCs define; any other is one that nobody knows.
 _KNOWN_METHODS = (
@@ -46,6 +50,8 @@ class UserAgent:
         open_session: Makes and opens the media of a dialog; None for an agent without media.
         auto_answer: Whether a call is answered as it comes.
         rings: Whether an automatic answer is preceded by 180 Ringing.
+        accepts: The media types that an INVITE may carry, as its body or in parts of it; multiparts
+            always. What else has to be understood is answered 415 (RFC 5621 §8.4).
         max_calls: How many dialogs may be up before further calls are answered 486; None for any.
         methods: What is done with each method outside of a dialog.
         digest: What answers challenges (RFC 3261 §22); None where there are no credentials.
@@ -68,6 +74,7 @@ class UserAgent:
         self.open_session: Callable[[Dialog, Flow], Session | None] | None = None
         self.auto_answer = True
         self.rings = True
+        self.accepts: tuple[str, ...] = (SDP,)
         self.max_calls: int | None = None
         self.keep_forks = False
         self.portal: Portal | None = None
@@ -101,6 +108,9 @@ class UserAgent:
                 # RFC 7118 §5.2: there is no "wss"; it is ws by a sips: URI.
                 scheme, transport = "sips", ";transport=ws"
             contact = f"<{scheme}:{user}{host_port(*flow.local)}{transport}>"
+            if len(self._contacts) >= MAX_CONTACTS:
+                # Each connection of ours has a port of its own.
+                self._contacts.clear()
             self._contacts[key] = contact
         return contact
 
@@ -182,14 +192,12 @@ class UserAgent:
             if unknown:
                 self._respond(transaction, 420, [("Unsupported", ", ".join(unknown))])
                 return False
-        if request.body and request.method == "INVITE":
-            content = request.content_type
-            if content is None or content.essence != "application/sdp":
-                self._respond(transaction, 415, [("Accept", "application/sdp")])
-                return False
-            if request._text("content-encoding") not in (None, "", "identity"):
-                self._respond(transaction, 415, [("Accept-Encoding", "identity")])
-                return False
+        if request.body and request.method == "INVITE" and not is_understood(request, self.accepts):
+            encoded = request._text("content-encoding") not in (None, "", "identity")
+            only_encoded = encoded and request.media_type in self.accepts
+            accept = ("Accept-Encoding", "identity") if only_encoded else self._accept
+            self._respond(transaction, 415, [accept])
+            return False
         if (
             request.method == "INVITE"
             and request._text("accept") is not None
@@ -200,6 +208,10 @@ class UserAgent:
             self._respond(transaction, 406, [("Warning", warning)])
             return False
         return True
+
+    @property
+    def _accept(self) -> tuple[str, str]:
+        return "Accept", ", ".join((*self.accepts, *MULTIPARTS))
 
     def refuse_method(self, transaction: ServerTransaction) -> None:
         """Answer 405 and say what is allowed (§8.2.1); 501 where nobody knows the method
@@ -214,7 +226,7 @@ class UserAgent:
         busy = self._busy() and not has_tag(transaction.request)
         headers = [
             ("Allow", ", ".join(self.methods)),
-            ("Accept", "application/sdp"),
+            self._accept,
             ("Accept-Encoding", "identity"),
             ("Accept-Language", "en"),
             ("Supported", ", ".join(self.supported)),
@@ -244,6 +256,10 @@ class UserAgent:
         if self._busy():
             self._respond(transaction, 486, [])
             return
+        if self.core.is_full():
+            self.core.counters["refused"] += 1
+            self._respond(transaction, 503, self.core.overloaded)
+            return
         tokens = self.core.tokens
         data = DialogState.of_request(request, tokens.tag(), tokens.number(24))
         data.next_hop()  # a route that cannot be followed is refused now, not when we hang up
@@ -251,7 +267,7 @@ class UserAgent:
         dialog.portal = self.portal
         dialog.authenticated = transaction.authenticated
         dialog.hear("receive_invite", transaction, data)
-        self.emit(CallReceived(self, dialog))
+        self.emit(CallReceived(self, dialog, request))
         if self.auto_answer:
             if self.rings:
                 dialog.ring()  # type: ignore[attr-defined]

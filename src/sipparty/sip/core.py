@@ -27,14 +27,15 @@ from sipparty.sip.components import unescape
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.dialog.state import address_tag, has_tag
 from sipparty.sip.events import Event
-from sipparty.sip.flow import Flow
+from sipparty.sip.flow import DEFAULT_PORTS, Flow
 from sipparty.sip.grammar import split_sip_uri
+from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.outgoing import FlowUser
 from sipparty.sip.routing import NextHop
 from sipparty.sip.salvage import salvage
 from sipparty.sip.tokens import Tokens
-from sipparty.sip.transaction import ServerTransaction, Timing, TransactionLayer
+from sipparty.sip.transaction import Overload, ServerTransaction, Timing, TransactionLayer
 from sipparty.sip.validation import first_fault, is_plain
 
 __all__ = ["Core", "FlowWanted", "TargetFailed"]
@@ -90,19 +91,29 @@ class Core:
         tokens: Where tags, branches and Call-IDs come from.
         timing: Timer values.
         now: The time, in seconds on any clock that only goes forward.
+        limits: How much peers may have it hold.
 
     Attributes:
         dialogs: The dialogs by Call-ID, local tag and remote tag.
         counters: How many messages came and went, and what was dropped, by name.
     """
 
-    def __init__(self, tokens: Tokens, timing: Timing | None = None, now: float = 0.0) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        timing: Timing | None = None,
+        now: float = 0.0,
+        limits: Limits | None = None,
+    ) -> None:
         self.tokens = tokens
+        self.limits = limits = limits or Limits()
         self.timers = Timers(now)
-        self.transactions = TransactionLayer(self.timers, timing or Timing(), tokens, self._send)
+        self.transactions = TransactionLayer(
+            self.timers, timing or Timing(), tokens, self._send, limits
+        )
         self.dialogs: dict[tuple[str, str, str], Dialog] = {}
         self.counters: dict[str, int] = dict.fromkeys(
-            ("received", "sent", "malformed", "stray_responses", "stray_acks"), 0
+            ("received", "sent", "malformed", "refused", "stray_responses", "stray_acks"), 0
         )
         self._listeners: dict[Hashable, _Listener] = {}
         self._out: list[tuple[bytes, Flow]] = []
@@ -242,8 +253,8 @@ class Core:
                 only = listener.agents[0]
                 agent = only if user == unescape(only.user) else agent
             elif agent is not None:
-                local = flow.local
-                if parts.host != local[0].lower() or (parts.port or 5060) != local[1]:
+                here = parts.host, parts.port or DEFAULT_PORTS.get(flow.transport, 5060)
+                if here not in ((flow.local[0].lower(), flow.local[1]), flow.own):
                     agent = None
         return agent
 
@@ -316,7 +327,13 @@ class Core:
             self.counters["stray_responses"] += 1
 
     def _take_request(self, request: Request, flow: Flow) -> None:
-        taken = self.transactions.request_received(request, flow)
+        try:
+            taken = self.transactions.request_received(request, flow)
+        except Overload as overload:
+            self.counters["refused"] += 1
+            answer = self._answer(request, 503, headers=self.overloaded)
+            self._send(bytes(answer), overload.flow)
+            return
         if taken is None:
             return
         if isinstance(taken, Flow):
@@ -400,8 +417,22 @@ class Core:
         else:
             listener.agents[0].refuse_method(transaction)
 
+    @property
+    def overloaded(self) -> list[tuple[str, str]]:
+        """What a 503 says of when to come back (RFC 3261 §21.5.4)."""
+        return [("Retry-After", str(self.limits.retry_after))]
+
+    def is_full(self) -> bool:
+        """Whether there are as many dialogs as there may be."""
+        return len(self.dialogs) >= self.limits.max_dialogs
+
     def _answer(
-        self, request: Request, status: int, reason: str | None = None, tag: str | None = None
+        self,
+        request: Request,
+        status: int,
+        reason: str | None = None,
+        tag: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
     ) -> Response:
         """Make a response of the core's own, with a To tag: the one given, or a new one."""
         if has_tag(request):
@@ -409,9 +440,9 @@ class Core:
         elif tag is None:
             tag = self.tokens.tag()
         try:
-            return request.response(status, reason, to_tag=tag)
+            return request.response(status, reason, headers, to_tag=tag)
         except BuildError:  # pragma: no cover - reasons are ours
-            return request.response(status, to_tag=tag)
+            return request.response(status, None, headers, to_tag=tag)
 
     # ---------------------------------------------------------------- what is left
 

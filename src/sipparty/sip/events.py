@@ -22,6 +22,8 @@ __all__ = [
     "CallProgressed",
     "CallReceived",
     "Event",
+    "FlowConfirmed",
+    "FlowLost",
     "RequestReceived",
 ]
 
@@ -54,7 +56,13 @@ class _DialogEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class CallReceived(_DialogEvent):
-    """Somebody calls. Decide with `dialog.ring()`, `dialog.accept()` or `dialog.reject(status)`."""
+    """Somebody calls. Decide with `dialog.ring()`, `dialog.accept()` or `dialog.reject(status)`.
+
+    Args:
+        request: The INVITE, to be looked at: its headers, and what `request.parts` it has.
+    """
+
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +118,39 @@ class RequestReceived(Event):
         """The request itself."""
         request: Request = self.incoming.request
         return request
+
+
+@dataclass(frozen=True, slots=True)
+class FlowConfirmed(Event):
+    """A flow that is kept open was answered: for the first time, or again after it was lost.
+
+    Args:
+        target: Where it leads, as host and port.
+        mapped: Our address and port as the other side sees them; None where it does not say so.
+    """
+
+    target: str
+    mapped: tuple[str, int] | None
+
+    @property
+    def topic(self) -> Hashable:
+        """The target."""
+        return self.target
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLost(Event):
+    """A flow that is kept open has failed, or could not be had. It is looked for anew.
+
+    Args:
+        target: Where it leads, as host and port.
+        reason: Why, as a clause or a sentence.
+    """
+
+    target: str
+    reason: str
+
+    @property
+    def topic(self) -> Hashable:
+        """The target."""
+        return self.target

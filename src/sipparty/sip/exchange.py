@@ -7,7 +7,7 @@ answering side.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
-from typing import Any
+from typing import Any, SupportsBytes
 
 from sipparty.errors import CallFailed
 from sipparty.fsm import FSM, Row, verb
@@ -215,7 +215,7 @@ class IncomingRequest:
         status: int,
         reason: str | None = None,
         headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
-        body: bytes | str = b"",
+        body: SupportsBytes | str = b"",
     ) -> None:
         """Answer the request.
 
@@ -223,7 +223,7 @@ class IncomingRequest:
             status: The status code, 100 to 699.
             reason: The reason phrase; the registered one by default.
             headers: Further headers.
-            body: The body; its Content-Type stands in `headers`.
+            body: The body; its Content-Type stands in `headers`, but for a `Multipart`.
 
         Raises:
             UnexpectedInput: It was answered with a final status before.

@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["RELIABLE_TRANSPORTS", "SECURE_TRANSPORTS", "Address", "Flow", "host_port"]
+__all__ = [
+    "DEFAULT_PORTS",
+    "RELIABLE_TRANSPORTS",
+    "SECURE_TRANSPORTS",
+    "Address",
+    "Flow",
+    "host_port",
+]
 
 #: An IP address as text, without brackets, and a port.
 Address = tuple[str, int]
@@ -23,16 +30,24 @@ RELIABLE_TRANSPORTS = frozenset({"TCP", "TLS", "WS", "WSS", "SCTP", "TLS-SCTP"})
 SECURE_TRANSPORTS = frozenset({"TLS", "WSS", "TLS-SCTP"})
 
 
+#: The ports that transports have by themselves, where it is not 5060 (RFC 3261 §19.1.2, RFC 7118
+#: §5).
+DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}
+
+
 class Flow(NamedTuple):
     """One way between us and a peer.
 
     Args:
         transport: The transport as a Via header spells it: "UDP", "TCP", "TLS", "WS", "WSS".
-        local: Our address, one that the peer can send to where that is known, never a wildcard.
+        local: Our address as peers are told it, in Via and Contact: one that they can send to where
+            that is known, never a wildcard.
         remote: The peer's address.
         endpoint: What carries it, for the transport layer alone; any hashable.
         listener: The endpoint whose user agents requests that come by this flow are for, such as
             what accepted the connection; `endpoint` itself where None.
+        bound: Our address as this host has it, where peers are told another (a NAT is in between,
+            or a connection is told by the port that we listen on); None where it is `local`.
     """
 
     transport: str
@@ -40,6 +55,12 @@ class Flow(NamedTuple):
     remote: Address
     endpoint: Any = None
     listener: Any = None
+    bound: Address | None = None
+
+    @property
+    def own(self) -> Address:
+        """Our address as this host has it: what media binds to, and what a trace shows."""
+        return self.local if self.bound is None else self.bound
 
     @property
     def reliable(self) -> bool:

@@ -23,11 +23,11 @@ import re
 from dataclasses import dataclass, field
 
 from sipparty.errors import ParseError
+from sipparty.sip.limits import Limits
 
 __all__ = [
     "FramingError",
     "FramingFailed",
-    "Limits",
     "MessageBytes",
     "Ping",
     "Pong",
@@ -42,26 +42,6 @@ class FramingError(ParseError):
     `status` is the SIP status to answer with where what is left of the head allows an answer: 400,
     413 (the body is too large) or 513 (the head is).
     """
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much a peer may have us hold.
-
-    Args:
-        max_head: The longest start line and headers, in bytes, without the empty line that ends
-        them: against a head that never ends.
-        max_body: The longest body, in bytes: against a Content-Length that has us hold everything.
-        max_pending: The most bytes held of one unfinished message, head and body together; None for
-        as much as the two allow.
-        max_skip: The longest body that is passed over, in bytes, to get at the messages behind one
-        that was refused; beyond it the stream ends.
-    """
-
-    max_head: int = 65_535
-    max_body: int = 1_048_576
-    max_pending: int | None = None
-    max_skip: int = 16_777_216
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +102,7 @@ class StreamFramer:
     """
 
     __slots__ = (
+        "_awaited",
         "_blank",
         "_broken",
         "_buffer",
@@ -150,6 +131,8 @@ class StreamFramer:
         self._skip = 0
         #: Whether one CRLF came that a second would make a ping.
         self._blank = False
+        #: Whether a ping of ours has no answer yet.
+        self._awaited = False
         self._broken = False
 
     @property
@@ -217,10 +200,21 @@ class StreamFramer:
             return start  # a start line has begun
         while buffer.startswith(b"\r\n", start):
             # RFC 5626 §4.4.1: one is a pong, a second one makes a ping.
-            events.append(Ping() if self._blank else Pong())
-            self._blank = not self._blank
+            if self._awaited:
+                # After one pong comes another; but it may be the first half of their ping, too.
+                self._awaited, self._blank = False, True
+                events.append(Pong())
+            else:
+                events.append(Ping() if self._blank else Pong())
+                self._blank = not self._blank
             start += 2
         return start
+
+    def expect_pong(self) -> None:
+        """Take note that a ping went out: the next CRLF between messages is its pong, whatever came
+        before it.
+        """
+        self._awaited = True
 
     def _find_head(self, start: int) -> FramingFailed | None:
         """Look for the end of the head and for Content-Length in it; return what is wrong."""

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from sipparty.errors import BuildError, ParseError
 
 __all__ = [
+    "MAX_PARAMETERS",
     "PLAIN_SIP_URI",
     "TOKEN_CHARS",
     "URIParts",
@@ -32,6 +33,9 @@ __all__ = [
     "split_sip_uri",
     "unquote",
 ]
+
+#: The most parameters that one header value may have.
+MAX_PARAMETERS = 256
 
 #: The characters of a token, as a regular expression class body (RFC 3261 §25.1).
 TOKEN_CHARS = r"A-Za-z0-9\-.!%*_+`'~"  # noqa: S105 - no secret
@@ -124,10 +128,15 @@ def split_at_semicolons(text: str, what: str = "header") -> list[str]:
     """Split text at the semicolons that are not inside quotes; nothing is stripped or left out.
 
     Raises:
-        ParseError: A quoted string does not end.
+        ParseError: A quoted string does not end, or there are more than `MAX_PARAMETERS` of them.
     """
-    if '"' not in text:
-        return text.split(";")
+    parts = _split_at_semicolons(text, what) if '"' in text else text.split(";")
+    if len(parts) > MAX_PARAMETERS + 1:
+        raise ParseError(text[:200], f"at most {MAX_PARAMETERS} parameters", None, what=what)
+    return parts
+
+
+def _split_at_semicolons(text: str, what: str) -> list[str]:
     parts: list[str] = []
     start = at = 0
     while (found := _PARAMETER_STOP.search(text, at)) is not None:

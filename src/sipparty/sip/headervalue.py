@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from sipparty.errors import BuildError
 from sipparty.sip.grammar import (
+    MAX_PARAMETERS,
     TOKEN_CHARS,
     check_line,
     find_parameter,
@@ -71,9 +72,9 @@ def checked_tail(tail: str, what: str) -> str:
     """Return the parameters of a value as text, once it is known that each quoted string ends.
 
     Raises:
-        ParseError: One does not.
+        ParseError: One does not, or there are too many parameters.
     """
-    if '"' in tail:
+    if '"' in tail or tail.count(";") > MAX_PARAMETERS:
         split_at_semicolons(tail, what)
     return tail
 

@@ -19,10 +19,11 @@ from typing import Any, ClassVar, Self, SupportsBytes, cast
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip.components import URI
-from sipparty.sip.fields import Field, HeaderFields, field, parse_line, stray_break
+from sipparty.sip.fields import Field, field, parse_line, stray_break
 from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_sip_uri
 from sipparty.sip.headers import SPELLINGS
 from sipparty.sip.headervalue import as_octets
+from sipparty.sip.multipart import Entity
 from sipparty.sip.status import check_status, reason_phrase
 from sipparty.sip.values import has_tag
 
@@ -41,21 +42,23 @@ _COPIED_IN_DIALOG = _COPIED | {"record-route"}
 _COPIED_IN_TRYING = _COPIED | {"timestamp"}
 
 
-class Message(HeaderFields):
+class Message(Entity):
     """A request or a response (RFC 3261 §7).
 
     Not made itself: see `Message.parse`, `Request` and `Response`.
     """
 
-    __slots__ = ("_body", "_length_due")
+    __slots__ = ("_length_due",)
 
     #: The largest head taken by `parse`, in bytes; larger ones are refused before they are looked
     #: at.
     MAX_HEAD: ClassVar[int] = 65_535
-    #: The most header lines taken by `parse`.
+    #: The most header lines taken by `parse`, and the longest of them, in characters.
     MAX_FIELDS: ClassVar[int] = 256
+    MAX_LINE: ClassVar[int] = 16_384
+    #: The longest request-URI taken by `parse`, in characters.
+    MAX_URI: ClassVar[int] = 8192
 
-    _body: bytes
     #: Whether the Content-Length has to be set when the message is written.
     _length_due: bool
 
@@ -72,6 +75,7 @@ class Message(HeaderFields):
         self._body = as_octets(body)
         for name, value in headers.items() if isinstance(headers, Mapping) else headers:
             self.add(name, value)
+        self._take_type(body)
 
     # ------------------------------------------------------------------ parsing
 
@@ -97,26 +101,18 @@ class Message(HeaderFields):
         if end < 0:
             raise ParseError(data, "an empty line after the headers", len(data), what="SIP message")
         if end > Message.MAX_HEAD:
-            raise ParseError(
-                data[:200],
-                f"a head of at most {Message.MAX_HEAD} bytes",
-                0,
-                what="SIP message",
-                status=513,
-            )
+            raise _too_much(data, f"a head of at most {Message.MAX_HEAD} bytes")
         head = data[:end].decode("utf-8", "surrogateescape")
         lines = head.split("\r\n")
         breaks = len(lines) - 1
         if head.count("\n") != breaks or head.count("\r") != breaks:
             raise stray_break(head)
         if breaks > Message.MAX_FIELDS and len(_NEW_FIELD.split(head)) > Message.MAX_FIELDS + 1:
-            raise ParseError(
-                lines[0],
-                f"at most {Message.MAX_FIELDS} header lines",
-                None,
-                what="SIP message",
-                status=513,
-            )
+            raise _too_much(lines[0], f"at most {Message.MAX_FIELDS} header lines")
+        if end > Message.MAX_LINE:
+            for line in _NEW_FIELD.split(head)[1:]:
+                if len(line) > Message.MAX_LINE:
+                    raise _too_much(line, f"header lines of at most {Message.MAX_LINE} characters")
         message = _parse_start(lines[0])
         fields: list[Field] = []
         index: dict[str, int] = {}
@@ -199,20 +195,6 @@ class Message(HeaderFields):
         elif stated != length or (self._repeats and len(self.lines("content-length")) > 1):
             self._replace("content-length", "Content-Length", [length])
             self._length_due = False
-
-    # ------------------------------------------------------------------ the body
-
-    @property
-    def body(self) -> bytes:
-        """The body; setting it sets the Content-Length too. Text and objects with a wire form, such
-        as a `SessionDescription`, are taken as their bytes.
-        """
-        return self._body
-
-    @body.setter
-    def body(self, value: SupportsBytes | str) -> None:
-        self._body = as_octets(value)
-        self._touch()
 
 
 class Request(Message):
@@ -361,6 +343,7 @@ class Request(Message):
         if headers:
             for name, value in headers.items() if isinstance(headers, Mapping) else headers:
                 response.add(name, value)
+        response._take_type(body)
         return response
 
     def __repr__(self) -> str:
@@ -467,8 +450,16 @@ def _parse_start(line: str) -> Request | Response:
         )
     request = Request.__new__(Request)
     request._method, request._uri_text, request._version = found.groups()
+    if len(request._uri_text) > Message.MAX_URI:
+        raise _too_much(line, f"at most {Message.MAX_URI} characters", "request-URI", 414)
     request._uri = None
     return request
+
+
+def _too_much(
+    text: str | bytes, expected: str, what: str = "SIP message", status: int = 513
+) -> ParseError:
+    return ParseError(text[:200], expected, None, what=what, status=status)
 
 
 def _parse_body(message: Message, data: bytes, start: int) -> tuple[bytes, bytes]:

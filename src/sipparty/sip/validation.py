@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 from sipparty.errors import ParseError
 from sipparty.sip.grammar import (
+    MAX_PARAMETERS,
     TOKEN_CHARS,
     find_parameter,
     split_list,
@@ -66,8 +67,9 @@ _COOKIE = "z9hg4bk"
 
 # ---------------------------------------------------------------------- the common form
 
-_URI_PARAMETERS = rf"(?:;[{TOKEN_CHARS}]++(?:=[{TOKEN_CHARS}:\[\]]++)?+)*+"
-_PARAMETERS = rf'(?:;[{TOKEN_CHARS}]++(?:=(?:[{TOKEN_CHARS}:\[\]]++|"[^"\\]*+"))?+)*+'
+_TIMES = f"{{0,{MAX_PARAMETERS}}}+"
+_URI_PARAMETERS = rf"(?:;[{TOKEN_CHARS}]++(?:=[{TOKEN_CHARS}:\[\]]++)?+){_TIMES}"
+_PARAMETERS = rf'(?:;[{TOKEN_CHARS}]++(?:=(?:[{TOKEN_CHARS}:\[\]]++|"[^"\\]*+"))?+){_TIMES}'
 #: A name or an IPv4 address, and a port that is certainly in range.
 _HOST = (
     r"[A-Za-z0-9](?:[A-Za-z0-9.\-]*+)"

@@ -129,6 +129,7 @@ class DNameURI(HeaderValue):
         if found is not None:
             quoted, plain, self._uri_text, self._tail = found.groups("")
             self._display = quoted or plain.rstrip()
+            checked_tail(self._tail, cls.WHAT)
             return self
         start = len(text) - len(text.lstrip())
         if text.startswith('"', start):

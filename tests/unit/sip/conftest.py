@@ -55,9 +55,9 @@ class Media:
 class Wire:
     """A core whose only peer is the test."""
 
-    def __init__(self, transport="UDP"):
+    def __init__(self, transport="UDP", limits=None):
         self.clock = VirtualClock()
-        self.core = Core(SequentialTokens("a"))
+        self.core = Core(SequentialTokens("a"), limits=limits)
         self.flow = Flow(transport, LOCAL, REMOTE, "endpoint")
         #: (time, message, flow) of all that was sent and not read yet.
         self.out = []
@@ -299,6 +299,7 @@ class Host:
     def __init__(self):
         self.timers = Timers()
         self.timing = Timing()
+        self.held = 0
         self.out = []
         self.forgotten = []
 

@@ -5,10 +5,12 @@ import pytest
 
 from sipparty.errors import ParseError
 from sipparty.sip import Core, Flow, SimpleCall, UserAgent
+from sipparty.sip.agent import MAX_CONTACTS
 from sipparty.sip.events import CallReceived, RequestReceived
 from sipparty.testing import SequentialTokens
 
 ALLOW = ("INVITE", "OPTIONS", "ACK", "BYE", "CANCEL")
+ACCEPT = ("application/sdp", "multipart/mixed", "multipart/alternative")
 
 
 def flow(transport="UDP", local=("10.0.0.1", 5060)):
@@ -28,6 +30,14 @@ def flow(transport="UDP", local=("10.0.0.1", 5060)):
 def test_its_contact_says_where_it_is_reached(uri, way, contact):
     agent = UserAgent(Core(SequentialTokens()), uri)
     assert agent.contact(way) == agent.contact(way) == contact
+
+
+def test_so_many_contacts_are_remembered_and_no_more():
+    agent = UserAgent(Core(SequentialTokens()), "sip:bob@biloxi.com")
+    for port in range(1, MAX_CONTACTS + 100):
+        assert agent.contact(flow("TCP", ("10.0.0.1", port))).endswith(f":{port};transport=tcp>")
+        assert len(agent._contacts) <= MAX_CONTACTS
+    assert agent.contact(flow()) == "<sip:bob@10.0.0.1:5060>"
 
 
 def test_its_address_is_its_from():
@@ -51,7 +61,7 @@ def test_options_tells_what_it_can_do(wire):
     answer = wire.one()
     assert answer.status == 200
     assert answer.allow == ALLOW
-    assert answer["Accept"] == ("application/sdp",)
+    assert answer["Accept"] == ACCEPT
     assert answer.supported == ("100rel",)
     assert answer.contact.uri_text == "sip:bob@10.0.0.1:5060"
     assert "Accept-Encoding" in answer
@@ -127,8 +137,18 @@ def test_a_cancel_may_not_require_anything(wire):
 @pytest.mark.parametrize(
     ("changes", "status", "header"),
     [
-        ({"body": b"x", "kind": "text/plain"}, 415, ("Accept", ("application/sdp",))),
-        ({"body": b"x", "kind": None}, 415, ("Accept", ("application/sdp",))),
+        ({"body": b"x", "kind": "text/plain"}, 415, ("Accept", ACCEPT)),
+        ({"body": b"x", "kind": None}, 415, ("Accept", ACCEPT)),
+        ({"body": b"x", "headers": ["Content-Disposition: icon"]}, 415, ("Accept", ACCEPT)),
+        (
+            {"body": b"x", "kind": "text/plain", "headers": ["Content-Encoding: gzip"]},
+            415,
+            ("Accept", ACCEPT),
+        ),
+        ({"body": b"x", "kind": "multipart/mixed"}, 400, None),
+        ({"body": b"x", "kind": "multipart/mixed;boundary=b"}, 400, None),
+        ({"body": b"--b\r\n\r\n" * 99, "kind": "multipart/mixed;boundary=b"}, 413, None),
+        ({"body": b"x", "headers": ["Content-Disposition: ;"]}, 400, None),
         ({"body": b"x", "kind": "nonsense"}, 400, None),
         (
             {"body": b"x", "headers": ["Content-Encoding: gzip"]},

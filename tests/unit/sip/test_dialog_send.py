@@ -97,3 +97,50 @@ def test_a_request_uri_has_neither_headers_nor_method(make_party, rest):
     assert first.startswith(f"INVITE {uri} SIP/2.0\r\n".encode())
     assert b"Subject" not in first
     assert b"method" not in first
+
+
+# ---------------------------------------------------------------- the other side is gone
+
+
+@pytest.fixture
+def established(wire):
+    """A call that the test, as the peer, has answered."""
+    alice = wire.agent("sip:alice@atlanta.com")
+    call, invite = wire.invite(alice)
+    wire.receive(wire.answer(invite, 200))
+    wire.sent()
+    return call
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_a_dialog_that_the_peer_does_not_know_is_over(wire, established, status):
+    """RFC 3261 §12.2.1.2."""
+    exchange = established.send("INFO")
+    wire.receive(wire.answer(wire.one(), status))
+    assert exchange.response.status == status
+    assert established.state == "TerminatingDialog"
+    bye = wire.one()
+    assert bye.method == "BYE"
+    wire.receive(wire.answer(bye, 481))
+    assert established.state == "Error"
+    assert established.last_error.status == status
+    wire.over()
+
+
+def test_a_peer_that_answers_nothing_is_gone(wire, established):
+    exchange = established.send("INFO")
+    wire.pass_until(32)
+    assert exchange.error.status == 408
+    assert established.state == "TerminatingDialog"
+    assert wire.starts()[-1] == "BYE"
+    wire.over()
+    assert established.state == "Error"
+
+
+def test_it_is_over_once_though_two_requests_say_so(wire, established):
+    for _ in range(2):
+        established.send("INFO")
+    for info in wire.sent():
+        wire.receive(wire.answer(info, 481))
+    assert wire.starts() == ["BYE"]
+    wire.over()

@@ -12,12 +12,12 @@ from sipparty.errors import ParseError
 from sipparty.sip.framing import (
     FramingError,
     FramingFailed,
-    Limits,
     MessageBytes,
     Ping,
     Pong,
     StreamFramer,
 )
+from sipparty.sip.limits import Limits
 
 SMALL = Limits(max_head=200, max_body=50, max_skip=100)
 
@@ -284,3 +284,20 @@ def test_byte_by_byte_is_linear(size):
     assert lines_run(feed) < 60 * len(stream)
     assert framer._buffer.searched <= 5 * len(stream)
     assert framer.pending == 0
+
+
+def test_each_ping_of_ours_has_its_pong():
+    framer = StreamFramer()
+    for _ in range(3):
+        framer.expect_pong()
+        assert framer.feed(b"\r\n") == [Pong()]
+
+
+def test_their_pings_are_told_between_our_own():
+    framer = StreamFramer()
+    framer.expect_pong()
+    assert framer.feed(b"\r\n\r\n") == [Pong(), Ping()]  # theirs comes before the pong
+    assert framer.feed(b"\r\n") == [Pong()]
+    assert Ping() in framer.feed(b"\r\n\r\n")
+    framer.expect_pong()
+    assert framer.feed(message() + b"\r\n") == [MessageBytes(message()), Pong()]

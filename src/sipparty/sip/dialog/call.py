@@ -20,6 +20,7 @@ from sipparty.errors import CallFailed, CallTimedOut, NegotiationError, ParseErr
 from sipparty.fsm import Row, Timer, verb
 from sipparty.sip.dialog.callee import CalledSide
 from sipparty.sip.dialog.caller import CallingSide
+from sipparty.sip.multipart import Part
 from sipparty.sip.routing import NextHop
 
 __all__ = ["SimpleCall"]
@@ -35,6 +36,7 @@ _LATE = (
     "hang_up_failed",
     "bye_received",
     "unacknowledged",
+    "peer_lost",
 )
 
 
@@ -58,6 +60,7 @@ class SimpleCall(CallingSide, CalledSide):
         # The side that is called.
         Row("Initial", "receive_invite", "InitiatingDialog", "_receive"),
         Row("InitiatingDialog", "ring", "InitiatingDialog", "_send_progress"),
+        Row("InitiatingDialog", "timer_ringing", "InitiatingDialog", "_send_progress_again"),
         Row("InitiatingDialog", "accept", "InDialog", "_send_acceptance"),
         Row("InitiatingDialog", "reject", "Terminated", "_send_rejection"),
         Row("InitiatingDialog", "media_failed", "Error", "_note_error", "_refuse_media"),
@@ -68,6 +71,9 @@ class SimpleCall(CallingSide, CalledSide):
         Row("InitiatingDialog", "terminate", "TerminatingDialog", "_end_early"),
         Row("InDialog", "terminate", "TerminatingDialog", "_hang_up"),
         Row("InDialog", "media_failed", "TerminatingDialog", "_note_error", "_hang_up"),
+        # RFC 3261 §12.2.1.2: the other side knows no such dialog, or is gone.
+        Row("InDialog", "peer_lost", "TerminatingDialog", "_note_error", "_hang_up"),
+        Row("TerminatingDialog", "peer_lost", "TerminatingDialog"),
         Row("InDialog", "bye_received", "Terminated"),
         Row("InDialog", "success_again", "InDialog", "_acknowledge_again"),
         Row("TerminatingDialog", "success_again", "TerminatingDialog", "_acknowledge_again"),
@@ -85,6 +91,7 @@ class SimpleCall(CallingSide, CalledSide):
     )
     timers = (
         Timer("timer_expires", "patience", "InitiatingDialog"),
+        Timer("timer_ringing", "ringing_interval", "InitiatingDialog", repeat=True),
         Timer("timer_cancel", "cancel_patience", "TerminatingDialog"),
     )
     final = _OVER
@@ -101,6 +108,7 @@ class SimpleCall(CallingSide, CalledSide):
         expires: float | None = None,
         late_offer: bool = False,
         headers: Iterable[tuple[str, str]] = (),
+        parts: Iterable[Part] = (),
     ) -> Self:
         """Call somebody. `party.invite` is the comfortable way.
 
@@ -111,8 +119,9 @@ class SimpleCall(CallingSide, CalledSide):
             expires: Seconds after which the call is given up if nobody answers; sent as Expires.
             late_offer: Send no offer; the 2xx brings one and the ACK our answer (§13.2.1).
             headers: Further headers.
+            parts: What the body holds beside the offer; it is multipart/mixed then (RFC 5621).
         """
-        self.hit("invite", uri, next_hop, routes, expires, late_offer, headers)
+        self.hit("invite", uri, next_hop, routes, expires, late_offer, headers, tuple(parts))
         return self
 
     @verb

@@ -48,6 +48,10 @@ class CalledSide(InviteUsage, abstract=True):
         self.progress = status
         transaction.respond(self._response(transaction.request, status, reason))
 
+    def _send_progress_again(self) -> None:
+        if self.progress is not None:
+            self._send_progress(self.progress, None)
+
     def _send_acceptance(self, body: bytes, offered: bool) -> None:
         assert self._incoming is not None
         self._accept_invite(self._incoming, body, offered, self._invite_number)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import ceil
 from typing import Any
 
 from sipparty.errors import CallFailed, NegotiationError, ParseError
+from sipparty.sip.bodies import session_description
+from sipparty.sip.dialog.dialog import rejection
 from sipparty.sip.dialog.state import DialogState, address_tag
-from sipparty.sip.dialog.usage import InviteUsage, rejection
+from sipparty.sip.dialog.usage import InviteUsage
 from sipparty.sip.events import CallEstablished, CallForked, CallProgressed
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Message, Request, Response
+from sipparty.sip.multipart import Multipart, Part
 from sipparty.sip.outgoing import OutgoingRequest
 from sipparty.sip.routing import NextHop
 
@@ -23,6 +27,10 @@ class CallingSide(InviteUsage, abstract=True):
 
     __slots__ = ()
 
+    #: Further dialogs that one INVITE makes; beyond it a 2xx is left without an ACK, and who sent
+    #: it gives up by itself (RFC 3261 §13.3.1.4). Protects against a peer that never ends.
+    MAX_FORKS = 32
+
     def _start(
         self,
         uri: str,
@@ -31,6 +39,7 @@ class CallingSide(InviteUsage, abstract=True):
         expires: float | None,
         late_offer: bool,
         headers: Iterable[tuple[str, str]],
+        parts: tuple[Part, ...],
     ) -> None:
         tokens = self.core.tokens
         tag = tokens.tag()
@@ -47,11 +56,12 @@ class CallingSide(InviteUsage, abstract=True):
         hop = next_hop or data.next_hop()
         if expires is not None:
             self._patience = expires
-            checked.append(field("Expires", str(round(expires))))
+            checked.append(field("Expires", str(ceil(expires))))
         self.role = "caller"
         self.data = data
         self.agent.dialogs.add(self)
         self._headers = checked
+        self._parts = parts
         self._late_offer = late_offer
         self._outgoing = OutgoingRequest(self.core, self, hop, None, self.agent)
         self._outgoing.start()
@@ -70,8 +80,13 @@ class CallingSide(InviteUsage, abstract=True):
         fields += self.agent.capability_fields
         fields += self._headers
         body = self._offer or b""
-        if body and self.session is not None:
-            fields.append(field("Content-Type", self.session.content_type))
+        kind = self.session.content_type if body and self.session is not None else None
+        if self._parts:
+            offer = [] if kind is None else [Part(kind, body)]
+            whole = Multipart([*offer, *self._parts])
+            body, kind = bytes(whole), str(whole.content_type)
+        if kind is not None:
+            fields.append(field("Content-Type", kind))
         request = data.request("INVITE", fields, body, outgoing.number)
         self._invite_number = data.local_seq
         return request
@@ -113,7 +128,10 @@ class CallingSide(InviteUsage, abstract=True):
         assert self.session is not None
         try:
             tag = address_tag(response._text("to") or "") or ""
-            self.session.accept(response.body)
+            answer = session_description(response)
+            if not answer:
+                return
+            self.session.accept(answer)
         except (NegotiationError, ParseError):
             return
         self._early_tag = tag
@@ -149,6 +167,8 @@ class CallingSide(InviteUsage, abstract=True):
             if fork.data is not None and fork.data.remote_tag == tag:
                 fork.hear("success_again", response)
                 return
+        if len(self.forks) >= self.MAX_FORKS:
+            return
         fork = type(self)(self.agent)
         fork.portal = self.portal
         self.forks += (fork,)
@@ -159,10 +179,11 @@ class CallingSide(InviteUsage, abstract=True):
 
     def _take_answer(self, response: Response, tag: str) -> CallFailed | None:
         """Agree on media by a 2xx (RFC 3261 §13.2.2.4); return what is wrong with it."""
-        session, body = self.session, response.body
+        session = self.session
         if session is None:
             return None
         try:
+            body = session_description(response)
             if not self._offer:
                 if body:
                     self._ack_body = session.answer(body)

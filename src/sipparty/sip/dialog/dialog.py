@@ -12,10 +12,10 @@ Verbs return at once and return the dialog. To wait for what comes of one:
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, SupportsBytes
 
-from sipparty.errors import BuildError, CallFailed, UsageError
+from sipparty.errors import BuildError, CallFailed, CallRejected, CallTimedOut, UsageError
 from sipparty.fsm import FSM, Timers, verb
 from sipparty.sip.dialog.state import DialogState, remote_target
 from sipparty.sip.events import Event
@@ -25,6 +25,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import is_token
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.outgoing import OutgoingRequest, RequestHost
+from sipparty.sip.routing import NextHop
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.values import CSeq, DNameURI
@@ -32,11 +33,22 @@ from sipparty.sip.values import CSeq, DNameURI
 if TYPE_CHECKING:
     from sipparty.sip.dialog.session import Session
 
-__all__ = ["Dialog", "DialogAgent", "DialogHost"]
+__all__ = ["Dialog", "DialogAgent", "DialogHost", "rejection"]
 
 
 #: Requests that are verbs of their own, not to be sent by `Dialog.send`.
 _OWN_VERBS = ("INVITE", "ACK", "CANCEL", "BYE")
+
+
+def rejection(response: Response) -> CallRejected:
+    """Make the error for a final response that is not a 2xx."""
+    reason = f" {response.reason}" if response.reason else ""
+    return CallRejected(
+        f"The other side answered {response.status}{reason}.",
+        response.status,
+        response.reason,
+        response,
+    )
 
 
 class DialogHost(RequestHost, Protocol):
@@ -64,6 +76,8 @@ class DialogAgent(Protocol):
     address: str
     #: Whether the further dialogs of a forked call are kept rather than hung up.
     keep_forks: bool
+    #: The media types that an INVITE may carry.
+    accepts: tuple[str, ...]
     #: The dialogs that are neither new nor over.
     dialogs: set[Any]
 
@@ -197,16 +211,17 @@ class Dialog(FSM, abstract=True):
         self,
         method: str,
         headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
-        body: bytes | str = b"",
+        body: SupportsBytes | str = b"",
     ) -> Exchange:
         """Send a request of any method inside the dialog (RFC 3261 §12.2.1); returns at once.
 
-        What comes of it does not change the dialog: the response is the exchange's.
+        The response is the exchange's. If it is 481 or 408, or if none comes in time, the dialog is
+        over there, and the call ends here as well (§12.2.1.2).
 
         Args:
             method: The method, such as "INFO" or one of your own.
             headers: Further headers.
-            body: The body; its Content-Type stands in `headers`.
+            body: The body; its Content-Type stands in `headers`, but for a `Multipart`.
 
         Raises:
             UnexpectedInput: The dialog is not established, or not any more.
@@ -220,10 +235,9 @@ class Dialog(FSM, abstract=True):
         data = self.data
         if data is None or self.state != "InDialog":
             raise self._unexpected(method)
-        extra = Message(headers)._fields
-        octets = body.encode() if isinstance(body, str) else body
-        request = data.request(method, extra, octets)
-        exchange = Exchange(self.agent, request, data.next_hop(), data.next_number)
+        extra = Message(headers, body)
+        request = data.request(method, extra._fields, extra.body)
+        exchange = _ExchangeInside(self, request, data.next_hop(), data.next_number)
         exchange.portal = self.portal
         return exchange.send(self.endpoint)
 
@@ -289,6 +303,28 @@ class Dialog(FSM, abstract=True):
         """
         assert self.data is not None
         return remote_target(message, required=False) or self.data.remote_target
+
+
+class _ExchangeInside(Exchange):
+    """A request of the user's inside a dialog, which ends with some of its outcomes."""
+
+    __slots__ = ("_dialog",)
+
+    def __init__(
+        self, dialog: Dialog, request: Request, next_hop: NextHop, next_number: Callable[[], int]
+    ) -> None:
+        super().__init__(dialog.agent, request, next_hop, next_number)
+        self._dialog = dialog
+
+    def _note_final(self, response: Response) -> None:
+        super()._note_final(response)
+        if response.status in (408, 481):
+            self._dialog.hear("peer_lost", rejection(response))
+
+    def _note_error(self, error: CallFailed) -> None:
+        super()._note_error(error)
+        if isinstance(error, CallTimedOut):
+            self._dialog.hear("peer_lost", error)
 
 
 class _DialogRequest:

@@ -5,29 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sipparty.errors import CallFailed, CallRejected, NegotiationError, ParseError
+from sipparty.errors import CallFailed, NegotiationError, ParseError
+from sipparty.sip.bodies import session_description
 from sipparty.sip.dialog.acceptance import Acceptance
-from sipparty.sip.dialog.dialog import Dialog, DialogAgent
+from sipparty.sip.dialog.dialog import Dialog, DialogAgent, rejection
 from sipparty.sip.events import CallEnded, CallEstablished
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
+from sipparty.sip.multipart import Part
 from sipparty.sip.outgoing import OutgoingRequest
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transaction.server import ServerTransaction
 
-__all__ = ["InviteUsage", "rejection"]
-
-
-def rejection(response: Response) -> CallRejected:
-    """Make the error for a final response that is not a 2xx."""
-    reason = f" {response.reason}" if response.reason else ""
-    return CallRejected(
-        f"The other side answered {response.status}{reason}.",
-        response.status,
-        response.reason,
-        response,
-    )
+__all__ = ["InviteUsage"]
 
 
 class InviteUsage(Dialog, abstract=True):
@@ -52,6 +43,7 @@ class InviteUsage(Dialog, abstract=True):
         "_next_hop",
         "_offer",
         "_outgoing",
+        "_parts",
         "_patience",
         "_states_expiry",
         "forks",
@@ -72,6 +64,7 @@ class InviteUsage(Dialog, abstract=True):
         self._acceptance: Acceptance | None = None
         self._hang_up_due = False
         self._headers: Sequence[Field] = ()
+        self._parts: tuple[Part, ...] = ()
         self._invite_number = 0
         self._next_hop: NextHop | None = None
         self._offer: bytes | None = None
@@ -87,6 +80,11 @@ class InviteUsage(Dialog, abstract=True):
     def patience(self) -> float:
         """How long the call may stay unanswered, in seconds."""
         return self._patience
+
+    @property
+    def ringing_interval(self) -> float | None:
+        """RFC 3261 §13.3.1.1: who was called says every minute that it still takes its time."""
+        return None if self._incoming is None else 60.0
 
     @property
     def cancel_patience(self) -> float | None:
@@ -140,7 +138,7 @@ class InviteUsage(Dialog, abstract=True):
             self._acceptance.hit("stop")
             self._acceptance = None
         self._incoming = None
-        self._headers = ()
+        self._headers = self._parts = ()
         if self.session is not None:
             self.session.stop()
         self._emit(CallEnded(self.agent, self, self.last_error))
@@ -166,9 +164,10 @@ class InviteUsage(Dialog, abstract=True):
             return
         if acceptance.offered and self.session is not None:
             try:
-                if not ack.body:
+                answer = session_description(ack)
+                if not answer:
                     raise NegotiationError("The ACK brings no answer to the offer.")
-                self.session.accept(ack.body)
+                self.session.accept(answer)
             except (NegotiationError, ParseError) as error:
                 self.hear("media_failed", CallFailed(f"The ACK carries bad media: {error}", 488))
                 return
@@ -233,8 +232,9 @@ class InviteUsage(Dialog, abstract=True):
         session = self.session
         if session is None:
             return b"", False
-        if invite.body:
-            return session.answer(invite.body), False
+        offer = session_description(invite, self.agent.accepts)
+        if offer:
+            return session.answer(offer), False
         body = session.offer()
         return body or b"", body is not None
 

@@ -5,7 +5,7 @@ from sipparty.sip.transaction.client import (
     InviteClientTransaction,
     NonInviteClientTransaction,
 )
-from sipparty.sip.transaction.layer import TransactionLayer
+from sipparty.sip.transaction.layer import Overload, TransactionLayer
 from sipparty.sip.transaction.server import (
     InviteServerTransaction,
     NonInviteServerTransaction,
@@ -21,6 +21,7 @@ __all__ = [
     "InviteServerTransaction",
     "NonInviteClientTransaction",
     "NonInviteServerTransaction",
+    "Overload",
     "ServerTransaction",
     "ServerUser",
     "Timing",

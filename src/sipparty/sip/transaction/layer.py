@@ -17,8 +17,9 @@ from collections.abc import Callable
 
 from sipparty.errors import ParseError
 from sipparty.fsm import Timers
-from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow, host_port
+from sipparty.sip.flow import DEFAULT_PORTS, RELIABLE_TRANSPORTS, Flow, host_port
 from sipparty.sip.grammar import find_parameter, split_list
+from sipparty.sip.limits import Limits
 from sipparty.sip.message import Request, Response
 from sipparty.sip.tokens import BRANCH_COOKIE, Tokens
 from sipparty.sip.transaction.client import (
@@ -35,10 +36,8 @@ from sipparty.sip.transaction.timing import Timing
 from sipparty.sip.transaction.user import ClientUser
 from sipparty.sip.values import Via
 
-__all__ = ["TransactionLayer", "top_via"]
+__all__ = ["Overload", "TransactionLayer", "top_via"]
 
-#: The port that a Via without one stands for (RFC 3261 §18.2.2, RFC 7118 §5).
-_DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}
 
 _COOKIE = BRANCH_COOKIE.lower()
 
@@ -55,6 +54,13 @@ _CANCELLABLE = (
 )
 
 
+class Overload(Exception):
+    """There is no room for another request; `flow` is the way its answer goes."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+
+
 def top_via(text: str) -> Via:
     """Parse the first element of a Via line."""
     return Via.parse(split_list(text, "Via")[0] if "," in text else text)
@@ -68,6 +74,10 @@ class TransactionLayer:
         timing: The timer values.
         tokens: Where branches come from.
         send: Called with bytes and a flow to send them by.
+        limits: How many requests are held at a time.
+
+    Attributes:
+        held: The bytes of what peers sent, and of our answers, that server transactions keep.
     """
 
     def __init__(
@@ -76,7 +86,10 @@ class TransactionLayer:
         timing: Timing,
         tokens: Tokens,
         send: Callable[[bytes, Flow], None],
+        limits: Limits | None = None,
     ) -> None:
+        self.limits = limits or Limits()
+        self.held = 0
         self.timers = timers
         self.timing = timing
         self.tokens = tokens
@@ -152,8 +165,10 @@ class TransactionLayer:
             a transaction has taken it.
 
         Raises:
+            Overload: There are as many as `limits` allows.
             ParseError: The top Via is missing or wrong.
         """
+        size = len(request._data or b"")
         via = self._top_via(request)
         flow = self._mark_source(request, via, flow)
         method = request.method
@@ -165,14 +180,27 @@ class TransactionLayer:
         if method == "ACK":
             return flow
         merge_key = None
-        if method != "CANCEL" and _is_first(request):
+        first = method != "CANCEL" and _is_first(request)
+        if self._is_full(1 if first else 2):
+            raise Overload(flow)
+        if first:
             merge_key = (request._text("call-id"), request._text("from"), request._text("cseq"))
         kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
-        transaction = kind(self, key, request, flow, merge_key)
+        transaction = kind(self, key, request, flow, merge_key, size)
         self.servers[key] = transaction
         if merge_key is not None:
             self._merged.setdefault(merge_key, transaction)
         return transaction
+
+    def _is_full(self, times: int) -> bool:
+        """Whether there is no room for what may have so many times the room of newcomers: what ends
+        calls has to get through where new ones do not.
+        """
+        limits = self.limits
+        return (
+            len(self.servers) >= limits.max_transactions * times
+            or self.held >= limits.max_held * times
+        )
 
     def way_back(self, request: Request, flow: Flow) -> Flow:
         """Return the way that a response without a transaction goes, its request's Via marked.
@@ -220,7 +248,7 @@ class TransactionLayer:
             host = maddr.strip("[]")
         if maddr or not asks_port:
             # RFC 3581 §4: where there is a maddr, rport does not say where responses go.
-            port = via._port or _DEFAULT_PORTS.get(via._transport.upper(), 5060)
+            port = via._port or DEFAULT_PORTS.get(via._transport.upper(), 5060)
         if host != flow.remote[0] or port != flow.remote[1]:
             flow = flow._replace(remote=(host, port))
         return flow

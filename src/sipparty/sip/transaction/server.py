@@ -31,8 +31,10 @@ class ServerTransaction(FSM):
         request: The request.
         flow: The way its responses go (§18.2.2).
         merge_key: What a copy by another path is known by (§8.2.2.2), or None.
+        size: How long the request was, in bytes.
 
     Attributes:
+        held: The bytes that the transaction keeps: of its request, then of its answer.
         authenticated: The user who proved by Digest to have sent the request; None for nobody.
         complete: Called with a 2xx before it is sent, to add what its user does not know of; None
             for nothing.
@@ -44,6 +46,7 @@ class ServerTransaction(FSM):
         "authenticated",
         "complete",
         "flow",
+        "held",
         "host",
         "key",
         "merge_key",
@@ -70,6 +73,7 @@ class ServerTransaction(FSM):
         request: Request,
         flow: Flow,
         merge_key: object = None,
+        size: int = 0,
     ) -> None:
         super().__init__(scheduler=host.timers)
         self.host = host
@@ -81,6 +85,8 @@ class ServerTransaction(FSM):
         self.authenticated: str | None = None
         self.complete: Callable[[Response], None] | None = None
         self._data = b""
+        self.held = size
+        host.held += size
 
     def respond(self, response: Response) -> None:
         """Send a response.
@@ -92,9 +98,10 @@ class ServerTransaction(FSM):
         if self.complete is not None and 200 <= status < 300:
             self.complete(response)
         self.hit(self.INPUTS[status // 100], response)
-        if status >= 200:
+        if status >= 200 and self._request is not None:
             # The transaction lingers; what it was about need not.
             self._request = None
+            self._hold(len(self._data))
 
     @property
     def request(self) -> Request:
@@ -125,6 +132,10 @@ class ServerTransaction(FSM):
 
     # ---------------------------------------------------------------- actions
 
+    def _hold(self, size: int) -> None:
+        self.host.held += size - self.held
+        self.held = size
+
     def _send(self, response: Response) -> None:
         self._data = bytes(response)
         self.host.send(self._data, self.flow)
@@ -135,7 +146,8 @@ class ServerTransaction(FSM):
     def on_enter_Terminated(self) -> None:
         """Leave the place where requests are matched."""
         self.host.forget(self.key, self)
-        self.user = None
+        self._hold(0)
+        self._request = self.user = None
 
 
 class InviteServerTransaction(ServerTransaction):
@@ -188,8 +200,9 @@ class InviteServerTransaction(ServerTransaction):
         request: Request,
         flow: Flow,
         merge_key: object = None,
+        size: int = 0,
     ) -> None:
-        super().__init__(host, key, request, flow, merge_key)
+        super().__init__(host, key, request, flow, merge_key, size)
         self._interval = host.timing.t1
 
     def receive(self, request: Request) -> None:
@@ -224,6 +237,7 @@ class InviteServerTransaction(ServerTransaction):
         self._send(response)
 
     def _send_success(self, response: Response) -> None:
+        self._data = b""  # what was sent before it is not sent again
         self.host.send(bytes(response), self.flow)
 
     def _send_later(self) -> None:
@@ -263,7 +277,9 @@ class NonInviteServerTransaction(ServerTransaction):
             "_send",
         ),
         Row(("Trying", "Proceeding"), "timer_abandoned", "Terminated"),
-        Row(("Trying", "Proceeding"), "transport_failed", "Terminated"),
+        # §18.2.2: the answer goes by a new connection where the request's is gone.
+        Row("Trying", "transport_failed", "Trying"),
+        Row("Proceeding", "transport_failed", "Proceeding"),
         Row("Completed", "request", "Completed", "_send_again"),
         Row("Completed", "transport_failed", "Terminated"),
         Row("Completed", "timer_J", "Terminated"),

@@ -51,6 +51,8 @@ class TransactionHost(Protocol):
     timers: Timers
     timing: Timing
     send: Callable[[bytes, Flow], None]
+    #: The bytes of what peers sent, and of our answers, that server transactions keep.
+    held: int
 
     def forget(self, key: object, transaction: object) -> None:
         """Drop a transaction that is over."""

@@ -46,6 +46,21 @@ def test_a_call_comes_in(wire, bob):
     assert wire.starts() == [100]
 
 
+def test_ringing_goes_on_being_told(wire, bob):
+    """§13.3.1.1: proxies between would give up on a call that is silent for three minutes."""
+    call = wire.invited(headers=["Expires: 200"])
+    wire.pass_until(90)
+    wire.sent()  # 100, and nothing while nobody rings
+    call.ring(183)
+    wire.sent()
+    wire.pass_until(190)
+    assert [(time, status) for time, status in wire.times()] == [(120.0, 183), (180.0, 183)]
+    call.accept()
+    wire.acknowledge(wire.one())
+    wire.pass_until(300)
+    assert wire.sent() == []
+
+
 def test_ringing_and_accepting(wire, bob):
     call = wire.invited(headers=["Record-Route: <sip:p2.example;lr>, <sip:p1.example;lr>"])
     call.ring()
@@ -320,7 +335,7 @@ def test_a_call_that_nobody_answers_is_refused_after_three_minutes(wire, bob):
     call.ring()
     wire.sent()
     wire.pass_until(180)
-    assert wire.starts() == [480]
+    assert wire.starts() == [180, 180, 480]
     assert call.state == "Error"
     wire.over()
 

@@ -137,7 +137,7 @@ def test_a_call_whose_flow_never_comes_is_over_all_the_same(wire, alice):
 # ---------------------------------------------------------------- giving up
 
 
-@pytest.mark.parametrize(("expires", "text"), [(30, "30"), (2.4, "2")])
+@pytest.mark.parametrize(("expires", "text"), [(30, "30"), (2.4, "3"), (0.5, "1")])
 def test_a_caller_gives_up(wire, alice, expires, text):
     call, invite = wire.invite(alice, expires=expires)
     assert invite.lines("Expires") == [text]

@@ -42,6 +42,18 @@ def test_the_second_answer_is_acknowledged_and_hung_up(wire, alice):
     wire.over()
 
 
+def test_forks_have_an_end(wire, alice):
+    call, invite = wire.invite(alice)
+    for number in range(call.MAX_FORKS + 1):
+        wire.receive(answer(wire, invite, f"b{number}"))
+    assert wire.starts() == ["ACK", *["ACK", "BYE"] * call.MAX_FORKS]
+    wire.receive(answer(wire, invite, "toomany"))
+    assert wire.sent() == []
+    assert len(call.forks) == call.MAX_FORKS
+    call.terminate()
+    wire.over()
+
+
 def test_each_answer_that_comes_again_is_acknowledged_as_it_was(wire, alice):
     call, invite = wire.invite(alice)
     acks = {}

@@ -277,12 +277,22 @@ def test_a_request_that_nobody_answers_is_forgotten_after_64_t1(host, flow, stat
         respond(transaction, 200)
 
 
-@pytest.mark.parametrize("status", [None, 100, 200])
-def test_a_broken_transport_ends_it(host, udp, status):
-    transaction = begin(host, udp, "OPTIONS")
+@pytest.mark.parametrize("status", [None, 100])
+def test_a_broken_transport_may_be_whole_again_by_the_answer(host, flow, status):
+    """§18.2.2: where the connection is gone, the answer goes by a new one."""
+    transaction = begin(host, flow, "OPTIONS")
     transaction.wait()
     if status:
         respond(transaction, status)
+    transaction.break_transport("gone")
+    respond(transaction, 200)
+    assert [what for _, what in host.times()] == [*([status] if status else []), 200]
+
+
+def test_a_transport_that_breaks_after_the_answer_ends_it(host, udp):
+    transaction = begin(host, udp, "OPTIONS")
+    transaction.wait()
+    respond(transaction, 200)
     transaction.break_transport("gone")
     assert transaction.state == "Terminated"
     assert len(host.timers) == 0

@@ -1,0 +1,49 @@
+"""What peers may have us hold, at the most; beyond it they are refused, and told so where SIP has a
+way to.
+
+The sizes of what is parsed at once are attributes of the classes that parse: `Message.MAX_HEAD`,
+`MAX_LINE`, `MAX_FIELDS` and `MAX_URI`, `HeaderParameters.MAX_COUNT`, `sipparty.sdp.Limits`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much peers may have one engine hold.
+
+    What a message out of a stream may be:
+
+    Args:
+        max_head: The longest start line and headers, in bytes, without the empty line that ends
+            them: against a head that never ends. Beyond it, 513 and the end of the connection.
+        max_body: The longest body, in bytes: against a Content-Length that has us hold everything.
+            Beyond it, 413.
+        max_pending: The most bytes held of one unfinished message, head and body together; None for
+            as much as the two allow.
+        max_skip: The longest body that is passed over, in bytes, to get at the messages behind one
+            that was refused; beyond it the stream ends.
+        max_connections: Connections that one listener has at a time; more are closed as they come.
+        max_transactions: Requests that are being answered, or were in the last 64 * T1. Beyond it
+            a request outside of dialogs is answered 503, with Retry-After and without state; beyond
+            twice as many, every request is.
+        max_held: The bytes of those requests, and of their answers once they have one; dealt with
+            as `max_transactions` is.
+        max_dialogs: Dialogs at a time, ours included. Beyond it an INVITE is answered 503 with
+            Retry-After.
+        retry_after: What that Retry-After says, in seconds (RFC 3261 §21.5.4).
+    """
+
+    max_head: int = 65_535
+    max_body: int = 1_048_576
+    max_pending: int | None = None
+    max_skip: int = 16_777_216
+    max_connections: int = 1024
+    max_transactions: int = 200_000
+    max_held: int = 256 << 20
+    max_dialogs: int = 50_000
+    retry_after: int = 10

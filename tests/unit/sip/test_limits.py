@@ -1,0 +1,195 @@
+"""What peers may have us hold: beyond it they are told so, and what is under way goes on."""
+
+import pytest
+
+from sipparty.errors import ParseError
+from sipparty.sip import Limits, Message
+
+
+@pytest.fixture
+def wire_with(wire):
+    """Make a core with some limits, and an agent there."""
+
+    def make(**limits):
+        made = type(wire)(limits=Limits(**limits))
+        made.agent()
+        return made
+
+    return make
+
+
+def ask(wire, number, method="OPTIONS", **changes):
+    """Send one of many requests, each of its own; return the answer, if there is one."""
+    changes.setdefault("branch", f"z9hG4bK{number}")
+    wire.receive(wire.request(method, call_id=f"c{number}", **changes))
+    return [message for message in wire.sent() if message.status > 100]
+
+
+# ---------------------------------------------------------------- requests at a time
+
+
+def test_more_requests_than_may_be_are_refused_without_state(wire_with):
+    wire = wire_with(max_transactions=3, retry_after=7)
+    assert [ask(wire, number)[0].status for number in range(3)] == [200, 200, 200]
+    (answer,) = ask(wire, 3)
+    assert answer.status == 503
+    assert answer["Retry-After"] == "7"
+    assert answer.to.tag
+    assert len(wire.core.transactions.servers) == 3
+    assert wire.core.counts()["refused"] == 1
+
+
+def test_a_refusal_goes_where_an_answer_would(wire_with):
+    wire = wire_with(max_transactions=0)
+    via = "SIP/2.0/UDP 192.0.2.1:7777;branch=z9hG4bKx;rport"
+    wire.receive(wire.request("OPTIONS", via=via))
+    answer, flow = wire.way()
+    assert answer.status == 503
+    assert flow.remote == wire.flow.remote
+    assert answer.via.parameter("rport") == str(wire.flow.remote[1])
+
+
+def test_a_request_that_is_known_is_answered_again(wire_with):
+    wire = wire_with(max_transactions=1)
+    assert ask(wire, 1)[0].status == 200
+    assert ask(wire, 2)[0].status == 503
+    assert ask(wire, 1)[0].status == 200
+
+
+def test_there_is_room_again_when_they_are_over(wire_with):
+    wire = wire_with(max_transactions=1)
+    ask(wire, 1)
+    assert ask(wire, 2)[0].status == 503
+    wire.pass_until(33)
+    assert ask(wire, 3)[0].status == 200
+    wire.over()
+    assert wire.core.transactions.held == 0
+
+
+def test_calls_end_though_there_is_no_room_for_new_ones(wire_with):
+    wire = wire_with(max_transactions=1)
+    call = wire.invited()
+    call.accept()
+    answer = wire.one()
+    assert ask(wire, 2)[0].status == 503
+    wire.acknowledge(answer)
+    wire.receive(wire.within(answer, "BYE"))
+    assert wire.one().status == 200
+    assert call.state == "Terminated"
+
+
+def test_a_call_is_cancelled_though_there_is_no_room_for_new_ones(wire_with):
+    wire = wire_with(max_transactions=1)
+    call = wire.invited()
+    wire.receive(wire.request("CANCEL"))
+    assert sorted(message.status for message in wire.sent()) == [200, 487]
+    assert call.state == "Terminated"
+
+
+def test_what_claims_to_be_in_a_call_has_an_end_too(wire_with):
+    wire = wire_with(max_transactions=2)
+    to = "<sip:bob@biloxi.com>;tag=guess"
+    found = [ask(wire, number, "BYE", to=to)[0].status for number in range(6)]
+    assert found == [481, 481, 481, 481, 503, 503]
+
+
+def test_an_ack_is_not_answered(wire_with):
+    wire = wire_with(max_transactions=0)
+    wire.receive(wire.request("ACK"))
+    assert wire.sent() == []
+
+
+# ---------------------------------------------------------------- bytes
+
+
+def test_large_requests_fill_the_room_sooner(wire_with):
+    wire = wire_with(max_held=10_000)
+    wire.core.agents()[0].handle_method("MESSAGE")
+    large = b"x" * 6000
+    assert ask(wire, 1, "MESSAGE", body=large, kind="text/plain") == []  # nobody has decided yet
+    assert 6000 < wire.core.transactions.held < 7000
+    assert ask(wire, 2, "MESSAGE", body=large, kind="text/plain") == []
+    assert ask(wire, 3, "MESSAGE", body=large, kind="text/plain")[0].status == 503
+    wire.happened[0].incoming.respond(200)
+    # The answer is kept, the request is not.
+    assert 6000 < wire.core.transactions.held < 7500
+    wire.over()
+    assert wire.core.transactions.held == 0
+
+
+def test_what_a_call_holds_is_given_back(wire_with):
+    wire = wire_with()
+    call = wire.invited(body=b"v=0\r\n")
+    assert wire.core.transactions.held > 200
+    call.ring()
+    call.accept()
+    answer = wire.sent()[-1]
+    assert wire.core.transactions.held == 0  # a 2xx is kept by the call, until it is acknowledged
+    wire.acknowledge(answer)
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    wire.over()
+    assert wire.core.transactions.held == 0
+
+
+# ---------------------------------------------------------------- dialogs
+
+
+def test_more_calls_than_may_be_are_refused(wire_with):
+    wire = wire_with(max_dialogs=2, retry_after=5)
+    calls = []
+    for number in range(2):
+        calls.append(wire.invited(branch=f"z9hG4bKa{number}", call_id=f"a{number}"))
+    (answer,) = ask(wire, 3, "INVITE")
+    assert answer.status == 503
+    assert answer["Retry-After"] == "5"
+    assert wire.core.counts()["dialogs"] == 2
+    assert wire.core.counts()["refused"] == 1
+    calls[0].reject()
+    wire.sent()
+    wire.receive(wire.request("INVITE", branch="z9hG4bKlast", call_id="last"))
+    assert wire.core.counts()["dialogs"] == 2
+
+
+# ---------------------------------------------------------------- sizes
+
+START = "OPTIONS sip:bob@biloxi.com SIP/2.0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "says"),
+    [
+        (f"OPTIONS sip:{'b' * 8189}@h SIP/2.0\r\n\r\n", 414, "at most 8192 characters"),
+        (f"{START}Subject: {'x' * 16_376}\r\n\r\n", 513, "lines of at most 16384 characters"),
+        (f"{START}Subject: {'x' * 16_000}\r\n {'x' * 400}\r\n\r\n", 513, "of at most 16384"),
+        (f"{START}{'X: y' * 1}{chr(13)}{chr(10)}" + "X: y\r\n" * 256 + "\r\n", 513, "256 header"),
+        (f"{START}{('X: ' + 'y' * 10_000 + chr(13) + chr(10)) * 7}\r\n", 513, "65535 bytes"),
+    ],
+)
+def test_sizes(text, status, says):
+    with pytest.raises(ParseError, match=says) as caught:
+        Message.parse(text.encode())
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"OPTIONS sip:{'b' * 8186}@h SIP/2.0\r\n\r\n",
+        f"{START}Subject: {'x' * 16_375}\r\nX: {'y' * 16_000}\r\n\r\n",
+        f"{START}" + "X: y\r\n" * 256 + "\r\n",
+    ],
+)
+def test_sizes_that_will_do(text):
+    assert bytes(Message.parse(text.encode())) == text.encode()
+
+
+def test_too_long_a_request_is_told_so(wire_with):
+    wire = wire_with()
+    wire.receive(wire.request("OPTIONS", f"sip:{'b' * 8200}@biloxi.com"))
+    assert wire.one().status == 414
+    wire.receive(wire.request("OPTIONS", headers=[f"Subject: {'x' * 17_000}"], branch="z9hG4bK2"))
+    assert wire.one().status == 513
+    many = "".join(f";p{number}" for number in range(300))
+    wire.receive(wire.request("OPTIONS", from_=f"<sip:a@a.com>;tag=a{many}", branch="z9hG4bK3"))
+    assert wire.one().status == 400
