@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import setup
 
-__all__ = ["FLOOR", "LIBRARIES", "OURS", "Library", "program"]
+__all__ = ["FLOOR", "LIBRARIES", "OURS", "REFERENCE", "Library", "program", "relay"]
 
 _SERVERS = Path(__file__).resolve().parent / "servers"
 
@@ -22,6 +22,7 @@ class Library(NamedTuple):
         python: The interpreter that has it.
         statement: The import that a program using it begins with.
         flat_rate: Calls/s for the long memory run, well under what it sustains.
+        transports: What its UAS is measured over.
     """
 
     name: str
@@ -29,21 +30,32 @@ class Library(NamedTuple):
     python: Path
     statement: str
     flat_rate: int
+    transports: tuple[str, ...] = ("UDP",)
 
 
 OURS = "sipparty"
 FLOOR = "canned"
+#: SIPp as UAS, which is no library: what a program in C++ that plays a scenario takes.
+REFERENCE = "sipp"
 
 _OWN = Path(sys.executable)
 
 LIBRARIES = (
-    Library(OURS, "**sipparty**", _OWN, "import sipparty.parties", 500),
+    Library(
+        OURS,
+        "**sipparty**",
+        _OWN,
+        "import sipparty.parties",
+        500,
+        ("UDP", "TCP", "TLS"),
+    ),
     Library(
         "aiosipua",
         f"aiosipua {setup.PEERS['aiosipua']}",
         setup.PYTHON,
         "import aiosipua",
         500,
+        ("UDP", "TCP"),
     ),
     Library(
         "sippy",
@@ -52,7 +64,14 @@ LIBRARIES = (
         "import sippy.UA, sippy.SipTransactionManager",
         350,
     ),
-    Library(FLOOR, "canned answers (the floor)", _OWN, "import asyncio", 1000),
+    Library(
+        FLOOR,
+        "canned answers (the floor)",
+        _OWN,
+        "import asyncio",
+        1000,
+        ("UDP", "TCP", "TLS"),
+    ),
 )
 
 
@@ -67,3 +86,17 @@ def program(library: Library, role: str, port: int, *more: str) -> list[str]:
     """
     script = _SERVERS / f"{library.name}_{role}.py"
     return [str(library.python), str(script), "--port", str(port), *more]
+
+
+def relay(mode: str, port: int, target: int, certificate: Path) -> list[str]:
+    """The command line of the relay that gives SIPp TLS.
+
+    Args:
+        mode: "connect" for TLS out, "accept" for TLS in.
+        port: The port it listens on.
+        target: The port it connects to.
+        certificate: What it shows, or what it trusts.
+    """
+    ports = ["--port", str(port), "--target", str(target)]
+    script = str(_SERVERS / "tls_relay.py")
+    return [str(_OWN), script, mode, *ports, "--certificate", str(certificate)]

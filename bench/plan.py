@@ -18,6 +18,10 @@ class Plan(NamedTuple):
         high_rate: Calls/s of the row that must show no retransmission.
         steps: How many rates are tried to find the highest.
         step: Seconds at each.
+        stream_steps: As `steps`, over TCP and TLS.
+        stream_window: As `window`, over TCP and TLS.
+        each_rate: Calls/s where each call has a connection of its own.
+        each_window: Seconds of that.
         inflight: Calls in flight of a caller that calls as fast as it can.
         message_rounds: How often the libraries take turns.
         message_seconds: Seconds of a turn.
@@ -40,6 +44,10 @@ class Plan(NamedTuple):
     high_rate: int
     steps: int
     step: float
+    stream_steps: int
+    stream_window: float
+    each_rate: int
+    each_window: float
     inflight: int
     message_rounds: int
     message_seconds: float
@@ -58,7 +66,11 @@ FULL = Plan(
     window=4.0,
     high_rate=800,
     steps=5,
-    step=2.0,
+    step=1.5,
+    stream_steps=3,
+    stream_window=3.0,
+    each_rate=200,
+    each_window=2.0,
     inflight=64,
     message_rounds=5,
     message_seconds=0.5,
@@ -78,6 +90,10 @@ QUICK = Plan(
     high_rate=800,
     steps=3,
     step=1.5,
+    stream_steps=2,
+    stream_window=2.0,
+    each_rate=200,
+    each_window=1.0,
     inflight=64,
     message_rounds=2,
     message_seconds=0.3,

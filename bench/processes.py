@@ -45,15 +45,18 @@ def cores() -> tuple[set[int], set[int]]:
 
 
 def free_ports(count: int) -> list[int]:
-    """UDP ports on 127.0.0.1, all different, that were free a moment ago."""
+    """Ports on 127.0.0.1, all different, that were free a moment ago, for UDP and for TCP."""
+    ports: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            for _ in range(count)
-        ]
-        for sock in sockets:
-            sock.bind((ADDRESS, 0))
-        return [int(sock.getsockname()[1]) for sock in sockets]
+        while len(ports) < count:
+            udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            udp.bind((ADDRESS, 0))
+            port = int(udp.getsockname()[1])
+            tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            with contextlib.suppress(OSError):  # taken: another one, then
+                tcp.bind((ADDRESS, port))
+                ports.append(port)
+    return ports
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import setup
-from libraries import LIBRARIES, OURS
+from libraries import LIBRARIES, OURS, REFERENCE
 from plan import Plan
 
 __all__ = ["Column", "Row", "Table", "machine", "page"]
@@ -22,6 +22,7 @@ __all__ = ["Column", "Row", "Table", "machine", "page"]
 Row = dict[str, Any]
 
 _TITLES = {library.name: library.title for library in LIBRARIES}
+_TITLES[REFERENCE] = "SIPp's own UAS (the reference)"
 
 
 class Column(NamedTuple):
@@ -128,8 +129,9 @@ def page(tables: Sequence[Table], plan: Plan, seconds: float, others: float) -> 
 
 Written by `make bench` (`python bench/run.py`); do not edit. sipparty beside the PyPI peers
 {peers}, each in its own process on the same interpreter, and
-a floor: a plain Python loop on a UDP socket with canned answers, which knows no SIP. Every number
-on this page comes from one run, so that the ratios hold where the numbers do not.
+a floor: plain Python with canned answers, which knows no SIP. The reference is SIPp itself, a
+program in C++, answering by a scenario. Every number on this page comes from one run, so that the
+ratios hold where the numbers do not.
 
 - machine: {machine()}
 - run: {plan.name}, {today}, {seconds:.0f} s; other processes took {share:.1%} of the CPU meanwhile

@@ -6,68 +6,111 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from libraries import FLOOR, LIBRARIES, OURS, Library, program
+from certificates import make_certificate
+from libraries import FLOOR, LIBRARIES, OURS, REFERENCE, Library, program
 from plan import Plan
-from processes import Child, Failed, cores, cpu_clock, free_port
+from processes import ADDRESS, Child, Failed, cores, cpu_clock, free_port
 from report import Column, Row, Table
-from sipp import Load, place_calls, sipp_uas
+from sipp import RATE_EACH, UDP, Load, Way, place_calls, sipp_answers, sipp_uas
 
-__all__ = ["high_rate", "uac", "uas"]
+__all__ = ["high_rate", "uac", "uas", "uas_tcp", "uas_tls"]
+
+_PROGRAMS = {library.name: library for library in LIBRARIES}
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+class _Taker:
+    """A UAS that runs.
+
+    Args:
+        name: A library's, or `REFERENCE`.
+        way: How SIP travels.
+        port: Where it listens.
+        children: Its processes.
+    """
+
+    def __init__(self, name: str, way: Way, port: int, children: list[Child]) -> None:
+        self.name, self.way, self.port, self._children = name, way, port, children
+
+    def cpu(self) -> float:
+        """CPU seconds of its processes so far."""
+        return sum(cpu_clock(child.pid) for child in self._children)
+
+    def call(self, calls: int, rate: float, patience: float = 5.0) -> tuple[Load, float]:
+        """Call it: what SIPp counted, and the CPU seconds that a call took."""
+        before = self.cpu()
+        load = place_calls(self.port, calls, rate, core=cores()[1], patience=patience, way=self.way)
+        cpu = (self.cpu() - before) / max(1, load.completed)
+        each = ", a connection each" if self.way.each else ""
+        _say(
+            f"  {self.name} uas by {self.way.transport} at {rate:.0f}/s{each}: {load},"
+            f" {cpu * 1e6:.0f} µs CPU"
+        )
+        return load, cpu
+
+    def errors(self) -> str:
+        """The last of what it wrote to standard error."""
+        return " ".join(child.errors()[-300:] for child in self._children)
+
+
 @contextmanager
-def _server(library: Library) -> Iterator[tuple[Child, int]]:
+def _taker(name: str, way: Way) -> Iterator[_Taker]:
+    core = cores()[0]
+    if name == REFERENCE:
+        # It takes many connections as it takes one.
+        with sipp_answers(core, way=way._replace(each=False)) as (port, children):
+            yield _Taker(name, way, port, children)
+        return
     port = free_port()
-    with Child(program(library, "uas", port), cores()[0]) as child:
-        yield child.ready(), port
-
-
-def _cost(library: Library, plan: Plan, rate: int) -> tuple[Load, float]:
-    """A warmed-up run at `rate`: what SIPp counted, and CPU seconds a call."""
-    load_core = cores()[1]
-    with _server(library) as (child, port):
-        warm = place_calls(port, plan.warm, min(rate, plan.rate), core=load_core)
-        if not warm.completed:
-            raise Failed(f"{library.name} as UAS completed no call: {child.errors()[-300:]}")
-        before = cpu_clock(child.pid)
-        load = place_calls(port, int(rate * plan.window), rate, core=load_core)
-        spent = cpu_clock(child.pid) - before
+    more = ["--transport", way.transport]
+    if way.certificate:
+        more += ["--certificate", str(way.certificate)]
+    with Child(program(_PROGRAMS[name], "uas", port, *more), core) as child:
+        yield _Taker(name, way, port, [child.ready()])
         child.stop()
-    _say(f"  {library.name} uas at {rate}/s: {load}, {spent / load.completed * 1e6:.0f} µs CPU")
-    return load, spent / load.completed
 
 
-def _step(library: Library, plan: Plan, rate: int) -> tuple[Load, float]:
-    load_core = cores()[1]
-    with _server(library) as (child, port):
-        place_calls(port, plan.warm // 4, 200, core=load_core)
-        before = cpu_clock(child.pid)
-        load = place_calls(port, int(rate * plan.step), rate, core=load_core, patience=2.0)
-        cpu = (cpu_clock(child.pid) - before) / max(1, load.completed)
-    _say(f"  {library.name} uas at {rate}/s: {load}, {cpu * 1e6:.0f} µs CPU")
-    return load, cpu
+def _cost(name: str, plan: Plan, rate: int, way: Way = UDP) -> tuple[Load, float]:
+    """A warmed-up run at `rate`: what SIPp counted, and CPU seconds a call."""
+    window = plan.each_window if way.each else _window(plan, way)
+    with _taker(name, way) as taker:
+        # Where each call has its connection, the code is warm after fewer, and they take longer.
+        warm, _ = taker.call(plan.warm // 4 if way.each else plan.warm, min(rate, plan.rate))
+        if not warm.completed:
+            raise Failed(f"{name} as UAS completed no call: {taker.errors()}")
+        load, cpu = taker.call(int(rate * window), rate)
+        if not load.completed:
+            raise Failed(f"{name} as UAS completed no more calls: {taker.errors()}")
+        return load, cpu
 
 
-def _highest(library: Library, plan: Plan, cpu: float) -> Row:
-    """The highest rate without retransmission, failure or backlog, in `plan.steps` steps.
+def _step(name: str, plan: Plan, rate: int, way: Way) -> tuple[Load, float]:
+    with _taker(name, way) as taker:
+        taker.call(plan.warm // 4, plan.rate)
+        return taker.call(int(rate * plan.step), rate, patience=2.0)
+
+
+def _highest(name: str, plan: Plan, cpu: float, way: Way) -> Row:
+    """The highest rate without retransmission, failure or backlog, in so many steps.
 
     Starts at nine tenths of what the CPU of a call would allow, and goes on to what its CPU at that
-    rate would, by a tenth at least and not by more than six, until one rate is good and a higher
-    one is not; then halves the gap.
+    rate would, by a tenth at least and to twice the rate at most, until one rate is good and a
+    higher one is not; then halves the gap.
     """
     good = bad = 0.0
     best: float | None = None
     busy: float | None = None
     bound = ""
     rate = 0.9 / cpu
-    for _ in range(plan.steps):
-        load, cpu = _step(library, plan, max(1, round(rate)))
+    for _ in range(_steps(plan, way)):
+        load, cpu = _step(name, plan, max(1, round(rate)), way)
         if load.sustained:
             good, best, busy = rate, min(load.rate, rate), cpu * 1e6
         elif load.clean and load.saturated:
@@ -77,48 +120,113 @@ def _highest(library: Library, plan: Plan, cpu: float) -> Row:
         else:
             bad = rate
         if not bad:
-            rate = min(max(0.95 / cpu, good * 1.1), good * 1.6)
+            rate = min(max(0.95 / cpu, good * 1.1), good * 2)
         elif not good:
             rate = bad * 0.75
         else:
             rate = (good + bad) / 2
+    else:
+        if good and not bad:
+            bound = "≥ "
     return {"max_rate": best, "busy_us": busy, "max_note": bound}
 
 
-def uas(plan: Plan) -> Table:
-    """INVITE, 180, 200, ACK, BYE, 200 with the library as callee."""
+def _steps(plan: Plan, way: Way) -> int:
+    return plan.steps if way.transport == "UDP" else plan.stream_steps
+
+
+def _window(plan: Plan, way: Way) -> float:
+    return plan.window if way.transport == "UDP" else plan.stream_window
+
+
+def _takers(transport: str) -> list[str]:
+    """Who takes calls by a transport, the reference before the floor."""
+    names = [library.name for library in LIBRARIES if transport in library.transports]
+    return [*names[:-1], REFERENCE, names[-1]]
+
+
+def _taking(plan: Plan, title: str, about: str, way: Way, titles: dict[str, str]) -> Table:
+    """A table of those that take calls by one transport."""
     rows: list[Row] = []
     missing = []
-    for library in LIBRARIES:
+    for name in _takers(way.transport):
         try:
-            load, cpu = _cost(library, plan, plan.rate)
+            load, cpu = _cost(name, plan, plan.rate, way)
             row: Row = {
-                "library": library.name,
+                "library": name,
+                "title": titles.get(name),
                 "cpu_us": cpu * 1e6,
                 "retransmissions": load.retransmissions,
                 "failed": load.failed,
             }
             rows.append(row)
-            row |= _highest(library, plan, cpu)
+            row |= _highest(name, plan, cpu, way)
+            if way.transport != "UDP":
+                load, cpu = _cost(name, plan, plan.each_rate, way._replace(each=True))
+                row["each_us"] = cpu * 1e6
+                row["failed"] += load.failed
         except Failed as error:
-            missing.append(f"{library.name}: {error}")
-    return Table(
-        "Taking calls (UAS)",
-        f"INVITE, 180, 200, ACK, BYE, 200, no media. CPU of a call at {plan.rate} calls/s over"
-        f" {plan.window:g} s, after {plan.warm} calls to warm up. The most calls a second: the"
-        f" highest rate at which {plan.step:g} s passed without a retransmission, a failed call or"
-        f" a backlog, found in at most {plan.steps} steps; ≥ where SIPp had no CPU left for more."
-        " A call costs less CPU where a process is busy than where it wakes up for each packet.",
-        [
-            Column("cpu_us", "CPU µs/call", ratio=True),
-            Column("retransmissions", "retransmissions", ",d"),
-            Column("failed", "failed", ",d"),
-            Column("max_rate", "most calls/s", ratio=True, note="max_note"),
-            Column("busy_us", "CPU µs/call at that", ratio=True),
-        ],
-        rows,
-        missing,
+            missing.append(f"{name}: {error}")
+    columns = [
+        Column("cpu_us", "CPU µs/call", ratio=True),
+        Column("retransmissions", "retransmissions", ",d"),
+        Column("failed", "failed", ",d"),
+        Column("max_rate", "most calls/s", ratio=True, note="max_note"),
+        Column("busy_us", "CPU µs/call at that", ratio=True),
+    ]
+    if way.transport != "UDP":
+        columns.append(Column("each_us", "CPU µs/call, a connection each", ratio=True))
+    return Table(title, about, columns, rows, missing)
+
+
+def _how(plan: Plan, way: Way) -> str:
+    return (
+        f"CPU of a call at {plan.rate} calls/s over {_window(plan, way):g} s, after {plan.warm}"
+        f" calls to warm up. The most calls a second: the highest rate at which {plan.step:g} s"
+        " passed without a retransmission, a failed call or a backlog, found in at most"
+        f" {_steps(plan, way)} steps; ≥ where SIPp had no CPU left for more, or the last step"
+        " was good as well."
     )
+
+
+def uas(plan: Plan) -> Table:
+    """INVITE, 180, 200, ACK, BYE, 200 with the library as callee."""
+    about = (
+        f"INVITE, 180, 200, ACK, BYE, 200, no media. {_how(plan, UDP)} A call costs less CPU where"
+        " a process is busy than where it wakes up for each packet."
+    )
+    return _taking(plan, "Taking calls (UAS)", about, UDP, {})
+
+
+def _over_streams(plan: Plan, way: Way) -> str:
+    return (
+        f" {_how(plan, way)} A SIPp has one connection for all its calls; another SIPp comes in"
+        f" for each {RATE_EACH:,} calls/s. The last column: {plan.each_rate} calls/s over"
+        f" {plan.each_window:g} s, each on a connection of its own, so that setting it up and"
+        " ending it is in the cost. SIPp repeats nothing on a connection: a callee that falls"
+        " behind shows as a backlog."
+    )
+
+
+def uas_tcp(plan: Plan) -> Table:
+    """The same over TCP."""
+    way = Way("TCP")
+    about = f"The same calls over TCP; sippy has none.{_over_streams(plan, way)}"
+    return _taking(plan, "Taking calls over TCP (UAS)", about, way, {})
+
+
+def uas_tls(plan: Plan) -> Table:
+    """The same over TLS."""
+    with TemporaryDirectory() as name:
+        way = Way("TLS", make_certificate(Path(name), ADDRESS))
+        about = (
+            "The same calls over TLS 1.3, with a certificate on P-256; neither peer has SIP over"
+            " TLS. SIPp as Debian builds it has none either: the load goes through a small relay on"
+            " the load's core, and the reference is SIPp's UAS with such a relay before it, both"
+            f" counted.{_over_streams(plan, way)}"
+        )
+        titles = {REFERENCE: "SIPp's own UAS and a TLS relay (the reference)"}
+        return _taking(plan, "Taking calls over TLS (UAS)", about, way, titles)
 
 
 def high_rate(plan: Plan) -> Table:
@@ -129,7 +237,7 @@ def high_rate(plan: Plan) -> Table:
         if library.name not in (OURS, FLOOR):
             continue
         try:
-            load, cpu = _cost(library, plan, plan.high_rate)
+            load, cpu = _cost(library.name, plan, plan.high_rate)
             rows.append(
                 {
                     "library": library.name,

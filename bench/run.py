@@ -1,8 +1,8 @@
 """Measures sipparty beside its peers, and writes docs/benchmarks.md.
 
-    python bench/run.py             everything, under six minutes; writes docs/benchmarks.md
-    python bench/run.py --quick     small sizes, about a minute; only prints
-    python bench/run.py --only uas,messages
+    python bench/run.py             everything, under eight minutes; writes docs/benchmarks.md
+    python bench/run.py --quick     small sizes, about three minutes; only prints
+    python bench/run.py --only uas,tcp,tls
 
 A section is one function that takes the `Plan` and returns its tables (`SECTIONS`); a row is one
 dict. Exit status 1 where something could not be measured.
@@ -21,7 +21,7 @@ import setup
 from plan import FULL, QUICK, Plan
 from processes import machine_busy, own_busy
 from report import Table, machine, page
-from rows_calls import high_rate, uac, uas
+from rows_calls import high_rate, uac, uas, uas_tcp, uas_tls
 from rows_memory import memory
 from rows_messages import imports, messages
 
@@ -30,6 +30,8 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 #: What is measured, in the order of the page.
 SECTIONS: dict[str, Callable[[Plan], Table | list[Table]]] = {
     "uas": uas,
+    "tcp": uas_tcp,
+    "tls": uas_tls,
     "high-rate": high_rate,
     "uac": uac,
     "messages": messages,

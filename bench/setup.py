@@ -30,9 +30,16 @@ _VERSIONS = (
 def _installed() -> bool:
     if not PYTHON.exists():
         return False
-    found = subprocess.run(
-        [PYTHON, "-c", _VERSIONS, *PEERS], capture_output=True, text=True, check=False, timeout=30
-    )
+    try:
+        found = subprocess.run(
+            [PYTHON, "-c", _VERSIONS, *PEERS],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    except OSError:
+        return False  # its interpreter is gone, or is none: it was moved or copied
     wanted = [f"{name}=={version}" for name, version in PEERS.items()]
     return found.returncode == 0 and found.stdout.strip() == " ".join([sys.version, *wanted])
 

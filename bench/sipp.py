@@ -1,4 +1,7 @@
-"""SIPp as the load: as many of it as the rate needs, and what they counted."""
+"""SIPp as the load: as many of it as the rate needs, and what they counted; and as a UAS.
+
+The SIPp of Debian has no TLS. Over TLS it speaks TCP to a relay beside it (`servers/tls_relay.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,58 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from processes import ADDRESS, Child, Failed, cpu_clock, free_ports
+from libraries import relay
+from processes import ADDRESS, Child, Failed, cpu_clock, free_port, free_ports
 
-__all__ = ["Load", "place_calls", "sipp_uas"]
+__all__ = ["RATE_EACH", "UDP", "Load", "Way", "place_calls", "sipp_answers", "sipp_uas"]
 
 _SCENARIOS = Path(__file__).resolve().parent / "scenarios"
 
 #: Calls/s that one SIPp is asked for; more calls take more of it.
-_RATE_EACH = 1500
+RATE_EACH = 1500
+
+#: Connections that one SIPp may have: with its other files fewer than the system allows it.
+_MAX_SOCKETS = 900
+
+
+class Way(NamedTuple):
+    """How SIP travels.
+
+    Args:
+        transport: "UDP", "TCP" or "TLS".
+        certificate: For TLS: a PEM file, with its key, of the side that listens.
+        each: Whether each call has a connection of its own; else each SIPp has one for all.
+    """
+
+    transport: str = "UDP"
+    certificate: Path | None = None
+    each: bool = False
+
+    @property
+    def options(self) -> list[str]:
+        """Options of SIPp."""
+        letter = "u" if self.transport == "UDP" else "t"
+        options = ["-t", letter + ("n" if self.each else "1"), "-key", "carrier", self.transport]
+        return [*options, "-max_socket", str(_MAX_SOCKETS)] if self.each else options
+
+    @contextlib.contextmanager
+    def relayed(
+        self, mode: str, target: int, core: set[int] | None
+    ) -> Iterator[tuple[int, list[Child]]]:
+        """The port in front of `target`, and the relay where there is one, see `relay`."""
+        if self.certificate is None:
+            yield target, []
+            return
+        port = free_port()
+        with Child(relay(mode, port, target, self.certificate), core) as child:
+            child.ready()
+            yield port, [child]
+
+
+#: One socket on either side.
+UDP = Way()
 
 
 @dataclass
@@ -32,7 +78,7 @@ class Load:
         failed: Calls that did not, those unfinished when time was up included.
         retransmissions: Requests that SIPp had to send again.
         seconds: How long the slowest SIPp took; they start within milliseconds of each other.
-        load_cpu_s: CPU seconds of all SIPps.
+        load_cpu_s: CPU seconds of all SIPps, and of the relay.
     """
 
     asked: float
@@ -106,6 +152,7 @@ def place_calls(
     core: set[int] | None = None,
     scenario: str = "uac",
     patience: float = 5.0,
+    way: Way = UDP,
 ) -> Load:
     """Call a UAS, and wait until the calls have ended.
 
@@ -117,21 +164,25 @@ def place_calls(
         scenario: The file in `scenarios/`, without its ending.
         patience: Seconds that calls may take beyond the time the rate gives them; then SIPp is
             killed and what is unfinished counts as failed.
+        way: How SIP travels.
 
     Raises:
         Failed: SIPp could not be run.
     """
-    count = max(1, -(-int(rate) // _RATE_EACH))
+    count = max(1, -(-int(rate) // RATE_EACH))
     load = Load(asked=rate)
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         directory = Path(name)
         children = []
+        target, relays = stack.enter_context(way.relayed("connect", port, core))
+        began = sum(cpu_clock(one.pid) for one in relays)
         ports = free_ports(2 * count)
         for index in range(count):
             share = calls // count + (index < calls % count)
             more = ["-m", str(share), "-r", str(max(1, round(rate / count))), "-l", "1000000"]
+            more += way.options
             local, control = ports[2 * index : 2 * index + 2]
-            command = _command(scenario, local, control, directory, *more, f"{ADDRESS}:{port}")
+            command = _command(scenario, local, control, directory, *more, f"{ADDRESS}:{target}")
             child = stack.enter_context(Child(command, core, cwd=directory, read=False))
             children.append((child, directory / f"{local}.csv"))
         until = time.monotonic() + calls / rate + patience
@@ -155,23 +206,32 @@ def place_calls(
             took = _epoch(row["CurrentTime"]) - _epoch(row["StartTime"])
             load.seconds = max(load.seconds, took)
         load.failed = calls - load.completed
-        load.load_cpu_s = sum(spent.values())
+        load.load_cpu_s = sum(spent.values()) + sum(cpu_clock(one.pid) for one in relays) - began
     return load
 
 
 @contextlib.contextmanager
-def sipp_uas(core: set[int] | None = None, scenario: str = "uas") -> Iterator[int]:
-    """A SIPp that answers calls; gives its port."""
-    with tempfile.TemporaryDirectory() as name:
+def sipp_answers(
+    core: set[int] | None = None, scenario: str = "uas", way: Way = UDP
+) -> Iterator[tuple[int, list[Child]]]:
+    """A SIPp that answers calls; gives its port, and its processes: one, or two with the relay."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         directory = Path(name)
         port, control = free_ports(2)
-        with Child(
-            _command(scenario, port, control, directory), core, cwd=directory, read=False
-        ) as child:
-            # It is bound once its statistics file is there: that is made after the sockets.
-            until = time.monotonic() + 5
-            while not (directory / f"{port}.csv").exists():
-                if time.monotonic() > until or child.wait(0.02) is not None:
-                    raise Failed(f"sipp did not run: {child.errors()[-300:]}")
-            time.sleep(0.2)
-            yield port
+        command = _command(scenario, port, control, directory, *way.options)
+        child = stack.enter_context(Child(command, core, cwd=directory, read=False))
+        # It is bound once its statistics file is there: that is made after the sockets.
+        until = time.monotonic() + 5
+        while not (directory / f"{port}.csv").exists():
+            if time.monotonic() > until or child.wait(0.02) is not None:
+                raise Failed(f"sipp did not run: {child.errors()[-300:]}")
+        time.sleep(0.2)
+        front, relays = stack.enter_context(way.relayed("accept", port, core))
+        yield front, [child, *relays]
+
+
+@contextlib.contextmanager
+def sipp_uas(core: set[int] | None = None, scenario: str = "uas") -> Iterator[int]:
+    """A SIPp that answers calls by UDP; gives its port."""
+    with sipp_answers(core, scenario) as (port, _):
+        yield port

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from aiosipua import IncomingCall, SipUAS
-from aiosipua.transport import UdpSipTransport
+from aiosipua.transport import TcpSipTransport, UdpSipTransport
 from support import ADDRESS, arguments, ready
+
+#: It has no TLS.
+_TRANSPORTS = {"UDP": UdpSipTransport, "TCP": TcpSipTransport}
 
 
 def _on_invite(call: IncomingCall) -> None:
@@ -16,7 +19,7 @@ def _on_invite(call: IncomingCall) -> None:
 
 async def _main() -> None:
     options = arguments()
-    uas = SipUAS(UdpSipTransport(local_addr=(ADDRESS, options.port)))
+    uas = SipUAS(_TRANSPORTS[options.transport](local_addr=(ADDRESS, options.port)))
     uas.on_invite = _on_invite
     await uas.start()
     ready(options.port)

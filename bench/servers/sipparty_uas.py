@@ -6,13 +6,16 @@ import asyncio
 
 from support import ADDRESS, arguments, ready
 
+from sipparty.engine import Engine
 from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.transport import TLSConfig
 
 
 async def _main() -> None:
     options = arguments()
-    async with NoMediaSimpleCallsParty(aor=f"bench@{ADDRESS}") as party:
-        party.listen(port=options.port, address=ADDRESS)
+    engine = Engine(asyncio.get_running_loop(), tls=TLSConfig(options.certificate))
+    async with NoMediaSimpleCallsParty(aor=f"bench@{ADDRESS}", engine=engine) as party:
+        party.listen(port=options.port, address=ADDRESS, transport=options.transport)
         ready(options.port)
         await asyncio.Event().wait()
 

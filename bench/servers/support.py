@@ -27,14 +27,18 @@ def arguments(*, client: bool = False) -> argparse.Namespace:
     """Read the command line and install the signal handlers.
 
     Args:
-        client: Whether the program places calls: it then takes `--target` and `--phases` too.
+        client: Whether the program places calls: it then takes `--target` and `--phases`; one
+            that takes calls has `--transport` and `--certificate` instead.
     """
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True, help="UDP port to bind on 127.0.0.1")
+    parser.add_argument("--port", type=int, required=True, help="port to bind on 127.0.0.1")
     parser.add_argument("--traced", action="store_true", help="count allocations (tracemalloc)")
     if client:
         parser.add_argument("--target", type=int, required=True, help="port of the UAS to call")
         parser.add_argument("--phases", required=True, help="JSON list, see phases.Phase")
+    else:
+        parser.add_argument("--transport", choices=["UDP", "TCP", "TLS"], default="UDP")
+        parser.add_argument("--certificate", help="PEM file for TLS, its key in it")
     options = parser.parse_args()
     signal.signal(signal.SIGUSR1, _on_report)
     signal.signal(signal.SIGTERM, _on_stop)

@@ -4,8 +4,12 @@
     ports       a block of free ports
     capture     the packets of the test, checked with Wireshark's dissectors when it is over
     parties     makes our parties, in the block of ports, and closes them
+    sink        what a talking party hears
+    talking     makes a party that plays a tone
     sipp        starts SIPp
     baresip     starts baresip
+    linphone    starts linphonec
+    kamailio    starts a Kamailio
 
 What goes wrong inside of our stack is logged there, so that a peer cannot stop it; here any error
 in the log of `sipparty` fails the test.
@@ -24,11 +28,16 @@ from typing import Any
 import pytest
 
 from sipparty.engine import Engine
+from sipparty.media import MemorySink, ToneSource
+from sipparty.parties import SingleRTPSessionSimplenParty
 from sipparty.party import Party
 from sipparty.transport import TLSConfig
 
 from .baresip import Baresip
 from .certificates import Certificates
+from .kamailio import Kamailio
+from .linphone import Linphone
+from .media import OURS
 from .peer import UDP, Ports, Transport
 from .sipp import SIPp
 from .tshark import Capture
@@ -139,6 +148,7 @@ class Parties:
         *,
         timing: Any = None,
         resolver: Any = None,
+        websocket: Any = None,
         credentials: Any = None,
         media: dict[str, Any] | None = None,
         transport: str | None = None,
@@ -152,6 +162,7 @@ class Parties:
             user: The user part of its address.
             timing: Timer values, for an engine of its own; None for the shared one.
             resolver: What finds targets, for the engine of its own.
+            websocket: How it serves WebSockets, with an engine of its own.
             credentials: What it answers challenges with.
             media: Options of its sessions.
             transport: What it listens by; "" for nothing; the test's by default. One that is not
@@ -160,10 +171,13 @@ class Parties:
             settings: For `configure`.
         """
         name = self._transport.name if transport is None else transport
-        if timing is None and transport is None and name != "tls":
+        own = timing or websocket or transport is not None
+        if not own and name not in ("tls", "wss"):
             engine = Engine.shared()
         else:
-            engine = Engine(timing=timing, resolver=resolver, tls=self._tls_config())
+            engine = Engine(
+                timing=timing, resolver=resolver, tls=self._tls_config(), websocket=websocket
+            )
             self._engines.append(engine)
         first = self._ports.take(8)
         options = {"port_range": (first, first + 7)} if kind.__name__.startswith("Single") else {}
@@ -219,6 +233,23 @@ def parties(
 
 
 @pytest.fixture
+def sink() -> MemorySink:
+    """What `talking` hears."""
+    return MemorySink()
+
+
+@pytest.fixture
+def talking(parties: Parties, sink: MemorySink) -> Callable[..., Any]:
+    """Makes a party that plays our tone and keeps what it hears."""
+
+    def make(**options: Any) -> Any:
+        media = {"play": ToneSource(OURS), "record": sink, **options.pop("media", {})}
+        return parties(SingleRTPSessionSimplenParty, media=media, **options)
+
+    return make
+
+
+@pytest.fixture
 def sipp(
     tmp_path: Path, ports: Ports, transport: Transport, capture: Capture | None
 ) -> Iterator[SIPp]:
@@ -248,6 +279,58 @@ def baresip(
         made.append(peer)
         if capture is not None:
             capture.add(transport.name, peer.port)
+        peer.wait_until_ready()
+        return peer
+
+    try:
+        yield start
+    finally:
+        for peer in made:
+            peer.stop()
+
+
+@pytest.fixture
+def linphone(
+    tmp_path: Path,
+    ports: Ports,
+    transport: Transport,
+    capture: Capture | None,
+    certificates: Certificates,
+) -> Iterator[Callable[..., Linphone]]:
+    """Starts a linphonec, with the options of `Linphone`."""
+    made: list[Linphone] = []
+
+    def start(**options: Any) -> Linphone:
+        folder = tmp_path / f"linphone{len(made)}"
+        folder.mkdir()
+        peer = Linphone(folder, ports, transport, certificates, **options)
+        made.append(peer)
+        if capture is not None:
+            capture.add(transport.name, peer.port)
+        peer.wait_until_ready()
+        return peer
+
+    try:
+        yield start
+    finally:
+        for peer in made:
+            peer.stop()
+
+
+@pytest.fixture
+def kamailio(
+    tmp_path: Path,
+    ports: Ports,
+    transport: Transport,
+    capture: Capture | None,
+    certificates: Certificates,
+) -> Iterator[Callable[..., Kamailio]]:
+    """Starts a Kamailio, with the options of `Kamailio`."""
+    made: list[Kamailio] = []
+
+    def start(**options: Any) -> Kamailio:
+        peer = Kamailio(tmp_path, ports, transport, capture, certificates=certificates, **options)
+        made.append(peer)
         peer.wait_until_ready()
         return peer
 

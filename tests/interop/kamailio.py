@@ -1,4 +1,4 @@
-"""Kamailio as the proxy in between: it record-routes, and knows where each user is.
+"""Kamailio as the proxy in between: it record-routes, knows where users are, and may ask who calls.
 
 It is one tree of processes in a session of its own, so that all of it ends with the test.
 """
@@ -37,6 +37,7 @@ loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "xhttp.so"
 loadmodule "websocket.so"
+loadmodule "stun.so"
 {modules}
 
 request_route {{
@@ -49,17 +50,21 @@ request_route {{
         exit;
     }}
     if (has_totag()) {{
-        if (loose_route() || (is_method("ACK") && t_check_trans())) t_relay();
+        if (loose_route() || (is_method("ACK") && t_check_trans())) {{
+{in_dialog}
+            t_relay();
+        }}
         else if (!is_method("ACK")) sl_send_reply("404", "No Route");
         exit;
     }}
+{admission}
+{registrar}
     remove_hf("Route");
 {record_route}
-    switch ($rU) {{
 {routes}
-        default:
-            sl_send_reply("404", "Not Found");
-            exit;
+    if ($du == $null) {{
+        sl_send_reply("404", "Not Found");
+        exit;
     }}
     t_relay();
 }}
@@ -83,6 +88,46 @@ modparam("tls", "require_certificate", 0)
 modparam("tls", "tls_method", "TLSv1.2+")
 """
 
+_AUTH = """\
+loadmodule "auth.so"
+modparam("auth", "qop", "auth")
+"""
+
+_ADMISSION = """\
+    if (!pv_proxy_authenticate("{realm}", "{password}", "0")) {{
+        proxy_challenge("{realm}", "1");
+        exit;
+    }}
+    consume_credentials();
+"""
+
+_REGISTRAR = """\
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "nathelper.so"
+modparam("nathelper|registrar", "received_avp", "$avp(received)")
+
+onreply_route[REGISTERED] {
+    add_contact_alias();
+}
+"""
+
+#: By the connection that the registration came by (RFC 7118 App. B): its Contact leads nowhere.
+_REGISTERED = """\
+    if (is_method("REGISTER")) {
+        fix_nated_register();
+        save("location");
+        exit;
+    }
+    if (lookup("location")) {
+        t_on_reply("REGISTERED");
+        remove_hf("Route");
+        record_route();
+        t_relay();
+        exit;
+    }
+"""
+
 #: What carries each transport, for its `listen` parameter.
 _CARRIERS = {"udp": "udp", "tcp": "tcp", "ws": "tcp", "tls": "tls", "wss": "tls"}
 
@@ -99,6 +144,9 @@ class Kamailio:
         transports: What it listens by, of "udp", "tcp", "tls", "ws" and "wss".
         certificates: For "tls" and "wss".
         record_routes: Whether it stays on the path of dialogs.
+        admits: The realm and the password, of any user, of those whose calls it takes; None for
+            everybody's.
+        registers: Whether users may register, and then are where they did it from.
     """
 
     def __init__(
@@ -112,6 +160,8 @@ class Kamailio:
         transports: Iterable[str],
         certificates: Certificates | None = None,
         record_routes: bool = True,
+        admits: tuple[str, str] | None = None,
+        registers: bool = False,
     ) -> None:
         program = require("kamailio")
         self._host = transport.literal
@@ -127,11 +177,21 @@ class Kamailio:
                 certificate=certificates.certificate,
                 authority=certificates.authority,
             )
-        rows = (f'        case "{u}": $du = "{uri}"; break;' for u, uri in routes.items())
+        admission = ""
+        if admits is not None:
+            realm, password = admits
+            modules += _AUTH
+            admission = _ADMISSION.format(realm=realm, password=password)
+        if registers:
+            modules += _REGISTRAR
+        rows = (f'    if ($rU == "{u}") $du = "{uri}";' for u, uri in routes.items())
         config = _CONFIG.format(
             tls="enable_tls=yes" if secure else "",
             listen="\n".join(f"listen={kind}:{self._host}:{p}" for p, kind in carriers.items()),
             modules=modules,
+            admission=admission,
+            in_dialog="            handle_ruri_alias();" if registers else "",
+            registrar=_REGISTERED if registers else "",
             record_route="    record_route();" if record_routes else "",
             routes="\n".join(rows),
         )

@@ -8,9 +8,12 @@ import sys
 import wave
 from pathlib import Path
 
-__all__ = ["read_wav", "samples_of", "tone_share", "write_tone"]
+__all__ = ["OURS", "THEIRS", "read_wav", "samples_of", "tone_share", "write_tone"]
 
 _RATE = 8000
+
+#: Frequencies of the tones that we and a softphone play to each other, in Hz.
+OURS, THEIRS = 440, 700
 
 
 def write_tone(path: Path, frequency: float, seconds: float, *, amplitude: float = 8000) -> Path:
@@ -47,7 +50,13 @@ def read_wav(path: Path) -> list[int]:
 def tone_share(samples: list[int], frequency: float) -> float:
     """How much of the power of some samples is in one tone, from 0 to 1 (Goertzel's algorithm).
 
-    Looks at the loudest half second, so that silence before, after and between does not count.
+    Looks at the loudest half second, so that silence before, after and between does not count, and
+    at each 40th of a second by itself: where a jitter buffer leaves out or puts in some samples, as
+    on a busy machine, the tone is still the tone on either side.
+
+    Args:
+        samples: 8000 a second.
+        frequency: The tone's, in Hz.
     """
     window = _RATE // 2
     if len(samples) < window:
@@ -57,9 +66,18 @@ def tone_share(samples: list[int], frequency: float) -> float:
     best = max(power, key=power.__getitem__)
     if power[best] < window * 100.0**2:
         return 0.0  # nothing but noise
+    length = _RATE // 40
+    found = sum(
+        _power(samples[start : start + length], frequency)
+        for start in range(best, best + window, length)
+    )
+    return found / (power[best] * length / 2)
+
+
+def _power(samples: list[int], frequency: float) -> float:
+    """The power of a tone in some samples, as the square of their sum with it."""
     coefficient = 2 * math.cos(2 * math.pi * frequency / _RATE)
     one = two = 0.0
-    for sample in samples[best : best + window]:
+    for sample in samples:
         one, two = sample + coefficient * one - two, one
-    found = one * one + two * two - coefficient * one * two
-    return found / (power[best] * window / 2)
+    return one * one + two * two - coefficient * one * two

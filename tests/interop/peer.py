@@ -7,6 +7,16 @@ Laws:
 * Tests run beside each other: a test works in a block of ports of its own (`Ports`).
 * A program that is not installed skips the test, or fails it where `SIPPARTY_REQUIRE_PEERS=1` says
   that it has to be there.
+
+What speaks which transport, over IPv4 and IPv6 unless said otherwise, and is tested by it:
+
+    SIPp         UDP TCP                   Debian builds it without TLS; it has no WebSocket.
+    baresip      UDP TCP TLS               This version has no WebSocket.
+    Linphone     UDP TCP TLS               By TLS it calls, but cannot be called; no WebSocket.
+    Kamailio     UDP TCP TLS WS WSS        It is connected to by WebSocket, and connects by none.
+    Chromium                     WS WSS    A page connects by WebSocket, and by nothing else.
+    sip-options  UDP TCP
+    sipsak       UDP TCP, by IPv4 alone
 """
 
 from __future__ import annotations
@@ -17,7 +27,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -28,13 +38,17 @@ __all__ = [
     "TCP",
     "TCP6",
     "TLS",
+    "TLS6",
     "UDP",
     "UDP6",
+    "WS",
+    "WS6",
+    "WSS",
+    "WSS6",
     "Peer",
     "Ports",
     "Transport",
     "bound_ports",
-    "bound_udp_ports",
     "everywhere",
     "over",
     "require",
@@ -51,7 +65,7 @@ class Transport:
     Args:
         name: As a Via header spells it, in lower case.
         host: The loopback address of the family.
-        sipp: What SIPp's option `-t` calls it.
+        sipp: What SIPp's option `-t` calls it; "" where it has none of it.
         label: What the parameter is called in the names of tests.
     """
 
@@ -85,7 +99,12 @@ UDP = Transport("udp", "127.0.0.1", "u1", "udp")
 UDP6 = Transport("udp", "::1", "u1", "udp6")
 TCP = Transport("tcp", "127.0.0.1", "t1", "tcp")
 TCP6 = Transport("tcp", "::1", "t1", "tcp6")
-TLS = Transport("tls", "127.0.0.1", "l1", "tls")
+TLS = Transport("tls", "127.0.0.1", "", "tls")
+TLS6 = Transport("tls", "::1", "", "tls6")
+WS = Transport("ws", "127.0.0.1", "", "ws")
+WS6 = Transport("ws", "::1", "", "ws6")
+WSS = Transport("wss", "127.0.0.1", "", "wss")
+WSS6 = Transport("wss", "::1", "", "wss6")
 
 
 def over(*transports: Transport) -> pytest.MarkDecorator:
@@ -95,8 +114,9 @@ def over(*transports: Transport) -> pytest.MarkDecorator:
     )
 
 
-#: The mark of tests that are run over every transport; those without a mark are run over UDP.
-everywhere = over(UDP, UDP6, TCP)
+#: The mark of tests that are run over every transport of SIPp's; those without a mark are run over
+#: UDP.
+everywhere = over(UDP, UDP6, TCP, TCP6)
 
 
 def require(program: str) -> str:
@@ -140,11 +160,6 @@ def bound_ports(kind: socket.SocketKind) -> set[int]:
                 if state in states:
                     found.add(int(local.rpartition(":")[2], 16))
     return found
-
-
-def bound_udp_ports() -> set[int]:
-    """Return the UDP ports that are in use on this machine."""
-    return bound_ports(socket.SOCK_DGRAM)
 
 
 class Ports:
@@ -207,20 +222,38 @@ class Peer:
         command: The command line.
         folder: Where it runs; its output goes to the file `<name>.out` in there.
         name: What it is called in failures.
+        told: Whether it reads what `tell` writes.
+        environment: Variables that are other than ours.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, name: str) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        name: str,
+        *,
+        told: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._out = folder / f"{name}.out"
         with self._out.open("wb") as out:
             self.process = subprocess.Popen(
                 command,
                 cwd=folder,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if told else subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
+                env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
+
+    def tell(self, line: str) -> None:
+        """Write a line to its standard input."""
+        stdin = self.process.stdin
+        assert stdin is not None, f"{self.name} was not started to be told anything."
+        stdin.write(f"{line}\n".encode())
+        stdin.flush()
 
     @property
     def output(self) -> str:
@@ -251,6 +284,9 @@ class Peer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(patience)
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
         # What it started is in its session, and ends with it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, 9)

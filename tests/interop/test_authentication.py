@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,9 +13,8 @@ from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.sip.auth import DigestServer
 from sipparty.sip.events import CallReceived
 
-from .peer import Peer, Ports, Transport, bound_udp_ports, everywhere, require, wait_for
+from .peer import everywhere, wait_for
 from .sipp import SIPp
-from .tshark import Capture
 
 Make = Callable[..., Any]
 
@@ -78,9 +76,13 @@ def test_we_ask_sipp(sipp: SIPp, parties: Make, guard: DigestServer) -> None:
     bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard=guard)
     bob.on(CallReceived, lambda event: received.append(event.dialog))
     options = ("-au", "alice", "-ap", "wonderland")
-    values = {"STATUS": 200, "NEXT": "admitted", "PATTERN": 'Authentication-Info:.*rspauth="'}
+    values: dict[str, Any] = {
+        "STATUS": 200,
+        "NEXT": "admitted",
+        "PATTERN": 'Authentication-Info:.*rspauth="',
+    }
     sipp.call("uac_authenticates", bob.contact_uri.port, *options, **values).finish()
-    (call,) = received
+    (call,) = wait_for(lambda: received, "a call came")
     assert call.authenticated == "alice"
     assert call.state == "Terminated"
 
@@ -88,90 +90,27 @@ def test_we_ask_sipp(sipp: SIPp, parties: Make, guard: DigestServer) -> None:
 def test_sipp_has_a_wrong_password(sipp: SIPp, parties: Make, guard: DigestServer) -> None:
     bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard=guard)
     options = ("-au", "alice", "-ap", "looking-glass")
-    values = {"STATUS": 401, "NEXT": "refused", "PATTERN": "WWW-Authenticate: Digest"}
+    values: dict[str, Any] = {
+        "STATUS": 401,
+        "NEXT": "refused",
+        "PATTERN": "WWW-Authenticate: Digest",
+    }
     sipp.call("uac_authenticates", bob.contact_uri.port, *options, **values).finish()
     assert bob.calls == []
 
 
-KAMAILIO = """#!KAMAILIO
-debug=1
-log_stderror=yes
-children=1
-auto_aliases=no
-listen=udp:{host}:{port}
-disable_tcp=yes
-loadmodule "pv.so"
-loadmodule "sl.so"
-loadmodule "tm.so"
-loadmodule "rr.so"
-loadmodule "siputils.so"
-loadmodule "textops.so"
-loadmodule "auth.so"
-modparam("auth", "qop", "auth")
-
-request_route {{
-    if (is_method("CANCEL")) {{
-        if (t_check_trans()) t_relay();
-        exit;
-    }}
-    if (has_totag()) {{
-        if (loose_route() || is_method("ACK")) t_relay();
-        else sl_send_reply("404", "No Route");
-        exit;
-    }}
-    if (!pv_proxy_authenticate("atlanta.example", "wonderland", "0")) {{
-        proxy_challenge("atlanta.example", "1");
-        exit;
-    }}
-    consume_credentials();
-    remove_hf("Route");
-    record_route();
-    $du = "sip:{host}:{bob}";
-    t_relay();
-}}
-"""
+#: Who is admitted by Kamailio: with which password, in which realm.
+ADMITS = ("atlanta.example", "wonderland")
 
 
-@pytest.fixture
-def kamailio(
-    tmp_path: Path, ports: Ports, transport: Transport, capture: Capture | None
-) -> Iterator[Callable[[int], str]]:
-    """Start a proxy that admits those who know its password to a port; returns its address."""
-    program = require("kamailio")
-    made: list[Peer] = []
-
-    def start(bob: int) -> str:
-        port = ports.take()
-        config = tmp_path / "kamailio.cfg"
-        config.write_text(KAMAILIO.format(host=transport.literal, port=port, bob=bob))
-        command = [program, "-f", str(config), "-DD", "-E", "-m", "16", "-M", "4"]
-        command += ["-Y", str(tmp_path), "-P", str(tmp_path / "pid"), "-A", "NO_EPOLL"]
-        peer = Peer(command, tmp_path, "kamailio")
-        made.append(peer)
-        if capture is not None:
-            capture.sip_ports.add(port)
-        wait_for(
-            lambda: port in bound_udp_ports() or not peer.running,
-            "Kamailio listens",
-            detail=lambda: peer.output,
-        )
-        assert peer.running, peer.output
-        return f"{transport.literal}:{port}"
-
-    try:
-        yield start
-    finally:
-        for peer in made:
-            peer.stop()
-
-
-def test_a_proxy_and_a_party_ask(kamailio: Callable[[int], str], parties: Make) -> None:
+@pytest.mark.parametrize("name", ["udp", "tls", "ws"])
+def test_a_proxy_and_a_party_ask(kamailio: Make, parties: Make, name: str) -> None:
     """Two challenges for one call: the proxy's 407, then bob's 401."""
     bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard={"alice": "tea"})
-    proxy = kamailio(bob.contact_uri.port)
+    proxy = kamailio(routes={"bob": str(bob.contact_uri)}, transports=["udp", name], admits=ADMITS)
     accounts = {"atlanta.example": ALICE, "example.com": ("alice", "tea")}
-    alice = parties(NoMediaSimpleCallsParty, credentials=accounts)
-    call = alice.invite(f"bob@{bob.host}", proxy=proxy).wait(5)
+    alice = parties(NoMediaSimpleCallsParty, credentials=accounts, transport=name)
+    call = alice.invite(f"bob@{bob.host}", proxy=proxy.uri(name)).wait(5)
     (its,) = bob.calls
     assert its.authenticated == "alice"
     wait_for(lambda: its._acceptance is None, "the ACK came")
@@ -179,11 +118,11 @@ def test_a_proxy_and_a_party_ask(kamailio: Callable[[int], str], parties: Make) 
     assert its.wait(5).state == "Terminated"
 
 
-def test_a_proxy_that_refuses(kamailio: Callable[[int], str], parties: Make) -> None:
+def test_a_proxy_that_refuses(kamailio: Make, parties: Make) -> None:
     bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True)
-    proxy = kamailio(bob.contact_uri.port)
+    proxy = kamailio(routes={"bob": str(bob.contact_uri)}, transports=["udp"], admits=ADMITS)
     alice = parties(NoMediaSimpleCallsParty, credentials=("alice", "looking glass"))
     with pytest.raises(CallRejected, match=r"'atlanta\.example' refused user 'alice'") as caught:
-        alice.invite(f"bob@{bob.host}", proxy=proxy).wait(5)
+        alice.invite(f"bob@{bob.host}", proxy=proxy.uri("udp")).wait(5)
     assert caught.value.status == 407
     assert bob.calls == []

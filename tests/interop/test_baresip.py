@@ -13,22 +13,17 @@ from typing import Any
 import pytest
 
 from sipparty.errors import CallRejected
-from sipparty.media import MemorySink, ToneSource, find_codec
+from sipparty.media import MemorySink
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sip import SimpleCall
-from sipparty.sip.events import CallReceived
 
 from .baresip import Baresip
-from .media import read_wav, samples_of, tone_share, write_tone
-from .peer import TLS, everywhere, over, wait_for
+from .calls import ended, first, heard_each_other, incoming, sent_our_tone, talk
+from .media import THEIRS, read_wav, samples_of, tone_share, write_tone
+from .peer import TCP, TCP6, TLS, TLS6, UDP, UDP6, everywhere, over, wait_for
 from .tshark import Capture
 
 Make = Callable[..., Any]
-
-OURS, THEIRS = 440, 700
-
-#: Packets of 20 ms that make audio enough to judge.
-ENOUGH = 45
 
 
 @pytest.fixture
@@ -41,61 +36,6 @@ def start(baresip: Make, tmp_path: Path) -> Make:
         return peer
 
     return make
-
-
-@pytest.fixture
-def sink() -> MemorySink:
-    """What we hear."""
-    return MemorySink()
-
-
-@pytest.fixture
-def talking(parties: Make, sink: MemorySink) -> Make:
-    """Make a party that plays our tone and keeps what it hears."""
-
-    def make(**options: Any) -> Any:
-        media = {"play": ToneSource(OURS), "record": sink, **options.pop("media", {})}
-        return parties(SingleRTPSessionSimplenParty, media=media, **options)
-
-    return make
-
-
-def talk(call: Any, packets: int = ENOUGH) -> None:
-    """Wait until so many packets more went each way."""
-    before = call.session.statistics
-
-    def enough() -> bool:
-        now = call.session.statistics
-        sent = now.packets_sent - before.packets_sent
-        received = now.packets_received - before.packets_received
-        return bool(min(sent, received) >= packets)
-
-    wait_for(enough, f"{packets} packets each way", 6, lambda: repr(call.session.statistics))
-
-
-def incoming(party: Any, decide: Callable[[SimpleCall], object] = SimpleCall.accept) -> list[Any]:
-    """Have a party decide on its calls; return where they will be."""
-    calls: list[Any] = []
-
-    def take(event: CallReceived) -> None:
-        calls.append(event.dialog)
-        decide(event.dialog)
-
-    party.on(CallReceived, take)
-    return calls
-
-
-def first(calls: list[Any]) -> Any:
-    wait_for(lambda: calls, "a call came")
-    return calls[0]
-
-
-def check_audio(sink: MemorySink, peer: Baresip) -> None:
-    """Each side has heard the other's tone, and little else."""
-    assert tone_share(samples_of(sink.pcm), THEIRS) > 0.9
-    recording = peer.recording
-    assert recording is not None
-    assert tone_share(read_wav(recording), OURS) > 0.9
 
 
 @pytest.mark.parametrize(("codec", "payload_type"), [("PCMU", 0), ("PCMA", 8)])
@@ -117,10 +57,9 @@ def test_we_call(
         call.terminate()
     else:
         peer.tell("hangup")
-    call.waitForStateCondition(lambda state: state == "Terminated", 5)
+    ended(call)
     peer.wait_for_event("CALL_CLOSED")
-    check_audio(sink, peer)
-    assert call.last_error is None
+    heard_each_other(sink, peer)
     assert call.session.statistics.lost == 0
     if capture is not None and capture.has_media:
         types = {p.payload_type for p in capture.packets if p.payload_type >= 0}
@@ -150,16 +89,15 @@ def test_it_calls(
         call.terminate()
     else:
         peer.tell("hangup")
-    call.waitForStateCondition(lambda state: state == "Terminated", 5)
+    ended(call)
     peer.wait_for_event("CALL_CLOSED")
-    check_audio(sink, peer)
-    assert call.last_error is None
+    heard_each_other(sink, peer)
     if capture is not None and capture.has_media:
         types = {p.payload_type for p in capture.packets if p.payload_type >= 0}
         assert types == {payload_type}
 
 
-@everywhere
+@over(UDP, UDP6, TCP, TCP6, TLS, TLS6)
 def test_it_rings_and_is_answered(start: Make, talking: Make) -> None:
     peer = start(answers=False)
     call = talking().invite(peer.uri())
@@ -208,8 +146,7 @@ def test_we_have_no_media(start: Make, parties: Make) -> None:
     call = first(calls)
     peer.wait_for_event("CALL_ESTABLISHED")
     peer.tell("hangup")
-    call.waitForStateCondition(lambda state: state == "Terminated", 5)
-    assert call.last_error is None
+    ended(call)
 
 
 def test_we_cancel(start: Make, talking: Make) -> None:
@@ -221,7 +158,7 @@ def test_we_cancel(start: Make, talking: Make) -> None:
     peer.wait_for_event("CALL_CLOSED")
 
 
-@everywhere
+@over(UDP, UDP6, TCP, TCP6, TLS, TLS6)
 def test_it_cancels(start: Make, talking: Make) -> None:
     peer = start()
     alice = talking()
@@ -230,8 +167,7 @@ def test_it_cancels(start: Make, talking: Make) -> None:
     call = first(calls)
     peer.wait_for_event("CALL_RINGING")
     peer.tell("hangup")
-    call.waitForStateCondition(lambda state: state == "Terminated", 5)
-    assert call.last_error is None
+    ended(call)
 
 
 @pytest.mark.parametrize("caller", ["we", "it"])
@@ -269,10 +205,7 @@ def test_it_holds_and_resumes(
     if capture is not None and capture.has_media:
         # What it records stops at its hold, so the wire has to do.
         resumed = max(p.time for p in capture.sent_by(alice.contact_uri.port) if p.status == 200)
-        ours = [p for p in capture.packets if p.source == port and p.time > resumed]
-        decoder = find_codec("PCMU").make()
-        pcm = b"".join(decoder.decode(p.payload) for p in ours if p.payload_type == 0)
-        assert tone_share(samples_of(pcm), OURS) > 0.9
+        sent_our_tone(capture, port, resumed)
 
 
 @everywhere
@@ -292,7 +225,7 @@ def test_files_at_both_ends(baresip: Make, parties: Make, tmp_path: Path) -> Non
     assert tone_share(read_wav(peer.recording), 300) > 0.9
 
 
-@over(TLS)
+@over(TLS, TLS6)
 @pytest.mark.parametrize("caller", ["we", "it"])
 def test_over_tls(
     start: Make, talking: Make, sink: MemorySink, capture: Capture | None, caller: str
@@ -310,7 +243,7 @@ def test_over_tls(
     talk(call)
     call.terminate().wait(5)
     peer.wait_for_event("CALL_CLOSED")
-    check_audio(sink, peer)
+    heard_each_other(sink, peer)
     if capture is not None and capture.has_media:
         messages = [packet for packet in capture.packets if packet.method]
         assert [packet.method for packet in messages] == ["INVITE", "ACK", "BYE"]

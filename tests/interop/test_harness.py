@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 from collections.abc import Callable
@@ -160,6 +161,9 @@ def test_tones_are_told_apart(tmp_path: Path) -> None:
     assert tone_share(samples, 440) > 0.99
     assert tone_share(samples, 700) < 0.01
     assert tone_share([0, 1] * 8000, 440) == 0
+    assert tone_share(samples[8000:10_000] + samples[10_009:13_000], 440) > 0.95
+    noise = random.Random(1)
+    assert tone_share([noise.randrange(-8000, 8000) for _ in range(8000)], 440) < 0.1
 
 
 def test_a_program_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,20 +7,18 @@ in the capture, where nothing may go past it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from sipparty.media import MemorySink, ToneSource
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
-from sipparty.sip.events import CallReceived
+from sipparty.sip import SimpleCall
 
-from .certificates import Certificates
-from .kamailio import Kamailio
+from .calls import ended, incoming
 from .media import samples_of, tone_share
-from .peer import Ports, Transport, wait_for
+from .peer import UDP, UDP6, wait_for
 from .tshark import Capture
 
 Make = Callable[..., Any]
@@ -34,43 +32,11 @@ PAIRS = [
     ("tls", "tls"),
     ("tls", "udp"),
     ("ws", "udp"),
+    ("wss", "tls"),
 ]
-
-
-@pytest.fixture
-def kamailio(
-    tmp_path: Path,
-    ports: Ports,
-    transport: Transport,
-    capture: Capture | None,
-    certificates: Certificates,
-) -> Iterator[Callable[..., Kamailio]]:
-    """Start a Kamailio, with the options of `Kamailio`."""
-    made: list[Kamailio] = []
-
-    def start(**options: Any) -> Kamailio:
-        peer = Kamailio(tmp_path, ports, transport, capture, certificates=certificates, **options)
-        made.append(peer)
-        peer.wait_until_ready()
-        return peer
-
-    try:
-        yield start
-    finally:
-        for peer in made:
-            peer.stop()
-
-
-def calls_of(party: Any) -> list[Any]:
-    """Have a party take its calls; return where they will be."""
-    calls: list[Any] = []
-
-    def take(event: CallReceived) -> None:
-        calls.append(event.dialog)
-        event.dialog.accept()
-
-    party.on(CallReceived, take)
-    return calls
+PAIRS6 = [("udp", "udp"), ("tcp", "tls"), ("ws", "tcp"), ("wss", "udp")]
+WAYS = [(UDP, *pair, who) for pair in PAIRS for who in ("caller", "called")]
+WAYS += [(UDP6, *pair, "called") for pair in PAIRS6]
 
 
 def check_hops(capture: Capture | None, hops: dict[str, int]) -> None:
@@ -82,8 +48,12 @@ def check_hops(capture: Capture | None, hops: dict[str, int]) -> None:
         assert {method: found[method] for method in hops} == hops
 
 
-@pytest.mark.parametrize("hangs_up", ["caller", "called"])
-@pytest.mark.parametrize(("one", "other"), PAIRS, ids=lambda name: name)
+@pytest.mark.parametrize(
+    ("transport", "one", "other", "hangs_up"),
+    WAYS,
+    indirect=["transport"],
+    ids=["6-" * (way[0] == UDP6) + "-".join(way[1:]) for way in WAYS],
+)
 def test_a_call_through_the_proxy(
     kamailio: Make, parties: Make, capture: Capture | None, one: str, other: str, hangs_up: str
 ) -> None:
@@ -95,7 +65,7 @@ def test_a_call_through_the_proxy(
     }
     kind = SingleRTPSessionSimplenParty
     bob = parties(kind, "bob", transport=other, media=media["bob"])
-    calls = calls_of(bob)
+    calls = incoming(bob)
     proxy = kamailio(routes={"bob": str(bob.contact_uri)}, transports=dict.fromkeys((one, other)))
     # Who is reached by a connection of its own need not listen.
     alice = parties(kind, "alice", transport="" if one != "udp" else one, media=media["alice"])
@@ -106,8 +76,7 @@ def test_a_call_through_the_proxy(
         wait_for(lambda end=end: end.session.statistics.packets_received > 30, "audio")  # type: ignore[misc]
     ends[hangs_up].terminate()
     for end in ends.values():
-        end.waitForStateCondition(lambda state: state == "Terminated", 5)
-        assert end.last_error is None
+        ended(end)
     assert tone_share(samples_of(heard["alice"].pcm), tones["bob"]) > 0.9
     assert tone_share(samples_of(heard["bob"].pcm), tones["alice"]) > 0.9
     check_hops(capture, {"INVITE": 2, "ACK": 2, "BYE": 2})
@@ -119,15 +88,14 @@ def test_a_proxy_that_leaves_the_path(
 ) -> None:
     """Without Record-Route ACK and BYE go straight to the Contact (RFC 3261 §12.1.2)."""
     bob = parties(NoMediaSimpleCallsParty, "bob", transport=name)
-    calls = calls_of(bob)
+    calls = incoming(bob)
     proxy = kamailio(routes={"bob": str(bob.contact_uri)}, transports=[name], record_routes=False)
     alice = parties(NoMediaSimpleCallsParty, "alice", transport=name)
     call = alice.invite("bob@example.com", proxy=proxy.uri(name)).wait(5)
     wait_for(lambda: calls and calls[0].state == "InDialog", "the call is up", 5)
     calls[0].terminate()
     for end in (call, calls[0]):
-        end.waitForStateCondition(lambda state: state == "Terminated", 5)
-        assert end.last_error is None
+        ended(end)
     check_hops(capture, {"INVITE": 2, "ACK": 1, "BYE": 1})
 
 
@@ -136,13 +104,7 @@ def test_we_cancel_through_the_proxy(
     kamailio: Make, parties: Make, capture: Capture | None, name: str
 ) -> None:
     bob = parties(NoMediaSimpleCallsParty, "bob", transport=name)
-    calls: list[Any] = []
-
-    def ring(event: CallReceived) -> None:
-        calls.append(event.dialog)
-        event.dialog.ring()
-
-    bob.on(CallReceived, ring)
+    calls = incoming(bob, SimpleCall.ring)
     proxy = kamailio(routes={"bob": str(bob.contact_uri)}, transports=[name])
     alice = parties(NoMediaSimpleCallsParty, "alice", transport=name)
     call = alice.invite("bob@example.com", proxy=proxy.uri(name))

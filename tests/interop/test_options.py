@@ -10,7 +10,7 @@ import pytest
 
 from sipparty.parties import NoMediaSimpleCallsParty
 
-from .peer import TCP, UDP, UDP6, Peer, Ports, Transport, over, require, wait_for
+from .peer import TCP, TCP6, UDP, UDP6, Peer, Ports, Transport, over, require, wait_for
 
 Make = Callable[..., Any]
 
@@ -45,7 +45,7 @@ def test_sipsak(run: Make, parties: Make, transport: Transport, ports: Ports) ->
     assert "Allow: INVITE" in printed
 
 
-@over(UDP, UDP6, TCP)
+@over(UDP, UDP6, TCP, TCP6)
 def test_sip_options(run: Make, parties: Make, transport: Transport) -> None:
     bob = parties(NoMediaSimpleCallsParty, "bob")
     # Outside of the block: it tries the port by a datagram to itself.

@@ -95,6 +95,7 @@ def test_twenty_calls(sipp: SIPp, listening: Make, received: list[Any]) -> None:
     bob = listening()
     options = ("-m", "20", "-r", "100", "-l", "10")
     sipp.call("uac_call", port_of(bob), *options, MILLISECONDS=20).finish()
+    wait_for(lambda: len(received) >= 20, "the calls came")
     assert [call.state for call in received] == ["Terminated"] * 20
     assert len({call.call_id for call in received}) == 20
 

@@ -13,7 +13,20 @@ from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenPar
 from sipparty.sip.transaction import Timing
 
 from .media import samples_of, tone_share
-from .peer import Transport, everywhere, wait_for
+from .peer import (
+    TCP,
+    TCP6,
+    TLS,
+    TLS6,
+    UDP,
+    UDP6,
+    WS,
+    WSS6,
+    Transport,
+    everywhere,
+    over,
+    wait_for,
+)
 from .sipp import SIPp
 from .tshark import Capture
 
@@ -68,7 +81,7 @@ def test_it_refuses(sipp: SIPp, parties: Make, status: int, reason: str, more: s
     assert str(error.response.get(name)) == value
 
 
-@everywhere
+@over(UDP, UDP6, TCP, TCP6, TLS, TLS6, WS, WSS6)
 def test_nobody_is_there(parties: Make, transport: Transport, capture: Capture | None) -> None:
     """What the network says of a port where nobody listens ends the call at once."""
     alice = parties(NoMediaSimpleCallsParty)

@@ -7,6 +7,7 @@ Laws:
 * `Capture.check` fails on a packet that Wireshark cannot decode: one that is malformed, a SIP port
   that says something which is not SIP, a media port that was not described so that it decodes as
   RTP or RTCP, and whatever Wireshark itself calls an error or warns of.
+* STUN, which may come to a media port (RFC 7983) from a peer that opens its NAT, is left out.
 * Of TCP, the data from or to a SIP port are looked at. Each message in a segment is a packet of its
   own here; one that came in several segments is where its last byte is.
 * What goes over TLS is read with the keys that our own engine logs.
@@ -98,6 +99,8 @@ class Capture:
     )
     #: Wireshark's numbers for the severities "Warning" and "Error".
     _ERRORS = frozenset({"6291456", "8388608"})
+    #: By its first two bits and its magic cookie (RFC 8489 §5).
+    _STUN = "(udp.payload[0] < 40 and udp.payload[4:4] == 21:12:a4:42)"
     #: What Wireshark takes a message for: a request with its method, or a status with its code.
     _MESSAGE = re.compile(r"Session Initiation Protocol \(([^;]*)\)")
 
@@ -176,7 +179,9 @@ class Capture:
         command = [self._tshark, "-2", "-n", "-r", str(self.file), "-T", "fields"]
         command += ["-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=;"]
         streams = self.sip_ports | self.tls_ports | self.websocket_ports
-        wanted = "udp"
+        wanted = f"(udp and not {self._STUN})"
+        # It takes all that follows on the way of a STUN packet for STUN.
+        command += ["--disable-heuristic", "stun_udp"]
         if streams:
             some = ",".join(map(str, sorted(streams)))
             wanted += f" or (tcp.len > 0 and tcp.port in {{{some}}})"

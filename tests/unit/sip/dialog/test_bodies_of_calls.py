@@ -265,7 +265,7 @@ WHERE = ("application/pidf+xml", b"<presence/>")
 
 
 def test_an_invite_brings_further_parts_beside_its_offer(wire, talker):
-    call, invite = wire.invite(talker, parts=[Part(*WHERE, {"Content-ID": "<where@atlanta.com>"})])
+    _, invite = wire.invite(talker, parts=[Part(*WHERE, {"Content-ID": "<where@atlanta.com>"})])
     assert invite.content_type.essence == "multipart/mixed"
     offer, where = invite.parts
     assert (offer.media_type, offer.body) == ("application/sdp", b"offer")
@@ -278,7 +278,7 @@ def test_an_invite_brings_further_parts_beside_its_offer(wire, talker):
 @pytest.mark.parametrize("late_offer", [True, False])
 def test_an_invite_of_parts_without_an_offer(wire, late_offer):
     agent = wire.agent("sip:alice@atlanta.com", media=late_offer)
-    call, invite = wire.invite(agent, parts=[Part(*WHERE)], late_offer=late_offer)
+    _, invite = wire.invite(agent, parts=[Part(*WHERE)], late_offer=late_offer)
     (where,) = invite.parts
     assert invite.content_type.essence == "multipart/mixed"
     assert where.body == WHERE[1]
@@ -286,7 +286,7 @@ def test_an_invite_of_parts_without_an_offer(wire, late_offer):
 
 def test_the_parts_are_sent_again_with_credentials(wire, talker):
     talker.digest = DigestClient(default=("alice", "secret"), tokens=lambda: "cnonce")
-    call, invite = wire.invite(talker, parts=[Part(*WHERE)])
+    _, invite = wire.invite(talker, parts=[Part(*WHERE)])
     challenge = ("WWW-Authenticate", 'Digest realm="r", nonce="n", algorithm=MD5, qop="auth"')
     wire.receive(wire.answer(invite, 401, headers=[challenge]))
     ack, again = wire.sent()
