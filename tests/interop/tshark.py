@@ -97,6 +97,8 @@ class Capture:
         "rtp.p_type",
         "rtp.payload",
     )
+    #: Seconds after which tshark hangs, and is not only slow: it takes a fifth of one when idle.
+    _LIMIT = 45
     #: Wireshark's numbers for the severities "Warning" and "Error".
     _ERRORS = frozenset({"6291456", "8388608"})
     #: By its first two bits and its magic cookie (RFC 8489 §5).
@@ -200,7 +202,7 @@ class Capture:
         return command
 
     def _dissect(self) -> Iterator[Packet]:
-        done = subprocess.run(self._command(), capture_output=True, text=True, timeout=20)
+        done = subprocess.run(self._command(), capture_output=True, text=True, timeout=self._LIMIT)
         assert done.returncode == 0, done.stderr
         for line in done.stdout.splitlines():
             yield from self._packets_of(line)

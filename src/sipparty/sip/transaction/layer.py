@@ -96,6 +96,8 @@ class TransactionLayer:
         self.send = send
         self.clients: dict[object, ClientTransaction] = {}
         self.servers: dict[object, ServerTransaction] = {}
+        #: Both kinds, by what fails of them at once, so that a failure looks at no other.
+        self._ways: dict[object, dict[ClientTransaction | ServerTransaction, None]] = {}
         #: Requests outside of dialogs, by what a copy by another path shares (§8.2.2.2).
         self._merged: dict[object, ServerTransaction] = {}
 
@@ -121,6 +123,7 @@ class TransactionLayer:
         kind = InviteClientTransaction if method == "INVITE" else NonInviteClientTransaction
         transaction = kind(self, key, request, flow, user)
         self.clients[key] = transaction
+        self._ways.setdefault(_way(flow), {})[transaction] = None
         transaction.start()
         return transaction
 
@@ -188,6 +191,7 @@ class TransactionLayer:
         kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
         transaction = kind(self, key, request, flow, merge_key, size)
         self.servers[key] = transaction
+        self._ways.setdefault(_way(flow), {})[transaction] = None
         if merge_key is not None:
             self._merged.setdefault(merge_key, transaction)
         return transaction
@@ -280,24 +284,19 @@ class TransactionLayer:
         Of connections to one peer, only what went by the one that failed has failed; datagrams fail
         by their destination.
         """
-        remote, transport, reliable = flow.remote, flow.transport, flow.reliable
-        every: list[ClientTransaction | ServerTransaction] = [
-            *self.clients.values(),
-            *self.servers.values(),
-        ]
-        broken = [
-            transaction
-            for transaction in every
-            if transaction.flow.remote == remote
-            and transaction.flow.transport == transport
-            and (not reliable or transaction.flow.endpoint == flow.endpoint)
-        ]
+        broken = list(self._ways.get(_way(flow), ()))
         for transaction in broken:
             transaction.break_transport(reason)
         return len(broken)
 
-    def forget(self, key: object, transaction: object) -> None:
+    def forget(self, key: object, transaction: ClientTransaction | ServerTransaction) -> None:
         """Drop a transaction that is over."""
+        way = _way(transaction.flow)
+        others = self._ways.get(way)
+        if others is not None:
+            others.pop(transaction, None)
+            if not others:
+                del self._ways[way]
         if isinstance(transaction, ServerTransaction):
             self.servers.pop(key, None)
             merge_key = transaction.merge_key
@@ -305,6 +304,15 @@ class TransactionLayer:
                 del self._merged[merge_key]
         else:
             self.clients.pop(key, None)
+
+
+def _way(flow: Flow) -> object:
+    """Return what a flow shares with those that fail when it does: the connection, or where the
+    datagrams go.
+    """
+    if flow.transport in RELIABLE_TRANSPORTS:
+        return flow.transport, flow.endpoint, flow.remote
+    return flow.transport, flow.remote
 
 
 def _is_first(request: Request) -> bool:

@@ -6,7 +6,7 @@ A *transaction user* (RFC 3261 §5) is whatever stands above a transaction: a di
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from sipparty.fsm import Timers
 from sipparty.sip.flow import Flow
@@ -54,5 +54,5 @@ class TransactionHost(Protocol):
     #: The bytes of what peers sent, and of our answers, that server transactions keep.
     held: int
 
-    def forget(self, key: object, transaction: object) -> None:
+    def forget(self, key: object, transaction: Any) -> None:
         """Drop a transaction that is over."""
