@@ -8,15 +8,15 @@ Laws:
 * A program that is not installed skips the test, or fails it where `SIPPARTY_REQUIRE_PEERS=1` says
   that it has to be there.
 
-What speaks which transport, over IPv4 and IPv6 unless said otherwise, and is tested by it:
+What each peer is tested over, over IPv4 and IPv6 unless said otherwise, and why not the rest:
 
     SIPp         UDP TCP                   Debian builds it without TLS; it has no WebSocket.
     baresip      UDP TCP TLS               This version has no WebSocket.
     Linphone     UDP TCP TLS               By TLS it calls, but cannot be called; no WebSocket.
     Kamailio     UDP TCP TLS WS WSS        It is connected to by WebSocket, and connects by none.
     Chromium                     WS WSS    A page connects by WebSocket, and by nothing else.
-    sip-options  UDP TCP
-    sipsak       UDP TCP, by IPv4 alone
+    sip-options  UDP TCP                   Its TLS is not tried.
+    sipsak       UDP TCP                   IPv4 alone. By TLS 1.3 it does not read the answer.
 """
 
 from __future__ import annotations
