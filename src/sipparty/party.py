@@ -271,6 +271,7 @@ class Party(Whereabouts):
         parts: Iterable[Part] = (),
         media: Mapping[str, Any] | None = None,
         dialog: type[Dialog] | None = None,
+        flow: Flow | None = None,
     ) -> Any:
         """Call somebody; returns the dialog at once.
 
@@ -287,6 +288,8 @@ class Party(Whereabouts):
                 body is multipart/mixed then (RFC 5621).
             media: Options for the media session of this call, over the party's own.
             dialog: The class of the dialog; `ClientDialog` by default.
+            flow: A way to the target that is there already, such as the `flow` of a call or request
+                of its own: the only one to a browser, or to a phone behind a NAT (RFC 7118 §5).
 
         Raises:
             Incomplete: The uri lacks user or host.
@@ -309,6 +312,7 @@ class Party(Whereabouts):
             late_offer=late_offer,
             headers=headers.items() if isinstance(headers, Mapping) else headers,
             parts=parts,
+            flow=flow,
         )
         return call
 
@@ -328,13 +332,16 @@ class Party(Whereabouts):
         return str(target.uri), NextHop.of(str(contact))
 
     @verb
-    def send(self, request: Request, proxy: str | None = None) -> Exchange:
+    def send(
+        self, request: Request, proxy: str | None = None, *, flow: Flow | None = None
+    ) -> Exchange:
         """Send a request of its own, outside of any dialog; returns the exchange at once.
 
         Args:
             request: The request. A copy is sent, in which To, From, Call-ID, CSeq, Max-Forwards and
                 Contact are filled in where they lack; it is `request` of the exchange.
             proxy: The next hop, as for `invite`.
+            flow: A way that is there already, as for `invite`.
 
         Raises:
             Incomplete: The uri lacks user or host.
@@ -349,7 +356,7 @@ class Party(Whereabouts):
         hop = NextHop.of(request.uri_text if first is None else first.uri_text)
         exchange = Exchange(agent, request, hop)
         exchange.portal = self.engine
-        return exchange.send()
+        return exchange.send(None if flow is None else flow.endpoint)
 
     def options(
         self, target: Party | URI | AOR | str | bytes, proxy: str | None = None

@@ -6,6 +6,7 @@ to go by the connection that it opened. Its offers are those that the browser ma
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.sip import SimpleCall
+from sipparty.sip.events import RequestReceived
 from sipparty.transport import WebSocketConfig
 
 from .calls import ended, first, incoming
@@ -138,3 +140,26 @@ def test_it_is_called(page: Page, kamailio: Make, parties: Make, capture: Captur
     assert done["target"] == done["contact"]
     assert done["bye"] == 200
     ended(call)
+
+
+@over(WS, WSS)
+def test_it_is_called_back(page: Page, bob: Any, capture: Capture | None) -> None:
+    """A call of ours goes by the connection that a request of its own came by."""
+    asked: queue.Queue[Any] = queue.Queue()
+
+    def answer(event: RequestReceived) -> None:
+        event.incoming.respond(200)
+        asked.put(event.incoming)
+
+    bob.on_request("MESSAGE", answer)
+    page.open("beCalledBack", bob.contact_uri.port)
+    message = asked.get(timeout=10)
+    assert page.wait_for_event("asked")["status"] == 200
+    call = bob.invite(message.request.contact.uri, flow=message.flow).wait(5)
+    assert call.progress == 180
+    done = page.wait_for_event("done")
+    assert done["target"] == done["contact"]
+    assert done["bye"] == 200
+    ended(call)
+    if capture is not None and capture.has_media:
+        assert len(flows(capture)) == 1

@@ -267,7 +267,7 @@ class UserAgent:
         dialog.portal = self.portal
         dialog.authenticated = transaction.authenticated
         dialog.hear("receive_invite", transaction, data)
-        self.emit(CallReceived(self, dialog, request))
+        self.emit(CallReceived(self, dialog, request, transaction.flow))
         if self.auto_answer:
             if self.rings:
                 dialog.ring()  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ class CallReceived(_DialogEvent):
 
     Args:
         request: The INVITE, to be looked at: its headers, and what `request.parts` it has.
+        flow: The way that it came; `invite(flow=...)` calls back by it.
     """
 
     request: Request
+    flow: Flow
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,14 +198,16 @@ class IncomingRequest:
         request: The request.
         authenticated: The user who proved by Digest to have sent it; None where nobody was asked
             to.
+        flow: The way that it came; `party.invite(flow=...)` calls back by it.
     """
 
-    __slots__ = ("agent", "authenticated", "portal", "request", "transaction")
+    __slots__ = ("agent", "authenticated", "flow", "portal", "request", "transaction")
 
     def __init__(self, transaction: ServerTransaction, agent: Any) -> None:
         self.transaction = transaction
         self.request = transaction.request
         self.authenticated = transaction.authenticated
+        self.flow = transaction.flow
         self.agent = agent
         self.portal = agent.portal
 

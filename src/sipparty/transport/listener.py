@@ -89,6 +89,20 @@ def bind_tcp(host: str, port: int, backlog: int = 512) -> socket.socket:
     return sock
 
 
+class _Coming:
+    """A connection that is not there yet.
+
+    Args:
+        sock: Its socket.
+    """
+
+    __slots__ = ("connection", "socket")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.connection: Connection | None = None
+
+
 class StreamListener:
     """A socket that accepts connections.
 
@@ -130,8 +144,8 @@ class StreamListener:
         self._socket = sock
         self._make = make_connection
         self._context = context
-        #: Connections that are not there yet, and their sockets.
-        self._coming: dict[asyncio.Task[None], socket.socket] = {}
+        #: What brings each connection that is not there yet.
+        self._coming: dict[asyncio.Task[None], _Coming] = {}
         self._resume: asyncio.TimerHandle | None = None
         #: Whether the log knows that nothing can be accepted.
         self._logged = False
@@ -169,13 +183,23 @@ class StreamListener:
                 self._complain("few file descriptors are left, and they are for others.")
                 continue
             self._logged = False
-            if len(self.connections) + len(self._coming) >= self.max_connections:
+            if self._is_full():
                 sock.close()
                 continue
             sock.setblocking(False)
-            task = self._loop.create_task(self._serve(sock))
-            self._coming[task] = sock
+            coming = _Coming(sock)
+            task = self._loop.create_task(self._serve(coming))
+            self._coming[task] = coming
             task.add_done_callback(self._came)
+
+    def _is_full(self) -> bool:
+        """Whether there are as many connections as there may be."""
+        there = self.connections
+        if len(there) + len(self._coming) < self.max_connections:
+            return False
+        # For a turn of the loop or two a connection is both there and coming.
+        coming = sum(one.connection not in there for one in self._coming.values())
+        return len(there) + coming >= self.max_connections
 
     def _highest(self) -> float:
         """The highest file descriptor that a connection may have."""
@@ -199,17 +223,21 @@ class StreamListener:
         if not self.closed:
             self._loop.add_reader(self._socket, self._acceptable)
 
-    async def _serve(self, sock: socket.socket) -> None:
+    async def _serve(self, coming: _Coming) -> None:
+        def make() -> Connection:
+            coming.connection = self._make(self)
+            return coming.connection
+
         await self._loop.connect_accepted_socket(
-            lambda: self._make(self),
-            sock,
+            make,
+            coming.socket,
             ssl=self._context,
             ssl_handshake_timeout=self.HANDSHAKE if self._context else None,
         )
 
     def _came(self, task: asyncio.Task[None]) -> None:
         """See to what became of a connection."""
-        sock = self._coming.pop(task)
+        sock = self._coming.pop(task).socket
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
             # asyncio has let go of it by now, or never had it.

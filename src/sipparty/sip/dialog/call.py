@@ -20,6 +20,7 @@ from sipparty.errors import CallFailed, CallTimedOut, NegotiationError, ParseErr
 from sipparty.fsm import Row, Timer, verb
 from sipparty.sip.dialog.callee import CalledSide
 from sipparty.sip.dialog.caller import CallingSide
+from sipparty.sip.flow import Flow
 from sipparty.sip.multipart import Part
 from sipparty.sip.routing import NextHop
 
@@ -109,6 +110,7 @@ class SimpleCall(CallingSide, CalledSide):
         late_offer: bool = False,
         headers: Iterable[tuple[str, str]] = (),
         parts: Iterable[Part] = (),
+        flow: Flow | None = None,
     ) -> Self:
         """Call somebody. `party.invite` is the comfortable way.
 
@@ -120,8 +122,11 @@ class SimpleCall(CallingSide, CalledSide):
             late_offer: Send no offer; the 2xx brings one and the ACK our answer (§13.2.1).
             headers: Further headers.
             parts: What the body holds beside the offer; it is multipart/mixed then (RFC 5621).
+            flow: A way to the next hop that is there already, to be taken where it can be.
         """
-        self.hit("invite", uri, next_hop, routes, expires, late_offer, headers, tuple(parts))
+        endpoint = None if flow is None else flow.endpoint
+        more = headers, tuple(parts), endpoint
+        self.hit("invite", uri, next_hop, routes, expires, late_offer, *more)
         return self
 
     @verb

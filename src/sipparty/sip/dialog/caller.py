@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from math import ceil
 from typing import Any
 
@@ -40,6 +40,7 @@ class CallingSide(InviteUsage, abstract=True):
         late_offer: bool,
         headers: Iterable[tuple[str, str]],
         parts: tuple[Part, ...],
+        endpoint: Hashable,
     ) -> None:
         tokens = self.core.tokens
         tag = tokens.tag()
@@ -63,7 +64,7 @@ class CallingSide(InviteUsage, abstract=True):
         self._headers = checked
         self._parts = parts
         self._late_offer = late_offer
-        self._outgoing = OutgoingRequest(self.core, self, hop, None, self.agent)
+        self._outgoing = OutgoingRequest(self.core, self, hop, endpoint, self.agent)
         self._outgoing.start()
 
     def build_request(self, outgoing: OutgoingRequest, flow: Flow) -> Request:
