@@ -1,0 +1,269 @@
+"""Peers that connect and then do everything but speak SIP: say nothing, say it slowly, do not read
+what they are told, go away in the middle, or are too many.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from typing import Any
+
+import pytest
+
+from sipparty.sip.limits import Limits
+from sipparty.transport.stream import Connection
+
+from ..interop.peer import wait_for
+from .defender import PATIENCE, Defender
+from .raw import LOOPBACK, STREAMS, context, dial, frame, hang, read_all, request
+
+
+def client_hello() -> bytes:
+    """Return what a TLS client says first."""
+    out = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context().wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+    return out.read()
+
+
+def is_there(bob: Defender, number: int) -> None:
+    """Wait until there are so many connections."""
+    wait_for(lambda: bob.connections() == number, f"{number} connections", PATIENCE)
+
+
+# -------------------------------------------------------------------- silence
+
+
+@pytest.mark.parametrize("transport", ["tls", "wss"])
+@pytest.mark.parametrize("said", ["nothing", "half", "garbage", "http"])
+def test_a_tls_handshake_that_does_not_come(defended: Any, transport: str, said: str) -> None:
+    """Ten seconds are given to it."""
+    hello = client_hello()
+    words = {
+        "nothing": b"",
+        "half": hello[: len(hello) // 2],
+        "garbage": bytes(range(256)) * 8,
+        "http": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    }[said]
+    bob = defended(transport)
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(dial(bob.port, "tcp")) for _ in range(50)]
+        for sock in socks:
+            sock.sendall(words)
+        if said in ("nothing", "half"):
+            is_there(bob, 50)
+        with bob.call():
+            pass
+        bob.clock.advance(11)
+        for sock in socks:
+            read_all(sock)  # it comes to an end, perhaps after a word
+    bob.check()
+
+
+@pytest.mark.parametrize("transport", STREAMS)
+def test_who_says_nothing(defended: Any, transport: str) -> None:
+    """64 * T1 are given to the first message."""
+    bob = defended(transport)
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(dial(bob.port, transport, shake=False)) for _ in range(20)]
+        is_there(bob, 20)
+        with bob.call():
+            pass
+        bob.clock.advance(33)
+        for sock in socks:
+            assert read_all(sock) == b""
+    bob.check()
+
+
+@pytest.mark.parametrize("transport", STREAMS)
+def test_who_says_it_a_byte_at_a_time(defended: Any, transport: str) -> None:
+    """It is all one whether something comes now and then: the whole message has its time."""
+    bob = defended(transport)
+    with dial(bob.port, transport) as sock, bob.call():
+        data = frame(request("OPTIONS", transport), transport)
+        ended = False
+        for byte in data:
+            try:
+                sock.sendall(bytes([byte]))
+            except OSError:
+                ended = True
+                break
+            bob.clock.advance(1)
+        assert ended or not read_all(sock).startswith(b"SIP/2.0 200")
+    bob.check()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_head_that_never_ends(defended: Any, transport: str) -> None:
+    """513, and the end; no more is held of it than a head may be long."""
+    bob = defended(transport)
+    endless = request("OPTIONS", transport, extra="X: y\r\n" * 20_000)
+    with dial(bob.port, transport) as sock, bob.call():
+        with contextlib.suppress(OSError):
+            sock.sendall(endless)
+        answer = read_all(sock)
+        assert answer.startswith(b"SIP/2.0 513 ")
+        assert answer.count(b"SIP/2.0 ") == 1
+    bob.check()
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss"])
+def test_a_handshake_that_never_ends(defended: Any, transport: str) -> None:
+    bob = defended(transport)
+    with dial(bob.port, transport, shake=False) as sock, bob.call():
+        with contextlib.suppress(OSError):
+            sock.sendall(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000)
+        assert read_all(sock).startswith(b"HTTP/1.1 431 ")
+    bob.check()
+
+
+# -------------------------------------------------------------------- deafness
+
+
+@pytest.mark.parametrize(
+    ("transport", "what"),
+    [
+        *((transport, "requests") for transport in STREAMS),
+        *((transport, "pings") for transport in ("tls", "ws", "wss")),
+    ],
+)
+def test_who_does_not_read(
+    defended: Any, transport: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for it has a limit; then it is dropped, and others have not waited."""
+    reasons = []
+    abort = Connection.abort
+
+    def note(connection: Connection, reason: str = "") -> None:
+        reasons.append(reason)
+        abort(connection, reason)
+
+    monkeypatch.setattr(Connection, "abort", note)
+    monkeypatch.setattr(Connection, "MAX_BACKLOG", 100_000)
+    bob = defended(transport)
+
+    def said(number: int) -> bytes:
+        if what == "requests":
+            return frame(request("OPTIONS", transport, number=number), transport)
+        if transport in ("ws", "wss"):
+            return frame(bytes(125), transport, opcode=9) * 10
+        return b"\r\n\r\n" * 500
+
+    with dial(bob.port, transport, small=True) as sock, bob.call():
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            for number in range(30_000):
+                sock.sendall(said(number))
+        assert "the other side does not read" in reasons
+        is_there(bob, 1)
+    bob.check()
+
+
+# -------------------------------------------------------------------- going away
+
+
+@pytest.mark.parametrize("transport", STREAMS)
+@pytest.mark.parametrize("end", ["reset", "close", "shutdown"])
+@pytest.mark.parametrize("where", [0, 10, 200, -10, None])
+def test_who_goes_away_in_the_middle(
+    defended: Any, transport: str, end: str, where: int | None
+) -> None:
+    bob = defended(transport)
+    whole = request("INVITE", transport)
+    part = frame(whole, transport)[:where]
+    socks = [dial(bob.port, transport) for _ in range(5)]
+    for sock in socks:
+        sock.sendall(part)
+        if end == "shutdown":
+            sock.shutdown(socket.SHUT_WR)
+            read_all(sock)
+        (hang if end == "reset" else socket.socket.close)(sock)
+    is_there(bob, 0)
+    bob.settle()
+    bob.check()
+
+
+# -------------------------------------------------------------------- too many
+
+
+@pytest.mark.parametrize("transport", STREAMS)
+def test_more_than_a_listener_takes(defended: Any, transport: str) -> None:
+    """Those beyond the limit are closed as they come, those within it are served."""
+    bob = defended(transport, options={"limits": Limits(max_connections=20)})
+    with contextlib.ExitStack() as stack:
+        socks = []
+        for _ in range(19):
+            socks.append(stack.enter_context(dial(bob.port, transport)))
+        is_there(bob, 19)
+        with bob.call():  # the twentieth
+            for _ in range(200):
+                sock = stack.enter_context(dial(bob.port, "tcp"))
+                assert read_all(sock) == b""
+        for sock in socks:
+            sock.sendall(frame(request("OPTIONS", transport), transport))
+            assert b"SIP/2.0 200 " in sock.recv(4096)
+    is_there(bob, 1)
+    bob.check()
+
+
+def test_what_comes_is_counted_once(defended: Any) -> None:
+    """Ten that come at once are never twenty: the limit of eleven is not reached."""
+    bob = defended("tcp", options={"limits": Limits(max_connections=11)})
+    loop, listener = bob.engine.loop, bob.listener
+    go, done = threading.Event(), threading.Event()
+    seen = []
+
+    def look() -> None:
+        seen.append((len(listener.connections), listener._is_full()))
+        if len(seen) < 50:
+            loop.call_soon(look)
+        else:
+            done.set()
+
+    def begin() -> None:
+        go.wait(PATIENCE)
+        look()
+
+    loop.call_soon_threadsafe(begin)
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(dial(bob.port, "tcp"))
+        go.set()
+        assert done.wait(PATIENCE)
+        assert seen[-1] == (10, False)
+        assert {full for _, full in seen} == {False}
+    bob.check()
+
+
+@pytest.mark.parametrize("transport", STREAMS)
+def test_a_listener_full_of_silence_is_free_again(defended: Any, transport: str) -> None:
+    """Whoever fills it has to speak within half a minute, and cannot keep others out for longer."""
+    bob = defended(transport, options={"limits": Limits(max_connections=20)})
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(dial(bob.port, "tcp")) for _ in range(20)]
+        is_there(bob, 20)
+        with dial(bob.port, "tcp") as sock:
+            assert read_all(sock) == b""
+        bob.clock.advance(33)
+        for sock in socks:
+            assert read_all(sock) == b""
+        is_there(bob, 0)
+        with bob.call():
+            pass
+    bob.check()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_connections_that_are_reset_at_once(defended: Any, transport: str) -> None:
+    """A thousand of them, faster than they can be accepted."""
+    bob = defended(transport)
+    with bob.call():
+        for _ in range(1000):
+            with socket.socket() as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.settimeout(PATIENCE)
+                sock.connect((LOOPBACK, bob.port))
+        is_there(bob, 1)
+    bob.check()

@@ -1,0 +1,131 @@
+"""SIPVicious: svmap looks for who is there, svwar for who has a name, svcrack for a password. A
+party that is guarded lets none of them in, and serves whom it knows meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipparty.sip.events import CallReceived, RequestReceived
+
+from ..interop.peer import Peer, require, wait_for
+from .defender import PATIENCE, Defender
+from .raw import LOOPBACK
+
+Start = Callable[..., Peer]
+
+#: What svcrack says where it has found a password.
+FOUND = "| Password |"
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start a tool of SIPVicious against a port, with options and with words to guess by."""
+    monkeypatch.setenv("HOME", str(tmp_path))  # it keeps sessions there
+    made: list[Peer] = []
+
+    def start(tool: str, port: int, *options: str, words: Any = ()) -> Peer:
+        command = [require(tool), *options, "-b", LOOPBACK, "-p", str(port)]
+        # Each searches for a port of its own from the one that it is given.
+        command += ["-P", str(20_000 + 100 * len(made))]
+        if words:
+            file = tmp_path / f"words{len(made)}"
+            file.write_text("\n".join(words) + "\n")
+            command += ["-d", str(file)]
+        made.append(Peer([*command, LOOPBACK], tmp_path, f"{tool}{len(made)}"))
+        return made[-1]
+
+    try:
+        yield start
+    finally:
+        for peer in made:
+            peer.stop()
+
+
+def finish(bob: Defender, *peers: Peer) -> None:
+    """Wait for the end of tools; what is sent to them again and again is given up meanwhile."""
+
+    def is_over() -> bool:
+        bob.clock.advance(40)
+        return not any(peer.running for peer in peers)
+
+    wait_for(is_over, "the tools ended", PATIENCE, lambda: "".join(peer.output for peer in peers))
+
+
+def guarded(defended: Any, password: str = "correct horse") -> Defender:
+    """Make a defender that admits alice and bob alone."""
+    bob: Defender = defended(
+        guard={"bob": password, "alice": "secret"},
+        credentials=("alice", "secret"),
+        auto_answer=True,  # though handlers hear of calls
+    )
+    return bob
+
+
+def test_who_is_there_and_who_has_a_name(defended: Any, start: Start, events: Any) -> None:
+    """All at once: nobody is called, and nothing is taken, whatever is tried."""
+    bob = guarded(defended)
+    happened = events(bob.party, CallReceived, RequestReceived)
+    names = ["bob", "alice", *map(str, range(100, 150))]
+    tools = [start("svmap", bob.port), start("svmap", bob.port, "-m", "INVITE")]
+    tools += [
+        start("svwar", bob.port, "-m", method, words=names)
+        for method in ("INVITE", "OPTIONS", "REGISTER")
+    ]
+    wait_for(lambda: bob.received() > 20, "the tools have begun", PATIENCE)
+    assert happened.empty()
+    with bob.call():
+        assert happened.next().dialog.authenticated == "alice"
+    finish(bob, *tools)
+    assert happened.empty()
+    for tool in tools:
+        assert tool.process.returncode == 0, tool.output
+    for tool in tools[:2]:
+        assert f"{LOOPBACK}:{bob.port}" in tool.output, tool.output
+    for tool in tools[2:]:
+        assert "noauth" not in tool.output
+    bob.check()
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "OPTIONS", "INVITE"])
+def test_passwords_are_guessed(
+    defended: Any, start: Start, events: Any, wire: Any, method: str
+) -> None:
+    """None of many is the right one."""
+    bob = guarded(defended)
+    bob.party.on_request("REGISTER", lambda event: event.incoming.respond(200))
+    happened = events(bob.party, CallReceived, RequestReceived)
+    records = wire(bob.engine)
+    words = [f"guess{number}" for number in range(200)] + ["bob", "horse", "Correct Horse"]
+    options = ("-u", "bob", "-m", method, "--requesturi", f"sip:bob@{LOOPBACK}:{bob.port}")
+    tool = start("svcrack", bob.port, *options, words=words)
+
+    def proofs() -> int:
+        guesses = (b'username="bob"' in record.data for record in records)
+        return len([True for guess in guesses if guess])
+
+    wait_for(lambda: proofs() > 20, "the tool has begun", PATIENCE, lambda: tool.output)
+    with bob.call():
+        happened.next(CallReceived)
+    wait_for(lambda: proofs() >= len(words), "all was tried", PATIENCE, lambda: tool.output)
+    tool.stop()  # it would go on listening
+    assert happened.empty()
+    bob.check()
+    answers = [one.data for one in records if one.direction == "sent" and b'"bob"' in one.data]
+    assert len(answers) > len(words)
+    assert {data.split()[1] for data in answers} <= {b"100", b"401"}
+
+
+def test_the_tool_would_find_a_password_that_is_guessed(defended: Any, start: Start) -> None:
+    bob = guarded(defended, "123456")
+    words = ["111111", "123456", "654321"]
+    uri = f"sip:bob@{LOOPBACK}:{bob.port}"
+    options = ("-u", "bob", "-m", "OPTIONS", "--requesturi", uri)
+    tool = start("svcrack", bob.port, *options, words=words)
+    finish(bob, tool)
+    assert FOUND in tool.output
+    bob.check()
