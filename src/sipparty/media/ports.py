@@ -87,12 +87,14 @@ def _resolve(address: str) -> tuple[socket.AddressFamily, Address]:
 
 def _bind(family: socket.AddressFamily, sockaddr: Address, port: int) -> socket.socket | None:
     """A socket at a port; None where it is taken."""
-    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock = None
     try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
         sock.setblocking(False)
         sock.bind((sockaddr[0], port, *sockaddr[2:]))
     except OSError as error:
-        sock.close()
+        if sock is not None:
+            sock.close()
         # Only a port may be tried again elsewhere; of an address there is nothing else to try.
         if error.errno in _TAKEN:
             return None

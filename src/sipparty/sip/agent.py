@@ -149,7 +149,7 @@ class UserAgent:
         """
         request = transaction.request
         # §8.2: first who it is, then what they want.
-        if self.guard is not None and not self._is_admitted(transaction, self.guard):
+        if not self.admits(transaction):
             return
         handler = self.methods.get(request.method)
         if handler is None:
@@ -157,8 +157,14 @@ class UserAgent:
         elif self.understands(transaction):
             handler(transaction)
 
-    def _is_admitted(self, transaction: ServerTransaction, guard: DigestServer) -> bool:
-        """Whether a request proves who sent it; else it is answered, 401 as a rule (§22.2)."""
+    def admits(self, transaction: ServerTransaction) -> bool:
+        """Whether a request proves who sent it, where that is asked for; else it is answered, 401
+        as a rule (§22.2), and no more is kept of it: who sends with a false address could have
+        others flooded by what is sent again (§26.3.2.4).
+        """
+        guard = self.guard
+        if guard is None:
+            return True
         # §22.1: ACK and CANCEL cannot be challenged; the core has kept them to itself.
         request = transaction.request
         credentials = request.lines(guard.credentials_name)
@@ -168,10 +174,10 @@ class UserAgent:
             transaction.authenticated = verdict.username
             transaction.complete = partial(self._prove, guard, verdict)
             return True
-        if isinstance(verdict, Malformed):
-            self._respond(transaction, verdict.status, [])
-        else:
-            self._respond(transaction, verdict.status, list(verdict.headers))
+        headers = [] if isinstance(verdict, Malformed) else list(verdict.headers)
+        asker = [request._text(name) or "" for name in ("via", "from", "call-id", "cseq")]
+        tag = self.core.tokens.tag_of(*asker)
+        transaction.respond_once(request.response(verdict.status, None, headers, to_tag=tag))
         return False
 
     def _prove(self, guard: DigestServer, verdict: Authenticated, response: Response) -> None:

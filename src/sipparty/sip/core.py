@@ -411,6 +411,8 @@ class Core:
         (RFC 3261 §8.2.1 comes before §8.2.2.1).
         """
         listener = self._listener(transaction.flow)
+        if listener is not None and not all(agent.admits(transaction) for agent in listener.agents):
+            return  # who asks has to prove who they are before they learn who is not here
         method = transaction.request.method
         if listener is None or any(method in agent.methods for agent in listener.agents):
             self._refuse(transaction, 404)

@@ -39,7 +39,7 @@ class Limits:
     """
 
     max_head: int = 65_535
-    max_body: int = 1_048_576
+    max_body: int = 262_144
     max_pending: int | None = None
     max_skip: int = 16_777_216
     max_connections: int = 1024

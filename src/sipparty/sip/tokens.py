@@ -7,6 +7,7 @@ the source of chance is an argument, as time is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 
 __all__ = ["BRANCH_COOKIE", "Tokens"]
 
@@ -24,12 +25,13 @@ class Tokens:
     #: Bytes asked for at a time: one call to the system pays for many tokens.
     POOL = 2048
 
-    __slots__ = ("_at", "_pool", "_read")
+    __slots__ = ("_at", "_key", "_pool", "_read")
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
         self._pool = ""
         self._at = 0
+        self._key = b""
 
     def forget(self) -> None:
         """Drop what was read ahead, so that a forked child does not repeat its parent."""
@@ -49,6 +51,16 @@ class Tokens:
     def tag(self) -> str:
         """Return a From or To tag of 64 bits; RFC 3261 §19.3 asks for 32 at least."""
         return self.hexadecimal(16)
+
+    def tag_of(self, *values: str) -> str:
+        """Return a tag that is the same for the same values each time, as an answer without state
+        has to have it (§8.2.7), and that nobody else can tell from them.
+        """
+        if not self._key:
+            self._key = bytes.fromhex(self.hexadecimal(32))
+        return blake2b(
+            "\0".join(values).encode(errors="surrogateescape"), digest_size=8, key=self._key
+        ).hexdigest()
 
     def branch(self) -> str:
         """Return a branch of 80 bits behind the cookie (§8.1.1.7)."""

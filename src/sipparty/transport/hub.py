@@ -182,9 +182,9 @@ class Hub(Places):
     async def _connect(
         self, wanted: FlowWanted, target: Target, others: list[Target], source: str
     ) -> None:
-        from sipparty.transport.connecting import connect
-
         try:
+            from sipparty.transport.connecting import connect
+
             connection = await connect(
                 self._owner,
                 target,
@@ -197,6 +197,9 @@ class Hub(Places):
         except TransportError as error:
             self.resolver.mark_down(target)
             self._owner.run(self._try, wanted, others, str(error))
+            return
+        except OSError as error:  # of the import: there are no file descriptors left
+            self._owner.run(self._try, wanted, others, f"Cannot connect: {error.strerror}.")
             return
         self._owner.run(self._connected, wanted, target, connection, others, source)
 
@@ -332,6 +335,12 @@ class Hub(Places):
 
     def mark_down(self, flow: Flow, retry_after: float | None = None) -> None:
         """Note that what a flow leads to does not answer, or says 503 (RFC 3263 §4.3)."""
+        for key in [key for key, kept in self._pool.items() if kept is flow.endpoint]:
+            # What it carries may still be answered. What is new goes by another one.
+            del self._pool[key]
+            self._loop.call_later(
+                self._owner.core.transactions.timing.transaction, flow.endpoint.close
+            )
         host, port = flow.remote[0], flow.remote[1]
         self.resolver.mark_down(Target(flow.transport, host, port, host), retry_after=retry_after)
 

@@ -154,8 +154,10 @@ class Places:
         limits = self._owner.core.limits
         if transport in ("WS", "WSS"):
             # Not before it is needed: few listen by it, and it takes a library.
-            from sipparty.transport.websocket import WebSocketConnection
-
+            try:
+                from sipparty.transport.websocket import WebSocketConnection
+            except OSError as error:  # there are no file descriptors left
+                raise ListenError(f"Cannot listen on {transport}: {error.strerror}.") from error
             kind = partial(WebSocketConnection, origins=self.websocket.origins)
         context: ssl.SSLContext | None = None
         if transport in ("TLS", "WSS"):

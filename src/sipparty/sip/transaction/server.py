@@ -88,6 +88,12 @@ class ServerTransaction(FSM):
         self.held = size
         host.held += size
 
+    def respond_once(self, response: Response) -> None:
+        """Send a final response and be over, as if there were no transaction: the request, sent
+        again, is a new one, and an ACK is nobody's (§8.2.7, §26.3.2.4).
+        """
+        self.hit("send_once", response)
+
     def respond(self, response: Response) -> None:
         """Send a response.
 
@@ -162,6 +168,7 @@ class InviteServerTransaction(ServerTransaction):
 
     table = (
         Row("Initial", "wait", "Unanswered"),
+        Row("Initial", "send_once", "Terminated", "_send"),
         Row("Unanswered", "timer_trying", "Proceeding", "_send_trying"),
         Row("Unanswered", "request", "Unanswered"),
         Row("Proceeding", "request", "Proceeding", "_send_again"),
@@ -267,6 +274,7 @@ class NonInviteServerTransaction(ServerTransaction):
 
     table = (
         Row("Initial", "wait", "Trying"),
+        Row("Initial", "send_once", "Terminated", "_send"),
         Row("Trying", "request", "Trying"),
         Row(("Initial", "Trying", "Proceeding"), "send_provisional", "Proceeding", "_send"),
         Row("Proceeding", "request", "Proceeding", "_send_again"),
