@@ -200,8 +200,8 @@ class UserAgent:
                 return False
         if request.body and request.method == "INVITE" and not is_understood(request, self.accepts):
             encoded = request._text("content-encoding") not in (None, "", "identity")
-            only_encoded = encoded and request.media_type in self.accepts
-            accept = ("Accept-Encoding", "identity") if only_encoded else self._accept
+            known = request.is_multipart or request.media_type in self.accepts
+            accept = ("Accept-Encoding", "identity") if encoded and known else self._accept
             self._respond(transaction, 415, [accept])
             return False
         if (

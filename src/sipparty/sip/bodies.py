@@ -85,6 +85,8 @@ def _is_described(entity: Entity) -> bool:
 
 def _taken(entity: Entity, types: Collection[str]) -> list[Entity] | None:
     """Return what is to be processed of a body, in order; None where it is not understood."""
+    if (entity._text("content-encoding") or "identity").lower() != "identity":
+        return None
     if not entity.is_multipart:
         return [entity] if _is_known(entity, types) else None
     if entity.media_type == "multipart/alternative":
@@ -103,9 +105,8 @@ def _taken(entity: Entity, types: Collection[str]) -> list[Entity] | None:
 
 def _is_known(entity: Entity, types: Collection[str]) -> bool:
     kind = entity.media_type
-    encoding = (entity._text("content-encoding") or "identity").lower()
     transfer = (entity._text("content-transfer-encoding") or "binary").lower()
-    if kind not in types or encoding != "identity" or transfer not in DECODERS:
+    if kind not in types or transfer not in DECODERS:
         return False
     disposition = entity.disposition
     return disposition == "session" if kind == SDP else disposition != "by-reference"

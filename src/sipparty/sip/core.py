@@ -109,7 +109,7 @@ class Core:
         self.limits = limits = limits or Limits()
         self.timers = Timers(now)
         self.transactions = TransactionLayer(
-            self.timers, timing or Timing(), tokens, self._send, limits
+            self.timers, timing or Timing(), tokens, self._send, limits, self._is_within
         )
         self.dialogs: dict[tuple[str, str, str], Dialog] = {}
         self.counters: dict[str, int] = dict.fromkeys(
@@ -262,14 +262,21 @@ class Core:
         """Have a dialog found by its identity."""
         self.dialogs[dialog.data.identity] = dialog
         dialog.agent.dialogs.add(dialog)
+        self._weigh(dialog, dialog.data.size)
 
     def remove_dialog(self, dialog: Any) -> None:
         """Have it found no more."""
         dialog.agent.dialogs.discard(dialog)
+        self._weigh(dialog, 0)
         if dialog.data is not None:
             identity = dialog.data.identity
             if self.dialogs.get(identity) is dialog:
                 del self.dialogs[identity]
+
+    def _weigh(self, dialog: Any, size: int) -> None:
+        """Count what a dialog keeps of what its peer sent."""
+        self.transactions.held += size - dialog.held
+        dialog.held = size
 
     # ---------------------------------------------------------------- messages in
 
@@ -330,9 +337,7 @@ class Core:
         try:
             taken = self.transactions.request_received(request, flow)
         except Overload as overload:
-            self.counters["refused"] += 1
-            answer = self._answer(request, 503, headers=self.overloaded)
-            self._send(bytes(answer), overload.flow)
+            self._refuse_without_state(request, overload.flow)
             return
         if taken is None:
             return
@@ -349,6 +354,23 @@ class Core:
             self._refuse(taken, 500)
             raise
         taken.wait()
+
+    def _refuse_without_state(self, request: Request, flow: Flow) -> None:
+        """Answer a request that there is no room for, the same each time it comes (§8.2.7)."""
+        self.counters["refused"] += 1
+        if request.method == "CANCEL":
+            return
+        asker = [request._text(name) or "" for name in ("via", "from", "call-id", "cseq")]
+        tag = self.tokens.tag_of(*asker)
+        if has_tag(request):
+            answer = self._answer(request, 481)  # it is inside of no dialog that is here
+        else:
+            answer = self._answer(request, 503, tag=tag, headers=self.overloaded)
+        self._send(bytes(answer), flow)
+
+    def _is_within(self, request: Request) -> bool:
+        """Whether a request is inside of a dialog that is here."""
+        return self._dialog_of(request, address_tag(request._text("to") or "")) is not None
 
     def _refuse(
         self, transaction: ServerTransaction, status: int, reason: str | None = None
@@ -425,8 +447,9 @@ class Core:
         return [("Retry-After", str(self.limits.retry_after))]
 
     def is_full(self) -> bool:
-        """Whether there are as many dialogs as there may be."""
-        return len(self.dialogs) >= self.limits.max_dialogs
+        """Whether there is no room for another dialog."""
+        limits = self.limits
+        return len(self.dialogs) >= limits.max_dialogs or self.transactions.held >= limits.max_held
 
     def _answer(
         self,

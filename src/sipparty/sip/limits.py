@@ -31,8 +31,8 @@ class Limits:
         max_transactions: Requests that are being answered, or were in the last 64 * T1. Beyond it
             a request outside of dialogs is answered 503, with Retry-After and without state; beyond
             twice as many, every request is.
-        max_held: The bytes of those requests, and of their answers once they have one; dealt with
-            as `max_transactions` is.
+        max_held: The bytes that are kept of what peers sent: of those requests, of their answers,
+            and of dialogs; dealt with as `max_transactions` is.
         max_dialogs: Dialogs at a time, ours included. Beyond it an INVITE is answered 503 with
             Retry-After.
         retry_after: What that Retry-After says, in seconds (RFC 3261 §21.5.4).

@@ -212,10 +212,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._last = now = self._loop.time()
         self._pinged = None
-        self.take(self.read(data))
+        events = self.read(data)
+        self.take(events)
         if not self.unfinished():
             self._unfinished = None
-        elif self._unfinished is None:
+        elif self._unfinished is None or any(isinstance(event, MessageBytes) for event in events):
             self._unfinished = now
             timer = self._timer
             if not self.closed and timer is not None and timer.when() > now + self.MESSAGE:

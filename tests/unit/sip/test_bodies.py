@@ -103,6 +103,16 @@ def test_a_plain_body():
         assert verdict(invite(b"v=0", **plain, Content_Disposition=more)) == (False, "")
     assert verdict(invite(b"v=0", **plain, Content_Disposition="session")) == (True, "v=0")
     assert verdict(invite(b"v=0", **plain, Content_Encoding="gzip")) == (False, "")
+
+
+def test_parts_that_are_compressed_as_a_whole():
+    request = invite(mixed(part(SDP)))
+    request["Content-Encoding"] = "gzip"
+    assert verdict(request) == (False, "")
+
+
+def test_a_plain_body_of_another_disposition():
+    plain = {"Content_Type": SDP}
     assert verdict(invite(b"v=0", **plain, Content_Encoding="identity")) == (True, "v=0")
     ignored = {"Content_Disposition": "render;handling=optional"}
     assert verdict(invite(b"v=0", **plain, **ignored)) == (True, "")

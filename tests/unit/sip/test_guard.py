@@ -250,3 +250,40 @@ def test_a_guard_of_its_own_is_there_before_the_agent(listening, make_party):
 def test_passwords_need_a_realm():
     with pytest.raises(Incomplete):
         Party().configure(guard={"alice": "wonderland"})
+
+
+# ---------------------------------------------------------------- nothing is kept of a challenge
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
+def test_a_challenge_is_sent_once_and_leaves_nothing(wire, bob, method):
+    """§26.3.2.4: who sends with a false address could have others flooded."""
+    wire.receive(wire.request(method))
+    assert wire.one().status == 401
+    assert wire.core.idle()
+    wire.pass_until(60)
+    assert wire.sent() == []
+
+
+def test_a_request_sent_again_is_challenged_by_the_same_tag(wire, bob):
+    """§8.2.7."""
+    wire.receive(wire.request("INVITE"))
+    wire.receive(wire.request("INVITE"))
+    first, again = wire.sent()
+    assert first.to.tag == again.to.tag
+    wire.receive(wire.request("INVITE", branch="z9hG4bKother", call_id="c2"))
+    assert wire.one().to.tag != first.to.tag
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER"])
+def test_who_is_not_here_is_told_to_nobody_unknown(wire, bob, client, method):
+    wire.receive(wire.request(method, "sip:nobody@biloxi.com"))
+    challenge = wire.one()
+    assert challenge.status == 401
+    exchange = client.exchange(method, "sip:nobody@biloxi.com", b"")
+    proof = exchange.challenged(challenge.lines("WWW-Authenticate"))
+    headers = [f"{name}: {value}" for name, value in proof]
+    wire.receive(
+        wire.request(method, "sip:nobody@biloxi.com", branch="z9hG4bK2", number=2, headers=headers)
+    )
+    assert wire.one().status == (405 if method == "REGISTER" else 404)

@@ -86,11 +86,43 @@ def test_a_call_is_cancelled_though_there_is_no_room_for_new_ones(wire_with):
     assert call.state == "Terminated"
 
 
-def test_what_claims_to_be_in_a_call_has_an_end_too(wire_with):
+def test_what_claims_to_be_in_a_call_takes_no_room_from_what_is(wire_with):
     wire = wire_with(max_transactions=2)
+    call = wire.invited()
+    call.accept()
+    answer = wire.one()
+    wire.acknowledge(answer)
     to = "<sip:bob@biloxi.com>;tag=guess"
-    found = [ask(wire, number, "BYE", to=to)[0].status for number in range(6)]
-    assert found == [481, 481, 481, 481, 503, 503]
+    assert [ask(wire, number, "BYE", to=to)[0].status for number in range(9)] == [481] * 9
+    assert len(wire.core.transactions.servers) == 2
+    wire.receive(wire.within(answer, "BYE"))
+    assert wire.one().status == 200
+
+
+def test_what_is_in_a_call_has_an_end_too(wire_with):
+    wire = wire_with(max_transactions=2)
+    call = wire.invited()
+    call.accept()
+    answer = wire.one()
+    wire.acknowledge(answer)
+    for number in range(2, 9):
+        wire.receive(wire.within(answer, "OPTIONS", number))
+    assert wire.starts() == [200, 200, 200, 481, 481, 481, 481]
+
+
+def test_a_cancel_of_nothing_is_not_answered(wire_with):
+    """§8.2.7: who keeps no state has nothing to cancel."""
+    wire = wire_with(max_transactions=0)
+    wire.receive(wire.request("CANCEL"))
+    assert wire.sent() == []
+
+
+def test_a_refusal_is_the_same_each_time(wire_with):
+    """§8.2.7."""
+    wire = wire_with(max_transactions=0)
+    first, again, other = ask(wire, 1), ask(wire, 1), ask(wire, 2)
+    assert first == again
+    assert first[0].to.tag != other[0].to.tag
 
 
 def test_an_ack_is_not_answered(wire_with):
@@ -120,16 +152,39 @@ def test_large_requests_fill_the_room_sooner(wire_with):
 def test_what_a_call_holds_is_given_back(wire_with):
     wire = wire_with()
     call = wire.invited(body=b"v=0\r\n")
-    assert wire.core.transactions.held > 200
+    held = [wire.core.transactions.held]
     call.ring()
+    held.append(wire.core.transactions.held)
     call.accept()
     answer = wire.sent()[-1]
-    assert wire.core.transactions.held == 0  # a 2xx is kept by the call, until it is acknowledged
+    held.append(wire.core.transactions.held)
     wire.acknowledge(answer)
+    held.append(wire.core.transactions.held)
+    asked, rung, accepted, acknowledged = held
+    assert asked > 300
+    assert rung > asked + 200  # the 180 beside the INVITE
+    assert acknowledged + len(bytes(answer)) == accepted
+    assert 0 < acknowledged < 200  # of the dialog: who they are, where they are
     call.terminate()
     wire.receive(wire.answer(wire.one(), 200))
     wire.over()
     assert wire.core.transactions.held == 0
+
+
+def test_calls_that_hold_much_fill_the_room_too(wire_with):
+    """A route set is kept as long as the call, whatever became of its requests."""
+    wire = wire_with(max_held=60_000)
+    routes = [f"Record-Route: <sip:{'p' * 8000}.example;lr>" for _ in range(7)]
+    call = wire.invited(headers=routes)
+    call.accept()
+    wire.acknowledge(wire.one())
+    wire.pass_until(40)
+    assert wire.core.transactions.held > 56_000
+    assert ask(wire, 2, "INVITE", headers=routes)[0].status == 503
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    assert ask(wire, 3, "INVITE", headers=routes) == []  # somebody may answer it
+    assert wire.core.counts()["dialogs"] == 1
 
 
 # ---------------------------------------------------------------- dialogs

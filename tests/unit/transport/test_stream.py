@@ -7,8 +7,11 @@ import struct
 import pytest
 
 from sipparty.errors import ListenError
+from sipparty.sip.flow import Flow
+from sipparty.sip.framing import StreamFramer
 from sipparty.sip.limits import Limits
 from sipparty.trace import Recorder
+from sipparty.transport.stream import Connection
 
 LOOPBACK = "127.0.0.1"
 
@@ -195,10 +198,36 @@ async def test_a_reset_in_the_middle_of_a_message(owner, serve, dial):
     assert listener.connections == set()
 
 
+async def test_messages_that_overlap_in_the_reads_are_each_in_time(owner, monkeypatch):
+    """A trunk that is never quiet: each read ends one message and begins another."""
+    connection = Connection(owner, "TCP")
+    monkeypatch.setattr(connection, "_framer", StreamFramer())
+    connection.flow = Flow("TCP", ("127.0.0.1", 1), ("127.0.0.1", 2), connection)
+    connection._loop = clock = Clock()
+    half = len(ONE) // 2
+    connection.data_received(ONE[:half])
+    begun = []
+    for _ in range(3):
+        clock.now += 20
+        connection.data_received(ONE[half:] + ONE[:half])
+        begun.append(connection._unfinished)
+    assert begun == [20, 40, 60]
+    clock.now += 20
+    connection.data_received(b"")
+    assert connection._unfinished == 60
+
+
+class Clock:
+    now = 0
+
+    def time(self):
+        return self.now
+
+
 async def test_close_sends_what_was_written(owner, serve, open_to, dial):
     listener = serve()
     connection = await open_to("TCP", listener.address)
-    big = message(1, b"x" * 1_000_000)
+    big = message(1, b"x" * 250_000)
     connection.send(big, connection.flow)
     connection.close()
     assert connection.closed

@@ -41,9 +41,9 @@ class Acceptance(FSM):
     table = (
         Row("Initial", "start", "Unacknowledged", "_start"),
         Row("Unacknowledged", "timer_again", "Unacknowledged", "_send_again"),
-        Row("Unacknowledged", "ack", "Acknowledged", "_report"),
-        Row("Unacknowledged", "timer_over", "Abandoned", "_report_abandoned"),
-        Row("Unacknowledged", "stop", "Abandoned"),
+        Row("Unacknowledged", "ack", "Acknowledged", "_let_go", "_report"),
+        Row("Unacknowledged", "timer_over", "Abandoned", "_let_go", "_report_abandoned"),
+        Row("Unacknowledged", "stop", "Abandoned", "_let_go"),
         Row("Acknowledged", ("ack", "stop"), "Acknowledged"),
         Row("Abandoned", ("ack", "stop"), "Abandoned"),
     )
@@ -84,11 +84,15 @@ class Acceptance(FSM):
         return self.timing.transaction
 
     def _start(self) -> None:
-        pass
+        self._transaction.host.held += len(self._data)
 
     def _send_again(self) -> None:
         self._interval = min(self._interval * 2, self.timing.t2)
         self._transaction.host.send(self._data, self._transaction.flow)
+
+    def _let_go(self, *_: object) -> None:
+        self._transaction.host.held -= len(self._data)
+        self._data = b""
 
     def _report(self, ack: Request) -> None:
         if self.user is not None:

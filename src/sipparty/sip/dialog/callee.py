@@ -31,7 +31,7 @@ class CalledSide(InviteUsage, abstract=True):
         transaction.user = self
         self.core.add_dialog(self)
         if expires:
-            self._patience = float(expires)
+            self._patience = min(float(expires), self.MAX_PATIENCE)
             self._states_expiry = True
 
     def _describe(self) -> tuple[bytes, bool]:

@@ -113,6 +113,7 @@ class Dialog(FSM, abstract=True):
         last_error: Why the dialog is in its `Error` state; None elsewhere.
         authenticated: The user who proved by Digest to be the caller (RFC 3261 §22); None where
             nobody was asked to.
+        held: The bytes that it keeps of what its peer sent, as the core counts them.
     """
 
     __slots__ = (
@@ -123,6 +124,7 @@ class Dialog(FSM, abstract=True):
         "data",
         "endpoint",
         "flow_contact",
+        "held",
         "last_error",
         "role",
         "session",
@@ -141,6 +143,7 @@ class Dialog(FSM, abstract=True):
         self.session: Session | None = None
         self.endpoint: Hashable = None
         self.flow_contact = ""
+        self.held = 0
         self.last_error: CallFailed | None = None
         self.authenticated: str | None = None
 

@@ -107,6 +107,12 @@ class DialogState:
         """Call-ID, local tag and remote tag (§12)."""
         return (self.call_id, self.local_tag, self.remote_tag)
 
+    @property
+    def size(self) -> int:
+        """How much text it is, in characters."""
+        texts = (self.call_id, self.local, self.remote, self.remote_target, *self.route_set)
+        return sum(map(len, texts))
+
     def next_hop(self) -> NextHop:
         """Return where the next request goes first (§12.2.1.1).
 

@@ -53,6 +53,9 @@ class InviteUsage(Dialog, abstract=True):
     #: How long a call may stay unanswered where nobody says otherwise, in seconds. It is as long as
     #: the shortest timer C of the proxies between (RFC 3261 §16.6).
     PATIENCE = 180.0
+    #: How long it may at the most where the caller asks for more, in seconds (§13.3.1 lets who is
+    #: called end it sooner).
+    MAX_PATIENCE = 3600.0
 
     def __init__(self, agent: DialogAgent) -> None:
         self._patience = self.PATIENCE

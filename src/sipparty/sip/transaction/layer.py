@@ -75,6 +75,8 @@ class TransactionLayer:
         tokens: Where branches come from.
         send: Called with bytes and a flow to send them by.
         limits: How many requests are held at a time.
+        knows: Whether a request is inside a dialog that is there: it gets through where others do
+            not any more.
 
     Attributes:
         held: The bytes of what peers sent, and of our answers, that server transactions keep.
@@ -87,8 +89,10 @@ class TransactionLayer:
         tokens: Tokens,
         send: Callable[[bytes, Flow], None],
         limits: Limits | None = None,
+        knows: Callable[[Request], bool] = lambda _: False,
     ) -> None:
         self.limits = limits or Limits()
+        self._knows = knows
         self.held = 0
         self.timers = timers
         self.timing = timing
@@ -183,10 +187,9 @@ class TransactionLayer:
         if method == "ACK":
             return flow
         merge_key = None
-        first = method != "CANCEL" and _is_first(request)
-        if self._is_full(1 if first else 2):
+        if self._is_full(1) and (self._is_full(2) or not self._is_expected(request, key)):
             raise Overload(flow)
-        if first:
+        if method != "CANCEL" and _is_first(request):
             merge_key = (request._text("call-id"), request._text("from"), request._text("cseq"))
         kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
         transaction = kind(self, key, request, flow, merge_key, size)
@@ -197,14 +200,20 @@ class TransactionLayer:
         return transaction
 
     def _is_full(self, times: int) -> bool:
-        """Whether there is no room for what may have so many times the room of newcomers: what ends
-        calls has to get through where new ones do not.
-        """
+        """Whether there is no room for what may have so many times the room of newcomers."""
         limits = self.limits
         return (
             len(self.servers) >= limits.max_transactions * times
             or self.held >= limits.max_held * times
         )
+
+    def _is_expected(self, request: Request, key: tuple[object, ...]) -> bool:
+        """Whether a request is about something that is there: what ends calls has to get through
+        where new ones do not.
+        """
+        if request.method == "CANCEL":
+            return (*key[:-1], "INVITE") in self.servers
+        return self._knows(request)
 
     def way_back(self, request: Request, flow: Flow) -> Flow:
         """Return the way that a response without a transaction goes, its request's Via marked.

@@ -34,7 +34,8 @@ class ServerTransaction(FSM):
         size: How long the request was, in bytes.
 
     Attributes:
-        held: The bytes that the transaction keeps: of its request, then of its answer.
+        held: The bytes that the transaction keeps: of its request until that is answered, of its
+            last answer, and of what the request is found by.
         authenticated: The user who proved by Digest to have sent the request; None for nobody.
         complete: Called with a 2xx before it is sent, to add what its user does not know of; None
             for nothing.
@@ -43,6 +44,7 @@ class ServerTransaction(FSM):
     __slots__ = (
         "_data",
         "_request",
+        "_size",
         "authenticated",
         "complete",
         "flow",
@@ -85,7 +87,7 @@ class ServerTransaction(FSM):
         self.authenticated: str | None = None
         self.complete: Callable[[Response], None] | None = None
         self._data = b""
-        self.held = size
+        self.held = self._size = size
         host.held += size
 
     def respond_once(self, response: Response) -> None:
@@ -107,7 +109,8 @@ class ServerTransaction(FSM):
         if status >= 200 and self._request is not None:
             # The transaction lingers; what it was about need not.
             self._request = None
-            self._hold(len(self._data))
+            self._size = _length(self.key) + _length(self.merge_key)
+        self._hold(self._size + len(self._data))
 
     @property
     def request(self) -> Request:
@@ -152,8 +155,14 @@ class ServerTransaction(FSM):
     def on_enter_Terminated(self) -> None:
         """Leave the place where requests are matched."""
         self.host.forget(self.key, self)
+        self._size, self._data = 0, b""
         self._hold(0)
         self._request = self.user = None
+
+
+def _length(key: object) -> int:
+    """Return how long the texts of a key are."""
+    return sum(len(text) for text in key if isinstance(text, str)) if isinstance(key, tuple) else 0
 
 
 class InviteServerTransaction(ServerTransaction):

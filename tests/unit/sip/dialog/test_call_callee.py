@@ -340,6 +340,16 @@ def test_a_call_that_nobody_answers_is_refused_after_three_minutes(wire, bob):
     wire.over()
 
 
+def test_nobody_waits_for_an_answer_for_a_hundred_years(wire, bob):
+    """§13.3.1: who is called may end it sooner than the caller would."""
+    call = wire.invited(headers=["Expires: 4294967295"])
+    wire.pass_until(3599)
+    assert call.state == "InitiatingDialog"
+    wire.pass_until(3600)
+    assert call.state == "Error"
+    assert wire.starts()[-1] == 487
+
+
 def test_an_expires_that_is_none_is_refused_and_nothing_is_left(wire, bob):
     wire.receive(wire.request("INVITE", headers=["Expires: soon"]))
     assert wire.starts() == [400]
