@@ -27,7 +27,7 @@ ROOMS = [
     ("sip", "routing events transaction.timing transaction.user transaction.client"),
     ("sip", "transaction.server transaction.layer transaction outgoing exchange"),
     ("sip", "dialog.state dialog.session dialog.acceptance dialog.dialog dialog.usage"),
-    ("sip", "dialog.callee dialog.caller dialog.call dialog agent core framing __init__"),
+    ("sip", "dialog.callee dialog.caller dialog.call dialog agent directory core framing __init__"),
     ("sdp", "grammar timing fields formats reader media description capability agreement"),
     ("sdp", "offeranswer negotiation __init__"),
     ("media", "errors rtp rtcp_packets rtcp reporting stream pcm codecs.g711 codecs"),

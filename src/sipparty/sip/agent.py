@@ -175,8 +175,7 @@ class UserAgent:
             transaction.complete = partial(self._prove, guard, verdict)
             return True
         headers = [] if isinstance(verdict, Malformed) else list(verdict.headers)
-        asker = [request._text(name) or "" for name in ("via", "from", "call-id", "cseq")]
-        tag = self.core.tokens.tag_of(*asker)
+        tag = self.core.steady_tag(request)
         transaction.respond_once(request.response(verdict.status, None, headers, to_tag=tag))
         return False
 

@@ -20,15 +20,14 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sipparty.errors import BuildError, ParseError, UsageError
+from sipparty.errors import BuildError, ParseError
 from sipparty.fsm import Timers
 from sipparty.sip.agent import UserAgent
-from sipparty.sip.components import unescape
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.dialog.state import address_tag, has_tag
+from sipparty.sip.directory import Directory
 from sipparty.sip.events import Event
-from sipparty.sip.flow import DEFAULT_PORTS, Flow
-from sipparty.sip.grammar import split_sip_uri
+from sipparty.sip.flow import Flow
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.outgoing import FlowUser
@@ -73,17 +72,6 @@ class TargetFailed(Event):
     retry_after: float | None
 
 
-class _Listener:
-    """The agents that share an endpoint, by the names that requests call them."""
-
-    __slots__ = ("agents", "by_address", "by_contact")
-
-    def __init__(self) -> None:
-        self.agents: list[UserAgent] = []
-        self.by_address: dict[tuple[str, str], UserAgent] = {}
-        self.by_contact: dict[str, UserAgent] = {}
-
-
 class Core:
     """All of one host's SIP.
 
@@ -95,6 +83,7 @@ class Core:
 
     Attributes:
         dialogs: The dialogs by Call-ID, local tag and remote tag.
+        directory: The agents, by where they receive.
         counters: How many messages came and went, and what was dropped, by name.
     """
 
@@ -115,7 +104,7 @@ class Core:
         self.counters: dict[str, int] = dict.fromkeys(
             ("received", "sent", "malformed", "refused", "stray_responses", "stray_acks"), 0
         )
-        self._listeners: dict[Hashable, _Listener] = {}
+        self.directory = Directory()
         self._out: list[tuple[bytes, Flow]] = []
         self._events: list[Event] = []
 
@@ -197,66 +186,11 @@ class Core:
         Raises:
             UsageError: Another agent with the same address of record receives there.
         """
-        listener = self._listeners.get(endpoint)
-        if listener is None:
-            listener = self._listeners[endpoint] = _Listener()
-        address = (unescape(agent.user), agent.host)
-        if listener.by_address.get(address, agent) is not agent:
-            raise UsageError(f"Another party listens there as {agent.user}@{agent.host}.")
-        if agent not in listener.agents:
-            listener.agents.append(agent)
-        listener.by_address[address] = agent
-        number = 2
-        while listener.by_contact.get(unescape(agent.contact_user), agent) is not agent:
-            # Two of one name and different hosts need contacts that tell them apart.
-            agent.contact_user = f"{agent.user}~{number}"
-            number += 1
-        listener.by_contact[unescape(agent.contact_user)] = agent
+        self.directory.bind(agent, endpoint)
 
     def unbind(self, agent: UserAgent, endpoint: Hashable) -> None:
         """Undo `bind`."""
-        listener = self._listeners.get(endpoint)
-        if listener is None or agent not in listener.agents:
-            return
-        listener.agents.remove(agent)
-        for names in (listener.by_address, listener.by_contact):
-            for name in [name for name, owner in names.items() if owner is agent]:
-                del names[name]  # type: ignore[arg-type]
-        if not listener.agents:
-            del self._listeners[endpoint]
-
-    def _listener(self, flow: Flow) -> _Listener | None:
-        return self._listeners.get(flow.endpoint if flow.listener is None else flow.listener)
-
-    def agent_for(self, uri: str, flow: Flow) -> UserAgent | None:
-        """Return whom a request-URI names among those who receive by a flow's endpoint.
-
-        The one whose address of record it is, port ignored; else the one whose contact it is; else
-        the only one there, if the user is its own.
-
-        Raises:
-            ParseError: It is no URI; its status is 416 for one of another scheme.
-        """
-        listener = self._listener(flow)
-        if listener is None:
-            return None
-        parts = split_sip_uri(uri)
-        if not parts.host:
-            raise ParseError(uri, "a sip: or sips: URI", 0, what="request-URI", status=416)
-        user = parts.user or ""
-        if "%" in user:
-            user = unescape(user)
-        agent = listener.by_address.get((user, parts.host))
-        if agent is None:
-            agent = listener.by_contact.get(user)
-            if len(listener.agents) == 1:
-                only = listener.agents[0]
-                agent = only if user == unescape(only.user) else agent
-            elif agent is not None:
-                here = parts.host, parts.port or DEFAULT_PORTS.get(flow.transport, 5060)
-                if here not in ((flow.local[0].lower(), flow.local[1]), flow.own):
-                    agent = None
-        return agent
+        self.directory.unbind(agent, endpoint)
 
     def add_dialog(self, dialog: Any) -> None:
         """Have a dialog found by its identity."""
@@ -360,13 +294,19 @@ class Core:
         self.counters["refused"] += 1
         if request.method == "CANCEL":
             return
-        asker = [request._text(name) or "" for name in ("via", "from", "call-id", "cseq")]
-        tag = self.tokens.tag_of(*asker)
         if has_tag(request):
             answer = self._answer(request, 481)  # it is inside of no dialog that is here
         else:
+            tag = self.steady_tag(request)
             answer = self._answer(request, 503, tag=tag, headers=self.overloaded)
         self._send(bytes(answer), flow)
+
+    def steady_tag(self, request: Request) -> str:
+        """Return the To tag of an answer without state: the same for a request sent again, and
+        another for any other (RFC 3261 §8.2.7).
+        """
+        names = ("via", "from", "call-id", "cseq")
+        return self.tokens.tag_of(*[request._text(name) or "" for name in names])
 
     def _is_within(self, request: Request) -> bool:
         """Whether a request is inside of a dialog that is here."""
@@ -422,7 +362,7 @@ class Core:
         if self.transactions.is_merged(transaction):
             transaction.respond(self._answer(request, 482))
             return
-        agent = self.agent_for(request.uri_text, transaction.flow)
+        agent = self.directory.agent_for(request.uri_text, transaction.flow)
         if agent is None:
             self._refuse_stranger(transaction)
         else:
@@ -432,14 +372,14 @@ class Core:
         """Answer a request for nobody here: 404, but what nobody here does is not done for anybody
         (RFC 3261 §8.2.1 comes before §8.2.2.1).
         """
-        listener = self._listener(transaction.flow)
-        if listener is not None and not all(agent.admits(transaction) for agent in listener.agents):
+        here = self.directory.agents_at(transaction.flow)
+        if not all(agent.admits(transaction) for agent in here):
             return  # who asks has to prove who they are before they learn who is not here
         method = transaction.request.method
-        if listener is None or any(method in agent.methods for agent in listener.agents):
+        if not here or any(method in agent.methods for agent in here):
             self._refuse(transaction, 404)
         else:
-            listener.agents[0].refuse_method(transaction)
+            here[0].refuse_method(transaction)
 
     @property
     def overloaded(self) -> list[tuple[str, str]]:
@@ -492,5 +432,4 @@ class Core:
 
     def agents(self) -> Iterable[UserAgent]:
         """Return every agent that receives somewhere, once."""
-        found = {id(a): a for entry in self._listeners.values() for a in entry.agents}
-        return list(found.values())
+        return self.directory.agents()

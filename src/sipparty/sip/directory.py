@@ -1,0 +1,108 @@
+"""The directory: which user agents receive by which endpoint, and whom of them a request is for."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from sipparty.errors import ParseError, UsageError
+from sipparty.sip.agent import UserAgent
+from sipparty.sip.components import unescape
+from sipparty.sip.flow import DEFAULT_PORTS, Flow
+from sipparty.sip.grammar import split_sip_uri
+
+__all__ = ["Directory"]
+
+
+class _Listener:
+    """The agents that share an endpoint, by the names that requests call them."""
+
+    __slots__ = ("agents", "by_address", "by_contact")
+
+    def __init__(self) -> None:
+        self.agents: list[UserAgent] = []
+        self.by_address: dict[tuple[str, str], UserAgent] = {}
+        self.by_contact: dict[str, UserAgent] = {}
+
+
+class Directory:
+    """Every agent of a core, by where it receives."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[Hashable, _Listener] = {}
+
+    def bind(self, agent: UserAgent, endpoint: Hashable) -> None:
+        """Have an agent receive what comes in by an endpoint.
+
+        Raises:
+            UsageError: Another agent with the same address of record receives there.
+        """
+        listener = self._listeners.get(endpoint)
+        if listener is None:
+            listener = self._listeners[endpoint] = _Listener()
+        address = (unescape(agent.user), agent.host)
+        if listener.by_address.get(address, agent) is not agent:
+            raise UsageError(f"Another party listens there as {agent.user}@{agent.host}.")
+        if agent not in listener.agents:
+            listener.agents.append(agent)
+        listener.by_address[address] = agent
+        number = 2
+        while listener.by_contact.get(unescape(agent.contact_user), agent) is not agent:
+            # Two of one name and different hosts need contacts that tell them apart.
+            agent.contact_user = f"{agent.user}~{number}"
+            number += 1
+        listener.by_contact[unescape(agent.contact_user)] = agent
+
+    def unbind(self, agent: UserAgent, endpoint: Hashable) -> None:
+        """Undo `bind`."""
+        listener = self._listeners.get(endpoint)
+        if listener is None or agent not in listener.agents:
+            return
+        listener.agents.remove(agent)
+        for names in (listener.by_address, listener.by_contact):
+            for name in [name for name, owner in names.items() if owner is agent]:
+                del names[name]  # type: ignore[arg-type]
+        if not listener.agents:
+            del self._listeners[endpoint]
+
+    def _listener(self, flow: Flow) -> _Listener | None:
+        return self._listeners.get(flow.endpoint if flow.listener is None else flow.listener)
+
+    def agents_at(self, flow: Flow) -> Sequence[UserAgent]:
+        """Return those who receive what comes by a flow."""
+        listener = self._listener(flow)
+        return () if listener is None else listener.agents
+
+    def agents(self) -> list[UserAgent]:
+        """Return every agent that receives somewhere, once."""
+        found = {id(a): a for entry in self._listeners.values() for a in entry.agents}
+        return list(found.values())
+
+    def agent_for(self, uri: str, flow: Flow) -> UserAgent | None:
+        """Return whom a request-URI names among those who receive by a flow's endpoint.
+
+        The one whose address of record it is, port ignored; else the one whose contact it is; else
+        the only one there, if the user is its own.
+
+        Raises:
+            ParseError: It is no URI; its status is 416 for one of another scheme.
+        """
+        listener = self._listener(flow)
+        if listener is None:
+            return None
+        parts = split_sip_uri(uri)
+        if not parts.host:
+            raise ParseError(uri, "a sip: or sips: URI", 0, what="request-URI", status=416)
+        user = parts.user or ""
+        if "%" in user:
+            user = unescape(user)
+        agent = listener.by_address.get((user, parts.host))
+        if agent is None:
+            agent = listener.by_contact.get(user)
+            if len(listener.agents) == 1:
+                only = listener.agents[0]
+                agent = only if user == unescape(only.user) else agent
+            elif agent is not None:
+                here = parts.host, parts.port or DEFAULT_PORTS.get(flow.transport, 5060)
+                if here not in ((flow.local[0].lower(), flow.local[1]), flow.own):
+                    agent = None
+        return agent
