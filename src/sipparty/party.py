@@ -289,7 +289,9 @@ class Party(Whereabouts):
             media: Options for the media session of this call, over the party's own.
             dialog: The class of the dialog; `ClientDialog` by default.
             flow: A way to the target that is there already, such as the `flow` of a call or request
-                of its own: the only one to a browser, or to a phone behind a NAT (RFC 7118 §5).
+                of its own: the only one to a browser, or to a phone behind a NAT (RFC 7118 §5). It
+                is taken whatever the target's address is, while it stands; but not for a sips URI
+                unless it is secure.
 
         Raises:
             Incomplete: The uri lacks user or host.
@@ -312,6 +314,7 @@ class Party(Whereabouts):
             late_offer=late_offer,
             headers=headers.items() if isinstance(headers, Mapping) else headers,
             parts=parts,
+            # The hub takes a flow that it is given whole; an endpoint alone is but a proposal.
             flow=flow,
         )
         return call
@@ -356,7 +359,7 @@ class Party(Whereabouts):
         hop = NextHop.of(request.uri_text if first is None else first.uri_text)
         exchange = Exchange(agent, request, hop)
         exchange.portal = self.engine
-        return exchange.send(None if flow is None else flow.endpoint)
+        return exchange.send(flow)
 
     def options(
         self, target: Party | URI | AOR | str | bytes, proxy: str | None = None

@@ -96,6 +96,9 @@ class Whereabouts(Observable):
         own, told = flow.own[0], flow.local[0]
         family = numeric_family(own)
         advertised = None
+        if told == own and self._agent is not None:
+            # By a connection, where only datagrams are listened for: media is advertised too.
+            told = self.engine.hub.advertised_host(self._agent, own) or own
         # A name in a description is taken for one of an IPv4 host.
         if told != own and ("." in own if numeric_family(told) is None else True):
             advertised = told
@@ -130,7 +133,9 @@ class Whereabouts(Observable):
                 is bound: the outside of a NAT, as an address or a host name, with a port or
                 without, such as "203.0.113.7" or "[2001:db8::1]:5070". Of several, each serves the
                 addresses of its family; a name serves those that are left. Without a port it is the
-                one that is bound.
+                one that is bound. Requests by a transport that is not listened on name the port
+                that they are sent from, which what is advertised does not lead to; their media is
+                advertised all the same.
 
         Raises:
             Incomplete: The uri lacks user or host.
@@ -152,6 +157,8 @@ class Whereabouts(Observable):
             address = self._local_address or "0.0.0.0"  # noqa: S104 - a party is there to be called
         hosts = _several(address)
         told = _told(() if advertise is None else _several(advertise), hosts)
+        # What calls under way still use, from listening before: taken back, not bound anew.
+        had = [endpoint for one, endpoint in hub.leaving if one is agent]
         transports = [name.upper() for name in _several(transport)]
         bound: list[Listening] = []
         try:
@@ -161,7 +168,10 @@ class Whereabouts(Observable):
                     bound.append(hub.listen(agent, host, number, port_filter, name, told[host]))
         except BaseException:
             for endpoint in dict.fromkeys(bound):
-                hub.release(agent, endpoint)
+                if endpoint in had:
+                    hub.release_later(agent, endpoint)
+                else:
+                    hub.release(agent, endpoint)
             raise
         self._endpoints = list(dict.fromkeys(bound))
         return self

@@ -45,7 +45,9 @@ def context() -> ssl.SSLContext:
     return made
 
 
-def dial(port: int, transport: str, *, shake: bool = True, small: bool = False) -> socket.socket:
+def dial(
+    port: int, transport: str, *, shake: bool = True, small: bool = False, source: str = ""
+) -> socket.socket:
     """Return a socket that is connected to a port of the loopback address.
 
     Args:
@@ -53,6 +55,7 @@ def dial(port: int, transport: str, *, shake: bool = True, small: bool = False) 
         transport: "udp", "tcp", "tls", "ws" or "wss"; with TLS the handshake is done.
         shake: Whether a WebSocket's handshake is done too.
         small: Whether the system is asked to keep little that was not read yet.
+        source: The address that it comes from; "" for the system's choice.
     """
     sock = socket.socket(
         socket.AF_INET, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
@@ -61,6 +64,8 @@ def dial(port: int, transport: str, *, shake: bool = True, small: bool = False) 
         if small:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.settimeout(PATIENCE)
+        if source:
+            sock.bind((source, 0))
         sock.connect((LOOPBACK, port))
         if transport in ("tls", "wss"):
             sock = context().wrap_socket(sock)

@@ -8,6 +8,7 @@ import contextlib
 import socket
 import ssl
 import struct
+import sys
 import threading
 from typing import Any
 
@@ -190,12 +191,14 @@ def test_who_goes_away_in_the_middle(
 
 @pytest.mark.parametrize("transport", STREAMS)
 def test_more_than_a_listener_takes(defended: Any, transport: str) -> None:
-    """Those beyond the limit are closed as they come, those within it are served."""
+    """Those beyond the limit are closed as they come, those who have spoken before are served."""
     bob = defended(transport, options={"limits": Limits(max_connections=20)})
     with contextlib.ExitStack() as stack:
         socks = []
         for _ in range(19):
             socks.append(stack.enter_context(dial(bob.port, transport)))
+            socks[-1].sendall(frame(request("OPTIONS", transport), transport))
+            assert b"SIP/2.0 200 " in socks[-1].recv(4096)
         is_there(bob, 19)
         with bob.call():  # the twentieth
             for _ in range(200):
@@ -238,20 +241,44 @@ def test_what_comes_is_counted_once(defended: Any) -> None:
 
 
 @pytest.mark.parametrize("transport", STREAMS)
-def test_a_listener_full_of_silence_is_free_again(defended: Any, transport: str) -> None:
-    """Whoever fills it has to speak within half a minute, and cannot keep others out for longer."""
+def test_a_listener_full_of_silence(defended: Any, transport: str) -> None:
+    """Whoever fills it without a word makes room for who comes, and is gone in half a minute."""
     bob = defended(transport, options={"limits": Limits(max_connections=20)})
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(dial(bob.port, "tcp")) for _ in range(20)]
         is_there(bob, 20)
-        with dial(bob.port, "tcp") as sock:
-            assert read_all(sock) == b""
-        bob.clock.advance(33)
-        for sock in socks:
-            assert read_all(sock) == b""
-        is_there(bob, 0)
         with bob.call():
-            pass
+            is_there(bob, 20)
+            assert read_all(socks[0]) == b""
+            # More of the kind put out their own kind.
+            socks += [stack.enter_context(dial(bob.port, "tcp")) for _ in range(40)]
+            for sock in socks[:41]:
+                assert read_all(sock) == b""
+        bob.clock.advance(33)
+        for sock in socks[41:]:
+            assert read_all(sock) == b""
+        is_there(bob, 1)  # the caller's
+    bob.check()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.66 is an address on Linux alone")
+@pytest.mark.parametrize("transport", STREAMS)
+def test_a_peer_that_takes_all_the_room(defended: Any, transport: str) -> None:
+    """It says a word by each connection, and so could keep others out for an hour."""
+    bob = defended(transport, options={"limits": Limits(max_connections=20)})
+    with contextlib.ExitStack() as stack:
+        socks = []
+        for _ in range(20):
+            socks.append(stack.enter_context(dial(bob.port, transport, source="127.0.0.66")))
+            socks[-1].sendall(frame(request("OPTIONS", transport), transport))
+            assert b"SIP/2.0 200 " in socks[-1].recv(4096)
+        is_there(bob, 20)
+        with bob.call():
+            is_there(bob, 20)
+            read_all(socks[0])  # it comes to an end, perhaps after a goodbye
+            for _ in range(40):
+                sock = stack.enter_context(dial(bob.port, "tcp", source="127.0.0.66"))
+                assert read_all(sock) == b""
     bob.check()
 
 

@@ -138,6 +138,35 @@ class TestAdvertised:
         assert (answer.connection or answer.media[0].connection).address == OUTSIDE
         hang_up(peer, response, port_of(bob))
 
+    @linux
+    def test_who_sends_from_one_address_is_told_by_it_too(self, make_party, peer):
+        """It listens on all of them: what it sends from one goes by another socket."""
+        bob = make_party("bob@biloxi.com", local_address=SECOND)
+        bob.listen(None, address="0.0.0.0", advertise="203.0.113.7:5070")
+        bob.options("peer@example.com", proxy=peer.place)
+        options = peer.receive("OPTIONS")
+        assert peer.source[0] == SECOND
+        assert options.via.sent_by == "203.0.113.7:5070"
+        assert str(contact(options)) == "sip:bob@203.0.113.7:5070"
+        peer.answer(options, 200)
+
+    @linux
+    def test_media_of_a_call_by_a_connection(self, make_party, wire):
+        """Datagrams alone are listened for: no port of the outside leads to the connection."""
+        bob = make_party("bob@biloxi.com", SingleRTPSessionSimplenParty)
+        bob.listen(None, address=LOOPBACK, transport="TCP")
+        alice = make_party("alice@atlanta.com", SingleRTPSessionSimplenParty)
+        alice.listen(None, address=LOOPBACK, advertise=f"{SECOND}:5070")
+        records = wire()
+        call = alice.invite(bob).wait(5)
+        invite = next(record for record in records if record.data.startswith(b"INVITE"))
+        (theirs,) = bob.calls
+        assert invite.local[0] == LOOPBACK
+        assert theirs.remote_target.startswith(f"sip:alice@{LOOPBACK}:{invite.local[1]};")
+        sdp = SessionDescription.parse(invite.data.partition(b"\r\n\r\n")[2])
+        assert sdp.connection.address == sdp.origin.address == SECOND
+        assert call.terminate().wait(5).state == "Terminated"
+
     def test_the_media_option_goes_before_it(self, make_party, peer):
         bob = make_party(
             "bob@biloxi.com", SingleRTPSessionSimplenParty, media={"public_address": "192.0.2.99"}
@@ -329,6 +358,26 @@ class TestSeveralAddresses:
             assert not bob.listening
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
                 probe.bind((LOOPBACK, port))
+
+    def test_a_call_keeps_its_socket_where_listening_again_fails(self, make_party):
+        bob = make_party("bob@biloxi.com").listen(None, address=LOOPBACK)
+        alice = make_party("alice@atlanta.com").listen(None, address=LOOPBACK)
+        call = alice.invite(bob).wait(5)
+        port, (endpoint,) = port_of(bob), bob._endpoints
+        bob.stop_listen()
+        with socket.socket() as other:
+            other.bind((LOOPBACK, port))
+            other.listen()
+            with pytest.raises(ListenError, match="Address already in use"):
+                bob.listen(port, address=LOOPBACK, transport=("UDP", "TCP"))
+        assert not bob.listening
+        assert not endpoint.closed
+        # It is as it was before: who hangs up is heard, and the socket goes with the call.
+        (theirs,) = bob.calls
+        assert call.terminate().wait(5).state == "Terminated"
+        theirs.waitForStateCondition(lambda state: state == "Terminated", timeout=PATIENCE)
+        alice.engine.run(lambda: None)
+        assert endpoint.closed
 
     def test_repetitions_are_one(self, make_party):
         bob = make_party("bob@biloxi.com").listen(None, address=LOOPBACK)

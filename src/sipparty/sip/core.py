@@ -46,7 +46,8 @@ class FlowWanted(Event):
 
     Args:
         next_hop: Where to.
-        endpoint: What to send from, if it still can be; None for the agent's own.
+        endpoint: What to send from, if it still can be, or a whole `Flow` to be taken as it is;
+            None for the agent's own.
         user: Who waits for it.
         reliable: Whether UDP will do only if nothing else does (RFC 3261 §18.1.1).
         tried: Targets that failed: transport, address and port.

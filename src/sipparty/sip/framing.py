@@ -5,12 +5,14 @@
 
 Laws:
 
-* The events do not depend on how the stream was cut into pieces.
+* The events do not depend on how the stream was cut into pieces; with one exception, a `Pong`.
 * A message is what stands from its first byte to the end of its body. Its length is told by
   Content-Length alone; without one a message in a stream has no end, which is an error (§18.3).
-* A CRLF between messages may be the last thing to come, so it is told at once: as a `Pong`. If
-  another one follows, the two were a ping, and a `Ping` is told as well. Who waits for no pong
-  passes it over (RFC 3261 §7.5: CRLFs before a start line mean nothing).
+* Two CRLFs between messages are a `Ping`. A single one means nothing (RFC 3261 §7.5), unless a ping
+  of ours has no answer yet: then it is a `Pong`, and told at once, as nothing may follow.
+* While a pong is awaited, an even number of CRLFs in one piece are pings of the peer's alone; of an
+  odd number the first is the pong. A ping that comes in two pieces is taken for a pong first, and
+  for a ping as well: so pings are told alike however the stream was cut.
 * Nothing is raised: what cannot be framed is a `FramingFailed`, after the events before it. Where
   the stream's next message cannot be found, that is the last event; what is fed later is dropped.
 * No byte is looked at more than a fixed number of times, however the stream is cut, and no more is
@@ -62,7 +64,7 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """A CRLF came: the answer to a ping, or the first half of one."""
+    """A CRLF came while the answer to a ping of ours was awaited (RFC 5626 §4.4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,23 +200,30 @@ class StreamFramer:
         buffer = self._buffer
         if self._seen:
             return start  # a start line has begun
-        while buffer.startswith(b"\r\n", start):
-            # RFC 5626 §4.4.1: one is a pong, a second one makes a ping.
-            if self._awaited:
-                # After one pong comes another; but it may be the first half of their ping, too.
-                self._awaited, self._blank = False, True
+        stop = start
+        while buffer.startswith(b"\r\n", stop):
+            stop += 2
+        count = (stop - start) // 2
+        if count and self._awaited:
+            # RFC 5626 §4.4.1: one is a pong, two are a ping. What was left of an earlier pair was a
+            # pong itself, or nothing.
+            self._blank = False
+            if count % 2:
+                self._awaited = False
                 events.append(Pong())
-            else:
-                events.append(Ping() if self._blank else Pong())
-                self._blank = not self._blank
-            start += 2
-        return start
+        for _ in range(count):
+            if self._blank:
+                events.append(Ping())
+            self._blank = not self._blank
+        return stop
 
-    def expect_pong(self) -> None:
-        """Take note that a ping went out: the next CRLF between messages is its pong, whatever came
-        before it.
+    def expect_pong(self, expected: bool = True) -> None:
+        """Take note that a ping went out, or that its answer is waited for no longer.
+
+        Args:
+            expected: Whether a single CRLF between messages is to be taken for a pong from now on.
         """
-        self._awaited = True
+        self._awaited = expected
 
     def _find_head(self, start: int) -> FramingFailed | None:
         """Look for the end of the head and for Content-Length in it; return what is wrong."""

@@ -27,7 +27,8 @@ class Limits:
             as much as the two allow.
         max_skip: The longest body that is passed over, in bytes, to get at the messages behind one
             that was refused; beyond it the stream ends.
-        max_connections: Connections that one listener has at a time; more are closed as they come.
+        max_connections: Connections that one listener has at a time; where it is full, one that has
+            said nothing, or is of an address with more than its share, makes room for who comes.
         max_transactions: Requests that are being answered, or were in the last 64 * T1. Beyond it
             a request outside of dialogs is answered 503, with Retry-After and without state; beyond
             twice as many, every request is.

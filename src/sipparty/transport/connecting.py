@@ -141,6 +141,7 @@ class _Attempt:
                 context = tls.client_context(check_hostname=target.transport == "WSS")
             except TLSError as error:
                 raise self.failed(TLSError, str(error)) from error
+        hostname = self._hostname(context)
         make = self._maker(owner, tls, limits, path)
         sock = await self._open(local_address)
         loop = asyncio.get_running_loop()
@@ -150,7 +151,7 @@ class _Attempt:
             if self.secure:
                 self.late = "the TLS handshake was not done in time"
             _, connection = await loop.create_connection(
-                make, sock=sock, ssl=context, server_hostname=self._hostname(context)
+                make, sock=sock, ssl=context, server_hostname=hostname
             )
             self.in_handshake = False
             self.late = "the WebSocket handshake was not done in time"
@@ -187,13 +188,25 @@ class _Attempt:
         raise self.failed(TransportError, "there are no connections by that transport")
 
     def _hostname(self, context: ssl.SSLContext | None) -> str | None:
-        """Return the name for the handshake; "" for none, None without TLS."""
+        """Return the name for the handshake; "" for none, None without TLS.
+
+        Raises:
+            TransportError: There can be no such name.
+        """
         if context is None:
             return None
         name = (self.target.server_name or self.target.address).rstrip(".")
         # An address is no server name indication (RFC 6066 §3); Python knows it by itself, but has
         # to be told of it where it checks it.
-        return "" if numeric_family(name) is not None and not context.check_hostname else name
+        if numeric_family(name) is not None and not context.check_hostname:
+            return ""
+        try:
+            # As Python will: a label may be empty or too long (RFC 1035 §2.3.4), which SIP's
+            # grammar does not mind. Found in the handshake it would be a defect of the caller's.
+            name.encode("idna")
+        except UnicodeError as error:
+            raise self.failed(TransportError, "the name is none that TLS can ask for") from error
+        return name
 
     async def _open(self, local_address: Address | None) -> socket.socket:
         """Return a socket that is connected."""

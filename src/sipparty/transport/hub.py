@@ -2,57 +2,51 @@
 
 Laws:
 
-* A flow to a next hop is looked for in this order: the connection that the dialog has; the targets
-  of RFC 3263, those known to be down last, each by a connection that is open or by a new one.
+* A flow to a next hop is looked for in this order: the flow that was asked for; the connection that
+  the dialog has, where it leads there; the targets of RFC 3263, those known to be down last, each
+  by a connection that is open or by a new one; the connection that the dialog's peer has opened, as
+  nothing else leads to a phone behind a NAT, whatever its Contact says.
 * A target that cannot be reached is remembered as down; the next one is tried at once.
 * A request that is too large for UDP goes by TCP; if nobody takes it there, by UDP after all
   (RFC 3261 §18.1.1).
 * Every question is answered once, by `core.flow_found` or `core.flow_failed`.
-* An agent sends from the address that it asked for; else from the one that it listens on, where
-  that is not all of them and leads to the peer.
-* A response whose connection has ended goes by a new one, to where its request came from and the
-  port of its Via (RFC 3261 §18.2.2). Where that fails it is dropped: to look up the Via's host, as
-  §18.2.2 goes on, would have anybody make us connect to whom they like.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import ipaddress
 import logging
-import weakref
-from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any, cast
 
-from sipparty.errors import ParseError, TransportError, UsageError
+from sipparty.errors import TransportError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import FlowWanted
-from sipparty.sip.flow import Flow
-from sipparty.sip.message import Response
+from sipparty.sip.flow import SECURE_TRANSPORTS, Flow
 from sipparty.sip.routing import NextHop
-from sipparty.sip.transaction.layer import top_via
-from sipparty.transport.addresses import (
-    check_source,
-    is_loopback,
-    is_wildcard,
-    numeric_family,
-)
+from sipparty.transport.addresses import numeric_family
 from sipparty.transport.keeping import Keeping
+from sipparty.transport.late import LateResponses, Waiting
 from sipparty.transport.listener import StreamListener
-from sipparty.transport.listening import OURS, HubOwner, Listening, Places, standard_port
+from sipparty.transport.listening import OURS, HubOwner, Listening, standard_port
 from sipparty.transport.resolver import Resolver
 from sipparty.transport.settings import WebSocketConfig
+from sipparty.transport.sources import Sources
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import Destination, Target
 from sipparty.transport.tls import TLSConfig
-from sipparty.transport.udp import UDPEndpoint, bind_udp
+from sipparty.transport.udp import UDPEndpoint
 
 __all__ = ["Hub"]
 
 _log = logging.getLogger(__name__)
 
+#: What a connection that we opened is known by: transport, address, port, name and source.
+_Key = tuple[str, str, int, str, str]
 
-class Hub(Places):
+
+class Hub(Sources):
     """The endpoints of an engine; used on its loop's thread alone.
 
     Args:
@@ -70,9 +64,6 @@ class Hub(Places):
     MAX_POOL = 1024
     #: Seconds that a connection may take to be there.
     CONNECT = 10.0
-    #: Responses that wait at a time for a connection in the place of one that has ended; more are
-    #: dropped.
-    MAX_LATE = 64
 
     def __init__(
         self,
@@ -85,12 +76,11 @@ class Hub(Places):
         super().__init__(loop, owner, tls or TLSConfig(), websocket or WebSocketConfig())
         self.resolver = resolver or Resolver(transports=OURS)
         self.keeping = Keeping(owner.core, self.mark_down)
-        self._pool: dict[tuple[str, str, int, str, str], Connection] = {}
+        self._pool: dict[_Key, Connection] = {}
         #: What is being found out, and for whom.
         self._tasks: dict[asyncio.Task[None], FlowWanted] = {}
-        #: The address that an agent sends from, where that is not the system's choice.
-        self._sources: weakref.WeakKeyDictionary[UserAgent, str] = weakref.WeakKeyDictionary()
-        self._late: set[_LateResponse] = set()
+        #: Responses whose connection has ended.
+        self.late = LateResponses(self._seek_anew)
 
     def leave(self, agent: UserAgent, *, later: bool = False) -> None:
         """Have an agent receive nowhere any more, at once or after its last dialog; its flows are
@@ -99,30 +89,24 @@ class Hub(Places):
         self.keeping.stop(agent)
         super().leave(agent, later=later)
 
-    def send_from(self, agent: UserAgent, address: str | None) -> None:
-        """Have an agent send from an address of this host; None for the system's choice.
-
-        What it sends by what it listens on, in answer to what came there, stays as it is.
-
-        Args:
-            agent: The agent.
-            address: A numeric address. Whether it is ours is found out when it is used.
-        """
-        if address is None:
-            self._sources.pop(agent, None)
-        else:
-            self._sources[agent] = address
-
     # ---------------------------------------------------------------- flows
 
     def find(self, wanted: FlowWanted) -> None:
         """Answer a `FlowWanted`, now or later."""
         hop = wanted.next_hop
         carrier = wanted.endpoint
-        if isinstance(carrier, Connection) and _goes_to(carrier, wanted):
+        if isinstance(carrier, Flow):
+            # This one was asked for, wherever the next hop is.
+            if _can_take(carrier, wanted):
+                self._take(wanted, carrier)
+                return
+            carrier = carrier.endpoint
+            wanted = replace(wanted, endpoint=carrier)
+        if isinstance(carrier, Connection) and (
+            _goes_to(carrier, wanted) or _is_beyond_nat(carrier, wanted)
+        ):
             assert carrier.flow is not None
-            theirs = carrier.listener is not None
-            self._found(wanted, carrier.flow if theirs else self._joined(wanted.agent, carrier))
+            self._take(wanted, carrier.flow)
             return
         if (
             hop.is_numeric
@@ -165,16 +149,19 @@ class Hub(Places):
             try:
                 if target.transport == "UDP":
                     endpoint = self._datagrams(wanted.agent, wanted.endpoint, target.address)
-                    self._found(wanted, endpoint.flow_to(target.address, target.port))
+                    flow = endpoint.flow_to(target.address, target.port)
+                    self._found(wanted, self._told(wanted.agent, flow))
                     return
                 source = self._source(wanted.agent, target)
             except TransportError as error:
                 reason = reason or str(error)
                 continue
-            connection = self._pool.get((*where, target.server_name, source))
-            if connection is not None and not connection.closed and connection.flow is not None:
-                self._found(wanted, self._joined(wanted.agent, connection))
-                return
+            key = _key(target, source)
+            for pool in (self._pool, self._pool_for(wanted)):
+                connection = pool.get(key)
+                if connection is not None and not connection.closed and connection.flow is not None:
+                    self._found(wanted, self._joined(wanted.agent, connection))
+                    return
             self._spawn(wanted, self._connect(wanted, target, targets[at + 1 :], source))
             return
         self._failed(wanted, reason or f"Every target of {wanted.next_hop.host} has failed.")
@@ -211,8 +198,9 @@ class Hub(Places):
         others: list[Target],
         source: str,
     ) -> None:
-        key = (target.transport, target.address, target.port, target.server_name, source)
-        other = self._pool.get(key)
+        pool, key = self._pool_for(wanted), _key(target, source)
+        most = self.MAX_POOL if pool is self._pool else self.late.MAX_CONNECTIONS
+        other = pool.get(key)
         if other is not None and not other.closed:
             # Another call was faster: one connection will do (RFC 5923).
             connection.close()
@@ -223,87 +211,36 @@ class Hub(Places):
             self._try(wanted, others, reason)
             return
         else:
-            kept = [one for one in self._pool.values() if not one.closed]
-            if len(kept) >= self.MAX_POOL:
+            kept = [one for one in pool.values() if not one.closed]
+            if len(kept) >= most:
                 min(kept, key=lambda one: one.last_used).close()
-            self._pool[key] = connection
+            pool[key] = connection
         self._found(wanted, self._joined(wanted.agent, connection))
 
-    def _joined(self, agent: UserAgent | None, connection: Connection) -> Flow:
-        """Have requests that come back by a connection find an agent, and return its flow: the
-        connection's, told to peers by where the agent listens, if it does.
-        """
-        flow = connection.flow
-        assert flow is not None
-        if agent is None:
-            return flow
-        if agent not in self._users.get(connection, ()):
-            # Where another agent of that name has it, the dialogs are found all the same.
-            with contextlib.suppress(UsageError):
-                self._use(agent, connection)
-        for endpoint, users in self._users.items():
-            if (
-                isinstance(endpoint, StreamListener)
-                and agent in users
-                and endpoint.transport == connection.transport
-                and endpoint.family == connection.family
-            ):
-                told = endpoint.advertised or (flow.local[0], endpoint.address[1])
-                return flow._replace(local=told, bound=flow.local)
-        return flow
-
-    def _source(self, agent: UserAgent | None, target: Target) -> str:
-        """Return the address that an agent connects from; "" for the system's choice.
-
-        Raises:
-            TransportError: The one that it asked for leads nowhere.
-        """
-        if agent is None:
-            return ""
-        source = self._sources.get(agent)
-        if source is not None:
-            check_source(source, target.address)
-            return source
-        found = ""
-        for endpoint, users in self._users.items():
-            if agent not in users or not isinstance(endpoint, UDPEndpoint | StreamListener):
-                continue
-            own = endpoint.address[0]
-            if not is_wildcard(own) and _reaches(endpoint, target.address):
-                if endpoint.transport == target.transport:
-                    return own
-                found = found or own
-        return found
-
-    def _datagrams(self, agent: UserAgent, wanted: Hashable, host: str) -> UDPEndpoint:
-        """Return what to send datagrams from: what was asked for, the agent's own, or a new one."""
-        if isinstance(wanted, UDPEndpoint) and _reaches(wanted, host):
-            return wanted
-        source = self._sources.get(agent)
-        if source is not None:
-            check_source(source, host)
-        for endpoint, users in self._users.items():
-            if agent not in users or not isinstance(endpoint, UDPEndpoint) or endpoint.closed:
-                continue
-            if _reaches(endpoint, host) if source is None else endpoint.address[0] == source:
-                return endpoint
-        everywhere = "::" if ":" in host else "0.0.0.0"  # noqa: S104 - any way to the peer will do
-        endpoint = UDPEndpoint(self._loop, self._owner, bind_udp(source or everywhere, 0))
-        self._use(agent, endpoint)
-        return endpoint
+    def _pool_for(self, wanted: FlowWanted) -> dict[_Key, Connection]:
+        """Return where a connection is kept that is opened for somebody."""
+        return self.late.pool if isinstance(wanted.user, Waiting) else self._pool
 
     def _found(self, wanted: FlowWanted, flow: Flow) -> None:
         self._owner.core.flow_found(wanted, flow, self._loop.time())
+
+    def _take(self, wanted: FlowWanted, flow: Flow) -> None:
+        """Give a flow that is there already; a connection of ours tells where the agent listens."""
+        carrier = flow.endpoint
+        if isinstance(carrier, Connection) and carrier.listener is None:
+            flow = self._joined(wanted.agent, carrier)
+        self._found(wanted, flow)
 
     def _failed(self, wanted: FlowWanted, reason: str) -> None:
         carrier = wanted.endpoint
         if (
             isinstance(carrier, Connection)
             and carrier.listener is not None
-            and _may_go_to(carrier, wanted)
+            and carrier.flow is not None
+            and _can_take(carrier.flow, wanted)
         ):
-            # Who connected to us may not be one to connect to: a phone behind a firewall.
-            assert carrier.flow is not None
+            # Who connected to us may not be one to connect to: a phone behind a firewall. A proxy
+            # that sent us the dialog goes by the Route of what comes back, if there is one.
             self._found(wanted, carrier.flow)
             return
         self._owner.core.flow_failed(wanted, reason, self._loop.time())
@@ -316,28 +253,21 @@ class Hub(Places):
             data: What was to be sent.
             flow: The flow whose connection has ended.
         """
-        # A WebSocket's client can be reached by its own connection alone (RFC 7118 §5).
-        if not data.startswith(b"SIP/2.0 ") or flow.transport not in ("TCP", "TLS"):
-            return
-        if len(self._late) >= self.MAX_LATE:
-            return
-        host, transport = flow.remote[0], flow.transport
-        try:
-            via = top_via(Response.parse(data)._text("via") or "")
-            port = via.port or standard_port(transport)
-        except ParseError:
-            return
+        self.late.send(data, flow)
+
+    def _seek_anew(self, target: Target, flow: Flow, waiting: Waiting) -> None:
+        """Look for a connection in the place of one that has ended."""
         users = self._users.get(flow.endpoint if flow.listener is None else flow.listener)
-        late = _LateResponse(data, self._late)
-        hop = NextHop(host, port, transport)
-        wanted = FlowWanted(users[0] if users else None, hop, None, late)
-        self._try(wanted, [Target(transport, host, port, via.host)], "")
+        hop = NextHop(target.address, target.port, target.transport)
+        wanted = FlowWanted(users[0] if users else None, hop, None, waiting)
+        self._try(wanted, [target], "")
 
     def mark_down(self, flow: Flow, retry_after: float | None = None) -> None:
         """Note that what a flow leads to does not answer, or says 503 (RFC 3263 §4.3)."""
-        for key in [key for key, kept in self._pool.items() if kept is flow.endpoint]:
+        if isinstance(flow.endpoint, UDPEndpoint):
+            flow.endpoint.forget(flow.remote)
+        elif self._unpool(flow.endpoint):
             # What it carries may still be answered. What is new goes by another one.
-            del self._pool[key]
             self._loop.call_later(
                 self._owner.core.transactions.timing.transaction, flow.endpoint.close
             )
@@ -346,10 +276,18 @@ class Hub(Places):
 
     def connection_closed(self, connection: Any) -> None:
         """Forget a connection that ended."""
-        for key in [key for key, kept in self._pool.items() if kept is connection]:
-            del self._pool[key]
+        self._unpool(connection)
         for agent in self._users.pop(connection, ()):
             self._owner.core.unbind(agent, connection)
+
+    def _unpool(self, connection: Any) -> bool:
+        """Have nothing new go by a connection that we opened; False if it is none of those."""
+        found = False
+        for pool in (self._pool, self.late.pool):
+            for key in [key for key, kept in pool.items() if kept is connection]:
+                del pool[key]
+                found = True
+        return found
 
     # ---------------------------------------------------------------- the end
 
@@ -383,11 +321,11 @@ class Hub(Places):
 
     def endpoints(self) -> list[Any]:
         """Return every endpoint that somebody uses, and every connection that is kept."""
-        return list(dict.fromkeys([*self._users, *self._pool.values()]))
+        return list(dict.fromkeys([*self._users, *self._pool.values(), *self.late.pool.values()]))
 
     def connections(self) -> list[Connection]:
         """Return every connection that is there, or was closed and has not ended."""
-        found = [*self._pool.values(), *self._users, *self._ending]
+        found = [*self.endpoints(), *self._ending]
         for endpoint in self._listening.values():
             if isinstance(endpoint, StreamListener):
                 found += endpoint.connections
@@ -405,60 +343,58 @@ class Hub(Places):
                 endpoint.abort()  # the loop may not turn for long enough for more
         self._users.clear()
         self._pool.clear()
-        self._late.clear()
+        self.late.clear()
         self._listening.clear()
         self.leaving.clear()
 
 
-class _LateResponse:
-    """A response that waits for a connection, in a set of those that do."""
-
-    def __init__(self, data: bytes, late: set[_LateResponse]) -> None:
-        self._data = data
-        self._late = late
-        late.add(self)
-
-    def flow_found(self, flow: Flow) -> None:
-        """Send it."""
-        self._late.discard(self)
-        flow.endpoint.send(self._data, flow)
-
-    def flow_failed(self, reason: str) -> None:
-        """Drop it: whoever waits for it has a timer."""
-        self._late.discard(self)
-        _log.debug("A response was dropped: %s", reason)
+def _key(target: Target, source: str) -> _Key:
+    """Return what a connection is known by: where it leads, under which name, and from where. By
+    TCP there is no name: nobody proves one, and nobody is told of one.
+    """
+    name = "" if target.transport == "TCP" else target.server_name
+    return target.transport, target.address, target.port, name, source
 
 
-def _reaches(endpoint: Listening, host: str) -> bool:
-    """Whether a peer is reached from what an endpoint is bound to."""
-    if endpoint.closed or endpoint.family != numeric_family(host):
+def _can_take(flow: Flow, wanted: FlowWanted) -> bool:
+    """Whether a flow stands, has not failed the request before, and is as secure as it must be."""
+    carrier = flow.endpoint
+    if not isinstance(carrier, UDPEndpoint | Connection) or carrier.closed:
         return False
-    bound = endpoint.address[0]
-    return is_wildcard(bound) or is_loopback(bound) == is_loopback(host)
+    if (flow.transport, *flow.remote) in wanted.tried:
+        return False
+    # RFC 3261 §26.2.2, RFC 7118 §6: nothing makes up for a sips: URI.
+    return flow.transport in SECURE_TRANSPORTS or not wanted.next_hop.secure
 
 
 def _goes_to(connection: Connection, wanted: FlowWanted) -> bool:
-    """Whether a dialog's connection leads to the port where its next request goes.
+    """Whether a dialog's connection leads to where its next request goes.
 
     Another port is another program, such as the user agent behind the proxy that the connection is
     with, on the same machine. A WebSocket client can be reached by its connection alone (RFC 7118
     §5).
     """
-    flow = connection.flow
-    if not _may_go_to(connection, wanted) or flow is None:
-        return False
-    port = wanted.next_hop.port or standard_port(flow.transport)
-    return flow.transport in ("WS", "WSS") or port == flow.remote[1]
-
-
-def _may_go_to(connection: Connection, wanted: FlowWanted) -> bool:
-    """Whether a dialog's connection is with the host that its next request goes to."""
-    flow = connection.flow
-    if connection.closed or flow is None:
-        return False
-    if (flow.transport, flow.remote[0], flow.remote[1]) in wanted.tried:
+    flow, hop = connection.flow, wanted.next_hop
+    if flow is None or not _can_take(flow, wanted):
         return False
     if flow.transport in ("WS", "WSS"):
         return True
-    hop = wanted.next_hop
-    return hop.host == flow.remote[0] and (hop.transport or flow.transport) == flow.transport
+    there = hop.host, hop.port or standard_port(flow.transport)
+    return flow.remote == there and hop.transport in (None, flow.transport)
+
+
+def _is_beyond_nat(connection: Connection, wanted: FlowWanted) -> bool:
+    """Whether a dialog's peer came to us from the Internet, and names an address that is not of it.
+
+    Nothing in our own network is meant by that: what has that address there, if anything, is
+    another.
+    """
+    flow, host = connection.flow, wanted.next_hop.host
+    return (
+        connection.listener is not None
+        and flow is not None
+        and _can_take(flow, wanted)
+        and numeric_family(host) is not None
+        and ipaddress.ip_address(flow.remote[0]).is_global
+        and not ipaddress.ip_address(host).is_global
+    )

@@ -8,6 +8,10 @@ Laws:
   ever answered, an empty line, which keeps a NAT open as well. §4.4.1 wants none of these over UDP,
   but nothing else is left that asks for no answer. Over connections it is the connection's own: an
   empty line, or a WebSocket's ping.
+* Who answered no STUN is asked again every few minutes: it, or what is in between, may have been
+  down when it was asked first.
+* Another address that the peer sees us at is the end of the flow as well; but not a fault of the
+  peer's, which is not marked down for it.
 * A flow that has failed is looked for anew: at once where it had served, else after a time that
   grows with each failure (§4.5).
 * What happened is told twice at the most: that the flow is lost, and that it is there again.
@@ -51,6 +55,9 @@ class Keeper(Protocol):
     def mark_down(self, flow: Flow) -> None:
         """Take note that what a flow leads to does not answer."""
 
+    def reroute(self, flow: Flow) -> None:
+        """Have it found out anew from where a flow's peer is reached."""
+
     def tell(self, event: Event) -> None:
         """Tell of an event."""
 
@@ -63,9 +70,10 @@ class KeepAlive(FSM):
 
     It is `Seeking` a flow, `Trying` whether its peer answers pings, `Kept`, `Asking` while a ping
     is out, `Proving` a flow that took the place of one that was lost, `Plain` where the peer
-    answers no ping, `BackingOff` until the next attempt, and in the end `Stopped`. To wait for one
-    of them, `keep_alive.waitForStateCondition(lambda state: state == "Kept", timeout=5)` in a
-    thread, or `await keep_alive.stateCondition(...)` in a coroutine.
+    answers no ping (and, over UDP, `Trying` again every `TRY_AGAIN` seconds), `BackingOff` until
+    the next attempt, and in the end `Stopped`. To wait for one of them,
+    `keep_alive.waitForStateCondition(lambda state: state == "Kept", timeout=5)` in a thread, or
+    `await keep_alive.stateCondition(...)` in a coroutine.
 
     Args:
         keeper: What it works with.
@@ -91,6 +99,7 @@ class KeepAlive(FSM):
         Row("Trying", "answered", "Kept", "_confirm"),
         Row("Trying", ("refused", "timer_silence"), "Plain", "_ping_plainly", "_tell_found"),
         Row("Plain", "timer_ping", "Plain", "_settle", "_ping_plainly"),
+        Row("Plain", "timer_try_again", "Trying", "_ping"),
         Row("Plain", "answered", "Kept", "_confirm"),
         Row("Proving", "timer_again", "Proving", "_ping_again"),
         Row("Proving", "answered", "Kept", "_confirm"),
@@ -100,6 +109,7 @@ class KeepAlive(FSM):
         Row("Asking", "timer_again", "Asking", "_ping_again"),
         Row("Asking", "answered", "Kept"),
         Row("Kept", "broken", "Seeking", "_lose", "_seek"),
+        Row("Asking", "moved", "Seeking", "_move", "_seek"),
         Row("Asking", ("broken", "refused", "timer_silence"), "Seeking", "_lose", "_seek"),
         Row("BackingOff", "timer_back_off", "Seeking", "_seek"),
         Row(("Initial", "Seeking", *_WAITING, "Plain", "Kept", "BackingOff"), "stop", "Stopped"),
@@ -108,6 +118,7 @@ class KeepAlive(FSM):
         Timer("timer_ping", "pause", "Plain", "Kept", repeat=True),
         Timer("timer_again", "retransmission", *_WAITING, repeat=True),
         Timer("timer_silence", "patience", *_WAITING),
+        Timer("timer_try_again", "next_try", "Plain"),
         Timer("timer_back_off", "back_off", "BackingOff"),
     )
     final = ("Stopped",)
@@ -122,6 +133,8 @@ class KeepAlive(FSM):
     LAST: ClassVar[int] = 16
     #: Seconds that the answer of a connection may take (§4.4.1).
     PONG: ClassVar[float] = 10.0
+    #: Seconds after which a peer that answered no STUN is asked again.
+    TRY_AGAIN: ClassVar[float] = 300.0
     #: What the wait between attempts to form a flow is doubled from, and its most, in seconds
     #: (§4.5).
     BASE_TIME: ClassVar[float] = 30.0
@@ -202,7 +215,7 @@ class KeepAlive(FSM):
         elif before is not None and before != answer.mapped:
             # §4.4.2: whoever sends to the old address does not reach us any more.
             seen = f"{host_port(*before)} has become {host_port(*answer.mapped)}"
-            self.hear("broken", f"our address has changed: {seen}")
+            self.hear("moved", f"our address has changed: {seen}")
         else:
             self.hear("answered")
 
@@ -230,6 +243,12 @@ class KeepAlive(FSM):
         if self._transaction is None:
             return self.PONG
         return self.RTO * float(2 ** (self.REQUESTS - 1) - 1 + self.LAST)
+
+    @property
+    def next_try(self) -> float | None:
+        """Seconds until a peer that answered no STUN is asked again; None for never."""
+        flow = self.flow
+        return self.TRY_AGAIN if self._stun and flow is not None and not flow.reliable else None
 
     @property
     def back_off(self) -> float:
@@ -281,9 +300,15 @@ class KeepAlive(FSM):
             self._keeper.tell(FlowConfirmed(self.agent, self.target, None))
 
     def _lose(self, reason: str = "the other side does not answer") -> None:
-        flow, self.flow = self.flow, None
-        if flow is not None:
-            self._keeper.mark_down(flow)
+        if self.flow is not None:
+            self._keeper.mark_down(self.flow)
+        self._move(reason)
+
+    def _move(self, reason: str) -> None:
+        # The peer did answer: nothing is wrong with it. It may be our address that has changed.
+        if self.flow is not None:
+            self._keeper.reroute(self.flow)
+        self.flow = None
         if not self._lost:
             self._lost = True
             self._keeper.tell(FlowLost(self.agent, self.target, reason))

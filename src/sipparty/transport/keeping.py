@@ -131,6 +131,11 @@ class Keeping:
         """Have other targets of that name tried first."""
         self._mark_down(flow)
 
+    def reroute(self, flow: Flow) -> None:
+        """Have it found out anew from which of our addresses a flow's peer is reached."""
+        if isinstance(flow.endpoint, UDPEndpoint):
+            flow.endpoint.forget(flow.remote)
+
     def tell(self, event: Event) -> None:
         """Tell the agent's owner, by the core."""
         self._core.emit(event)

@@ -4,6 +4,9 @@ Laws:
 
 * A listener survives everything: too many connections, no file descriptors left, peers that begin a
   handshake and fall silent. It waits and goes on.
+* Where it is full, room is made for who comes: by one that has said nothing so far, or by one of an
+  address that has more than its share. So nobody keeps others out who does not come from as many
+  addresses as there may be connections.
 * However many connect, some file descriptors are left: for the media of calls, for connections of
   our own, for whatever else the program opens.
 * A connection that fails before it is there costs a line of the log, and no more.
@@ -17,7 +20,9 @@ import logging
 import math
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 
 from sipparty.errors import ListenError
 from sipparty.sip.flow import Address, Flow
@@ -94,13 +99,37 @@ class _Coming:
 
     Args:
         sock: Its socket.
+        remote: The peer's address.
+        since: When it was accepted, of the loop's clock.
+
+    Attributes:
+        connection: What it will be, once that is known.
+        given_up: Whether it has made room for another.
     """
 
-    __slots__ = ("connection", "socket")
+    __slots__ = ("connection", "given_up", "last_used", "remote", "socket")
 
-    def __init__(self, sock: socket.socket) -> None:
+    #: As connections have it: nothing was said.
+    heard = False
+
+    def __init__(self, sock: socket.socket, remote: Address, since: float) -> None:
         self.socket = sock
+        self.remote = remote
+        self.last_used = since
         self.connection: Connection | None = None
+        self.given_up = False
+
+
+@lru_cache(maxsize=4096)
+def _share_of(host: str) -> bytes:
+    """Return what of an address is one peer's: all of it, or the 64 bits of IPv6 that a network has
+    (RFC 4291 §2.5.4), as one host may have as many addresses as it likes in it.
+    """
+    family = numeric_family(host.partition("%")[0])
+    if family is None:
+        return host.encode()
+    packed = socket.inet_pton(family, host.partition("%")[0])
+    return packed[:8] if family == socket.AF_INET6 else packed
 
 
 class StreamListener:
@@ -113,7 +142,8 @@ class StreamListener:
         transport: As a Via header spells it.
         make_connection: Makes the protocol of a connection, given the listener.
         context: For TLS.
-        max_connections: Connections at a time; more are closed as they come.
+        max_connections: Connections at a time; where there are so many, one makes room for who
+            comes, or who comes is refused.
         advertised: What peers are told of where it listens, in the place of what it is bound to.
     """
 
@@ -165,7 +195,7 @@ class StreamListener:
         highest = self._highest()
         for _ in range(self.BATCH):
             try:
-                sock, _ = self._socket.accept()
+                sock, address = self._socket.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -183,11 +213,11 @@ class StreamListener:
                 self._complain("few file descriptors are left, and they are for others.")
                 continue
             self._logged = False
-            if self._is_full():
+            if self._is_full() and not self._make_room(address[0]):
                 sock.close()
                 continue
             sock.setblocking(False)
-            coming = _Coming(sock)
+            coming = _Coming(sock, address[:2], self._loop.time())
             task = self._loop.create_task(self._serve(coming))
             self._coming[task] = coming
             task.add_done_callback(self._came)
@@ -197,9 +227,58 @@ class StreamListener:
         there = self.connections
         if len(there) + len(self._coming) < self.max_connections:
             return False
-        # For a turn of the loop or two a connection is both there and coming.
-        coming = sum(one.connection not in there for one in self._coming.values())
-        return len(there) + coming >= self.max_connections
+        return len(there) + len(self._only_coming()) >= self.max_connections
+
+    def _only_coming(self) -> list[_Coming]:
+        """Return what is coming: for a turn of the loop or two a connection is there too."""
+        return [
+            one
+            for one in self._coming.values()
+            if not one.given_up and one.connection not in self.connections
+        ]
+
+    def _make_room(self, newcomer: str) -> bool:
+        """End a connection for the sake of another.
+
+        First goes who has said nothing, the oldest of the address that has most of those; then the
+        idlest of the address that has most connections, if those are more than the newcomer's would
+        be with this one. Looking at every connection is for when it is full, and for then alone.
+
+        Args:
+            newcomer: The address of who comes.
+
+        Returns:
+            Whether there is room now.
+        """
+        among: list[Connection | _Coming] = [one for one in self.connections if not one.heard]
+        among += self._only_coming()
+        silent = bool(among)
+        among = among or list(self.connections)
+        if not among:
+            return False  # none may be had at all
+        shares = Counter([_share_of(one.remote[0]) for one in among])
+        most = max(shares.values())
+        if not silent and most <= shares[_share_of(newcomer)] + 1:
+            return False
+        self._end(
+            min(
+                (one for one in among if shares[_share_of(one.remote[0])] == most),
+                key=lambda one: one.last_used,
+            )
+        )
+        return True
+
+    def _end(self, leaving: Connection | _Coming) -> None:
+        """End one that makes room; its place is free at once."""
+        if isinstance(leaving, Connection):
+            self.connections.discard(leaving)
+        for task, one in self._coming.items():
+            if one is leaving:
+                task.cancel()
+            if one is leaving or one.connection is leaving:
+                one.given_up = True
+        if isinstance(leaving, Connection):
+            leaving.abort("it made room for another")
 
     def _highest(self) -> float:
         """The highest file descriptor that a connection may have."""

@@ -146,6 +146,8 @@ class Connection(asyncio.BufferedProtocol):
         self._since = self._last = 0.0
         self._unfinished: float | None = None
         self._pinged: float | None = None
+        #: When a ping went out last, of the loop's clock, whoever asked for it.
+        self._asked = 0.0
         self._interval = random.uniform(*self.PING_INTERVAL)
 
     def __repr__(self) -> str:
@@ -225,6 +227,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def read(self, data: bytes) -> list[StreamEvent]:
         """Return what bytes complete."""
+        if self._last > self._asked + self.PONG_PATIENCE:
+            # RFC 5626 §4.4.1: a pong comes in time. A CRLF after that is something else.
+            self._framer.expect_pong(False)
         return self._framer.feed(data)
 
     def unfinished(self) -> bool:
@@ -364,6 +369,11 @@ class Connection(asyncio.BufferedProtocol):
         return self._last
 
     @property
+    def heard(self) -> bool:
+        """Whether the peer has said anything that is SIP, or agreed to speak it."""
+        return self._heard
+
+    @property
     def ended(self) -> bool:
         """Whether its socket is closed, which comes some time after `close`."""
         sock = None if self._pipe is None else self._pipe.get_extra_info("socket")
@@ -385,6 +395,7 @@ class Connection(asyncio.BufferedProtocol):
     def ping(self) -> None:
         """Ask whether the peer is there; `pong_received` tells its owner of the answer."""
         self._framer.expect_pong()
+        self._asked = self._loop.time()
         self.write(_PING)
 
     def pong(self) -> None:

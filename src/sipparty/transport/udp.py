@@ -8,6 +8,7 @@ Laws:
   first, as the network would have done. SIP sends again.
 * What the network says of a datagram that went out (ICMP) fails the flow it went by (§18.4), where
   the system tells (Linux).
+* Which of our addresses a peer is reached from is found out once, and anew where a flow has failed.
 """
 
 from __future__ import annotations
@@ -151,6 +152,12 @@ class UDPEndpoint:
             self._flows[remote] = flow
         return flow
 
+    def forget(self, remote: Address) -> None:
+        """Find out anew how an address is reached: routes change, and our addresses with them. To
+        be called where that may be why nothing comes back.
+        """
+        self._flows.pop(remote, None)
+
     # ---------------------------------------------------------------- in
 
     def _readable(self) -> None:
@@ -209,6 +216,7 @@ class UDPEndpoint:
                     flow = self._flows.get(remote)
                     if flow is None:
                         flow = Flow(self.transport, self.address, remote, self)
+                    self.forget(remote)
                     self._owner.send_failed(flow, os.strerror(number).lower())
                     break
 
@@ -242,6 +250,7 @@ class UDPEndpoint:
                     return False
                 except OSError as error:
                     reason = (error.strerror or str(error)).lower()
+        self.forget(flow.remote)
         # Not at once: a transaction that is just sending must not end within that.
         self._loop.call_soon(self._owner.send_failed, flow, reason)
         return True

@@ -154,14 +154,15 @@ def test_what_is_held_in_all_has_its_limit():
 
 def test_pings_and_pongs():
     framer = StreamFramer()
-    assert framer.feed(b"\r\n") == [Pong()]
+    assert framer.feed(b"\r\n") == []
     assert framer.feed(b"\r\n") == [Ping()]
-    assert framer.feed(b"\r\n\r\n\r") == [Pong(), Ping()]
+    assert framer.feed(b"\r\n\r\n\r") == [Ping()]
     assert framer.pending == 1
-    assert framer.feed(b"\n") == [Pong()]
+    assert framer.feed(b"\n") == []
     # A message between two of them keeps them apart.
-    assert framer.feed(message() + b"\r\n") == [MessageBytes(message()), Pong()]
+    assert framer.feed(message() + b"\r\n") == [MessageBytes(message())]
     assert framer.idle
+    assert framer.feed(b"\r\n") == [Ping()]
 
 
 @pytest.mark.parametrize(
@@ -296,8 +297,53 @@ def test_each_ping_of_ours_has_its_pong():
 def test_their_pings_are_told_between_our_own():
     framer = StreamFramer()
     framer.expect_pong()
-    assert framer.feed(b"\r\n\r\n") == [Pong(), Ping()]  # theirs comes before the pong
+    assert framer.feed(b"\r\n\r\n") == [Ping()]  # theirs comes before the pong
     assert framer.feed(b"\r\n") == [Pong()]
     assert Ping() in framer.feed(b"\r\n\r\n")
     framer.expect_pong()
     assert framer.feed(message() + b"\r\n") == [MessageBytes(message()), Pong()]
+
+
+@pytest.mark.parametrize(
+    ("crlfs", "events"),
+    [
+        (1, [Pong()]),
+        (2, [Ping()]),
+        (3, [Pong(), Ping()]),
+        (4, [Ping(), Ping()]),
+        (5, [Pong(), Ping(), Ping()]),
+    ],
+)
+@pytest.mark.parametrize("before", [b"", b"\r\n"])
+def test_an_odd_number_has_the_pong_that_is_awaited(crlfs, events, before):
+    framer = StreamFramer()
+    framer.feed(before)
+    framer.expect_pong()
+    assert framer.feed(b"\r\n" * crlfs + message()) == [*events, MessageBytes(message())]
+    # One that has come is awaited no more, one that has not still is.
+    assert framer.feed(b"\r\n") == ([] if Pong() in events else [Pong()])
+
+
+def test_a_pong_that_does_not_come_is_awaited_no_longer():
+    framer = StreamFramer()
+    framer.expect_pong()
+    framer.expect_pong(False)
+    assert framer.feed(b"\r\n") == []
+    assert framer.feed(b"\r\n") == [Ping()]
+
+
+@given(st.integers(1, 8), st.data())
+def test_however_pings_are_cut_there_are_as_many(crlfs, data):
+    stream = b"\r\n" * crlfs + message()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    counts = []
+    for pieces in (cuts, []):
+        framer, events, last = StreamFramer(), [], 0
+        framer.expect_pong()
+        for cut in [*pieces, len(stream)]:
+            events += framer.feed(stream[last:cut])
+            last = cut
+        counts.append(events.count(Ping()))
+        assert events.count(Pong()) <= 1
+        assert events[-1] == MessageBytes(message())
+    assert counts == [crlfs // 2] * 2

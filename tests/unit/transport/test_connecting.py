@@ -53,6 +53,15 @@ async def test_targets_that_are_none(open_to, transport, address, reason):
     )
 
 
+@pytest.mark.parametrize("name", ["a" * 64 + ".com", "a..b", "x" * 300])
+async def test_a_name_that_tls_cannot_ask_for(open_to, accept, name):
+    """SIP's grammar takes it; the DNS and TLS do not."""
+    server = await accept()
+    with pytest.raises(TransportError, match="the name is none that TLS can ask for"):
+        await open_to("TLS", server.address, name)
+    assert server.all == []  # nobody was bothered
+
+
 async def test_a_connection_that_takes_too_long(owner, open_to, monkeypatch):
     async def never(sock, address):
         await asyncio.Event().wait()

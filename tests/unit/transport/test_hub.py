@@ -2,20 +2,28 @@
 
 import asyncio
 import socket
+import sys
 
 import pytest
 
 from sipparty.engine import Engine
-from sipparty.errors import ListenError, UsageError
+from sipparty.errors import ListenError, TransportError, UsageError
 from sipparty.sip import NextHop, UserAgent
 from sipparty.sip.core import FlowWanted
-from sipparty.transport import Resolver, connecting
+from sipparty.transport import Resolver, connecting, sources, udp
+from sipparty.transport.addresses import local_address_to
+from sipparty.transport.hub import _key
 from sipparty.transport.listening import standard_port
 from sipparty.transport.nameservers import Answered
 from sipparty.transport.stream import Connection
-from sipparty.transport.targets import SRV, Answer, RecordType
+from sipparty.transport.targets import SRV, Answer, RecordType, Target
 
 LOOPBACK = "127.0.0.1"
+#: More addresses of this host; Linux has the whole of 127.0.0.0/8.
+OTHER, THIRD = "127.0.0.2", "127.0.0.3"
+OUTSIDE = "203.0.113.7"
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux alone")
 
 
 class Names:
@@ -238,6 +246,17 @@ async def test_who_comes_at_the_same_time_shares_one(find, hub, peer):
     assert len([kept for kept in hub.endpoints() if isinstance(kept, Connection)]) == 1
 
 
+async def test_by_tcp_a_place_has_one_connection_whatever_its_name(find, names, peer):
+    """Nobody proves a name there, and nobody is told of one, as by TLS and WebSocket."""
+    for name in ("biloxi.com", "chicago.com"):
+        names.service(name, ("TCP", LOOPBACK, peer.port))
+    flows = [await find(name).outcome() for name in ("biloxi.com", "chicago.com")]
+    assert flows[0] == flows[1]
+    for transport, same in (("TCP", True), ("TLS", False), ("WS", False), ("WSS", False)):
+        keys = {_key(Target(transport, LOOPBACK, 5060, name), "") for name in ("a", "b")}
+        assert (len(keys) == 1) is same
+
+
 async def test_a_large_request_goes_by_tcp(find, peer):
     flow = await find(LOOPBACK, peer.port, reliable=True).outcome()
     assert place(flow) == ("TCP", LOOPBACK, peer.port)
@@ -302,6 +321,111 @@ async def test_peers_are_told_where_the_agent_listens(find, hub, alice, peer):
     flow = await find(LOOPBACK, peer.port, "TCP").outcome()
     assert flow.local == listener.address
     assert alice.contact(flow) == f"<sip:alice@{LOOPBACK}:{listener.address[1]};transport=tcp>"
+
+
+# ---------------------------------------------------------------- several addresses
+
+
+def cannot_route(host):
+    raise TransportError(f"No route leads to {host}.")
+
+
+@linux
+async def test_of_several_addresses_the_routes_choose(find, hub, alice, monkeypatch):
+    first = hub.listen(alice, OTHER, 0)
+    ours = hub.listen(alice, LOOPBACK, 0)
+    everywhere = hub.listen(alice, "0.0.0.0", 0)
+    flow = find("127.0.0.9").heard[0]
+    assert flow.endpoint is ours
+    assert flow.local[0] == local_address_to("127.0.0.9")
+    # What a dialog has used, it uses.
+    assert find("127.0.0.9", endpoint=first).heard[0].endpoint is first
+    # Rather one that is bound to all than to another than the routes say.
+    hub.release(alice, ours)
+    assert find("127.0.0.9").heard[0].endpoint is everywhere
+    hub.release(alice, everywhere)
+    assert find("127.0.0.9").heard[0].endpoint is first
+    hub.listen(alice, LOOPBACK, 0)
+    monkeypatch.setattr(sources, "local_address_to", cannot_route)
+    assert find("127.0.0.9").heard[0].endpoint is first
+
+
+@linux
+async def test_connections_too(find, hub, alice, peer):
+    for transport in ("UDP", "TCP"):
+        hub.listen(alice, OTHER, 0, transport=transport)
+    hub.listen(alice, LOOPBACK, 0)
+    flow = await find(LOOPBACK, peer.port, "TCP").outcome()
+    assert flow.own[0] == LOOPBACK
+
+
+@linux
+@pytest.mark.parametrize(
+    ("bound", "told"),
+    [
+        # Nobody listens at the address that the connection is from.
+        ([OTHER], None),
+        ([OTHER, THIRD], THIRD),
+        ([OTHER, "0.0.0.0"], "0.0.0.0"),
+        (["0.0.0.0", THIRD], THIRD),
+        ([], None),
+    ],
+)
+async def test_a_connection_names_no_port_where_nobody_listens(find, hub, alice, peer, bound, told):
+    hub.send_from(alice, THIRD)
+    listeners = {host: hub.listen(alice, host, 0, transport="TCP") for host in bound}
+    flow = await find(LOOPBACK, peer.port, "TCP").outcome()
+    assert flow.own == flow.endpoint.address
+    assert flow.own[0] == THIRD
+    port = flow.own[1] if told is None else listeners[told].address[1]
+    assert flow.local == (THIRD, port)
+
+
+@linux
+async def test_what_is_advertised_leads_to_its_listener(find, hub, alice, peer):
+    hub.send_from(alice, THIRD)
+    hub.listen(alice, OTHER, 0, transport="TCP", advertised=(OUTSIDE, 5070))
+    flow = await find(LOOPBACK, peer.port, "TCP").outcome()
+    assert flow.local == (OUTSIDE, 5070)
+    assert flow.own[0] == THIRD
+
+
+@linux
+async def test_what_is_advertised_counts_for_another_socket(find, hub, alice):
+    """Bound to every address, and sending from one: that takes a socket of its own."""
+    listener = hub.listen(alice, "0.0.0.0", 0, advertised=(OUTSIDE, 5070))
+    assert find(LOOPBACK).heard[0].endpoint is listener
+    hub.send_from(alice, OTHER)
+    flow = find(LOOPBACK).heard[0]
+    assert flow.own == flow.endpoint.address
+    assert flow.own[0] == OTHER
+    assert flow.local == (OUTSIDE, 5070)
+    assert find(LOOPBACK, endpoint=flow.endpoint).heard == [flow]
+    # It is told no longer than somebody listens there.
+    hub.release(alice, listener)
+    later = find(LOOPBACK).heard[0]
+    assert later.endpoint is flow.endpoint
+    assert later.local == flow.endpoint.address
+
+
+async def test_what_was_advertised_for_an_address(hub, alice):
+    assert hub.advertised_host(alice, LOOPBACK) is None
+    hub.listen(alice, "0.0.0.0", 0, advertised=(OUTSIDE, 5070))
+    hub.listen(alice, LOOPBACK, 0, advertised=("192.0.2.1", None))
+    assert hub.advertised_host(alice, LOOPBACK) == "192.0.2.1"
+    assert hub.advertised_host(alice, "10.0.0.9") == OUTSIDE
+    assert hub.advertised_host(alice, "::1") is None
+
+
+@pytest.mark.parametrize("because", ["it does not answer", "it sees us elsewhere"])
+async def test_how_a_peer_is_reached_is_found_out_anew(find, hub, monkeypatch, because):
+    """Our address may be another one by now."""
+    user = find("127.0.0.9")
+    flow = user.heard[0]
+    monkeypatch.setattr(udp, "local_address_to", lambda host: THIRD)
+    assert find("127.0.0.9").heard[0] == flow
+    (hub.mark_down if because == "it does not answer" else hub.keeping.reroute)(flow)
+    assert find("127.0.0.9").heard[0].local == (THIRD, flow.local[1])
 
 
 # ---------------------------------------------------------------- listening

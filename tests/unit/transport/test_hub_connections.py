@@ -13,7 +13,8 @@ from sipparty.sip import Flow, NextHop, UserAgent
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.events import CallReceived
 from sipparty.transport import WebSocketConfig
-from sipparty.transport.hub import Hub, _goes_to, _may_go_to
+from sipparty.transport.hub import Hub, _can_take, _goes_to, _is_beyond_nat
+from sipparty.transport.late import LateResponses
 from sipparty.transport.stream import Connection
 
 LOOPBACK = "127.0.0.1"
@@ -88,38 +89,40 @@ async def servers():
 class StandIn(Connection):
     """A connection that is only looked at."""
 
+    listener = None
+
     def __init__(self, transport, port, closed=False):
         self.closed = closed
         self.flow = Flow(transport, (LOOPBACK, 40000), ("192.0.2.9", port), self)
 
 
 @pytest.mark.parametrize(
-    ("transport", "port", "hop", "goes", "may"),
+    ("transport", "port", "hop", "goes"),
     [
-        ("TCP", 5060, ("192.0.2.9", None, None), True, True),
-        ("TCP", 5060, ("192.0.2.9", 5060, "TCP"), True, True),
+        ("TCP", 5060, ("192.0.2.9", None, None), True),
+        ("TCP", 5060, ("192.0.2.9", 5060, "TCP"), True),
         # Another port is another program.
-        ("TCP", 5062, ("192.0.2.9", None, None), False, True),
-        ("TCP", 5062, ("192.0.2.9", 5060, None), False, True),
-        ("TCP", 5062, ("192.0.2.9", 5062, "TCP"), True, True),
+        ("TCP", 5062, ("192.0.2.9", None, None), False),
+        ("TCP", 5062, ("192.0.2.9", 5060, None), False),
+        ("TCP", 5062, ("192.0.2.9", 5062, "TCP"), True),
         # The port that is meant where none is said is the transport's own.
-        ("TLS", 5061, ("192.0.2.9", None, None), True, True),
-        ("TLS", 5060, ("192.0.2.9", None, "TLS"), False, True),
+        ("TLS", 5061, ("192.0.2.9", None, None), True),
+        ("TLS", 5060, ("192.0.2.9", None, "TLS"), False),
         # Another host, or another transport, is another place.
-        ("TCP", 5060, ("192.0.2.8", 5060, None), False, False),
-        ("TCP", 5060, ("biloxi.com", 5060, None), False, False),
-        ("TCP", 5060, ("192.0.2.9", 5060, "UDP"), False, False),
-        ("TCP", 5061, ("192.0.2.9", 5061, "TLS"), False, False),
+        ("TCP", 5060, ("192.0.2.8", 5060, None), False),
+        ("TCP", 5060, ("biloxi.com", 5060, None), False),
+        ("TCP", 5060, ("192.0.2.9", 5060, "UDP"), False),
+        ("TCP", 5061, ("192.0.2.9", 5061, "TLS"), False),
         # Who came by a WebSocket is reached by it alone, whatever the URI says.
-        ("WS", 40001, ("df7jal23ls0d.invalid", None, "WS"), True, True),
-        ("WSS", 40001, ("192.0.2.8", 443, "WSS"), True, True),
+        ("WS", 40001, ("df7jal23ls0d.invalid", None, "WS"), True),
+        ("WSS", 40001, ("192.0.2.8", 443, "WSS"), True),
     ],
 )
-def test_which_requests_a_dialogs_connection_takes(transport, port, hop, goes, may):
+def test_which_requests_a_dialogs_connection_takes(transport, port, hop, goes):
     wanted = FlowWanted("agent", NextHop(*hop), None, None)
     connection = StandIn(transport, port)
     assert _goes_to(connection, wanted) is goes
-    assert _may_go_to(connection, wanted) is may
+    assert _can_take(connection.flow, wanted)
 
 
 @pytest.mark.parametrize("transport", ["TCP", "WS"])
@@ -132,6 +135,41 @@ def test_it_takes_none_that_it_has_failed(transport):
     unborn = StandIn(transport, 5060)
     unborn.flow = None
     assert not _goes_to(unborn, fresh)
+
+
+@pytest.mark.parametrize(
+    ("transport", "secure"), [("TCP", False), ("WS", False), ("TLS", True), ("WSS", True)]
+)
+def test_what_is_secure_needs_a_secure_one(transport, secure):
+    wanted = FlowWanted("a", NextHop("192.0.2.9", 5061, None, True), None, None)
+    connection = StandIn(transport, 5061)
+    assert _can_take(connection.flow, wanted) is secure
+    assert _goes_to(connection, wanted) is secure
+
+
+@pytest.mark.parametrize(
+    ("peer", "host", "beyond"),
+    [
+        ("8.8.8.8", "192.168.1.5", True),
+        ("8.8.8.8", "100.64.0.1", True),  # a carrier's NAT, RFC 6598
+        ("2606:4700::1", "fd00::5", True),
+        ("8.8.8.8", "1.1.1.1", False),
+        ("8.8.8.8", "phone.example.com", False),
+        ("8.8.8.8", "256.0.0.1", False),
+        # Here both may be in the same network.
+        ("192.168.1.1", "192.168.1.5", False),
+        ("127.0.0.1", "127.0.0.2", False),
+    ],
+)
+def test_a_peer_from_the_internet_that_names_an_address_of_none(peer, host, beyond):
+    connection = StandIn("TCP", 40001)
+    connection.flow = connection.flow._replace(remote=(peer, 40001))
+    wanted = FlowWanted("agent", NextHop(host, 5060), connection, None)
+    assert not _is_beyond_nat(connection, wanted)  # we opened it
+    connection.listener = object()
+    assert _is_beyond_nat(connection, wanted) is beyond
+    connection.closed = True
+    assert not _is_beyond_nat(connection, wanted)
 
 
 # ---------------------------------------------------------------- making room
@@ -257,8 +295,8 @@ async def test_where_nobody_listens_it_is_dropped(bob, free_port, eventually):
     hub = bob.engine.hub
     dialog = await call_and_hang_up_the_line(bob, f"{LOOPBACK}:{free_port}", eventually)
     dialog.reject(486)
-    assert len(hub._late) == 1
-    await eventually(lambda: not hub._late)
+    assert len(hub.late) == 1
+    await eventually(lambda: not len(hub.late))
 
 
 def dead(transport="TCP"):
@@ -271,16 +309,81 @@ def response(sent_by, transport="TCP"):
     return f"SIP/2.0 200 OK\r\nVia: SIP/2.0/{transport} {sent_by};branch=z9hG4bK1\r\n\r\n".encode()
 
 
-async def test_so_many_wait_at_the_most(engine, servers, monkeypatch, eventually):
-    monkeypatch.setattr(Hub, "MAX_LATE", 3)
+def one_of(number, sent_by, transport="TCP"):
+    return response(sent_by, transport).replace(b"z9hG4bK1", b"z9hG4bK%d" % number)
+
+
+async def read_branches(reader, number):
+    """The branches of so many responses, as they come."""
+    got = b""
+    while got.count(b"\r\n\r\n") < number:
+        got += await asyncio.wait_for(reader.read(65536), PATIENCE)
+    return [int(part.split(b"\r\n")[0]) for part in got.split(b"z9hG4bK")[1:]]
+
+
+async def test_there_is_one_attempt_for_all_that_wait_for_it(engine, servers):
+    port, taken = await servers()
+    hub = engine.hub
+    for number in (1, 2, 1, 3, 3):  # some of them are sent again meanwhile
+        engine.run(hub.answer_anew, one_of(number, f"{LOOPBACK}:{port}"), dead())
+    assert len(hub.late) == 3
+    assert len(hub._tasks) == 1
+    reader, _ = await asyncio.wait_for(taken.get(), PATIENCE)
+    assert await read_branches(reader, 3) == [1, 2, 3]
+    assert len(hub.late) == 0
+    # What comes later goes by that connection, and so does what has another host in its Via.
+    engine.run(hub.answer_anew, one_of(4, f"pc33.example.com:{port}"), dead())
+    assert await read_branches(reader, 1) == [4]
+    assert taken.empty()
+
+
+async def test_of_one_host_so_many_wait_at_the_most(engine, monkeypatch, servers, eventually):
+    """Others' responses go out all the same."""
+    monkeypatch.setattr(LateResponses, "MAX", 4)
+    monkeypatch.setattr(LateResponses, "MAX_OF_ONE", 3)
+    seeking = []
+    monkeypatch.setattr(engine.hub, "_try", lambda wanted, *rest: seeking.append(wanted))
+    for number in range(10):
+        # Another place each time, which does not answer.
+        engine.run(engine.hub.answer_anew, one_of(number, f"{LOOPBACK}:{9 + number}"), dead())
+    assert len(engine.hub.late) == len(seeking) == 3
+    for number in range(2):
+        other = dead()._replace(remote=(f"127.0.0.{2 + number}", 40000))
+        engine.run(engine.hub.answer_anew, one_of(number, LOOPBACK), other)
+    assert len(engine.hub.late) == len(seeking) == 4
+    for wanted in seeking:
+        wanted.user.flow_failed("nobody is there")
+    assert len(engine.hub.late) == 0
+
+
+async def test_what_is_opened_for_responses_throws_out_nothing_else(
+    engine, connect, servers, monkeypatch, eventually
+):
+    """Whoever has us connect to many places has room of his own."""
+    monkeypatch.setattr(Hub, "MAX_POOL", 2)
+    monkeypatch.setattr(LateResponses, "MAX_CONNECTIONS", 2)
+    ours = (await connect((await servers())[0])).endpoint
+    for number in range(4):
+        port, taken = await servers()
+        engine.run(engine.hub.answer_anew, one_of(number, f"{LOOPBACK}:{port}"), dead())
+        reader, _ = await asyncio.wait_for(taken.get(), PATIENCE)
+        assert await read_branches(reader, 1) == [number]
+    assert not ours.closed
+    there = [one for one in engine.hub.connections() if not one.closed]
+    assert len(there) == 3
+    for connection in there:
+        connection.abort()
+    await eventually(lambda: not engine.hub.connections())
+
+
+async def test_the_name_that_a_response_is_for_may_be_none(engine, eventually, caplog, servers):
+    """By TLS the Via's host has to be proved, and anybody may have written it."""
     port, _ = await servers()
-    for _ in range(10):
-        engine.run(engine.hub.answer_anew, response(f"{LOOPBACK}:{port}"), dead())
-    assert len(engine.hub._late) == 3
-    await eventually(lambda: not engine.hub._late)
-    # They share a connection: the first that is there.
-    kept = [one for one in engine.hub.endpoints() if isinstance(one, Connection)]
-    assert len([one for one in kept if not one.closed]) == 1
+    sent_by = f"{'a' * 64}.com:{port}"
+    engine.run(engine.hub.answer_anew, response(sent_by, "TLS"), dead("TLS"))
+    assert len(engine.hub.late) == 1
+    await eventually(lambda: not len(engine.hub.late))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize(
@@ -296,7 +399,7 @@ async def test_so_many_wait_at_the_most(engine, servers, monkeypatch, eventually
 )
 async def test_what_is_not_sent_anew(engine, data, transport):
     engine.run(engine.hub.answer_anew, data, dead(transport))
-    assert not engine.hub._late
+    assert len(engine.hub.late) == 0
     assert not engine.hub._tasks
 
 

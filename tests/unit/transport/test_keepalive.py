@@ -1,5 +1,7 @@
 """Keeping a flow open, in virtual time (RFC 5626 §4.4, §4.5)."""
 
+import itertools
+
 import pytest
 
 from sipparty.fsm import Timers
@@ -21,6 +23,7 @@ class Keeper:
         self.timers = Timers()
         self.pings, self.looks, self.told, self.down, self.gone = [], [], [], [], []
         self.dice = 0.5
+        self.rerouted = []
 
     def look(self, keep_alive):
         self.looks.append(self.timers.now)
@@ -36,6 +39,9 @@ class Keeper:
 
     def mark_down(self, flow):
         self.down.append(flow)
+
+    def reroute(self, flow):
+        self.rerouted.append(flow)
 
     def tell(self, event):
         self.told.append(event)
@@ -180,6 +186,40 @@ def test_where_nothing_was_ever_answered_empty_lines_go_on(make, keeper, refused
     assert keeper.told == []
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_who_did_not_answer_is_asked_by_stun_again(make, keeper, refused):
+    kept = make()
+    for _ in range(3):
+        if refused:
+            answer(kept, keeper, None)
+        else:
+            keeper.run(keeper.timers.now + 39.5)
+        assert kept.state == "Plain"
+        again = keeper.timers.now + kept.TRY_AGAIN
+        keeper.run(again - 0.1)
+        assert kept.state == "Plain"
+        assert keeper.pings[-1][1] is EMPTY_LINE
+        keeper.run(again)
+        assert kept.state == "Trying"
+        assert keeper.pings[-1][1] is not EMPTY_LINE
+    assert keeper.told == []
+    answer(kept, keeper)
+    assert kept.state == "Kept"
+    assert keeper.told == [FlowConfirmed("alice", "192.0.2.9", SEEN)]
+
+
+@pytest.mark.parametrize(("transport", "stun"), [("UDP", False), ("TCP", True)])
+def test_who_is_not_to_be_asked_by_stun_is_not(make, keeper, transport, stun):
+    kept = make(transport, stun=stun)
+    keeper.run(1000.0)
+    assert kept.state == "Plain"
+    if transport == "UDP":
+        assert {transaction for _, transaction in keeper.pings} == {EMPTY_LINE}
+    else:
+        # The first was waited for. After that nothing comes between the pings.
+        assert all(after - at > 95.0 for at, after in itertools.pairwise(keeper.times[1:]))
+
+
 def test_without_stun_there_are_empty_lines_from_the_start(make, keeper):
     kept = make(stun=False, interval=10.0)
     assert kept.state == "Plain"
@@ -242,9 +282,17 @@ def test_another_mapped_address_is_a_failure(make, keeper):
     keeper.run(27.0)
     answer(kept, keeper, OTHER)
     assert kept.state == "Seeking"
+    assert keeper.looks == [0.0, 27.0]
+    assert kept.flow is None
     assert keeper.told[-1].reason == (
         "our address has changed: 203.0.113.7:40000 has become 203.0.113.7:40001"
     )
+    assert keeper.down == []  # it did answer
+    assert keeper.rerouted == [flow()]
+    kept.flow_found(flow())
+    answer(kept, keeper, OTHER)
+    assert kept.state == "Kept"
+    assert keeper.told[-1].mapped == OTHER
 
 
 @pytest.mark.parametrize("when", ["Kept", "Asking"])

@@ -2,22 +2,31 @@
 
 import errno
 import logging
+import sys
 
 import pytest
 
 from sipparty.errors import ListenError
-from sipparty.transport.listener import bind_tcp
+from sipparty.transport.listener import _share_of, bind_tcp
+from sipparty.transport.tls import TLSConfig
 
 LOOPBACK = "127.0.0.1"
+#: Another address of this host; Linux has the whole of 127.0.0.0/8.
+OTHER = "127.0.0.2"
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux alone")
 
 ONE = b"OPTIONS sip:bob@biloxi.com SIP/2.0\r\nContent-Length: 0\r\n\r\n"
 
 
 async def test_too_many_connections(owner, serve, dial, eventually):
+    """All of one address, and all of them have spoken: who comes is refused."""
     listener = serve()
     listener.max_connections = 2
     first, second = await dial(listener), await dial(listener)
-    await eventually(lambda: len(listener.connections) == 2)
+    for peer in (first, second):
+        peer.write(ONE)
+    await owner.until(lambda: len(owner.received) == 2)
     third = await dial(listener)
     assert await third.read_to_end() == b""
     await first.close()
@@ -25,7 +34,116 @@ async def test_too_many_connections(owner, serve, dial, eventually):
     fourth = await dial(listener)
     for peer in (second, fourth):
         peer.write(ONE)
-    await owner.until(lambda: len(owner.received) == 2)
+    await owner.until(lambda: len(owner.received) == 4)
+
+
+async def test_where_none_may_be_had(serve, dial):
+    listener = serve()
+    listener.max_connections = 0
+    peer = await dial(listener)
+    assert await peer.read_to_end() == b""
+
+
+async def test_who_has_said_nothing_makes_room(owner, serve, dial, clock, eventually):
+    """The oldest of those, though another has been idle for longer."""
+    listener = serve()
+    listener.max_connections = 3
+    peers = []
+    for number in range(3):
+        peers.append(await dial(listener))
+        await eventually(lambda number=number: len(listener.connections) == number + 1)
+        if number == 0:
+            peers[0].write(ONE)
+            await owner.until(lambda: owner.received)
+        clock.advance(1)
+    fourth = await dial(listener)
+    assert await peers[1].read_to_end() == b""
+    for peer in (peers[0], peers[2], fourth):
+        peer.write(ONE)
+    await owner.until(lambda: len(owner.received) == 4)
+    assert len(listener.connections) == 3
+
+
+@linux
+async def test_of_those_who_have_said_nothing_the_most_numerous_make_room(
+    serve, dial, clock, eventually
+):
+    """Whoever connects again and again does not keep others from saying their first words."""
+    listener = serve()
+    listener.max_connections = 3
+    slow = await dial(listener, local_addr=(OTHER, 0))
+    await eventually(lambda: len(listener.connections) == 1)
+    many = []
+    for number in range(5):
+        clock.advance(1)
+        many.append(await dial(listener))
+        if number > 1:
+            assert await many[number - 2].read_to_end() == b""
+        await eventually(lambda: len(listener.connections) == min(3, len(many) + 1))
+    hosts = sorted(one.remote[0] for one in listener.connections)
+    assert hosts == [LOOPBACK, LOOPBACK, OTHER]
+    slow.write(ONE)
+
+
+@linux
+async def test_who_has_more_than_a_share_makes_room(owner, serve, dial, clock, eventually):
+    """All have spoken: the idlest of the address that has most of them goes, until all is even."""
+    listener = serve()
+    listener.max_connections = 4
+    said = 0
+
+    async def come(host):
+        nonlocal said
+        peer = await dial(listener, local_addr=(host, 0))
+        peer.write(ONE)
+        said += 1
+        await owner.until(lambda: len(owner.received) == said)
+        clock.advance(1)
+        return peer
+
+    hog = [await come(LOOPBACK) for _ in range(4)]
+    hog[0].write(ONE)
+    said += 1
+    await owner.until(lambda: len(owner.received) == said)
+    await come(OTHER)
+    assert await hog[1].read_to_end() == b""
+    await come(OTHER)
+    assert await hog[2].read_to_end() == b""
+    for host in (OTHER, LOOPBACK):
+        refused = await dial(listener, local_addr=(host, 0))
+        assert await refused.read_to_end() == b""
+    hosts = sorted(one.remote[0] for one in listener.connections)
+    assert hosts == [LOOPBACK, LOOPBACK, OTHER, OTHER]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%lo", "fe80::2", True),
+        ("", "", True),
+    ],
+)
+def test_whose_an_address_is(one, other, same):
+    assert (_share_of(one) == _share_of(other)) is same
+
+
+async def test_a_tls_handshake_under_way_makes_room(serve, dial, clock, eventually, authority):
+    listener = serve(
+        "TLS", context=TLSConfig(certificate=authority.issue(LOOPBACK)).server_context()
+    )
+    listener.max_connections = 2
+    peers = []
+    for _ in range(4):
+        peers.append(await dial(listener))
+        await eventually(lambda: sum(not one.given_up for one in listener._coming.values()) > 0)
+        await eventually(lambda: len(listener._coming) == min(len(peers), 2))
+        clock.advance(1)
+    assert [await peer.read_to_end() for peer in peers[:2]] == [b"", b""]
+    assert len(listener._coming) == 2
 
 
 class Socket:

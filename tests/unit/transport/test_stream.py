@@ -395,8 +395,10 @@ async def test_a_message_is_as_good_as_a_pong(owner, accept, open_to, clock, tur
     server = await accept()
     connection = await open_to("TCP", server.address)
     peer = await server.peer()
+    clock.advance(connection.PING_INTERVAL[1])
+    assert await peer.read(4) == b"\r\n\r\n"
     peer.write(b"\r\n")  # it knows of pings
-    await owner.until(lambda: owner.batches)
+    await owner.until(lambda: owner.pongs)
     clock.advance(connection.PING_INTERVAL[1])
     assert await peer.read(4) == b"\r\n\r\n"
     peer.write(ONE)
@@ -404,3 +406,35 @@ async def test_a_message_is_as_good_as_a_pong(owner, accept, open_to, clock, tur
     clock.advance(connection.PONG_PATIENCE)
     await turns()
     assert not connection.closed
+
+
+async def test_their_ping_is_no_pong(owner, accept, open_to, clock, turns):
+    server = await accept()
+    connection = await open_to("TCP", server.address)
+    peer = await server.peer()
+    for _ in range(3):
+        clock.advance(connection.PING_INTERVAL[1])
+        assert await peer.read(4) == b"\r\n\r\n"
+        peer.write(b"\r\n\r\n")  # while a pong is awaited: it has pings of its own
+        assert await peer.read(2) == b"\r\n"
+        clock.advance(connection.PONG_PATIENCE)
+        await turns()
+    assert owner.pongs == []
+    assert not connection.closed  # nobody knows that it answers pings
+
+
+async def test_a_pong_that_is_late_is_none(owner, accept, open_to, clock, turns):
+    server = await accept()
+    connection = await open_to("TCP", server.address)
+    peer = await server.peer()
+    connection.ping()  # as who keeps the flow open does, who waits by himself
+    assert await peer.read(4) == b"\r\n\r\n"
+    clock.advance(connection.PONG_PATIENCE + 1)
+    peer.write(b"\r\n" + ONE)
+    await owner.until(lambda: owner.received)
+    assert owner.pongs == []
+    connection.ping()
+    assert await peer.read(4) == b"\r\n\r\n"
+    peer.write(b"\r\n" + ONE)
+    await owner.until(lambda: len(owner.received) == 2)
+    assert len(owner.pongs) == 1

@@ -75,6 +75,49 @@ def test_what_is_wrong_is_dropped(data):
     assert stun.read_answer(data) is None
 
 
+MAPPED = attribute(0x0020, struct.pack("!BBHI", 0, 1, 5060 ^ (COOKIE >> 16), COOKIE))
+OPTIONAL = attribute(0x8030, b"anything")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "unknown"),
+    [
+        (attribute(0x7777, b"1234"), [0x7777]),
+        # CHANGE-REQUEST of RFC 5780 would have the answer sent from elsewhere; PRIORITY is ICE's.
+        (attribute(0x0003, b"\0\0\0\6") + attribute(0x0024, b"\0\0\0\1"), [0x0003, 0x0024]),
+        (OPTIONAL + attribute(0x0002, b"12345") + attribute(0x7FFF, b"") * 2, [0x0002, 0x7FFF]),
+    ],
+)
+def test_a_request_that_is_not_understood_is_refused(attributes, unknown):
+    answer = stun.answer_to(message(0x0001, attributes), ("192.0.2.1", 5060))
+    # RFC 8489 §14.8, §14.9: the class is the hundreds, and a type takes two bytes.
+    refusal = attribute(0x0009, b"\0\0\4\x14")
+    refusal += attribute(0x000A, b"".join(struct.pack("!H", kind) for kind in unknown))
+    assert answer == message(0x0111, refusal)
+    assert stun.read_answer(answer) == (ID, None)
+
+
+def test_what_need_not_be_understood_is_passed_over():
+    known = attribute(0x0006, b"alice") + attribute(0x0014, b"atlanta.com")
+    signed = attribute(0x0008, bytes(20))
+    behind = attribute(0x7777, b"1234")  # §14.5: it is not signed, so it is not looked at
+    for attributes in (OPTIONAL, known, known + signed + behind, MAPPED):
+        answer = stun.answer_to(message(0x0001, attributes), ("192.0.2.1", 5060))
+        assert stun.read_answer(answer) == (ID, ("192.0.2.1", 5060))
+
+
+def test_a_response_that_is_not_understood_is_dropped():
+    seen = (ID, ("0.0.0.0", 5060))
+    assert stun.read_answer(message(0x0101, MAPPED + OPTIONAL)) == seen
+    old = b"".join(attribute(kind, bytes([0, 1, 0, 0, 0, 0, 0, 0])) for kind in (0x0004, 0x0005))
+    assert stun.read_answer(message(0x0101, MAPPED + old)) == seen
+    error = attribute(0x0009, b"\0\0\4\0")
+    for kind, attributes in ((0x0101, MAPPED), (0x0111, error)):
+        strange = attribute(0x7777, b"1234")
+        assert stun.read_answer(message(kind, attributes + strange)) is None
+        assert stun.read_answer(message(kind, strange + attributes)) is None
+
+
 @given(st.binary(max_size=80), st.sampled_from([0x0001, 0x0101, 0x0111, 0x0011]))
 @example(attribute(0x0009, b"\0\0\4\0\xff"), 0x0111)
 def test_nothing_makes_it_raise(tail, kind):

@@ -10,7 +10,7 @@ import pytest
 from sipparty.errors import ListenError, TransportError
 from sipparty.sip import Flow
 from sipparty.trace import Wire
-from sipparty.transport import UDPEndpoint, bind_udp
+from sipparty.transport import UDPEndpoint, bind_udp, udp
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 10
@@ -306,6 +306,52 @@ class TestSending:
 
 
 @linux
+class TestRoutes:
+    """From where a peer is reached may change while a socket is bound to every address."""
+
+    @pytest.fixture
+    def routes(self, monkeypatch):
+        """Say which of our addresses is used from here on: `routes("10.0.0.1")`."""
+
+        def set_to(address):
+            monkeypatch.setattr(udp, "local_address_to", lambda host: address)
+
+        set_to("10.0.0.1")
+        return set_to
+
+    async def test_it_is_found_out_once(self, make, routes):
+        endpoint = make("0.0.0.0")
+        flow = endpoint.flow_to(LOOPBACK, 9)
+        routes("10.0.0.2")
+        assert endpoint.flow_to(LOOPBACK, 9) is flow
+        endpoint.forget((LOOPBACK, 9))
+        assert endpoint.flow_to(LOOPBACK, 9).local[0] == "10.0.0.2"
+        endpoint.forget((LOOPBACK, 10))  # of which nothing is known
+        endpoint.close()
+
+    async def test_anew_where_nothing_can_be_sent(self, make, owner, routes):
+        endpoint = make("0.0.0.0", wrap=Socket)
+        flow, other = endpoint.flow_to(LOOPBACK, 9), endpoint.flow_to(LOOPBACK, 10)
+        routes("10.0.0.2")
+        endpoint._socket.errors = [OSError(errno.ENETUNREACH, "Network is unreachable")] * 2
+        endpoint.send(b"x", flow)
+        await owner.until(lambda: owner.failed == [(flow, "network is unreachable")])
+        assert endpoint.flow_to(LOOPBACK, 9).local[0] == "10.0.0.2"
+        assert endpoint.flow_to(LOOPBACK, 10) is other
+        endpoint.close()
+
+    @linux
+    async def test_anew_where_the_network_says_no(self, make, owner, routes, deaf_port):
+        endpoint = make("0.0.0.0")
+        flow = endpoint.flow_to(LOOPBACK, deaf_port)
+        routes("10.0.0.2")
+        endpoint.send(b"x", flow)
+        await owner.until(lambda: owner.failed)
+        assert owner.failed[0][0] == flow
+        assert endpoint.flow_to(LOOPBACK, deaf_port).local[0] == "10.0.0.2"
+        endpoint.close()
+
+
 class TestErrorsOfTheNetwork:
     async def test_a_closed_port_fails_the_flow(self, make, owner, deaf_port):
         endpoint = make()

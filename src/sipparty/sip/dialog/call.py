@@ -124,8 +124,7 @@ class SimpleCall(CallingSide, CalledSide):
             parts: What the body holds beside the offer; it is multipart/mixed then (RFC 5621).
             flow: A way to the next hop that is there already, to be taken where it can be.
         """
-        endpoint = None if flow is None else flow.endpoint
-        more = headers, tuple(parts), endpoint
+        more = headers, tuple(parts), flow
         self.hit("invite", uri, next_hop, routes, expires, late_offer, *more)
         return self
 

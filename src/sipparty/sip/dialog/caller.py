@@ -71,7 +71,10 @@ class CallingSide(InviteUsage, abstract=True):
         """Make the INVITE for the flow that it takes."""
         data = self.data
         assert data is not None
-        self.endpoint = flow.endpoint
+        given = outgoing.endpoint
+        # A flow that was asked for is the way of the whole call, while it stands.
+        same = isinstance(given, Flow) and given.endpoint is flow.endpoint
+        self.endpoint = given if same else flow.endpoint
         self.flow_contact = contact = self.agent.contact(flow)
         if self.session is None:
             self.session = self.agent.new_session(self, flow)
