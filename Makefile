@@ -42,7 +42,7 @@ demo: $(STAMP)
 	@$(BIN)/sipparty demo
 
 test: $(STAMP) peers
-	@$(BIN)/python -m pytest -q -n $(JOBS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff format --check
