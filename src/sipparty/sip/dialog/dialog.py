@@ -74,6 +74,8 @@ class DialogAgent(Protocol):
     owner: Any
     #: The From value of a dialog's first request, without a tag.
     address: str
+    #: Whether calls are answered as they come.
+    auto_answer: bool
     #: Whether the further dialogs of a forked call are kept rather than hung up.
     keep_forks: bool
     #: The media types that an INVITE may carry.

@@ -87,7 +87,8 @@ class InviteUsage(Dialog, abstract=True):
     @property
     def ringing_interval(self) -> float | None:
         """RFC 3261 §13.3.1.1: who was called says every minute that it still takes its time."""
-        return None if self._incoming is None else 60.0
+        # What is answered as it comes does not ring for long.
+        return None if self._incoming is None or self.agent.auto_answer else 60.0
 
     @property
     def cancel_patience(self) -> float | None:

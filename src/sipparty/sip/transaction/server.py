@@ -55,6 +55,10 @@ class ServerTransaction(FSM):
         "user",
     )
 
+    #: The length in bytes from which on it is counted what a request is found by, once it is
+    #: answered; of a shorter one that is not worth the time.
+    LARGE: ClassVar[int] = 1024
+
     #: The input that each class of response is (§17.2).
     INPUTS: ClassVar = (
         "",
@@ -109,7 +113,8 @@ class ServerTransaction(FSM):
         if status >= 200 and self._request is not None:
             # The transaction lingers; what it was about need not.
             self._request = None
-            self._size = _length(self.key) + _length(self.merge_key)
+            large = self._size > self.LARGE
+            self._size = _length(self.key) + _length(self.merge_key) if large else 0
         self._hold(self._size + len(self._data))
 
     @property
