@@ -17,13 +17,14 @@ in the log of `sipparty` fails the test.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -261,21 +262,25 @@ def sipp(
         made.stop()
 
 
-@pytest.fixture
-def baresip(
-    tmp_path: Path,
+_FoldersPeer = TypeVar("_FoldersPeer", Baresip, Linphone)
+
+
+@contextlib.contextmanager
+def _starting(
+    kind: type[_FoldersPeer],
+    folder: Path,
     ports: Ports,
     transport: Transport,
     capture: Capture | None,
     certificates: Certificates,
-) -> Iterator[Callable[..., Baresip]]:
-    """Starts a baresip, with the options of `Baresip`."""
-    made: list[Baresip] = []
+) -> Iterator[Callable[..., _FoldersPeer]]:
+    """Give what starts a peer that keeps its settings in a folder, and stop each in the end."""
+    made: list[_FoldersPeer] = []
 
-    def start(**options: Any) -> Baresip:
-        folder = tmp_path / f"baresip{len(made)}"
-        folder.mkdir()
-        peer = Baresip(folder, ports, transport, certificates, **options)
+    def start(**options: Any) -> _FoldersPeer:
+        own = folder / f"{kind.__name__.lower()}{len(made)}"
+        own.mkdir()
+        peer = kind(own, ports, transport, certificates, **options)
         made.append(peer)
         if capture is not None:
             capture.add(transport.name, peer.port)
@@ -287,6 +292,19 @@ def baresip(
     finally:
         for peer in made:
             peer.stop()
+
+
+@pytest.fixture
+def baresip(
+    tmp_path: Path,
+    ports: Ports,
+    transport: Transport,
+    capture: Capture | None,
+    certificates: Certificates,
+) -> Iterator[Callable[..., Baresip]]:
+    """Starts a baresip, with the options of `Baresip`."""
+    with _starting(Baresip, tmp_path, ports, transport, capture, certificates) as start:
+        yield start
 
 
 @pytest.fixture
@@ -298,23 +316,8 @@ def linphone(
     certificates: Certificates,
 ) -> Iterator[Callable[..., Linphone]]:
     """Starts a linphonec, with the options of `Linphone`."""
-    made: list[Linphone] = []
-
-    def start(**options: Any) -> Linphone:
-        folder = tmp_path / f"linphone{len(made)}"
-        folder.mkdir()
-        peer = Linphone(folder, ports, transport, certificates, **options)
-        made.append(peer)
-        if capture is not None:
-            capture.add(transport.name, peer.port)
-        peer.wait_until_ready()
-        return peer
-
-    try:
+    with _starting(Linphone, tmp_path, ports, transport, capture, certificates) as start:
         yield start
-    finally:
-        for peer in made:
-            peer.stop()
 
 
 @pytest.fixture

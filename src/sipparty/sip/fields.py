@@ -35,7 +35,18 @@ from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_list
 from sipparty.sip.headers import HEADERS, SPELLINGS, Header, Many, header_key, header_name
 from sipparty.sip.values import CSeq, DNameURI, HeaderValue, MediaType, Via
 
-__all__ = ["Field", "HeaderField", "HeaderFields", "field", "parse_line", "stray_break"]
+__all__ = [
+    "NEW_FIELD",
+    "Field",
+    "HeaderField",
+    "HeaderFields",
+    "field",
+    "parse_line",
+    "stray_break",
+]
+
+#: What ends a header field: a line break that does not fold it (RFC 3261 §7.3.1).
+NEW_FIELD = re.compile(r"\r\n(?![ \t])")
 
 #: A header line: its key, its value unfolded and stripped, and the line as it came without the
 #: final CRLF.

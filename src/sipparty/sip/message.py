@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self, SupportsBytes, cast
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip.components import URI
-from sipparty.sip.fields import Field, field, parse_line, stray_break
+from sipparty.sip.fields import NEW_FIELD, Field, field, parse_line, stray_break
 from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_sip_uri
 from sipparty.sip.headers import SPELLINGS
 from sipparty.sip.headervalue import as_octets
@@ -29,7 +29,6 @@ from sipparty.sip.values import has_tag
 
 __all__ = ["Message", "Request", "Response"]
 
-_NEW_FIELD = re.compile(r"\r\n(?![ \t])")
 # A start line is never folded (RFC 3261 §7.1, §7.2), so there is no break in it.
 _STATUS_LINE = re.compile(r"([Ss][Ii][Pp]/[0-9]+\.[0-9]+) ([0-9]{3,10})(?: ([^\r\n]*))?")
 _REQUEST_LINE = re.compile(rf"([{TOKEN_CHARS}]+) ([^ \t\r\n]+) ([Ss][Ii][Pp]/[0-9]+\.[0-9]+)")
@@ -107,10 +106,10 @@ class Message(Entity):
         breaks = len(lines) - 1
         if head.count("\n") != breaks or head.count("\r") != breaks:
             raise stray_break(head)
-        if breaks > Message.MAX_FIELDS and len(_NEW_FIELD.split(head)) > Message.MAX_FIELDS + 1:
+        if breaks > Message.MAX_FIELDS and len(NEW_FIELD.split(head)) > Message.MAX_FIELDS + 1:
             raise _too_much(lines[0], f"at most {Message.MAX_FIELDS} header lines")
         if end > Message.MAX_LINE:
-            for line in _NEW_FIELD.split(head)[1:]:
+            for line in NEW_FIELD.split(head)[1:]:
                 if len(line) > Message.MAX_LINE:
                     raise _too_much(line, f"header lines of at most {Message.MAX_LINE} characters")
         message = _parse_start(lines[0])
@@ -124,7 +123,7 @@ class Message(Entity):
             if key is None or not colon:
                 if position and line[:1] in (" ", "\t"):
                     # A folded line (§7.3.1): begin again, with whole header lines.
-                    fields = [(*parse_line(one), one) for one in _NEW_FIELD.split(head)[1:]]
+                    fields = [(*parse_line(one), one) for one in NEW_FIELD.split(head)[1:]]
                     index = {key: at for at, (key, _, _) in reversed([*enumerate(fields)])}
                     break
                 key, value = parse_line(line)

@@ -28,13 +28,12 @@ from __future__ import annotations
 
 import base64
 import quopri
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self, SupportsBytes
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip.boundary import choose_boundary, is_boundary, join_parts, occurs, split_parts
-from sipparty.sip.fields import Field, HeaderFields, parse_line, stray_break
+from sipparty.sip.fields import NEW_FIELD, Field, HeaderFields, parse_line, stray_break
 from sipparty.sip.headervalue import as_octets
 from sipparty.sip.values import MediaType
 
@@ -42,7 +41,6 @@ __all__ = ["DECODERS", "Entity", "Multipart", "Part"]
 
 _SDP = "application/sdp"
 
-_NEW_FIELD = re.compile(r"\r\n(?![ \t])")
 
 #: What undoes each Content-Transfer-Encoding (RFC 2045 §6).
 DECODERS: dict[str, Callable[[bytes], bytes]] = {
@@ -286,7 +284,7 @@ class Part(Entity):
         breaks = text.count("\r\n")
         if text.count("\n") != breaks or text.count("\r") != breaks:
             raise stray_break(text)
-        lines = _NEW_FIELD.split(text) if text else []
+        lines = NEW_FIELD.split(text) if text else []
         if len(lines) > cls.MAX_FIELDS:
             expected = f"at most {cls.MAX_FIELDS} header lines"
             raise ParseError(lines[0], expected, None, what="part of a body", status=413)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from sipparty.errors import ParseError
-from sipparty.sip.fields import parse_line
+from sipparty.sip.fields import NEW_FIELD, parse_line
 from sipparty.sip.grammar import is_token
 from sipparty.sip.message import Message, Request
 
 __all__ = ["salvage"]
 
-_NEW_FIELD = re.compile(r"\r\n(?![ \t])")
 
 #: What an answer takes over from its request; without them there is none (RFC 3261 §8.2.6.2).
 _ANSWERABLE = ("via", "from", "to", "call-id", "cseq")
@@ -27,7 +24,7 @@ def salvage(data: bytes) -> Request | None:
         a response.
     """
     head = data[: Message.MAX_HEAD].partition(b"\r\n\r\n")[0].decode("utf-8", "surrogateescape")
-    start, *lines = _NEW_FIELD.split(head.lstrip("\r\n"), Message.MAX_FIELDS + 1)
+    start, *lines = NEW_FIELD.split(head.lstrip("\r\n"), Message.MAX_FIELDS + 1)
     method = start.partition(" ")[0]
     if not is_token(method) or start[:4].upper() == "SIP/":
         return None
