@@ -35,6 +35,7 @@ from sipparty.sip.core import Core, FlowWanted, TargetFailed
 from sipparty.sip.events import Event
 from sipparty.sip.flow import Flow
 from sipparty.sip.limits import Limits
+from sipparty.sip.policy import Policy
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Timing
 from sipparty.trace import Wire
@@ -57,6 +58,7 @@ class Engine(LoopPortal):
         resolver: What finds the targets of a name; by default the system's name servers are asked.
         tls: Certificates for TLS and WSS, and what is asked of the peers'.
         limits: How much peers may have it hold.
+        policy: What is done at the word of a peer.
         websocket: Which web sites WebSockets are taken from, and the path that they are opened
             with.
 
@@ -87,11 +89,12 @@ class Engine(LoopPortal):
         resolver: Resolver | None = None,
         tls: TLSConfig | None = None,
         limits: Limits | None = None,
+        policy: Policy | None = None,
         websocket: WebSocketConfig | None = None,
     ) -> None:
         super().__init__(loop)
         self.wire = Wire()
-        self.core = Core(Tokens(os.urandom), timing, self.loop.time(), limits)
+        self.core = Core(Tokens(os.urandom), timing, self.loop.time(), limits, policy)
         self.dispatcher = Dispatcher(self.loop)
         self._guests = 0
         self.hub = Hub(self.loop, self, resolver, tls, websocket)
@@ -166,6 +169,11 @@ class Engine(LoopPortal):
             self.hub.find(event)
         elif isinstance(event, TargetFailed):
             self.hub.mark_down(event.flow, event.retry_after)
+        elif event.agent is None:
+            # Of nobody in particular: every party hears of it, once.
+            for owner in dict.fromkeys(agent.owner for agent in self.core.agents()):
+                if owner is not None:
+                    owner.event_happened(event)
         elif event.agent.owner is not None:
             event.agent.owner.event_happened(event)
 

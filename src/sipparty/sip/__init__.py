@@ -10,6 +10,7 @@ from sipparty.sip.headers import HEADERS, Header, Many, register_header
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Entity, Multipart, Part
+from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
 from sipparty.sip.sipfrag import parse_sipfrag
 from sipparty.sip.tokens import Tokens
@@ -41,6 +42,7 @@ __all__ = [
     "NextHop",
     "Parameters",
     "Part",
+    "Policy",
     "Request",
     "Response",
     "Session",

@@ -23,6 +23,7 @@ from typing import Any
 from sipparty.errors import BuildError, ParseError
 from sipparty.fsm import Timers
 from sipparty.sip.agent import UserAgent
+from sipparty.sip.attacks import AttackMonitor
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.dialog.state import address_tag, has_tag
 from sipparty.sip.directory import Directory
@@ -31,6 +32,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.outgoing import FlowUser
+from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
 from sipparty.sip.salvage import salvage
 from sipparty.sip.tokens import Tokens
@@ -81,8 +83,10 @@ class Core:
         timing: Timer values.
         now: The time, in seconds on any clock that only goes forward.
         limits: How much peers may have it hold.
+        policy: What is done at the word of a peer.
 
     Attributes:
+        attacks: What looks like an attack, counted by source.
         dialogs: The dialogs by Call-ID, local tag and remote tag.
         directory: The agents, by where they receive.
         counters: How many messages came and went, and what was dropped, by name.
@@ -94,18 +98,21 @@ class Core:
         timing: Timing | None = None,
         now: float = 0.0,
         limits: Limits | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.tokens = tokens
         self.limits = limits = limits or Limits()
+        self.policy = policy or Policy()
         self.timers = Timers(now)
         self.transactions = TransactionLayer(
             self.timers, timing or Timing(), tokens, self._send, limits, self._is_within
         )
         self.dialogs: dict[tuple[str, str, str], Dialog] = {}
         self.counters: dict[str, int] = dict.fromkeys(
-            ("received", "sent", "malformed", "refused", "stray_responses", "stray_acks"), 0
+            ("received", "sent", "refused", "stray_responses", "stray_acks"), 0
         )
         self.directory = Directory()
+        self.attacks = AttackMonitor(self.counters, self.emit)
         self._out: list[tuple[bytes, Flow]] = []
         self._events: list[Event] = []
 
@@ -253,7 +260,7 @@ class Core:
         """Count what is no message, and answer it without state if enough of a request is there to
         be answered (RFC 3261 §16.3 has the reason: the sender stops to send it).
         """
-        self.counters["malformed"] += 1
+        self.attacks.note("malformed", flow, self.timers.now)
         request = salvage(data)
         if request is None or request.method == "ACK":
             return

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sipparty.errors import CallFailed
 
 __all__ = [
+    "AttackDetected",
     "CallEnded",
     "CallEstablished",
     "CallForked",
@@ -121,6 +122,35 @@ class RequestReceived(Event):
         """The request itself."""
         request: Request = self.incoming.request
         return request
+
+
+@dataclass(frozen=True, slots=True)
+class AttackDetected(Event):
+    """A source does what looks like an attack. Reported when that begins, and each time the count
+    has doubled since.
+
+    Args:
+        agent: The user agent that it is aimed at; None where it is none in particular: every party
+            of the engine is handed the event then.
+        kind: "guessing" (wrong credentials), "malformed" (what is no message, or cannot be
+            processed) or "flood" (beyond what one source may have us hold).
+        source: The address that it comes from.
+        transport: The transport that it comes by.
+        proven: Whether the source has shown that it receives at that address. The address of a
+            datagram may be forged: block no source that is not proven.
+        count: How many such messages came from there.
+    """
+
+    kind: str
+    source: str
+    transport: str
+    proven: bool
+    count: int
+
+    @property
+    def topic(self) -> Hashable:
+        """The source."""
+        return self.source
 
 
 @dataclass(frozen=True, slots=True)
