@@ -22,6 +22,7 @@ from plan import FULL, QUICK, Plan
 from processes import machine_busy, own_busy
 from report import Table, machine, page
 from rows_calls import high_rate, uac, uas, uas_tcp, uas_tls
+from rows_frames import frames
 from rows_memory import memory
 from rows_messages import imports, messages
 
@@ -34,6 +35,7 @@ SECTIONS: dict[str, Callable[[Plan], Table | list[Table]]] = {
     "tls": uas_tls,
     "high-rate": high_rate,
     "uac": uac,
+    "frames": frames,
     "messages": messages,
     "memory": memory,
     "imports": imports,
