@@ -60,17 +60,18 @@ async def _turns(condition: Any) -> None:
         await asyncio.sleep(0)
 
 
-async def _taken(party: Any, sock: socket.socket, number: int, frames: _Frames) -> dict[str, int]:
-    """A call taken: the frames of its INVITE, ACK and BYE."""
-    counters = party.engine.core.counters
+async def _taken(
+    counters: dict[str, int], where: int, sock: socket.socket, number: int, frames: _Frames
+) -> dict[str, int]:
+    """A call taken at a port: the frames of its INVITE, ACK and BYE."""
     host, port = sock.getsockname()
-    to = f"sip:bench@{ADDRESS}:{party.contact_uri.port}"
+    to = f"sip:bench@{ADDRESS}:{where}"
     tag, steps = "", {}
     for cseq, method, answers in ((1, "INVITE", 2), (1, "ACK", 0), (2, "BYE", 1)):
         text = _HEAD.format(host=host, port=port, number=number, method=method, cseq=cseq, tag=tag)
         before, sent = frames.count, counters["sent"]
         received = counters["received"]
-        sock.sendto(f"{method} {to} SIP/2.0\r\n{text}".encode(), (ADDRESS, party.contact_uri.port))
+        sock.sendto(f"{method} {to} SIP/2.0\r\n{text}".encode(), (ADDRESS, where))
         await _turns(
             lambda sent=sent, received=received, answers=answers: (
                 counters["received"] > received and counters["sent"] >= sent + answers
@@ -129,9 +130,10 @@ async def _main() -> None:
         sock.bind((ADDRESS, 0))
         async with NoMediaSimpleCallsParty(aor=f"bench@{ADDRESS}", engine=engine) as party:
             party.listen(port=None, address=ADDRESS)
+            counters, where = engine.core.counters, party.contact_uri.port
             sys.setprofile(frames)
             for number in range(_WARM + calls):
-                taken.append(await _taken(party, sock, number, frames))
+                taken.append(await _taken(counters, where, sock, number, frames))
             sys.setprofile(None)
             thread = threading.Thread(target=_answer, args=(sock,), daemon=True)
             thread.start()

@@ -179,9 +179,9 @@ class Engine(LoopPortal):
 
     def _schedule(self) -> None:
         when = self.core.next_timer()
-        if when is None or self.closed:
+        if when is None or (self._timer is not None and self._timer_at <= when + self.GRAIN):
             return
-        if self._timer is not None and self._timer_at <= when + self.GRAIN:
+        if self.closed:
             return
         # What is overdue already is due now: else each datagram would put it off once more.
         at = max(when, self.loop.time()) + self.GRAIN

@@ -66,6 +66,8 @@ class Observable(DeepClass):
 
     def event_happened(self, event: Event) -> None:
         """Hand an event to its handlers; called by the engine."""
+        if not (self._handlers or self._methods):
+            return
         dispatcher = self._dispatcher()
         if dispatcher is None:
             return

@@ -39,7 +39,7 @@ from typing import Any, ClassVar
 
 from sipparty.errors import TableError, UnexpectedInput, UsageError
 from sipparty.fsm import drawing
-from sipparty.fsm.table import Change, Move, Plan, Row, StateNames, Timer, compile_plan
+from sipparty.fsm.table import Move, Plan, Row, StateNames, Timer, compile_plan
 from sipparty.fsm.timers import Entry, Timers
 from sipparty.fsm.waiting import Watchable
 
@@ -130,7 +130,9 @@ class FSM(Watchable):
         for timer in plan.owned[plan.initial]:
             # Never in line: the subclass is not made yet, so even "at once" is the queue's next
             # turn.
-            self._queue(timer, self._seconds(timer))
+            seconds = self._seconds(timer)
+            if seconds is not None:
+                self._queue(timer, seconds)
 
     # Inputs.
 
@@ -230,7 +232,8 @@ class FSM(Watchable):
             )
         seconds = self._seconds(timer)
         self._disarm(input)
-        self._arm(timer, seconds)
+        if seconds is not None:
+            self._arm(timer, seconds)
         if self._line and not self._busy:
             self._run_line()
 
@@ -277,7 +280,7 @@ class FSM(Watchable):
     def _step(self, move: Move, input: str, args: tuple[Any, ...], ahead: int) -> None:
         """Run one transition: law 1. `ahead` is how many inputs stood in line before it."""
         new, actions, change = move
-        armed: list[tuple[Timer, float]] | None = None
+        armed: list[tuple[Timer, float | None]] | None = None
         try:
             for action in actions:
                 action(self, *args)
@@ -285,7 +288,8 @@ class FSM(Watchable):
                 if change.leave is not None:
                     change.leave(self)
                 if change.arm:
-                    armed = self._delays(change.arm)
+                    # Read before anything is changed.
+                    armed = [(timer, self._seconds(timer)) for timer in change.arm]
         except BaseException:
             self._withdraw(ahead)
             raise
@@ -293,33 +297,25 @@ class FSM(Watchable):
         self.state = new
         try:
             if change is not None:
-                self._changed(change, armed, old, input, new)
+                if self._armed:
+                    for gone in change.disarm:
+                        entry = self._armed.pop(gone, None)
+                        if entry is not None:
+                            self._scheduler.cancel(entry)  # type: ignore[union-attr]
+                if armed is not None:
+                    for timer, seconds in armed:
+                        if seconds is not None:
+                            self._arm(timer, seconds)
+                if change.told is not None:
+                    change.told(self, old, input, new)
+                if change.enter is not None:
+                    change.enter(self)
         finally:
             self._entered = new  # before the watchers are read: law 2 of `waiting`
             watchers = self._watchers
             if watchers is not None and new != old:
                 for watcher in watchers:
                     watcher.tell(new)
-
-    def _changed(
-        self,
-        change: Change,
-        armed: list[tuple[Timer, float]] | None,
-        old: str,
-        input: str,
-        new: str,
-    ) -> None:
-        """The second half of a transition, once its state is set."""
-        if self._armed:
-            for gone in change.disarm:
-                self._disarm(gone)
-        if armed is not None:
-            for timer, seconds in armed:
-                self._arm(timer, seconds)
-        if change.told is not None:
-            change.told(self, old, input, new)
-        if change.enter is not None:
-            change.enter(self)
 
     def _enqueue(self, input: str, args: tuple[Any, ...], kind: bool | Entry) -> None:
         if self._line is None:
@@ -414,16 +410,9 @@ class FSM(Watchable):
             timer = self.plan.timers[input]
             if timer.repeat and self.state in timer.states and input not in armed:
                 # Not in line even for "at once": that would be a line without an end.
-                self._queue(timer, self._seconds(timer))
-
-    def _delays(self, timers: tuple[Timer, ...]) -> list[tuple[Timer, float]]:
-        """The delays of those timers that are to be armed, read before anything is changed."""
-        delays = []
-        for timer in timers:
-            seconds = self._seconds(timer)
-            if seconds is not None:
-                delays.append((timer, seconds))
-        return delays
+                seconds = self._seconds(timer)
+                if seconds is not None:
+                    self._queue(timer, seconds)
 
     def _seconds(self, timer: Timer) -> float | None:
         delay = timer.delay
@@ -441,9 +430,9 @@ class FSM(Watchable):
             )
         return seconds
 
-    def _arm(self, timer: Timer, seconds: float | None) -> None:
+    def _arm(self, timer: Timer, seconds: float) -> None:
         """Arm a timer; one for "at once" gets in line without going through the queue."""
-        if seconds is None or seconds > 0.0:
+        if seconds > 0.0:
             self._queue(timer, seconds)
             return
         if self._armed is None:
@@ -451,12 +440,13 @@ class FSM(Watchable):
         entry = self._armed[timer.input] = Entry(self.scheduler.now, 0, None, timer.input)
         self._enqueue(timer.input, (), entry)
 
-    def _queue(self, timer: Timer, seconds: float | None) -> None:
-        if seconds is None:
-            return
+    def _queue(self, timer: Timer, seconds: float) -> None:
         if self._armed is None:
             self._armed = {}
-        self._armed[timer.input] = self.scheduler.arm(seconds, self, timer.input)
+        scheduler = self._scheduler
+        if scheduler is None:
+            scheduler = self.scheduler
+        self._armed[timer.input] = scheduler.arm(seconds, self, timer.input)
 
     def _disarm(self, input: str) -> None:
         entry = None if self._armed is None else self._armed.pop(input, None)
