@@ -119,10 +119,12 @@ class UserAgent:
         """Allow, Supported and User-Agent lines; the same list each time, not to be changed."""
         fields = self._capabilities
         if fields is None:
-            fields = [field("Allow", ", ".join(self.methods))]
-            if self.supported:
-                fields.append(field("Supported", ", ".join(self.supported)))
-            fields.append(field("User-Agent", self.product))
+            fields = [
+                field("Allow", ", ".join(self.methods)),
+                # §13.2.1, §13.3.1.4: also where it is none, which an empty one says (§20.37).
+                field("Supported", ", ".join(self.supported)),
+                field("User-Agent", self.product),
+            ]
             self._capabilities = fields
         return fields
 
@@ -175,8 +177,7 @@ class UserAgent:
             transaction.complete = partial(self._prove, guard, verdict)
             return True
         headers = [] if isinstance(verdict, Malformed) else list(verdict.headers)
-        tag = self.core.steady_tag(request)
-        transaction.respond_once(request.response(verdict.status, None, headers, to_tag=tag))
+        self.core.refuse(transaction, verdict.status, None, headers)
         return False
 
     def _prove(self, guard: DigestServer, verdict: Authenticated, response: Response) -> None:
@@ -242,6 +243,9 @@ class UserAgent:
     def _respond(
         self, transaction: ServerTransaction, status: int, headers: list[tuple[str, str]]
     ) -> None:
+        if status >= 300:
+            self.core.refuse(transaction, status, None, headers)
+            return
         request = transaction.request
         tag = None if has_tag(request) else self.core.tokens.tag()
         transaction.respond(request.response(status, None, headers, to_tag=tag))

@@ -29,6 +29,7 @@ from sipparty.sip.dialog.state import address_tag, has_tag
 from sipparty.sip.directory import Directory
 from sipparty.sip.events import Event
 from sipparty.sip.flow import Flow
+from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.outgoing import FlowUser
@@ -36,7 +37,13 @@ from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
 from sipparty.sip.salvage import salvage
 from sipparty.sip.tokens import Tokens
-from sipparty.sip.transaction import Overload, ServerTransaction, Timing, TransactionLayer
+from sipparty.sip.transaction import (
+    InviteServerTransaction,
+    Overload,
+    ServerTransaction,
+    Timing,
+    TransactionLayer,
+)
 from sipparty.sip.validation import first_fault, is_plain
 
 __all__ = ["Core", "FlowWanted", "TargetFailed"]
@@ -268,8 +275,8 @@ class Core:
             back = self.transactions.way_back(request, flow)
         except ParseError:
             return
-        reason = f"{error.what[:1].upper()}{error.what[1:]} Is Not Valid"
-        self._send(bytes(self._answer(request, error.status, reason)), back)
+        tag = self.steady_tag(request)
+        self._send(bytes(self._answer(request, error.status, _blame(error), tag)), back)
 
     def _take_response(self, response: Response) -> None:
         if not self.transactions.response_received(response):
@@ -289,11 +296,10 @@ class Core:
         try:
             self._serve(taken)
         except ParseError as error:
-            reason = f"{error.what[:1].upper()}{error.what[1:]} Is Not Valid"
-            self._refuse(taken, error.status, reason)
+            self.refuse(taken, error.status, _blame(error))
         except Exception:
             # A defect, of ours or of a user's class: the peer hears of it, and so does our caller.
-            self._refuse(taken, 500)
+            self.refuse(taken, 500)
             raise
         taken.wait()
 
@@ -302,7 +308,7 @@ class Core:
         self.counters["refused"] += 1
         if request.method == "CANCEL":
             return
-        if has_tag(request):
+        if has_tag(request) and not self._is_here(request):
             answer = self._answer(request, 481)  # it is inside of no dialog that is here
         else:
             tag = self.steady_tag(request)
@@ -317,15 +323,51 @@ class Core:
         return self.tokens.tag_of(*[request._text(name) or "" for name in names])
 
     def _is_within(self, request: Request) -> bool:
-        """Whether a request is inside of a dialog that is here."""
+        """Whether a request is inside of a dialog that is here.
+
+        Raises:
+            ParseError: Its To or From is no address.
+        """
         return self._dialog_of(request, address_tag(request._text("to") or "")) is not None
 
-    def _refuse(
-        self, transaction: ServerTransaction, status: int, reason: str | None = None
+    def _is_here(self, request: Request) -> bool:
+        """Whether it is; not so where nobody can tell."""
+        try:
+            return self._is_within(request)
+        except ParseError:
+            return False
+
+    def refuse(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Answer a request with a failure, if it has no final answer yet."""
-        if transaction.takes("send_failure"):
-            transaction.respond(self._answer(transaction.request, status, reason))
+        """Answer a request with a failure, if it has no final answer yet.
+
+        All but a request inside of a dialog that is here, and one whose sender has proved who they
+        are, is answered without state, once and with a steady tag (RFC 3261 §8.2.7): who sends with
+        a false address cannot have others flooded by what is sent again (§26.3.2.4).
+
+        Args:
+            transaction: The request's.
+            status: From 300 to 699.
+            reason: The reason phrase; the registered one by default.
+            headers: Further headers.
+        """
+        request = transaction._request
+        if request is None:
+            return  # it is answered
+        if (
+            transaction.authenticated is None
+            and transaction.takes("send_once")
+            and not self._is_here(request)
+        ):
+            tag = self.steady_tag(request)
+            transaction.respond_once(self._answer(request, status, reason, tag, headers))
+        elif transaction.takes("send_failure"):
+            transaction.respond(self._answer(request, status, reason, headers=headers))
 
     def _take_ack(self, ack: Request) -> None:
         """Give an ACK for a 2xx to its dialog (RFC 3261 §13.3.1.4); others are nobody's."""
@@ -347,28 +389,21 @@ class Core:
         if not is_plain(request):
             fault = first_fault(request)
             if fault is not None:
-                self._refuse(transaction, fault.status, fault.what)
+                self.refuse(transaction, fault.status, fault.what)
                 return
         if request.method == "CANCEL":
-            invite = self.transactions.cancelled_by(transaction)
-            # §9.2: the To tag is that of the INVITE's own answers.
-            data = getattr(getattr(invite, "user", None), "data", None)
-            tag = None if data is None else data.local_tag
-            status = 481 if invite is None else 200
-            transaction.respond(self._answer(request, status, tag=tag))
-            if invite is not None and hasattr(invite, "cancel"):
-                invite.cancel(request)
+            self._serve_cancel(transaction, request)
             return
         local_tag = address_tag(request._text("to") or "")
         if local_tag is not None:
             dialog = self._dialog_of(request, local_tag)
             if dialog is None:
-                transaction.respond(self._answer(request, 481))
+                self.refuse(transaction, 481)
             else:
                 dialog.request_received(transaction)
             return
         if self.transactions.is_merged(transaction):
-            transaction.respond(self._answer(request, 482))
+            self.refuse(transaction, 482)
             return
         agent = self.directory.agent_for(request.uri_text, transaction.flow)
         if agent is None:
@@ -376,16 +411,34 @@ class Core:
         else:
             agent.request_received(transaction)
 
+    def _serve_cancel(self, transaction: ServerTransaction, request: Request) -> None:
+        """Answer a CANCEL, and give it to what it cancels (RFC 3261 §9.2)."""
+        invite = self.transactions.cancelled_by(transaction)
+        if invite is None:
+            self.refuse(transaction, 481)
+            return
+        # §9.2: the To tag is that of the INVITE's own answers.
+        data = getattr(invite.user, "data", None)
+        tag = None if data is None else data.local_tag
+        transaction.respond(self._answer(request, 200, tag=tag))
+        if isinstance(invite, InviteServerTransaction):
+            invite.cancel(request)
+
     def _refuse_stranger(self, transaction: ServerTransaction) -> None:
         """Answer a request for nobody here: 404, but what nobody here does is not done for anybody
         (RFC 3261 §8.2.1 comes before §8.2.2.1).
         """
         here = self.directory.agents_at(transaction.flow)
+        request = transaction.request
+        method = request.method
+        if here and method == "OPTIONS" and not split_sip_uri(request.uri_text).user:
+            # To the host, not to anybody there, as those send who ask whether it is up (§11.1).
+            here[0].request_received(transaction)
+            return
         if not all(agent.admits(transaction) for agent in here):
             return  # who asks has to prove who they are before they learn who is not here
-        method = transaction.request.method
         if not here or any(method in agent.methods for agent in here):
-            self._refuse(transaction, 404)
+            self.refuse(transaction, 404)
         else:
             here[0].refuse_method(transaction)
 
@@ -441,3 +494,8 @@ class Core:
     def agents(self) -> Iterable[UserAgent]:
         """Return every agent that receives somewhere, once."""
         return self.directory.agents()
+
+
+def _blame(error: ParseError) -> str:
+    """Return the reason phrase for what cannot be read (RFC 3261 §21.4.1)."""
+    return f"{error.what[:1].upper()}{error.what[1:]} Is Not Valid"

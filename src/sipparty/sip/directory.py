@@ -81,7 +81,7 @@ class Directory:
         """Return whom a request-URI names among those who receive by a flow's endpoint.
 
         The one whose address of record it is, port ignored; else the one whose contact it is; else
-        the only one there, if the user is its own.
+        the only one there, if the user is its own or the URI names none.
 
         Raises:
             ParseError: It is no URI; its status is 416 for one of another scheme.
@@ -100,7 +100,7 @@ class Directory:
             agent = listener.by_contact.get(user)
             if len(listener.agents) == 1:
                 only = listener.agents[0]
-                agent = only if user == unescape(only.user) else agent
+                agent = only if not user or user == unescape(only.user) else agent
             elif agent is not None:
                 here = parts.host, parts.port or DEFAULT_PORTS.get(flow.transport, 5060)
                 if here not in ((flow.local[0].lower(), flow.local[1]), flow.own):

@@ -37,8 +37,9 @@ def ask(wire, uri="sip:bob@biloxi.com", **changes):
         ("sip:bob@192.0.2.77:1234", 200),
         ("sip:BOB@biloxi.com", 404),  # a user has case (§19.1.4)
         ("sip:carol@biloxi.com", 404),
-        ("sip:biloxi.com", 404),
-        ("sip:10.0.0.1", 404),
+        ("sip:biloxi.com", 200),
+        ("sip:10.0.0.1", 200),
+        ("sip:10.0.0.1:5060;transport=udp", 200),
     ],
 )
 def test_one_party_alone(wire, uri, status):
@@ -74,6 +75,59 @@ def test_several_parties_share_an_endpoint(wire, uri, who):
     else:
         (event,) = wire.happened
         assert event.agent is agents[who]
+
+
+def test_a_host_with_several_parties_answers_options(wire):
+    """Who asks a host whether it is up is answered (T16); a call needs somebody to be for."""
+    wire.agent("sip:bob@biloxi.com")
+    wire.agent("sip:carol@biloxi.com")
+    assert ask(wire, "sip:10.0.0.1:5060") == 200
+    wire.receive(wire.request("INVITE", "sip:10.0.0.1:5060"))
+    assert wire.starts() == [404]
+
+
+def test_a_party_alone_is_called_by_its_host(wire):
+    wire.agent()
+    assert wire.invited(uri="sip:10.0.0.1:5060").state == "InitiatingDialog"
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"to": "<sip:bob@biloxi.com>;tag=guess"}, 481),
+        ({"uri": "sip:carol@biloxi.com"}, 404),
+        ({"uri": "tel:+1"}, 416),
+        ({"number": 2**32}, 400),
+        ({"contact": None}, 400),
+        ({"headers": ["Require: dancing"]}, 420),
+        ({"headers": ["Accept: text/plain"]}, 406),
+        ({"body": b"x", "kind": "text/plain"}, 415),
+    ],
+)
+def test_a_stranger_is_refused_once_and_without_state(wire, change, status):
+    """§8.2.7: an INVITE with a false address does not have its refusal sent eleven times."""
+    wire.agent(media=True)
+    invite = wire.request("INVITE", **change)
+    wire.receive(invite)
+    first = wire.one()
+    assert first.status == status
+    assert first.to.tag
+    wire.pass_until(40)
+    assert wire.sent() == []
+    assert wire.core.idle()
+    wire.receive(invite)
+    assert bytes(wire.one()) == bytes(first)
+
+
+def test_who_has_proved_who_they_are_is_refused_with_state(wire):
+    agent = wire.agent(max_calls=0)
+    agent.admits = lambda transaction: setattr(transaction, "authenticated", "alice") or True
+    wire.receive(wire.request("INVITE"))
+    wire.pass_until(1.6)
+    assert wire.starts() == [486, 486, 486]
 
 
 def test_a_party_called_as_another_was_is_found_alone_by_its_user(wire):

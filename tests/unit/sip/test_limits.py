@@ -94,7 +94,7 @@ def test_what_claims_to_be_in_a_call_takes_no_room_from_what_is(wire_with):
     wire.acknowledge(answer)
     to = "<sip:bob@biloxi.com>;tag=guess"
     assert [ask(wire, number, "BYE", to=to)[0].status for number in range(9)] == [481] * 9
-    assert len(wire.core.transactions.servers) == 2
+    assert len(wire.core.transactions.servers) == 1  # that of the INVITE
     wire.receive(wire.within(answer, "BYE"))
     assert wire.one().status == 200
 
@@ -107,7 +107,12 @@ def test_what_is_in_a_call_has_an_end_too(wire_with):
     wire.acknowledge(answer)
     for number in range(2, 9):
         wire.receive(wire.within(answer, "OPTIONS", number))
-    assert wire.starts() == [200, 200, 200, 481, 481, 481, 481]
+    answers = wire.sent()
+    assert [one.status for one in answers] == [200, 200, 200, 503, 503, 503, 503]
+    assert answers[-1]["Retry-After"] == "10"
+    other = wire.within(answer, "OPTIONS", 9, branch="z9hG4bKother")
+    wire.receive(other.replace(b"Call-ID: c1", b"Call-ID: c2"))
+    assert wire.one().status == 481  # no such call is here
 
 
 def test_a_cancel_of_nothing_is_not_answered(wire_with):

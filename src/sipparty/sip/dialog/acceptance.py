@@ -36,7 +36,7 @@ class Acceptance(FSM):
         offered: Whether the 2xx carries an offer, so that the ACK has to bring the answer.
     """
 
-    __slots__ = ("_data", "_interval", "_transaction", "number", "offered", "timing", "user")
+    __slots__ = ("_data", "_interval", "number", "offered", "timing", "transaction", "user")
 
     table = (
         Row("Initial", "start", "Unacknowledged", "_start"),
@@ -68,7 +68,7 @@ class Acceptance(FSM):
         self.user: AcceptanceUser | None = user
         self.offered = offered
         self._interval = host.timing.t1
-        self._transaction = transaction
+        self.transaction = transaction
         transaction.respond(response)
         self._data = bytes(response)
         self.hit("start")
@@ -84,14 +84,14 @@ class Acceptance(FSM):
         return self.timing.transaction
 
     def _start(self) -> None:
-        self._transaction.host.held += len(self._data)
+        self.transaction.host.held += len(self._data)
 
     def _send_again(self) -> None:
         self._interval = min(self._interval * 2, self.timing.t2)
-        self._transaction.host.send(self._data, self._transaction.flow)
+        self.transaction.host.send(self._data, self.transaction.flow)
 
     def _let_go(self, *_: object) -> None:
-        self._transaction.host.held -= len(self._data)
+        self.transaction.host.held -= len(self._data)
         self._data = b""
 
     def _report(self, ack: Request) -> None:

@@ -160,8 +160,7 @@ class InviteUsage(Dialog, abstract=True):
     def acceptance_acknowledged(self, acceptance: Acceptance, ack: Request) -> None:
         """Take the ACK, and with it the answer where our 2xx carried an offer."""
         first = self._incoming is not None
-        if self._incoming is not None:
-            self._incoming.user = None
+        acceptance.transaction.user = None
         self._acceptance = self._incoming = None
         if self._hang_up_due:
             self._hang_up_after_all()  # an answer that came with the ACK is of no use any more
@@ -227,6 +226,7 @@ class InviteUsage(Dialog, abstract=True):
             return
         assert self.data is not None
         self.data.remote_target = target
+        transaction.user = self  # an ACK with the branch of its INVITE comes this way
         self._accept_invite(transaction, body, offered, self.data.remote_seq)
         if self.session is not None and not offered:
             self.session.start()

@@ -38,9 +38,10 @@ class ClientTransaction(FSM):
         request: The request, its top Via in place.
         flow: The way it goes.
         user: Who hears of it.
+        sent_by: What its Via says before the parameters; its responses say the same (§18.1.2).
     """
 
-    __slots__ = ("_data", "_interval", "_request", "flow", "host", "key", "user")
+    __slots__ = ("_data", "_interval", "_request", "flow", "host", "key", "sent_by", "user")
 
     #: The input that each class of response is (§17.1).
     INPUTS: ClassVar = (
@@ -62,8 +63,10 @@ class ClientTransaction(FSM):
         request: Request,
         flow: Flow,
         user: ClientUser,
+        sent_by: str = "",
     ) -> None:
         super().__init__(scheduler=host.timers)
+        self.sent_by = sent_by
         self.host = host
         self.key = key
         self._request: Request | None = request

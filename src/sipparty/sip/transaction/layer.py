@@ -5,15 +5,19 @@ given back to the caller, who finds its dialog or makes a new one.
 
 Laws:
 
-* A response is matched by the branch of its top Via and the method of its CSeq; a request by the
-  branch, the sent-by and its method, an ACK as its INVITE. A branch without RFC 3261's cookie is
-  matched as RFC 2543 had it: by what the request says of itself.
+* A response is matched by the branch of its top Via and the method of its CSeq, and has the sent-by
+  that we wrote (§18.1.2); a request by the branch, the sent-by and its method, an ACK as its
+  INVITE. A branch without RFC 3261's cookie is matched as RFC 2543 had it: by what the request says
+  of itself.
+* A branch stands for one request (§8.1.1.7). Where a sender uses it for another, of another Call-ID
+  or sequence number, that is a transaction of its own rather than absorbed in silence.
 * A response goes back the way its request came (§18.2.2, RFC 3581).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from sipparty.errors import ParseError
 from sipparty.fsm import Timers
@@ -31,6 +35,7 @@ from sipparty.sip.transaction.server import (
     InviteServerTransaction,
     NonInviteServerTransaction,
     ServerTransaction,
+    identity_of,
 )
 from sipparty.sip.transaction.timing import Timing
 from sipparty.sip.transaction.user import ClientUser
@@ -121,22 +126,27 @@ class TransactionLayer:
         """
         if branch is None:
             branch = self.tokens.branch()
-        self.put_via(request, flow, branch)
+        sent_by = self.put_via(request, flow, branch)
         method = request.method
         key = (branch, method)
         kind = InviteClientTransaction if method == "INVITE" else NonInviteClientTransaction
-        transaction = kind(self, key, request, flow, user)
+        transaction = kind(self, key, request, flow, user, sent_by)
         self.clients[key] = transaction
         self._ways.setdefault(_way(flow), {})[transaction] = None
         transaction.start()
         return transaction
 
-    def put_via(self, request: Request, flow: Flow, branch: str) -> None:
-        """Put our Via on top of a request (§18.1.1); it asks for `rport` (RFC 3581 §3)."""
-        sent_by = host_port(*flow.local)
-        value = f"SIP/2.0/{flow.transport} {sent_by};rport;branch={branch}"
+    def put_via(self, request: Request, flow: Flow, branch: str) -> str:
+        """Put our Via on top of a request (§18.1.1); it asks for `rport` (RFC 3581 §3).
+
+        Returns:
+            What it says before its parameters, which is what its responses have.
+        """
+        sent_by = f"SIP/2.0/{flow.transport} {host_port(*flow.local)};"
+        value = f"{sent_by}rport;branch={branch}"
         request._fields.insert(0, ("via", value, f"Via: {value}"))
         request._index = request._data = None
+        return sent_by
 
     def response_received(self, response: Response) -> bool:
         """Give a response to its transaction.
@@ -157,6 +167,8 @@ class TransactionLayer:
         transaction = self.clients.get((find_parameter(via, "branch"), cseq.split()[-1]))
         if transaction is None:
             return False
+        if not via.startswith(transaction.sent_by) and not _has_sent_by(via, transaction.sent_by):
+            return False  # §18.1.2: not what we wrote, so the response is dropped in silence
         transaction.receive(response)
         return True
 
@@ -182,8 +194,12 @@ class TransactionLayer:
         key = self._server_key(request, via, "INVITE" if method == "ACK" else method)
         transaction = self.servers.get(key)
         if transaction is not None:
-            transaction.receive(request)  # type: ignore[attr-defined]
-            return None
+            if not transaction.is_of(request):
+                key = (identity_of(request), *key)
+                transaction = self.servers.get(key)
+            if transaction is not None:
+                transaction.receive(request)  # type: ignore[attr-defined]
+                return None
         if method == "ACK":
             return flow
         merge_key = None
@@ -235,12 +251,21 @@ class TransactionLayer:
         return first is not transaction
 
     def cancelled_by(self, cancel: ServerTransaction) -> ServerTransaction | None:
-        """Return the transaction that a CANCEL is for (§9.2); None where there is none."""
-        base = cancel.key
+        """Return the transaction that a CANCEL is for (§9.2); None where there is none.
+
+        It has the branch of that request, and its Call-ID, sequence number and From tag (§9.1): who
+        has seen a branch alone cannot cancel.
+        """
+        request, base = cancel.request, cancel.key
+        assert isinstance(base, tuple)
+        identity = identity_of(request)
+        if base[0] == identity:
+            base = base[1:]
         for method in _CANCELLABLE:
-            found = self.servers.get((*base[:-1], method))  # type: ignore[index]
-            if found is not None:
-                return found
+            key = (*base[:-1], method)
+            for found in (self.servers.get(key), self.servers.get((identity, *key))):
+                if found is not None and found.is_of(request) and found.is_from(request):
+                    return found
         return None
 
     def _mark_source(self, request: Request, via: Via, flow: Flow) -> Flow:
@@ -322,6 +347,30 @@ def _way(flow: Flow) -> object:
     if flow.transport in RELIABLE_TRANSPORTS:
         return flow.transport, flow.endpoint, flow.remote
     return flow.transport, flow.remote
+
+
+def _has_sent_by(text: str, ours: str) -> bool:
+    """Whether a Via has the sent-by of ours, however it is written: the case of a name, the zeros
+    of an IPv6 address, a default port or spaces.
+
+    Raises:
+        ParseError: The text is no Via.
+    """
+    theirs, own = top_via(text), top_via(ours.rstrip(";"))
+    default = DEFAULT_PORTS.get(own._transport.upper(), 5060)
+    return _same_host(theirs._host, own._host) and (
+        (theirs._port or default) == (own._port or default)
+    )
+
+
+def _same_host(one: str, other: str) -> bool:
+    one, other = one.strip("[]").lower(), other.strip("[]").lower()
+    if one == other:
+        return True
+    try:
+        return ip_address(one) == ip_address(other)
+    except ValueError:
+        return False
 
 
 def _is_first(request: Request) -> bool:

@@ -16,10 +16,16 @@ from typing import ClassVar
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow
+from sipparty.sip.grammar import find_parameter
 from sipparty.sip.message import Request, Response
 from sipparty.sip.transaction.user import ServerUser, TransactionHost
 
-__all__ = ["InviteServerTransaction", "NonInviteServerTransaction", "ServerTransaction"]
+__all__ = [
+    "InviteServerTransaction",
+    "NonInviteServerTransaction",
+    "ServerTransaction",
+    "identity_of",
+]
 
 
 class ServerTransaction(FSM):
@@ -43,6 +49,7 @@ class ServerTransaction(FSM):
 
     __slots__ = (
         "_data",
+        "_identity",
         "_request",
         "_size",
         "authenticated",
@@ -86,6 +93,8 @@ class ServerTransaction(FSM):
         self.key = key
         self.merge_key = merge_key
         self._request: Request | None = request
+        #: What tells the request from others, once it is not kept.
+        self._identity = 0
         self.flow = flow
         self.user: ServerUser | None = None
         self.authenticated: str | None = None
@@ -112,6 +121,7 @@ class ServerTransaction(FSM):
         self.hit(self.INPUTS[status // 100], response)
         if status >= 200 and self._request is not None:
             # The transaction lingers; what it was about need not.
+            self._identity = identity_of(self._request)
             self._request = None
             large = self._size > self.LARGE
             self._size = _length(self.key) + _length(self.merge_key) if large else 0
@@ -127,6 +137,18 @@ class ServerTransaction(FSM):
         if self._request is None:
             raise UsageError(f"The request of {self.name} is answered, and no longer kept.")
         return self._request
+
+    def is_of(self, request: Request) -> bool:
+        """Whether a message with the branch of this request is about it: sent again, its ACK or its
+        CANCEL; and not another request that uses the branch once more (§8.1.1.7).
+        """
+        own = self._request
+        return (self._identity if own is None else identity_of(own)) == identity_of(request)
+
+    def is_from(self, request: Request) -> bool:
+        """Whether a message has the From tag of this request; True once that is not kept."""
+        own = self._request
+        return own is None or _tag(own) == _tag(request)
 
     def wait(self) -> None:
         """Let the user take its time, if it has not answered at once."""
@@ -163,6 +185,22 @@ class ServerTransaction(FSM):
         self._size, self._data = 0, b""
         self._hold(0)
         self._request = self.user = None
+
+
+def identity_of(request: Request) -> int:
+    """Return what two requests with one branch are told apart by: a hash of Call-ID and sequence
+    number.
+    """
+    index = request._index or request._make_index()
+    fields = request._fields
+    call, cseq = index.get("call-id"), index.get("cseq")
+    number = "" if cseq is None else fields[cseq][1].split(None, 1)[:1]
+    return hash((None if call is None else fields[call][1], *number))
+
+
+def _tag(request: Request) -> str | None:
+    text = request._text("from") or ""
+    return find_parameter(text[text.rfind(">") + 1 :], "tag")
 
 
 def _length(key: object) -> int:

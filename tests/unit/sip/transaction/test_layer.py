@@ -83,6 +83,44 @@ def test_our_via_names_the_flow_and_asks_for_rport(wire, bob):
     assert sent.via.branch.startswith("z9hG4bK")
 
 
+@pytest.mark.parametrize(
+    "sent_by",
+    [
+        b"UDP 10.0.0.2:5060;",  # who answers another host's request has not read ours
+        b"UDP 10.0.0.1:5062;",
+        b"UDP 10.0.0.1.evil.example:5060;",
+        b"UDP [2001:db8::1]:5060;",
+    ],
+)
+def test_a_response_has_the_sent_by_that_we_wrote(wire, bob, sent_by):
+    """§18.1.2: else it is dropped in silence."""
+    exchange, sent = ask(wire, bob)
+    wire.receive(wire.answer(sent, 200).replace(b"UDP 10.0.0.1:5060;", sent_by))
+    assert exchange.state == "Waiting"
+    assert wire.core.counters["stray_responses"] == 1
+    wire.receive(wire.answer(sent, 200))
+    assert exchange.state == "Answered"
+
+
+@pytest.mark.parametrize(
+    ("local", "written"),
+    [
+        ("10.0.0.1", b"SIP / 2.0 / UDP 10.0.0.1:5060 ;"),
+        ("10.0.0.1", b"SIP/2.0/UDP  10.0.0.1;"),  # 5060 is what no port means
+        ("pc.Atlanta.com", b"SIP/2.0/UDP PC.atlanta.com:5060;"),
+        ("2001:db8::1", b"SIP/2.0/UDP [2001:DB8:0::1]:5060;"),
+    ],
+)
+def test_the_sent_by_may_be_written_otherwise(wire, bob, local, written):
+    wire.flow = wire.flow._replace(local=(local, 5060))
+    exchange, sent = ask(wire, bob)
+    data = wire.answer(sent, 200)
+    start = data.index(b"SIP/2.0/UDP")
+    end = data.index(b";rport")
+    wire.receive(data[:start] + written + data[end + 1 :])
+    assert exchange.state == "Answered"
+
+
 # ---------------------------------------------------------------- requests in (§17.2.3)
 
 
@@ -119,6 +157,36 @@ def test_the_sent_by_is_matched_in_any_case(wire, bob):
     assert len(wire.core.transactions.servers) == 1
 
 
+def test_a_branch_that_is_used_again_makes_a_transaction_of_its_own(wire, bob):
+    """§8.1.1.7: it is wrong of the sender; absorbed, the request would never be answered."""
+    call = wire.invited()
+    call.accept()
+    answer = wire.one()
+    wire.acknowledge(answer)
+    again = wire.within(answer, "INVITE", 2, branch="z9hG4bK1")
+    wire.receive(again)
+    first = wire.one()
+    assert (first.status, first.cseq.number) == (200, 2)
+    wire.receive(again)  # this is sent again: absorbed, as the 200 is ours to repeat
+    assert wire.sent() == []
+    wire.acknowledge(answer, 2, branch="z9hG4bK1")
+    wire.pass_until(wire.now + 5)
+    assert wire.sent() == []  # the ACK was for the second
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    wire.over()
+
+
+def test_a_refusal_of_a_branch_that_is_used_again_is_acknowledged(wire, bob):
+    for number in (1, 2):
+        call = wire.invited(number=number)
+        call.reject(486)
+        wire.receive(wire.request("ACK", number=number))
+    assert wire.starts() == [486, 486]
+    states = [one.state for one in wire.core.transactions.servers.values()]
+    assert states == ["Confirmed", "Confirmed"]
+
+
 def test_an_ack_for_a_failure_is_matched_as_its_invite(wire, bob):
     call = wire.invited()
     call.reject(486)
@@ -127,6 +195,35 @@ def test_an_ack_for_a_failure_is_matched_as_its_invite(wire, bob):
     wire.receive(wire.request("ACK"))
     assert transaction.state == "Confirmed"
     assert wire.sent() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"call_id": "c2"},
+        {"number": 2},
+        {"from_": "<sip:alice@atlanta.com>;tag=a2"},
+        {"from_": "<sip:alice@atlanta.com>"},
+    ],
+)
+def test_a_cancel_says_what_its_invite_says(wire, bob, change):
+    """§9.1: who has guessed or seen a branch alone cannot cancel."""
+    call = wire.invited()
+    wire.receive(wire.request("CANCEL", **change))
+    assert wire.starts() == [481]
+    assert call.state == "InitiatingDialog"
+    wire.receive(wire.request("CANCEL"))
+    assert wire.starts() == [200, 487]
+
+
+def test_a_cancel_of_a_branch_that_is_used_again(wire, bob):
+    first = wire.invited()
+    second = wire.invited(number=2, call_id="c2")
+    wire.receive(wire.request("CANCEL", number=2, call_id="c2"))
+    assert (first.state, second.state) == ("InitiatingDialog", "Terminated")
+    wire.receive(wire.request("CANCEL"))
+    assert first.state == "Terminated"
+    assert wire.starts() == [200, 487, 200, 487]
 
 
 def test_a_cancel_is_a_transaction_of_its_own(wire, bob):
@@ -163,7 +260,9 @@ def test_an_old_request_is_matched_by_what_it_says(wire, bob, via):
 def test_an_old_request_that_says_anything_else_is_another(wire, bob, change):
     wire.receive(wire.request("OPTIONS", via=OLD))
     wire.receive(wire.request("OPTIONS", **{"via": OLD, **change}))
-    assert len(wire.core.transactions.servers) == 2
+    first, other = wire.sent()
+    assert first.status == 200
+    assert first.to.tag != other.to.tag
 
 
 def test_an_old_ack_has_the_to_tag_of_the_answer(wire, bob):
