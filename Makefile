@@ -17,7 +17,7 @@ help:
 	@echo 'make check   format, lint, types, layers, documentation'
 	@echo 'make bench   sipparty beside its peers; writes docs/benchmarks.md'
 	@echo 'make soak    ten minutes under load, loss and attack'
-	@echo 'make fuzz    a million mutated inputs for each parser'
+	@echo 'make fuzz    a million mutated inputs for each parser, and for a live party'
 	@echo 'make docs    the API reference, in build/docs/reference'
 	@echo 'make clean   remove what was made, but for $(VENV)'
 

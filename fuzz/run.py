@@ -2,12 +2,14 @@
 
     python fuzz/run.py                       1,000,000 inputs for each parser, on two processes
     python fuzz/run.py --only uri,sdp -n 50000 --processes 1
+    python fuzz/run.py --only live           parties that are there, by loopback sockets
     python fuzz/run.py --replay fuzz/findings/uri-0123456789.bin
 
 Laws:
 
 * The inputs are the same each time, whatever the number of processes: chunk k of a target is made
-  of the run's seed, the target's name and k.
+  of the run's seed, the target's name and k. `--skip` leaves out the first chunks: a long run can
+  be made in pieces.
 * A finding is an exception that is no refusal, a law that does not hold (`fuzz.targets`), an input
   of up to 64 kB that takes longer than `MOST_TIME` each time it is tried, or memory that goes on
   growing. The same defect is told once.
@@ -20,7 +22,6 @@ Exit status 1 where there is a finding.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import multiprocessing
 import os
 import random
@@ -31,107 +32,34 @@ import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 if not __package__:  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from fuzz import live
 from fuzz.mutation import Mutator
+from fuzz.outcome import FINDINGS, Finding, Outcome, place_of, resident
 from fuzz.targets import TARGETS, Broken
 
 __all__ = ["Finding", "Outcome", "fuzz", "main", "rate", "run_chunk"]
 
-FINDINGS = Path(__file__).resolve().parent / "findings"
-
+#: What is no parser: parties that are there, attacked over the loopback interface.
+LIVE = "live"
 #: Inputs in a chunk; a process does one at a time.
 CHUNK = 10_000
 #: Seconds that an input may take, when it is read once.
 MOST_TIME = 0.050
 #: Seconds after which an input is given up.
 PATIENCE = 10
-#: Bytes that a process may grow by in the second half of its chunks: allocators are not exact.
+#: Bytes that a process may grow by in the second half of its chunks: allocators are not exact, and
+#: what is live keeps what came in the last half minute.
 MOST_GROWTH = 4 << 20
+MOST_GROWTH_LIVE = 16 << 20
 
 
 class Hang(BaseException):
     """An input took longer than `PATIENCE`; no parser catches it."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A defect, and the input that shows it.
-
-    Args:
-        target: The parser's name.
-        what: The defect in one line.
-        place: Where it was raised; what two findings of one defect have in common.
-        data: The input.
-        details: The traceback, or "".
-    """
-
-    target: str
-    what: str
-    place: str
-    data: bytes
-    details: str = ""
-
-    def write(self, folder: Path) -> Path:
-        """Write the input, and the traceback beside it; return the path of the input."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.target}-{hashlib.sha256(self.data).hexdigest()[:10]}.bin"
-        path.write_bytes(self.data)
-        path.with_suffix(".txt").write_text(f"{self.what}\n{self.place}\n\n{self.details}")
-        return path
-
-
-@dataclass
-class Outcome:
-    """What came of inputs.
-
-    Args:
-        inputs: How many there were.
-        read: How many of them were read.
-        seconds: The time it took.
-        slowest: The longest time of one, in seconds, and that one's size.
-        findings: By place.
-        memory: Resident bytes of each process after each chunk it did, in order.
-    """
-
-    inputs: int = 0
-    read: int = 0
-    seconds: float = 0.0
-    slowest: tuple[float, int] = (0.0, 0)
-    findings: dict[str, Finding] = field(default_factory=dict)
-    memory: dict[int, list[int]] = field(default_factory=dict)
-
-    def take(self, other: Outcome) -> None:
-        """Add what came of others."""
-        self.inputs += other.inputs
-        self.read += other.read
-        self.seconds += other.seconds
-        self.slowest = max(self.slowest, other.slowest)
-        for place, finding in other.findings.items():
-            self.findings.setdefault(place, finding)
-        for process, sizes in other.memory.items():
-            self.memory.setdefault(process, []).extend(sizes)
-
-    @property
-    def growth(self) -> int:
-        """The most bytes that a process grew by in the second half of its chunks: by then caches
-        and allocators have what they want, and only a leak goes on.
-        """
-        warm = (sizes[len(sizes) // 2 :] for sizes in self.memory.values() if len(sizes) > 2)
-        return max((sizes[-1] - sizes[0] for sizes in warm), default=0)
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def try_one(target: str, data: bytes) -> tuple[bool, Finding | None]:
@@ -146,8 +74,7 @@ def try_one(target: str, data: bytes) -> tuple[bool, Finding | None]:
             if watched:
                 signal.setitimer(signal.ITIMER_REAL, 0)
     except (Exception, Hang) as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}:{frame.lineno} {type(error).__name__}"
+        place = place_of(error)
         if isinstance(error, Broken):
             place = str(error)
         what = f"{type(error).__name__}: {str(error)[:200]}"
@@ -208,7 +135,8 @@ def _give_up(number: int, frame: object) -> None:
 
 
 def _work(job: tuple[str, int, int, int]) -> Outcome:
-    return run_chunk(*job)
+    target, *rest = job
+    return live.run_chunk(*rest) if target == LIVE else run_chunk(*job)
 
 
 def _begin() -> None:
@@ -242,11 +170,14 @@ def rate(outcome: Outcome) -> str:
     )
 
 
-def fuzz(target: str, count: int, processes: int, seed: int = 0, progress: bool = True) -> Outcome:
-    """Fuzz one parser on some processes, with a line of progress on standard error."""
+def fuzz(
+    target: str, count: int, processes: int, seed: int = 0, progress: bool = True, skip: int = 0
+) -> Outcome:
+    """Fuzz one target on some processes, with a line of progress on standard error."""
+    size = live.CHUNK if target == LIVE else CHUNK
     jobs = [
-        (target, chunk, min(CHUNK, count - chunk * CHUNK), seed)
-        for chunk in range((count + CHUNK - 1) // CHUNK)
+        (target, skip + chunk, min(size, count - chunk * size), seed)
+        for chunk in range((count + size - 1) // size)
     ]
     total = Outcome()
     context = multiprocessing.get_context("spawn")
@@ -259,7 +190,7 @@ def fuzz(target: str, count: int, processes: int, seed: int = 0, progress: bool 
                 sys.stderr.flush()
     if progress:
         sys.stderr.write("\r" + " " * 60 + "\r")
-    if total.growth > MOST_GROWTH:
+    if total.growth > (MOST_GROWTH_LIVE if target == LIVE else MOST_GROWTH):
         what = f"memory grew by {total.growth / 1024:,.0f} kB"
         total.findings["memory"] = Finding(target, what, "memory", b"")
     return total
@@ -271,6 +202,12 @@ def _replay(paths: list[Path]) -> int:
     for path in paths:
         target = path.name.rpartition("-")[0]
         data = path.read_bytes()
+        if target.startswith(f"{LIVE}-"):
+            finding = live.try_one(target.partition("-")[2], data)
+            failed += finding is not None
+            said = "no harm" if finding is None else finding.details or finding.what
+            sys.stdout.write(f"{path.name}: {said}\n")
+            continue
         read, finding = try_one(target, data)
         if finding is not None:
             failed += 1
@@ -278,27 +215,33 @@ def _replay(paths: list[Path]) -> int:
         else:
             said = "read" if read else "refused"
             sys.stdout.write(f"{path.name}: {said}, {_once(target, data) * 1000:.2f} ms\n")
+    live.close()
     return 1 if failed else 0
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Fuzz what the command line says, and return the exit status."""
     parser = argparse.ArgumentParser(description="Fuzz the parsers with mutated inputs.")
+    names = [*TARGETS, LIVE]
     parser.add_argument("-n", "--inputs", type=int, default=1_000_000, help="for each parser")
-    parser.add_argument("--only", metavar="NAMES", default="", help=f"of {', '.join(TARGETS)}")
+    parser.add_argument("--only", metavar="NAMES", default="", help=f"of {', '.join(names)}")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0, help="another one gives other inputs")
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many chunks")
     parser.add_argument("--quiet", action="store_true", help="no line of progress")
     parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="try these again")
     options = parser.parse_args(arguments)
     if options.replay:
         return _replay(options.replay)
-    only = options.only.split(",") if options.only else list(TARGETS)
-    if unknown := set(only) - set(TARGETS):
-        parser.error(f"no such parser: {', '.join(sorted(unknown))}")
+    only = options.only.split(",") if options.only else names
+    if unknown := set(only) - set(names):
+        parser.error(f"no such target: {', '.join(sorted(unknown))}")
     found = 0
     for target in only:
-        outcome = fuzz(target, options.inputs, options.processes, options.seed, not options.quiet)
+        outcome = fuzz(
+            *(target, options.inputs, options.processes, options.seed, not options.quiet),
+            skip=options.skip,
+        )
         sys.stdout.write(f"{target:10} {rate(outcome)}\n")
         for finding in outcome.findings.values():
             found += 1

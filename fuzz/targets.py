@@ -22,6 +22,7 @@ from typing import Any
 
 from fuzz import bodies, seeds
 from fuzz.laws import Broken, attempt, check_refusal, law, look_at
+from fuzz.words import AUTH_WORDS, RTP_WORDS, SDP_WORDS, SIP_WORDS
 from sipparty import sdp
 from sipparty.errors import BuildError, NegotiationError, ParseError
 from sipparty.media.rtcp import parse_rtcp
@@ -381,30 +382,6 @@ def _values(*names: str) -> Callable[[], tuple[bytes, ...]]:
     return lambda: tuple(line.partition(b":")[2].strip() for line in seeds.header_lines(*names))
 
 
-_SIP_WORDS = tuple(
-    b"INVITE ACK BYE CANCEL OPTIONS REGISTER SIP/2.0 sip: sips: tel: Via: v: From: f: To: t: "
-    b"Call-ID: i: CSeq: Contact: m: Route: Record-Route: Content-Length: l: Content-Type: c: "
-    b"Max-Forwards: Expires: Require: Supported: k: Allow: Authorization: Date: Event: o: "
-    b"Session-Expires: x: Refer-To: r: Reason: Subject: s: Warning: WWW-Authenticate: "
-    b"application/sdp multipart/mixed;boundary=x z9hG4bK ;branch= ;tag= ;lr ;transport=tcp "
-    b";received= ;rport ;maddr= ;ttl= ;user=phone ;method= ;q=0.5 ;expires=".split()
-)
-_SDP_WORDS = tuple(
-    b"v=0 o= s= i= u= e= p= c=IN b=AS:64 t=0 r= z= k= a= m=audio m=video RTP/AVP RTP/SAVPF IP4 IP6 "
-    b"a=rtpmap: a=fmtp: a=ptime: a=rtcp: a=rtcp-mux a=sendrecv a=sendonly a=recvonly a=inactive "
-    b"a=crypto:1 a=candidate: PCMU/8000 telephone-event/8000 opus/48000/2 udptl t38 -1h 7d "
-    b"/127/3".split()
-)
-_AUTH_WORDS = tuple(
-    b'Digest Basic Negotiate realm= nonce= qop="auth,auth-int" nc=00000001 cnonce= uri= response= '
-    b"algorithm=MD5-sess algorithm=SHA-512-256 opaque= stale=true userhash=true username= "
-    b"username*=UTF-8'' nextnonce= rspauth= charset=UTF-8 domain=".split()
-)
-_RTP_WORDS = (
-    b"\x80\x00", b"\xb0\x60", b"\xbe\xde", b"\x10\x00", b"\x80\xc8\x00\x06", b"\x81\xc9\x00\x07",
-    b"\x81\xca", b"\x81\xcb", b"\x81\xcc", b"\x81\xcd", b"\x81\xce", b"\xa0\xc9\x00\x01",
-    b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x01\x03abc",
-)  # fmt: skip
 _AUTH_HEADERS = (
     "authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
     "authentication-info",
@@ -414,30 +391,30 @@ _AUTH_HEADERS = (
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("message", _message, _read_message, seeds.messages, _SIP_WORDS),
-        Target("uri", _uri, _reads(URI.parse), seeds.uris, _SIP_WORDS),
-        Target("sdp", _sdp, _reads(SessionDescription.parse), seeds.sdps, _SDP_WORDS),
-        Target("stream", _stream, _read_stream, seeds.streams, _SIP_WORDS),
+        Target("message", _message, _read_message, seeds.messages, SIP_WORDS),
+        Target("uri", _uri, _reads(URI.parse), seeds.uris, SIP_WORDS),
+        Target("sdp", _sdp, _reads(SessionDescription.parse), seeds.sdps, SDP_WORDS),
+        Target("stream", _stream, _read_stream, seeds.streams, SIP_WORDS),
         Target(
             "name-addr",
             _value_of(DNameURI),
             _reads(DNameURI.parse),
             _values("from", "to", "contact", "route", "record-route", "f", "t", "m", "refer-to"),
-            _SIP_WORDS,
+            SIP_WORDS,
         ),
-        Target("via", _value_of(Via), _reads(Via.parse), _values("via", "v"), _SIP_WORDS),
-        Target("headers", _headers, _read_headers, seeds.header_lines, _SIP_WORDS),
-        Target("auth", _auth, _read_auth, _values(*_AUTH_HEADERS), _AUTH_WORDS),
-        Target("rtp", _rtp, _reads(RTPPacket.parse), seeds.rtps, _RTP_WORDS, 4096),
+        Target("via", _value_of(Via), _reads(Via.parse), _values("via", "v"), SIP_WORDS),
+        Target("headers", _headers, _read_headers, seeds.header_lines, SIP_WORDS),
+        Target("auth", _auth, _read_auth, _values(*_AUTH_HEADERS), AUTH_WORDS),
+        Target("rtp", _rtp, _reads(RTPPacket.parse), seeds.rtps, RTP_WORDS, 4096),
         Target(
             "rtcp",
             _rtcp,
             _reads(lambda data: parse_rtcp(data, compound=False)),
             seeds.rtcps,
-            _RTP_WORDS,
+            RTP_WORDS,
             4096,
         ),
         Target("multipart", bodies.probe, bodies.read, seeds.bodies, bodies.WORDS),
-        Target("core", _core, _read_core, seeds.messages, _SIP_WORDS),
+        Target("core", _core, _read_core, seeds.messages, SIP_WORDS),
     )
 }
