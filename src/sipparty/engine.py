@@ -127,6 +127,20 @@ class Engine(LoopPortal):
             engine = cls(loop)
         return engine
 
+    def counters(self) -> dict[str, int]:
+        """Return how much is under way, and how many messages came, went and were refused; from
+        any thread.
+
+        Returns:
+            By name: `dialogs`, `client_transactions`, `server_transactions` and `timers` say what
+            is there now; `received`, `sent`, `refused` (for want of room), `stray_responses`,
+            `stray_acks`, and the attacks (`guessing`, `malformed`, `flood`) count up.
+
+        Raises:
+            UsageError: The engine is closed.
+        """
+        return self.run(self.core.counts)
+
     # ---------------------------------------------------------------- the pump
 
     def _act(self, function: Callable[..., R], args: tuple[Any, ...]) -> R:

@@ -50,9 +50,10 @@ def page(chromium: Chromium, transport: Transport) -> Iterator[Page]:
 
 
 @pytest.fixture
-def bob(parties: Make) -> Any:
+def bob(parties: Make, page: Page) -> Any:
     """The party that a page calls."""
-    return parties(NoMediaSimpleCallsParty, "bob")
+    ours = WebSocketConfig(origins=[page.origin])
+    return parties(NoMediaSimpleCallsParty, "bob", websocket=ours)
 
 
 def flows(capture: Capture | None) -> set[frozenset[int]]:

@@ -20,7 +20,7 @@ ROOMS = [
     ("", "__init__ errors"),
     ("fsm", "timers table drawing waiting fsm __init__"),
     ("", "parse paths vb deepclass"),
-    ("sip", "limits policy grammar flow tokens status pairs components headervalue values"),
+    ("sip", "limits reach policy grammar flow tokens status pairs components headervalue values"),
     ("sip", "typed particular headers fields boundary multipart bodies message sipfrag"),
     ("sip", "salvage validation"),
     ("sip", "auth.errors auth.digest auth.grammar auth.values auth.client auth.server auth"),

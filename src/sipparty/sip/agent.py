@@ -16,7 +16,7 @@ from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.exchange import IncomingRequest
 from sipparty.sip.fields import Field, field
-from sipparty.sip.flow import Flow, host_port
+from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow, host_port
 from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.message import Response
 from sipparty.sip.transaction import ServerTransaction
@@ -271,6 +271,8 @@ class UserAgent:
             return
         tokens = self.core.tokens
         data = DialogState.of_request(request, tokens.tag(), tokens.number(24))
+        data.back = flow = transaction.flow
+        data.proven = flow.transport in RELIABLE_TRANSPORTS or transaction.authenticated is not None
         data.next_hop()  # a route that cannot be followed is refused now, not when we hang up
         dialog = self.server_dialog(self)
         dialog.portal = self.portal

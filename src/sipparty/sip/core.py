@@ -112,7 +112,9 @@ class Core:
         self.policy = policy or Policy()
         self.timers = Timers(now)
         self.transactions = TransactionLayer(
-            self.timers, timing or Timing(), tokens, self._send, limits, self._is_within
+            *(self.timers, timing or Timing(), tokens, self._send, limits),
+            knows=self._is_within,
+            policy=self.policy,
         )
         self.dialogs: dict[tuple[str, str, str], Dialog] = {}
         self.counters: dict[str, int] = dict.fromkeys(

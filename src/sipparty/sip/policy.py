@@ -6,7 +6,10 @@ has a default that is safe for a party that anybody can reach, and does not brea
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+
+from sipparty.sip.reach import is_within_reach
 
 __all__ = ["Policy"]
 
@@ -22,7 +25,17 @@ class Policy:
             None for as long as the call lasts.
         silent_media: Seconds without RTP and RTCP from the peer after which a call is ended; None,
             the default, for never, as announcements are one way.
+        named_targets: Which addresses a peer may have requests sent to by what it names in Contact
+            and Record-Route: called with the numeric address and with that of the peer. What it
+            may not name is sent by the flow that its messages came by. The default,
+            `sipparty.sip.reach.is_within_reach`, leaves out what is nearer to us than the peer is:
+            this host, the link, private networks. What the program itself names is not asked about.
+        via_maddr: The addresses that the maddr of a Via may have a response sent to (RFC 3261
+            §18.2.2), beside the one that its request came from. None by default: anybody could
+            have others flooded.
     """
 
     unproven_media: float | None = 5.0
     silent_media: float | None = None
+    named_targets: Callable[[str, str], bool] = is_within_reach
+    via_maddr: Collection[str] = ()

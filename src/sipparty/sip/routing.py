@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Self
 
 from sipparty.errors import ParseError
+from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import find_parameter, split_sip_uri
 from sipparty.sip.values import DNameURI
 
 __all__ = ["NextHop", "is_loose", "route_to"]
+
+#: What a host may be made of; whether there is one of that name is another matter.
+_HOST = re.compile(r"[\w.~%:\[\]-]+")
 
 
 class NextHop(NamedTuple):
@@ -19,12 +24,15 @@ class NextHop(NamedTuple):
         port: The port; None where the URI names none.
         transport: The transport the URI asks for, in upper case; None where it names none.
         secure: Whether the URI is `sips:`.
+        back: The way to the peer whose word it is: what is taken where that may not have requests
+            sent there (`Policy.named_targets`). None where the program says it.
     """
 
     host: str
     port: int | None = None
     transport: str | None = None
     secure: bool = False
+    back: Flow | None = None
 
     @property
     def is_numeric(self) -> bool:
@@ -32,11 +40,15 @@ class NextHop(NamedTuple):
         return ":" in self.host or self.host.replace(".", "").isdigit()
 
     @classmethod
-    def of(cls, uri: str) -> Self:
+    def of(cls, uri: str, back: Flow | None = None) -> Self:
         """Return the next hop that a URI names; `maddr` stands for the host (RFC 3263 §4).
 
+        Args:
+            uri: The URI.
+            back: The way to the peer whose word it is; None where it is the program's.
+
         Raises:
-            ParseError: It is not a SIP or SIPS URI.
+            ParseError: It is not a SIP or SIPS URI, or its host can be none.
         """
         parts = split_sip_uri(uri)
         if not parts.host:
@@ -45,11 +57,14 @@ class NextHop(NamedTuple):
         if parts.parameters:
             host = find_parameter(parts.parameters, "maddr") or host
             transport = find_parameter(parts.parameters, "transport")
+        if not _HOST.fullmatch(host):
+            raise ParseError(uri, "a host", None, what="next hop")
         return cls(
             host.strip("[]"),
             parts.port,
             transport.upper() if transport else None,
             parts.scheme == "sips",
+            back,
         )
 
 

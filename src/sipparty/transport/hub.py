@@ -6,6 +6,7 @@ Laws:
   the dialog has, where it leads there; the targets of RFC 3263, those known to be down last, each
   by a connection that is open or by a new one; the connection that the dialog's peer has opened, as
   nothing else leads to a phone behind a NAT, whatever its Contact says.
+* What a peer names, and may not (`Policy.named_targets`), is sent by the way that the peer came.
 * A target that cannot be reached is remembered as down; the next one is tried at once.
 * A request that is too large for UDP goes by TCP; if nobody takes it there, by UDP after all
   (RFC 3261 §18.1.1).
@@ -142,9 +143,17 @@ class Hub(Sources):
 
     def _try(self, wanted: FlowWanted, targets: list[Target], reason: str) -> None:
         """Give the flow to the first target that can be had; connect where that takes time."""
+        back, refused = wanted.next_hop.back, False
         for at, target in enumerate(targets):
             where = (target.transport, target.address, target.port)
             if where in wanted.tried:
+                continue
+            if (
+                back is not None
+                and target.address != back.remote[0]
+                and not self._may(target, back)
+            ):
+                refused = True
                 continue
             try:
                 if target.transport == "UDP":
@@ -164,7 +173,18 @@ class Hub(Sources):
                     return
             self._spawn(wanted, self._connect(wanted, target, targets[at + 1 :], source))
             return
+        if refused:
+            assert back is not None
+            if _can_take(back, wanted):
+                # RFC 3261 §26: it gets what it asked for itself, and nobody else does.
+                self._take(wanted, back)
+                return
+            reason = reason or f"{wanted.next_hop.host} may not be named by {back.remote[0]}."
         self._failed(wanted, reason or f"Every target of {wanted.next_hop.host} has failed.")
+
+    def _may(self, target: Target, back: Flow) -> bool:
+        """Whether a peer may have us send somewhere else than to itself."""
+        return self._owner.core.policy.named_targets(target.address, back.remote[0])
 
     async def _connect(
         self, wanted: FlowWanted, target: Target, others: list[Target], source: str

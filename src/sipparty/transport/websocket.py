@@ -80,8 +80,8 @@ class WebSocketConnection(Connection):
         host: For one that we open, the server's name or address; the peer's address by default.
         path: For one that we open, the path and query of the server's address.
         origins: For one that was accepted, the web sites whose pages may connect, such as
-            "https://example.com"; None for any. Only browsers name the site, and only they are
-            refused: anybody else could name any.
+            "https://example.com"; none by default, and None for any. Only browsers name the site,
+            and only they are refused: anybody else could name any.
     """
 
     PINGS_BACK = True
@@ -97,7 +97,7 @@ class WebSocketConnection(Connection):
         limits: Limits | None = None,
         host: str = "",
         path: str = "/",
-        origins: Sequence[str] | None = None,
+        origins: Sequence[str] | None = (),
     ) -> None:
         super().__init__(owner, transport, listener=listener, limits=limits)
         limits = limits or Limits()

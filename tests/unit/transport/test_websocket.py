@@ -207,6 +207,8 @@ async def test_one_sub_protocol_of_several(serve_ws, foreign_client):
     ("origins", "origin", "taken"),
     [
         (None, "https://evil.example", True),
+        ((), None, True),
+        ((), "https://evil.example", False),
         (["https://biloxi.com"], "https://biloxi.com", True),
         (["https://biloxi.com"], None, True),
         (["https://biloxi.com"], "https://evil.example", False),

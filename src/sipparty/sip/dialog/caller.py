@@ -75,6 +75,7 @@ class CallingSide(InviteUsage, abstract=True):
         # A flow that was asked for is the way of the whole call, while it stands.
         same = isinstance(given, Flow) and given.endpoint is flow.endpoint
         self.endpoint = given if same else flow.endpoint
+        data.way = flow
         self.flow_contact = contact = self.agent.contact(flow)
         if self.session is None:
             self.session = self.agent.new_session(self, flow)

@@ -282,6 +282,7 @@ class Dialog(FSM, abstract=True):
         request = transaction.request
         data = self.data
         assert data is not None
+        data.proven = True  # it knows our tag, which was told to that address alone
         number = CSeq.parse(request._text("cseq") or "").number
         if data.remote_seq >= 0 and number < data.remote_seq:
             # §12.2.2: out of order. A request sent again never comes here.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from sipparty.errors import ParseError
 from sipparty.sip.fields import Field, field
+from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import find_parameter, split_list, split_sip_uri
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.routing import NextHop, is_loose
@@ -30,18 +31,28 @@ class DialogState:
         remote_seq: That of theirs; -1 before the first.
         remote_target: The URI that requests go to.
         route_set: Route values in the order they are to be written.
+
+    Attributes:
+        way: The way that our own INVITE went; None before, and where it was theirs.
+        back: The way to the peer who named the remote target and the route set; None where nobody
+            but the program has.
+        proven: Whether that peer has shown that it receives what goes that way. Until then nothing
+            is sent anywhere else at its word.
     """
 
     __slots__ = (
+        "back",
         "call_id",
         "local",
         "local_seq",
         "local_tag",
+        "proven",
         "remote",
         "remote_seq",
         "remote_tag",
         "remote_target",
         "route_set",
+        "way",
     )
 
     def __init__(
@@ -65,6 +76,9 @@ class DialogState:
         self.remote_seq = remote_seq
         self.remote_target = remote_target
         self.route_set = route_set
+        self.way: Flow | None = None
+        self.back: Flow | None = None
+        self.proven = True
 
     @classmethod
     def of_request(cls, request: Request, local_tag: str, local_seq: int) -> DialogState:
@@ -91,7 +105,7 @@ class DialogState:
     def established_by(self, response: Response) -> DialogState:
         """Return the state of the side that called, from a response to its INVITE (§12.1.2)."""
         remote = _required(response, "to")
-        return DialogState(
+        state = DialogState(
             call_id=self.call_id,
             local=self.local,
             local_tag=self.local_tag,
@@ -101,6 +115,8 @@ class DialogState:
             remote_target=remote_target(response, required=False) or self.remote_target,
             route_set=record_route(response)[::-1],
         )
+        state.back = self.way
+        return state
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -119,9 +135,14 @@ class DialogState:
         Raises:
             ParseError: The route or the target is no SIP URI.
         """
+        back = self.back
         if self.route_set:
-            return NextHop.of(DNameURI.parse(self.route_set[0]).uri_text)
-        return NextHop.of(self.remote_target)
+            hop = NextHop.of(DNameURI.parse(self.route_set[0]).uri_text, back)
+        else:
+            hop = NextHop.of(self.remote_target, back)
+        if self.proven or back is None:
+            return hop
+        return hop._replace(host=back.remote[0], port=back.remote[1], transport=back.transport)
 
     def next_number(self) -> int:
         """Count one request more, and return its sequence number (§12.2.1.1)."""

@@ -152,6 +152,8 @@ class InviteUsage(Dialog, abstract=True):
     def ack_received(self, ack: Request) -> None:
         """Take the ACK for a 2xx of ours."""
         acceptance = self._acceptance
+        if self.data is not None:
+            self.data.proven = True  # it knows our tag, which was told to that address alone
         if acceptance is not None and (ack._text("cseq") or "").split(None, 1)[:1] == [
             str(acceptance.number)
         ]:

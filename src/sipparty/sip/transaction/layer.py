@@ -11,7 +11,8 @@ Laws:
   of itself.
 * A branch stands for one request (§8.1.1.7). Where a sender uses it for another, of another Call-ID
   or sequence number, that is a transaction of its own rather than absorbed in silence.
-* A response goes back the way its request came (§18.2.2, RFC 3581).
+* A response goes back the way its request came (§18.2.2, RFC 3581), and to that address
+  alone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sipparty.sip.flow import DEFAULT_PORTS, RELIABLE_TRANSPORTS, Flow, host_por
 from sipparty.sip.grammar import find_parameter, split_list
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Request, Response
+from sipparty.sip.policy import Policy
 from sipparty.sip.tokens import BRANCH_COOKIE, Tokens
 from sipparty.sip.transaction.client import (
     ClientTransaction,
@@ -82,6 +84,7 @@ class TransactionLayer:
         limits: How many requests are held at a time.
         knows: Whether a request is inside a dialog that is there: it gets through where others do
             not any more.
+        policy: Where a Via's maddr may have responses sent.
 
     Attributes:
         held: The bytes of what peers sent, and of our answers, that server transactions keep.
@@ -95,8 +98,10 @@ class TransactionLayer:
         send: Callable[[bytes, Flow], None],
         limits: Limits | None = None,
         knows: Callable[[Request], bool] = lambda _: False,
+        policy: Policy | None = None,
     ) -> None:
         self.limits = limits or Limits()
+        self._policy = policy or Policy()
         self._knows = knows
         self.held = 0
         self.timers = timers
@@ -281,9 +286,15 @@ class TransactionLayer:
             _replace_top_via(request, text)
         if flow.transport in RELIABLE_TRANSPORTS:
             return flow
-        maddr = via.parameter("maddr") if "maddr" in names else None
-        if maddr:
-            host = maddr.strip("[]")
+        maddr = None
+        if "maddr" in names:
+            # §18.2.2 has the sender say where the response goes. Whoever forges its address, or
+            # none at all, would have others get it: it goes to where the request came from.
+            maddr = (via.parameter("maddr") or "").strip("[]")
+            if maddr in self._policy.via_maddr:
+                host = maddr
+            elif maddr != host:
+                maddr = None
         if maddr or not asks_port:
             # RFC 3581 §4: where there is a maddr, rport does not say where responses go.
             port = via._port or DEFAULT_PORTS.get(via._transport.upper(), 5060)

@@ -168,12 +168,12 @@ def test_a_strict_router_takes_the_request_uri():
     bye = data.request("BYE", [])
     assert bye.uri_text == "sip:p1.example;transport=udp"
     assert bye.lines("Route") == ["<sip:p2.example;lr>", "<sip:bob@10.0.0.2>"]
-    assert data.next_hop() == ("p1.example", None, "UDP", False)
+    assert data.next_hop()[:4] == ("p1.example", None, "UDP", False)
 
 
 def test_without_routes_the_target_is_the_next_hop():
     data = state(remote_target="sip:bob@10.0.0.2:5080;transport=tcp")
-    assert data.next_hop() == ("10.0.0.2", 5080, "TCP", False)
+    assert data.next_hop()[:4] == ("10.0.0.2", 5080, "TCP", False)
 
 
 @pytest.mark.parametrize("route", ["<tel:+15551234>", "nonsense", "<sip:p1:99999;lr>"])

@@ -5,6 +5,7 @@ import pytest
 
 from sipparty.sip import Flow, Request, SimpleCall
 from sipparty.sip.exchange import Exchange
+from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transaction.layer import top_via
 
@@ -402,18 +403,29 @@ def test_a_copy_is_one_only_while_the_first_lasts(wire, bob):
             ("192.0.2.1", 5060),
             "10.0.0.9;branch=z9hG4bK1;received=192.0.2.1",
         ),
-        # §18.2.2: maddr, with the port of the sent-by even where rport is there (RFC 3581 §4).
+        # §18.2.2: maddr, with the port of the sent-by even where rport is there (RFC 3581 §4), if
+        # it is the source.
         (
-            "10.0.0.9;maddr=239.1.1.1",
+            "10.0.0.9:5070;rport;maddr=10.0.0.9",
             ("10.0.0.9", 9999),
-            ("239.1.1.1", 5060),
-            "10.0.0.9;maddr=239.1.1.1;branch=z9hG4bK1",
+            ("10.0.0.9", 5070),
+            "10.0.0.9:5070;rport=9999;maddr=10.0.0.9;branch=z9hG4bK1;received=10.0.0.9",
+        ),
+        # Nobody has an answer sent to a third address.
+        *(
+            (
+                f"10.0.0.9:5070;rport;maddr={maddr}",
+                ("10.0.0.9", 9999),
+                ("10.0.0.9", 9999),
+                f"10.0.0.9:5070;rport=9999;maddr={maddr};branch=z9hG4bK1;received=10.0.0.9",
+            )
+            for maddr in ("239.1.1.1", "255.255.255.255", "169.254.169.254", "10.0.0.10", "[::1]")
         ),
         (
-            "10.0.0.9:5070;rport;maddr=239.1.1.1",
+            "10.0.0.9;maddr=10.0.0.10",
             ("10.0.0.9", 9999),
-            ("239.1.1.1", 5070),
-            "10.0.0.9:5070;rport=9999;maddr=239.1.1.1;branch=z9hG4bK1;received=10.0.0.9",
+            ("10.0.0.9", 5060),
+            "10.0.0.9;maddr=10.0.0.10;branch=z9hG4bK1",
         ),
         (
             "[2001:db8::9]:5070",
@@ -429,6 +441,13 @@ def test_the_way_of_a_response_over_udp(wire, bob, via, source, goes_to, says):
     response, way = wire.way()
     assert way == flow._replace(remote=goes_to)
     assert response.lines("Via") == [f"SIP/2.0/UDP {says}"]
+
+
+def test_an_address_that_a_maddr_may_name(wire, bob):
+    wire.core.transactions._policy = Policy(via_maddr=["239.1.1.1"])
+    via = "SIP/2.0/UDP 10.0.0.9:5070;rport;maddr=239.1.1.1;branch=z9hG4bK1"
+    wire.receive(wire.request("OPTIONS", via=via))
+    assert wire.way()[1].remote == ("239.1.1.1", 5070)
 
 
 @pytest.mark.parametrize("via", ["10.0.0.9:5070", "10.0.0.9;rport", "10.0.0.9;maddr=239.1.1.1"])
