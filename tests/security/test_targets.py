@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sipparty.sip.policy import Policy
 from sipparty.sip.reach import is_within_reach
+from sipparty.transport import Resolver
 
 from ..faults.defender import PATIENCE
 from ..faults.raw import dial, request
@@ -138,13 +140,15 @@ def test_a_blind_connect(defended: Any, bystander: Any, contact: str, transport:
     bob.check()
 
 
-def test_a_name_that_leads_inside(defended: Any, bystander: Any) -> None:
+def test_a_name_that_leads_inside(defended: Any, bystander: Any, tmp_path: Path) -> None:
     """A host name is looked up first: it is the address that counts."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"{OTHER} inside.example\n")
     policy = Policy(named_targets=seen_from_afar)
-    bob = defended(options={"policy": policy})
+    bob = defended(options={"policy": policy, "resolver": Resolver(hosts=hosts)})
     port = bystander[0].getsockname()[1]
     with dial(bob.port, "udp") as mallory:
-        mallory.send(invite(f"sip:m@localhost:{port};transport=tcp"))
+        mallory.send(invite(f"sip:m@inside.example:{port};transport=tcp"))
         ok = read(mallory, b"SIP/2.0 200 ")
         call = bob.engine.run(lambda: next(iter(bob.party._agent.dialogs)))
         mallory.send(ack(ok))

@@ -388,3 +388,15 @@ class TestRunningLoop:
 
 def test_the_lock_of_waiting_is_where_a_forked_child_looks_for_it():
     assert isinstance(waiting._lock, type(threading.Lock()))
+
+
+def test_an_engine_tells_its_counters_to_any_thread(engine, make_party):
+    bob = make_party("bob@biloxi.com", engine=engine).listen(None, address=LOOPBACK)
+    alice = make_party("alice@atlanta.com", engine=engine)
+    assert alice.options(bob).wait(PATIENCE).status == 200
+    counters = engine.counters()
+    assert counters["received"] >= 2
+    assert counters["dialogs"] == counters["flood"] == 0
+    engine.close()
+    with pytest.raises(UsageError):
+        engine.counters()
