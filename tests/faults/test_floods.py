@@ -67,7 +67,7 @@ def flood(bob: Defender, sock: socket.socket, messages: list[bytes]) -> list[byt
 
 def test_invites_that_nobody_acknowledges(defended: Any) -> None:
     """Each is a call until the time for its ACK is over; not one of them for longer."""
-    bob = defended()
+    bob = defended(options={"limits": Limits(max_half_open=500)})
     with dial(bob.port, "udp") as sock, bob.call():
         flood(bob, sock, [request("INVITE", number=n) for n in range(500)])
         assert bob.counts()["dialogs"] == 501
@@ -95,7 +95,7 @@ def refusals(answers: list[bytes]) -> set[bytes]:
 
 def test_the_limit_of_dialogs_holds_in_a_flood(defended: Any) -> None:
     """Beyond it 503; a call that is up goes on, and ends as it should."""
-    bob = defended(options={"limits": Limits(max_dialogs=20, retry_after=7)})
+    bob = defended(options={"limits": Limits(max_dialogs=20, max_share=100, retry_after=7)})
     with dial(bob.port, "udp") as sock, bob.call():
         said = flood(bob, sock, [request("INVITE", number=n) for n in range(500)])
         assert bob.counts()["dialogs"] == 20
@@ -104,10 +104,14 @@ def test_the_limit_of_dialogs_holds_in_a_flood(defended: Any) -> None:
     bob.check()
 
 
-@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "MESSAGE"])
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
 def test_the_limit_of_transactions_holds_in_a_flood(defended: Any, method: str) -> None:
     """Beyond it 503, which costs no memory; what ends a call gets through."""
-    bob = defended(options={"limits": Limits(max_transactions=50, retry_after=7)})
+    bob = defended(
+        options={
+            "limits": Limits(max_transactions=50, max_share=100, max_half_open=1000, retry_after=7)
+        }
+    )
     with dial(bob.port, "udp") as sock, bob.call():
         said = flood(bob, sock, [request(method, number=n) for n in range(500)])
         counts = bob.counts()
@@ -119,7 +123,7 @@ def test_the_limit_of_transactions_holds_in_a_flood(defended: Any, method: str) 
 
 def test_the_limit_of_bytes_holds_in_a_flood(defended: Any) -> None:
     """Few requests, and large ones."""
-    bob = defended(options={"limits": Limits(max_held=1_000_000, retry_after=7)})
+    bob = defended(options={"limits": Limits(max_held=1_000_000, max_share=100, retry_after=7)})
     offer = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     body = offer + b"a=x:" + b"y" * 50_000 + b"\r\n"
     extra = "Content-Type: application/sdp\r\n"

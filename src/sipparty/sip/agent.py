@@ -265,8 +265,7 @@ class UserAgent:
         if self._busy():
             self._respond(transaction, 486, [])
             return
-        if self.core.is_full():
-            self.core.counters["refused"] += 1
+        if not self.core.has_room(transaction):
             self._respond(transaction, 503, self.core.overloaded)
             return
         tokens = self.core.tokens
@@ -277,6 +276,7 @@ class UserAgent:
         dialog = self.server_dialog(self)
         dialog.portal = self.portal
         dialog.authenticated = transaction.authenticated
+        dialog.share = transaction.share
         dialog.hear("receive_invite", transaction, data)
         self.emit(CallReceived(self, dialog, request, transaction.flow))
         if self.auto_answer:

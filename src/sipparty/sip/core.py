@@ -36,6 +36,7 @@ from sipparty.sip.outgoing import FlowUser
 from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
 from sipparty.sip.salvage import salvage
+from sipparty.sip.shares import source_of
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import (
     InviteServerTransaction,
@@ -98,6 +99,9 @@ class Core:
         directory: The agents, by where they receive.
         counters: How many messages came and went, and what was dropped, by name.
     """
+
+    #: What a dialog takes besides its texts, in bytes.
+    WEIGHT_OF_DIALOG = 2048
 
     def __init__(
         self,
@@ -213,12 +217,27 @@ class Core:
         """Have a dialog found by its identity."""
         self.dialogs[dialog.data.identity] = dialog
         dialog.agent.dialogs.add(dialog)
-        self._weigh(dialog, dialog.data.size)
+        share = dialog.share
+        if share is not None:
+            share.dialogs += 1
+            if dialog.authenticated is None:
+                share.half_open += 1
+                dialog.half_open = True
+        self._weigh(dialog, dialog.data.size + self.WEIGHT_OF_DIALOG)
 
     def remove_dialog(self, dialog: Any) -> None:
         """Have it found no more."""
         dialog.agent.dialogs.discard(dialog)
         self._weigh(dialog, 0)
+        share = dialog.share
+        if share is not None:
+            dialog.share = None
+            share.dialogs -= 1
+            if dialog.half_open:
+                dialog.half_open = False
+                share.half_open -= 1
+            if not share.transactions:
+                self.transactions.shares.leave(share)
         if dialog.data is not None:
             identity = dialog.data.identity
             if self.dialogs.get(identity) is dialog:
@@ -227,6 +246,8 @@ class Core:
     def _weigh(self, dialog: Any, size: int) -> None:
         """Count what a dialog keeps of what its peer sent."""
         self.transactions.held += size - dialog.held
+        if dialog.share is not None:
+            dialog.share.held += size - dialog.held
         dialog.held = size
 
     # ---------------------------------------------------------------- messages in
@@ -288,12 +309,14 @@ class Core:
         try:
             taken = self.transactions.request_received(request, flow)
         except Overload as overload:
+            if overload.flood:
+                self.attacks.note("flood", flow, self.timers.now)
             self._refuse_without_state(request, overload.flow)
             return
         if taken is None:
             return
         if isinstance(taken, Flow):
-            self._take_ack(request)
+            self._take_ack(request, taken)
             return
         try:
             self._serve(taken)
@@ -321,8 +344,9 @@ class Core:
         """Return the To tag of an answer without state: the same for a request sent again, and
         another for any other (RFC 3261 §8.2.7).
         """
-        names = ("via", "from", "call-id", "cseq")
-        return self.tokens.tag_of(*[request._text(name) or "" for name in names])
+        texts = [request._text(name) or "" for name in ("via", "from", "call-id")]
+        # An ACK has that of its INVITE but for the method (§17.1.1.3).
+        return self.tokens.tag_of(*texts, (request._text("cseq") or "").partition(" ")[0])
 
     def _is_within(self, request: Request) -> bool:
         """Whether a request is inside of a dialog that is here.
@@ -371,11 +395,21 @@ class Core:
         elif transaction.takes("send_failure"):
             transaction.respond(self._answer(request, status, reason, headers=headers))
 
-    def _take_ack(self, ack: Request) -> None:
+    def _take_ack(self, ack: Request, flow: Flow) -> None:
         """Give an ACK for a 2xx to its dialog (RFC 3261 §13.3.1.4); others are nobody's."""
-        dialog = self._dialog_of(ack, address_tag(ack._text("to") or ""))
+        tag = address_tag(ack._text("to") or "")
+        dialog = self._dialog_of(ack, tag)
         if dialog is None:
             self.counters["stray_acks"] += 1
+            shares = self.transactions.shares
+            share = shares.by_source.get(source_of(flow.remote[0]))
+            if (
+                share is not None
+                and share.half_open >= shares.half_open
+                and tag == self.steady_tag(ack)
+            ):
+                # It has read our refusal, so it is there, and may have more.
+                share.prove()
         else:
             dialog.ack_received(ack)
 
@@ -449,10 +483,15 @@ class Core:
         """What a 503 says of when to come back (RFC 3261 §21.5.4)."""
         return [("Retry-After", str(self.limits.retry_after))]
 
-    def is_full(self) -> bool:
-        """Whether there is no room for another dialog."""
-        limits = self.limits
-        return len(self.dialogs) >= limits.max_dialogs or self.transactions.held >= limits.max_held
+    def has_room(self, transaction: ServerTransaction) -> bool:
+        """Whether there is room for another dialog, for whoever sent a request."""
+        full = len(self.dialogs) >= self.limits.max_dialogs
+        flood = transaction.share.dialogs >= self.transactions.shares.dialogs
+        if flood:
+            self.attacks.note("flood", transaction.flow, self.timers.now)
+        if full or flood:
+            self.counters["refused"] += 1
+        return not (full or flood)
 
     def _answer(
         self,

@@ -33,9 +33,17 @@ class Limits:
             a request outside of dialogs is answered 503, with Retry-After and without state; beyond
             twice as many, every request is.
         max_held: The bytes that are kept of what peers sent: of those requests, of their answers,
-            and of dialogs; dealt with as `max_transactions` is.
+            of dialogs, of messages that are not complete, and of what waits for a peer to read it;
+            what it takes to keep them is part of it. Dealt with as `max_transactions` is.
         max_dialogs: Dialogs at a time, ours included. Beyond it an INVITE is answered 503 with
             Retry-After.
+        max_share: The part of `max_transactions`, `max_held` and `max_dialogs` that one source may
+            have, in percent; the rest is for others. A source is an IPv4 address, or an IPv6
+            network of 64 bits. Beyond it its requests are answered 503, as if there were no room.
+        max_half_open: Calls of one source that are not answered, or whose answer it has not
+            acknowledged; beyond it an INVITE is answered 503, without state. Each ACK of the source
+            allows as many more, so that this bounds who only sends, or whose address is forged.
+            Calls of users who have proved who they are do not count.
         retry_after: What that Retry-After says, in seconds (RFC 3261 §21.5.4).
     """
 
@@ -47,4 +55,6 @@ class Limits:
     max_transactions: int = 200_000
     max_held: int = 256 << 20
     max_dialogs: int = 50_000
+    max_share: int = 75
+    max_half_open: int = 100
     retry_after: int = 10

@@ -85,6 +85,7 @@ class Acceptance(FSM):
 
     def _start(self) -> None:
         self.transaction.host.held += len(self._data)
+        self.transaction.share.held += len(self._data)
 
     def _send_again(self) -> None:
         self._interval = min(self._interval * 2, self.timing.t2)
@@ -92,6 +93,7 @@ class Acceptance(FSM):
 
     def _let_go(self, *_: object) -> None:
         self.transaction.host.held -= len(self._data)
+        self.transaction.share.held -= len(self._data)
         self._data = b""
 
     def _report(self, ack: Request) -> None:

@@ -26,6 +26,7 @@ from sipparty.sip.grammar import is_token
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.outgoing import OutgoingRequest, RequestHost
 from sipparty.sip.routing import NextHop
+from sipparty.sip.shares import Share
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.values import CSeq, DNameURI
@@ -116,6 +117,8 @@ class Dialog(FSM, abstract=True):
         authenticated: The user who proved by Digest to be the caller (RFC 3261 §22); None where
             nobody was asked to.
         held: The bytes that it keeps of what its peer sent, as the core counts them.
+        share: That of the source that began it; None for one of ours.
+        half_open: Whether it counts as one that nobody has acknowledged yet.
     """
 
     __slots__ = (
@@ -126,10 +129,12 @@ class Dialog(FSM, abstract=True):
         "data",
         "endpoint",
         "flow_contact",
+        "half_open",
         "held",
         "last_error",
         "role",
         "session",
+        "share",
     )
 
     #: The requests taken inside the dialog: the method, and the name of what handles it. A handler
@@ -146,6 +151,8 @@ class Dialog(FSM, abstract=True):
         self.endpoint: Hashable = None
         self.flow_contact = ""
         self.held = 0
+        self.share: Share | None = None
+        self.half_open = False
         self.last_error: CallFailed | None = None
         self.authenticated: str | None = None
 

@@ -118,7 +118,16 @@ class InviteUsage(Dialog, abstract=True):
             self._send_bye()
 
     def _send_bye(self) -> None:
-        self._send_request("BYE")
+        data = self.data
+        if data is None or data.proven or data.back is None:
+            self._send_request("BYE")
+            return
+        # Nothing shows that anybody is there: they are told once, and not waited for.
+        transactions = self.core.transactions
+        bye = data.request("BYE", [])
+        transactions.put_via(bye, data.back, self.core.tokens.branch())
+        transactions.send(bytes(bye), data.back)
+        self.hear("ended" if self.last_error is None else "ended_in_error")
 
     def _hung_up(self, response: Response) -> None:
         # RFC 3261 §15.1.1: a 481 says that the call is over there, which is what was asked for.
@@ -162,6 +171,11 @@ class InviteUsage(Dialog, abstract=True):
     def acceptance_acknowledged(self, acceptance: Acceptance, ack: Request) -> None:
         """Take the ACK, and with it the answer where our 2xx carried an offer."""
         first = self._incoming is not None
+        share = self.share
+        if self.half_open and share is not None:
+            self.half_open = False
+            share.half_open -= 1
+            share.prove()
         acceptance.transaction.user = None
         self._acceptance = self._incoming = None
         if self._hang_up_due:
@@ -183,6 +197,8 @@ class InviteUsage(Dialog, abstract=True):
     def acceptance_abandoned(self, acceptance: Acceptance) -> None:
         """RFC 3261 §13.3.1.4: without an ACK the session ends with a BYE."""
         self._acceptance = self._incoming = None
+        if self.share is not None:
+            self.share.doubt()
         self.hear(
             "unacknowledged",
             CallFailed("Our answer was never acknowledged.", 408, "Request Timeout"),

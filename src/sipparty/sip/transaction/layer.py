@@ -27,6 +27,7 @@ from sipparty.sip.grammar import find_parameter, split_list
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Request, Response
 from sipparty.sip.policy import Policy
+from sipparty.sip.shares import Share, Shares, source_of
 from sipparty.sip.tokens import BRANCH_COOKIE, Tokens
 from sipparty.sip.transaction.client import (
     ClientTransaction,
@@ -62,10 +63,16 @@ _CANCELLABLE = (
 
 
 class Overload(Exception):
-    """There is no room for another request; `flow` is the way its answer goes."""
+    """There is no room for another request.
 
-    def __init__(self, flow: Flow) -> None:
+    Args:
+        flow: The way its answer goes.
+        flood: Whether it is its source that has too much here, and not all together.
+    """
+
+    def __init__(self, flow: Flow, flood: bool = False) -> None:
         self.flow = flow
+        self.flood = flood
 
 
 def top_via(text: str) -> Via:
@@ -87,7 +94,8 @@ class TransactionLayer:
         policy: Where a Via's maddr may have responses sent.
 
     Attributes:
-        held: The bytes of what peers sent, and of our answers, that server transactions keep.
+        held: The bytes that are kept of what peers sent, and of our answers.
+        shares: What of all that is whose.
     """
 
     def __init__(
@@ -100,7 +108,8 @@ class TransactionLayer:
         knows: Callable[[Request], bool] = lambda _: False,
         policy: Policy | None = None,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits = limits or Limits()
+        self.shares = Shares(limits)
         self._policy = policy or Policy()
         self._knows = knows
         self.held = 0
@@ -193,6 +202,7 @@ class TransactionLayer:
             ParseError: The top Via is missing or wrong.
         """
         size = len(request._data or b"")
+        source = flow.remote[0]
         via = self._top_via(request)
         flow = self._mark_source(request, via, flow)
         method = request.method
@@ -208,19 +218,54 @@ class TransactionLayer:
         if method == "ACK":
             return flow
         merge_key = None
-        if self._is_full(1) and (self._is_full(2) or not self._is_expected(request, key)):
-            raise Overload(flow)
+        limits, shares = self.limits, self.shares
+        share = shares.by_source.get(source if ":" not in source else source_of(source))
+        if (
+            len(self.servers) >= limits.max_transactions
+            or self.held >= limits.max_held
+            or (
+                share is not None
+                and (
+                    share.half_open >= shares.half_open
+                    or share.transactions >= shares.transactions
+                    or share.held >= shares.held
+                )
+            )
+        ):
+            self._check_room(request, key, flow, share)
         if method != "CANCEL" and _is_first(request):
             merge_key = (request._text("call-id"), request._text("from"), request._text("cseq"))
         kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
-        transaction = kind(self, key, request, flow, merge_key, size)
+        if share is None:
+            share = shares.of(source)
+        share.transactions += 1
+        transaction = kind(self, key, request, flow, merge_key, size, share)
         self.servers[key] = transaction
         self._ways.setdefault(_way(flow), {})[transaction] = None
         if merge_key is not None:
             self._merged.setdefault(merge_key, transaction)
         return transaction
 
-    def _is_full(self, times: int) -> bool:
+    def _check_room(
+        self, request: Request, key: tuple[object, ...], flow: Flow, share: Share | None
+    ) -> None:
+        """See whether a request may be taken where newcomers may not.
+
+        Raises:
+            Overload: It may not.
+        """
+        flood = share is not None and self.shares.is_full(share)
+        if flood or self.is_full():
+            if (share is not None and self.shares.is_full(share, 2)) or self.is_full(2):
+                raise Overload(flow, flood)
+        elif request.method != "INVITE" or share is None or not self.shares.is_unproven(share):
+            return
+        else:
+            flood = True
+        if not self._is_expected(request, key):
+            raise Overload(flow, flood)
+
+    def is_full(self, times: int = 1) -> bool:
         """Whether there is no room for what may have so many times the room of newcomers."""
         limits = self.limits
         return (
@@ -347,6 +392,10 @@ class TransactionLayer:
             merge_key = transaction.merge_key
             if merge_key is not None and self._merged.get(merge_key) is transaction:
                 del self._merged[merge_key]
+            share = transaction.share
+            share.transactions -= 1
+            if not share.transactions:
+                self.shares.leave(share)
         else:
             self.clients.pop(key, None)
 

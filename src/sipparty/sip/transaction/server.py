@@ -18,6 +18,7 @@ from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow
 from sipparty.sip.grammar import find_parameter
 from sipparty.sip.message import Request, Response
+from sipparty.sip.shares import Share
 from sipparty.sip.transaction.user import ServerUser, TransactionHost
 
 __all__ = [
@@ -38,10 +39,11 @@ class ServerTransaction(FSM):
         flow: The way its responses go (§18.2.2).
         merge_key: What a copy by another path is known by (§8.2.2.2), or None.
         size: How long the request was, in bytes.
+        share: That of the source that sent it.
 
     Attributes:
         held: The bytes that the transaction keeps: of its request until that is answered, of its
-            last answer, and of what the request is found by.
+            last answer, of what the request is found by, and of itself.
         authenticated: The user who proved by Digest to have sent the request; None for nobody.
         complete: Called with a 2xx before it is sent, to add what its user does not know of; None
             for nothing.
@@ -59,12 +61,18 @@ class ServerTransaction(FSM):
         "host",
         "key",
         "merge_key",
+        "share",
         "user",
     )
 
     #: The length in bytes from which on it is counted what a request is found by, once it is
     #: answered; of a shorter one that is not worth the time.
     LARGE: ClassVar[int] = 1024
+
+    #: What a transaction takes besides, in bytes, and what it does while it keeps its request: an
+    #: object for each part of it.
+    WEIGHT: ClassVar[int] = 1024
+    WEIGHT_UNANSWERED: ClassVar[int] = 3072
 
     #: The input that each class of response is (§17.2).
     INPUTS: ClassVar = (
@@ -87,6 +95,7 @@ class ServerTransaction(FSM):
         flow: Flow,
         merge_key: object = None,
         size: int = 0,
+        share: Share | None = None,
     ) -> None:
         super().__init__(scheduler=host.timers)
         self.host = host
@@ -100,8 +109,10 @@ class ServerTransaction(FSM):
         self.authenticated: str | None = None
         self.complete: Callable[[Response], None] | None = None
         self._data = b""
-        self.held = self._size = size
+        self.share = share = share or Share("")
+        self.held = self._size = size = size + self.WEIGHT_UNANSWERED
         host.held += size
+        share.held += size
 
     def respond_once(self, response: Response) -> None:
         """Send a final response and be over, as if there were no transaction: the request, sent
@@ -123,8 +134,10 @@ class ServerTransaction(FSM):
             # The transaction lingers; what it was about need not.
             self._identity = identity_of(self._request)
             self._request = None
-            large = self._size > self.LARGE
-            self._size = _length(self.key) + _length(self.merge_key) if large else 0
+            large = self._size > self.LARGE + self.WEIGHT_UNANSWERED
+            self._size = self.WEIGHT
+            if large:
+                self._size += _length(self.key) + _length(self.merge_key)
         self._hold(self._size + len(self._data))
 
     @property
@@ -170,6 +183,7 @@ class ServerTransaction(FSM):
 
     def _hold(self, size: int) -> None:
         self.host.held += size - self.held
+        self.share.held += size - self.held
         self.held = size
 
     def _send(self, response: Response) -> None:
@@ -181,9 +195,9 @@ class ServerTransaction(FSM):
 
     def on_enter_Terminated(self) -> None:
         """Leave the place where requests are matched."""
-        self.host.forget(self.key, self)
         self._size, self._data = 0, b""
         self._hold(0)
+        self.host.forget(self.key, self)
         self._request = self.user = None
 
 
@@ -260,8 +274,9 @@ class InviteServerTransaction(ServerTransaction):
         flow: Flow,
         merge_key: object = None,
         size: int = 0,
+        share: Share | None = None,
     ) -> None:
-        super().__init__(host, key, request, flow, merge_key, size)
+        super().__init__(host, key, request, flow, merge_key, size, share)
         self._interval = host.timing.t1
 
     def receive(self, request: Request) -> None:
