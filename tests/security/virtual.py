@@ -1,0 +1,85 @@
+"""A party on an event loop whose time is made, and sockets that send nothing.
+
+Laws:
+
+* Time passes when the loop has nothing to do, and then at once: a minute takes as long as its work.
+* Nothing leaves: what a socket would send to an IP address, and where it would connect to, is told
+  to the recorder in its place. What comes in is given to the party's endpoint as if a socket had
+  read it, from any address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import selectors
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["VirtualLoop", "silenced"]
+
+_REAL = socket.socket
+#: What a recorder is told: the way ("udp" or "tcp"), the bytes, the address and port.
+Recorder = Callable[[str, bytes, tuple[str, int]], None]
+#: The headers of IPv4 and TCP in a SYN, as bytes: what an attempt to connect costs who is tried.
+SYN = bytes(40)
+
+
+class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+    """Waits for nothing: the time that it would wait is what has passed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if not ready and timeout is not None and timeout > 0:
+            self.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop on time of its own, from 0 on."""
+
+    def __init__(self) -> None:
+        self._virtual = _Selector()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        """The time, in seconds."""
+        return self._virtual.now
+
+
+@contextlib.contextmanager
+def silenced(record: Recorder) -> Iterator[None]:
+    """Have the sockets that are made meanwhile send nothing, but tell of it."""
+
+    class Silent(_REAL):
+        def sendto(self, data: Any, *rest: Any) -> int:  # type: ignore[override]
+            record("udp", bytes(data), rest[-1][:2])
+            return len(data)
+
+        def sendmsg(self, buffers: Any, ancillary: Any = (), flags: int = 0, address: Any = None):
+            if address is None:
+                return super().sendmsg(buffers, ancillary, flags)
+            data = b"".join(buffers)
+            record("udp", data, address[:2])
+            return len(data)
+
+        def connect(self, address: Any) -> None:
+            if self.type == socket.SOCK_DGRAM:
+                return  # asked for its own address only: it has the one of the loopback interface
+            record("tcp", SYN, address[:2])
+            raise ConnectionRefusedError("nobody is there")
+
+        def connect_ex(self, address: Any) -> int:
+            self.connect(address)
+            return 0
+
+    socket.socket = Silent  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        socket.socket = _REAL  # type: ignore[misc]
