@@ -24,7 +24,7 @@ Errors whose cause is a message from the wire carry `status`, the SIP status cod
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from sipparty.sip.message import Response
@@ -48,7 +48,10 @@ __all__ = [
     "UnexpectedInput",
     "UsageError",
     "WouldDeadlock",
+    "copy_of",
 ]
+
+_E = TypeVar("_E", bound=BaseException)
 
 
 class SIPPartyError(Exception):
@@ -194,3 +197,18 @@ class CallTimedOut(CallFailed):
 
 class CallUnreachable(CallFailed):
     """The transport failed: nothing listens there, or no route leads there."""
+
+
+def copy_of(error: _E) -> _E:
+    """Return an error that says the same, to be raised in the place of one that is kept.
+
+    An error that is raised takes on the traceback and the context of where that is done: one that
+    several threads raise, or one does again and again, would gather them all.
+
+    Args:
+        error: The error; its class, arguments, attributes and cause are taken over.
+    """
+    made = type(error).__new__(type(error), *error.args)
+    made.__dict__.update(error.__dict__)
+    made.__cause__ = error.__cause__
+    return made

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from sipparty.errors import NegotiationError, ParseError
 from sipparty.fsm import Portal
 from sipparty.sip.auth import Authenticated, DigestClient, DigestServer, Malformed
-from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood
+from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood, session_description
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
 from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.exchange import IncomingRequest
 from sipparty.sip.fields import Field, field
-from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow, host_port
+from sipparty.sip.flow import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS, Flow, host_port
 from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.message import Response
 from sipparty.sip.transaction import ServerTransaction
@@ -53,6 +54,13 @@ class UserAgent:
         accepts: The media types that an INVITE may carry, as its body or in parts of it; multiparts
             always. What else has to be understood is answered 415 (RFC 5621 §8.4).
         max_calls: How many dialogs may be up before further calls are answered 486; None for any.
+        patience: Seconds that a call may wait for an answer here, at the most; 180 by default. The
+            Expires of its INVITE makes it less, never more (RFC 3261 §13.3.1).
+        check_offer: Judges the offer of a call that somebody is to decide on, before they are told
+            of it: raises `NegotiationError` or `ParseError` for one that could not be answered.
+            None to find out when the call is accepted.
+        reject_offer: Makes of an offer and an address of ours the answer that takes no stream of
+            it; None where there is nobody who can.
         methods: What is done with each method outside of a dialog.
         digest: What answers challenges (RFC 3261 §22); None where there are no credentials.
         guard: What requests outside of dialogs have to prove themselves to (§22.2); None for open
@@ -76,6 +84,9 @@ class UserAgent:
         self.rings = True
         self.accepts: tuple[str, ...] = (SDP,)
         self.max_calls: int | None = None
+        self.patience: float = SimpleCall.PATIENCE
+        self.check_offer: Callable[[bytes], None] | None = None
+        self.reject_offer: Callable[[bytes, str], bytes] | None = None
         self.keep_forks = False
         self.portal: Portal | None = None
         self.digest: DigestClient | None = None
@@ -90,18 +101,24 @@ class UserAgent:
         }
         self.supported: tuple[str, ...] = SUPPORTED
         self.product = "sipparty"
-        self._contacts: dict[tuple[str, object], str] = {}
+        self._contacts: dict[tuple[str, object, bool], str] = {}
         self._capabilities: list[Field] | None = None
 
     # ---------------------------------------------------------------- what it says of itself
 
-    def contact(self, flow: Flow) -> str:
-        """Return the Contact value that a peer on this flow can reach us by (§8.1.1.8)."""
-        key = (flow.transport, flow.local)
+    def contact(self, flow: Flow, secure: bool = False) -> str:
+        """Return the Contact value that a peer on this flow can reach us by (§8.1.1.8).
+
+        Args:
+            flow: The way to the peer.
+            secure: Whether it has to be a `sips:` URI (§12.1.1), whatever our own address is.
+        """
+        key = (flow.transport, flow.local, secure)
         contact = self._contacts.get(key)
         if contact is None:
             user = f"{self.contact_user}@" if self.contact_user else ""
-            scheme, transport = self.scheme, f";transport={flow.transport.lower()}"
+            scheme = "sips" if secure else self.scheme
+            transport = f";transport={flow.transport.lower()}"
             if flow.transport == "UDP":
                 transport = ""
             elif flow.transport == "WSS":
@@ -131,6 +148,15 @@ class UserAgent:
     def new_session(self, dialog: Dialog, flow: Flow) -> Session | None:
         """Make and open the media session of a dialog; None for an agent without media."""
         return None if self.open_session is None else self.open_session(dialog, flow)
+
+    def refuse_streams(self, offer: bytes, flow: Flow) -> bytes:
+        """Return an answer that takes none of an offer's streams; b"" where there can be none."""
+        if self.reject_offer is None:
+            return b""
+        try:
+            return self.reject_offer(offer, flow.local[0])
+        except (NegotiationError, ParseError):
+            return b""  # what cannot be read can have no answer
 
     def handle_method(self, method: str) -> None:
         """Take requests of a method outside of dialogs: each becomes a `RequestReceived` event."""
@@ -269,17 +295,50 @@ class UserAgent:
             self._respond(transaction, 503, self.core.overloaded)
             return
         tokens = self.core.tokens
-        data = DialogState.of_request(request, tokens.tag(), tokens.number(24))
-        data.back = flow = transaction.flow
-        data.proven = flow.transport in RELIABLE_TRANSPORTS or transaction.authenticated is not None
-        data.next_hop()  # a route that cannot be followed is refused now, not when we hang up
-        dialog = self.server_dialog(self)
-        dialog.portal = self.portal
+        try:
+            data = DialogState.of_request(request, tokens.tag(), tokens.number(24))
+            data.back = flow = transaction.flow
+            data.proven = (
+                flow.transport in RELIABLE_TRANSPORTS or transaction.authenticated is not None
+            )
+            data.next_hop()  # a route that cannot be followed is refused now, not when we hang up
+            if data.secure and flow.transport not in SECURE_TRANSPORTS:
+                # RFC 5630 §5.1.2: it came in clear, and so would what we send.
+                self._respond(transaction, 480, [("Warning", '380 sipparty "SIPS Not Allowed"')])
+                return
+            if request.body and self.check_offer is not None and not self.auto_answer:
+                # §8.2.3 comes before §13.3.1: nobody is called for what cannot be taken.
+                offer = session_description(request, self.accepts)
+                if offer:
+                    self.check_offer(offer)
+        except (NegotiationError, ParseError) as error:
+            self.core.refuse_for(transaction, error)
+            return
+        self._take_call(self.server_dialog(self), transaction, data)
+
+    def _take_call(self, dialog: Dialog, transaction: ServerTransaction, data: DialogState) -> None:
+        """Begin a dialog, tell of it, and answer it where nobody is to decide on it.
+
+        Whatever its class raises, it is ended and counted no more, and who heard of it hears of the
+        end.
+        """
         dialog.authenticated = transaction.authenticated
         dialog.share = transaction.share
-        dialog.hear("receive_invite", transaction, data)
-        self.emit(CallReceived(self, dialog, request, transaction.flow))
-        if self.auto_answer:
-            if self.rings:
-                dialog.ring()  # type: ignore[attr-defined]
-            dialog.accept()  # type: ignore[attr-defined]
+        dialog.silent = True
+        request, flow = transaction.request, transaction.flow
+        try:
+            dialog.hear("receive_invite", transaction, data)
+            if self.auto_answer and self.open_session is not None and not dialog.prepare():
+                return
+            dialog.silent = False
+            self.emit(CallReceived(self, dialog, request, flow))
+            if self.auto_answer:
+                # Here already: without a portal its verbs are run at once.
+                if self.rings:
+                    dialog.ring()  # type: ignore[attr-defined]
+                dialog.accept()  # type: ignore[attr-defined]
+        except Exception as error:
+            dialog.abandon(error)
+            raise
+        finally:
+            dialog.portal = self.portal

@@ -17,15 +17,15 @@ which answers; the answer's bytes, out. It is the same for every kind of message
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from sipparty.errors import BuildError, ParseError
+from sipparty.errors import BuildError, NegotiationError, ParseError
 from sipparty.fsm import Timers
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.attacks import AttackMonitor
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.dialog.state import address_tag, has_tag
+from sipparty.sip.dialog.usage import warning
 from sipparty.sip.directory import Directory
 from sipparty.sip.events import Event
 from sipparty.sip.flow import Flow
@@ -46,41 +46,9 @@ from sipparty.sip.transaction import (
     TransactionLayer,
 )
 from sipparty.sip.validation import first_fault, is_plain
+from sipparty.sip.wanted import FlowWanted, TargetFailed
 
 __all__ = ["Core", "FlowWanted", "TargetFailed"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FlowWanted(Event):
-    """The core asks for a flow; answer with `core.flow_found` or `core.flow_failed`.
-
-    Args:
-        next_hop: Where to.
-        endpoint: What to send from, if it still can be, or a whole `Flow` to be taken as it is;
-            None for the agent's own.
-        user: Who waits for it.
-        reliable: Whether UDP will do only if nothing else does (RFC 3261 §18.1.1).
-        tried: Targets that failed: transport, address and port.
-    """
-
-    next_hop: NextHop
-    endpoint: Hashable
-    user: FlowUser
-    reliable: bool = False
-    tried: tuple[tuple[str, str, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TargetFailed(Event):
-    """What a flow leads to did not answer, or answered 503 (RFC 3263 §4.3).
-
-    Args:
-        flow: The flow.
-        retry_after: The Retry-After of its 503, in seconds; None for none.
-    """
-
-    flow: Flow
-    retry_after: float | None
 
 
 class Core:
@@ -418,6 +386,13 @@ class Core:
             return None
         remote_tag = address_tag(request._text("from") or "") or ""
         return self.dialogs.get((request._text("call-id") or "", local_tag, remote_tag))
+
+    def refuse_for(
+        self, transaction: ServerTransaction, error: ParseError | NegotiationError
+    ) -> None:
+        """Refuse an INVITE with the status of an error, and a Warning that says it in words."""
+        reason = _blame(error) if isinstance(error, ParseError) else None
+        self.refuse(transaction, error.status, reason, [warning(error)])
 
     def _serve(self, transaction: ServerTransaction) -> None:
         """Find who answers a request (RFC 3261 §8.2, §12.2.2, §9.2)."""

@@ -7,9 +7,9 @@ answering side.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
-from typing import Any, SupportsBytes
+from typing import Any, ClassVar, SupportsBytes
 
-from sipparty.errors import CallFailed
+from sipparty.errors import CallFailed, copy_of
 from sipparty.fsm import FSM, Row, verb
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
@@ -40,7 +40,7 @@ class Exchange(FSM):
 
     Attributes:
         response: The final response; None before it.
-        provisional: The provisional responses so far.
+        provisional: The last of the provisional responses, `KEPT` at the most.
         error: Why there is no response; None while there may be one.
     """
 
@@ -64,6 +64,9 @@ class Exchange(FSM):
         Row("Waiting", "cancel", "Waiting", "_cancel"),
     )
     final = ("Answered", "Failed")
+
+    #: Provisional responses that are kept: a peer may send them without end.
+    KEPT: ClassVar[int] = 8
 
     def __init__(
         self,
@@ -121,7 +124,7 @@ class Exchange(FSM):
     def _outcome(self) -> Response:
         if self.response is None:
             assert self.error is not None
-            raise self.error
+            raise copy_of(self.error)
         return self.response
 
     # ---------------------------------------------------------------- actions
@@ -137,6 +140,7 @@ class Exchange(FSM):
 
     def _note_provisional(self, response: Response) -> None:
         self.provisional.append(response)
+        del self.provisional[: -self.KEPT]
 
     def _note_final(self, response: Response) -> None:
         self.response = response

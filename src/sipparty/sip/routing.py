@@ -10,7 +10,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import find_parameter, split_sip_uri
 from sipparty.sip.values import DNameURI
 
-__all__ = ["NextHop", "is_loose", "route_to"]
+__all__ = ["NextHop", "is_loose", "is_secure", "route_to"]
 
 #: What a host may be made of; whether there is one of that name is another matter.
 _HOST = re.compile(r"[\w.~%:\[\]-]+")
@@ -39,6 +39,16 @@ class NextHop(NamedTuple):
         """Whether the host is an address, so that there is one target alone."""
         return ":" in self.host or self.host.replace(".", "").isdigit()
 
+    def secured(self) -> Self:
+        """Return it for a request to a `sips:` URI, which goes by secure transports alone, whatever
+        the route says (RFC 3261 §26.2.2).
+        """
+        if self.secure:
+            return self
+        return self._replace(
+            secure=True, transport=None if self.transport == "UDP" else self.transport
+        )
+
     @classmethod
     def of(cls, uri: str, back: Flow | None = None) -> Self:
         """Return the next hop that a URI names; `maddr` stands for the host (RFC 3263 §4).
@@ -66,6 +76,11 @@ class NextHop(NamedTuple):
             parts.scheme == "sips",
             back,
         )
+
+
+def is_secure(uri: str) -> bool:
+    """Whether a URI is a `sips:` one."""
+    return uri[:5].lower() == "sips:"
 
 
 def is_loose(route: str) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
-from sipparty.errors import CallFailed, CallTimedOut, NegotiationError, ParseError, UsageError
+from sipparty.errors import CallTimedOut, UsageError
 from sipparty.fsm import Row, Timer, verb
 from sipparty.sip.dialog.callee import CalledSide
 from sipparty.sip.dialog.caller import CallingSide
@@ -132,35 +132,32 @@ class SimpleCall(CallingSide, CalledSide):
     def ring(self, status: int = 180, reason: str | None = None) -> Self:
         """Tell the caller of progress, with a provisional status from 101 to 199.
 
+        Does nothing where the caller has given up meanwhile; `state` says so.
+
         Raises:
             UnexpectedInput: The call is not one to answer, or is answered already.
         """
         if not 101 <= status <= 199:
             raise UsageError(f"{status} is not a provisional status: expected 101 to 199.")
-        self._check_callee("ring")
-        self.hit("ring", status, reason)
+        if self._is_answerable("ring"):
+            self.hit("ring", status, reason)
         return self
 
     @verb
     def accept(self) -> Self:
         """Answer the call with 200.
 
-        A call whose media cannot be agreed on is answered with 488 and ends in `Error`.
+        A call whose media cannot be agreed on is answered with 488 and ends in `Error`. Does
+        nothing where the caller has given up meanwhile; `state` says so.
 
         Raises:
             UnexpectedInput: The call is not one to answer, or is answered already.
         """
-        self._check_callee("accept")
-        try:
-            body, offered = self._describe()
-        except Exception as error:
-            # Whatever a session raises, the caller gets an answer.
-            status = error.status if isinstance(error, NegotiationError | ParseError) else 500
-            failure = CallFailed(f"The call carries bad media: {error}", status)
-            failure.__cause__ = error
-            self.hit("media_failed", failure)
-            return self
-        self.hit("accept", body, offered)
+        if self._is_answerable("accept") and (self._prepared is not None or self.prepare()):
+            assert self._prepared is not None
+            body, offered = self._prepared
+            self._prepared = None
+            self.hit("accept", body, offered)
         return self
 
     @verb
@@ -172,6 +169,8 @@ class SimpleCall(CallingSide, CalledSide):
     ) -> Self:
         """Refuse the call with a final status from 300 to 699; 486 Busy Here by default.
 
+        Does nothing where the caller has given up meanwhile; `state` says so.
+
         Args:
             status: The status code; 302 with a Contact in `headers` sends the caller elsewhere.
             reason: The reason phrase; the registered one by default.
@@ -182,8 +181,8 @@ class SimpleCall(CallingSide, CalledSide):
         """
         if not 300 <= status <= 699:
             raise UsageError(f"{status} does not refuse a call: expected 300 to 699.")
-        self._check_callee("reject")
-        self.hit("reject", status, reason, headers)
+        if self._is_answerable("reject"):
+            self.hit("reject", status, reason, headers)
         return self
 
     @verb
@@ -196,10 +195,18 @@ class SimpleCall(CallingSide, CalledSide):
         self.hit("terminate")
         return self
 
-    def _check_callee(self, input: str) -> None:
-        """Check before anything is done that it is a call to answer, and not answered yet."""
-        if not self.takes(input) or self._incoming is None:
-            raise self._unexpected(input)
+    def _is_answerable(self, input: str) -> bool:
+        """Whether it is a call to answer, and not answered yet; False where the other side has
+        ended it, which who decides on it cannot have known: losing that race is no error.
+
+        Raises:
+            UnexpectedInput: It is not.
+        """
+        if self._incoming is not None and self.takes(input):
+            return True
+        if self.role == "callee" and self._ended_by_peer:
+            return False
+        raise self._unexpected(input)
 
     # ---------------------------------------------------------------- ending before an answer
 
@@ -217,5 +224,6 @@ class SimpleCall(CallingSide, CalledSide):
         else:
             # RFC 3261 §13.3.1: an invitation that ran out is answered with 487.
             self._send_rejection(487 if self._states_expiry else 480, None)
+            self._ended_by_peer = True
             message = f"The call was not answered here within {self._patience:g} s."
         self.last_error = CallTimedOut(message, 408, "Request Timeout")

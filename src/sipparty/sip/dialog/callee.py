@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sipparty.errors import CallFailed
+from sipparty.errors import CallFailed, NegotiationError, ParseError
 from sipparty.sip.dialog.state import DialogState
-from sipparty.sip.dialog.usage import InviteUsage
+from sipparty.sip.dialog.usage import InviteUsage, warning
+from sipparty.sip.events import CallReceived
+from sipparty.sip.flow import SECURE_TRANSPORTS
 from sipparty.sip.message import Request
 from sipparty.sip.transaction.server import ServerTransaction
 
@@ -19,20 +21,47 @@ class CalledSide(InviteUsage, abstract=True):
     __slots__ = ()
 
     def _receive(self, transaction: ServerTransaction, data: DialogState) -> None:
-        request = transaction.request
-        # Before anything is changed: it may be wrong.
-        expires = request.expires
+        flow = transaction.flow
         self.role = "callee"
         self.data = data
-        self.endpoint = transaction.flow.endpoint
-        self.flow_contact = self.agent.contact(transaction.flow)
+        self.endpoint = flow.endpoint
+        secure = flow.transport in SECURE_TRANSPORTS and data.wants_secure_contact
+        self.flow_contact = self.agent.contact(flow, secure)
         self._incoming = transaction
         self._invite_number = data.remote_seq
         transaction.user = self
         self.core.add_dialog(self)
+        self._patience = self.agent.patience
+        expires = _expires(transaction.request)
         if expires:
-            self._patience = min(float(expires), self.MAX_PATIENCE)
-            self._states_expiry = True
+            # §13.3.1: the caller may have less patience than we have; more is not theirs to ask.
+            self._states_expiry = expires <= self._patience
+            self._patience = min(float(expires), self._patience)
+
+    def prepare(self) -> bool:
+        """Judge the offer and make the answer, before anybody is told of the call."""
+        try:
+            self._prepared = self._describe()
+        except (NegotiationError, ParseError) as error:
+            self._fail_media(error, error.status)
+            return False
+        except Exception as error:
+            # A fault of ours: whose call it would have been has to know.
+            if self.silent:
+                self.silent = False
+                transaction = self._incoming
+                assert transaction is not None
+                flow = transaction.flow
+                self._emit(CallReceived(self.agent, self, transaction.request, flow))
+            self._fail_media(error, 500)
+            return False
+        return True
+
+    def _fail_media(self, error: Exception, status: int) -> None:
+        """Refuse the call for what its media raised: the caller gets an answer, whatever it is."""
+        failure = CallFailed(f"The call carries bad media: {error}", status)
+        failure.__cause__ = error
+        self.hit("media_failed", failure)
 
     def _describe(self) -> tuple[bytes, bool]:
         """Return the body of the 2xx, and whether it is an offer."""
@@ -69,18 +98,23 @@ class CalledSide(InviteUsage, abstract=True):
 
     def _send_487(self, *_: object) -> None:
         # §9.2, and §15.1.2 for a BYE that comes before our answer.
+        self._ended_by_peer = True
         self._send_rejection(487, None)
 
     def _refuse_media(self, error: CallFailed) -> None:
-        self._send_rejection(error.status or 488, None)
+        cause, headers = error.__cause__, []
+        if isinstance(cause, NegotiationError | ParseError):
+            headers.append(warning(cause))
+        self._send_rejection(error.status or 488, None, headers)
 
-    # ---------------------------------------------------------------- a transaction's user
 
-    def cancelled(self, cancel: Request) -> None:
-        """Take a CANCEL (RFC 3261 §9.2)."""
-        self.hear("cancel_received", cancel)
-
-    def acknowledged(self, ack: Request | None) -> None:
-        """Take the ACK for a final response; one for a 2xx may come this way (RFC 6026 §7.1)."""
-        if ack is not None:
-            self.ack_received(ack)
+def _expires(request: Request) -> int | None:
+    """Return how long an invitation stands, in seconds (§13.2.1); None where it does not say so in
+    a way that can be read (§8.2: what is malformed and not needed is ignored).
+    """
+    if request._text("expires") is None:
+        return None
+    try:
+        return request.expires
+    except ParseError:
+        return None

@@ -6,8 +6,9 @@ from collections.abc import Hashable, Iterable
 from math import ceil
 from typing import Any
 
-from sipparty.errors import CallFailed, NegotiationError, ParseError
-from sipparty.sip.bodies import session_description
+from sipparty.errors import CallFailed, CallUnreachable, NegotiationError, ParseError
+from sipparty.sip.bodies import SDP, session_description
+from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import rejection
 from sipparty.sip.dialog.state import DialogState, address_tag
 from sipparty.sip.dialog.usage import InviteUsage
@@ -17,7 +18,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Multipart, Part
 from sipparty.sip.outgoing import OutgoingRequest
-from sipparty.sip.routing import NextHop
+from sipparty.sip.routing import NextHop, is_secure
 
 __all__ = ["CallingSide"]
 
@@ -53,8 +54,11 @@ class CallingSide(InviteUsage, abstract=True):
             local_seq=tokens.number(24),
             remote_target=uri,
             route_set=routes,
+            secure=is_secure(uri),
         )
-        hop = next_hop or data.next_hop()
+        hop = data.next_hop() if next_hop is None else next_hop
+        if data.secure:
+            hop = hop.secured()
         if expires is not None:
             self._patience = expires
             checked.append(field("Expires", str(ceil(expires))))
@@ -76,7 +80,8 @@ class CallingSide(InviteUsage, abstract=True):
         same = isinstance(given, Flow) and given.endpoint is flow.endpoint
         self.endpoint = given if same else flow.endpoint
         data.way = flow
-        self.flow_contact = contact = self.agent.contact(flow)
+        # RFC 3261 §8.1.1.8: a sips: URI where the request-URI is one.
+        self.flow_contact = contact = self.agent.contact(flow, data.secure)
         if self.session is None:
             self.session = self.agent.new_session(self, flow)
             if self.session is not None and not self._late_offer:
@@ -116,10 +121,11 @@ class CallingSide(InviteUsage, abstract=True):
     def request_over(self, outgoing: OutgoingRequest) -> None:
         """Drop what was kept to acknowledge the INVITE's answers: none can come any more."""
         if outgoing is self._outgoing:
-            self._outgoing = None
-            self._ack = None
-            for fork in self.forks:
-                fork._ack = fork._outgoing = None
+            for call in (self, *self.forks):
+                ack, call._ack, call._outgoing = call._ack, None, None
+                if ack is not None and ack.failure:
+                    message = f"The answer could not be acknowledged: {ack.failure}"
+                    call.hear("peer_lost", CallUnreachable(message, 503, "Service Unavailable"))
 
     def _note_progress(self, response: Response) -> None:
         self.progress = response.status
@@ -160,6 +166,8 @@ class CallingSide(InviteUsage, abstract=True):
                 outgoing = self._outgoing
                 error = None if outgoing is None else outgoing.unproven
                 error = error or self._take_answer(response, tag)
+            if response._body and not (self._offer or self._ack_body):
+                self._refuse_offer(response)
             if error is None:
                 self.hear("success", data)
             else:
@@ -177,6 +185,9 @@ class CallingSide(InviteUsage, abstract=True):
         fork = type(self)(self.agent)
         fork.portal = self.portal
         self.forks += (fork,)
+        if response._body and not self._offer:
+            fork._outgoing = self._outgoing
+            fork._refuse_offer(response)
         fork.hear("forked", data, self)
         self._emit(CallForked(self.agent, self, fork))
         if self.state != "InDialog" or not self.agent.keep_forks:
@@ -202,6 +213,20 @@ class CallingSide(InviteUsage, abstract=True):
             return CallFailed(f"The answer carries bad media: {error}", 488, "", response)
         return None
 
+    def _refuse_offer(self, response: Response) -> None:
+        """Make the answer to an offer that nobody here takes: the ACK has to have a valid one, even
+        where BYE follows (RFC 3261 §13.2.2.4), so it refuses each stream.
+        """
+        flow = None if self._outgoing is None else self._outgoing.flow
+        if flow is None:
+            return
+        try:
+            offer = session_description(response)
+        except ParseError:
+            return  # what cannot be read can have no answer
+        if offer:
+            self._ack_body = self.agent.refuse_streams(offer, flow)
+
     def _establish(self, data: DialogState) -> None:
         self._acknowledge(data)
         if self.session is not None:
@@ -223,40 +248,21 @@ class CallingSide(InviteUsage, abstract=True):
             # One that is over takes no requests any more; our BYE is all that is left to say.
             self.core.add_dialog(self)
         fields: list[Field] = []
-        if self._ack_body and self.session is not None:
-            fields.append(field("Content-Type", self.session.content_type))
+        if self._ack_body:
+            kind = SDP if self.session is None else self.session.content_type
+            fields.append(field("Content-Type", kind))
         if self._outgoing is not None:
             # §13.2.2.4, §22.1: an ACK cannot be challenged, so it brings the INVITE's credentials.
             fields += self._outgoing.credentials
         ack = data.request("ACK", fields, self._ack_body, self._invite_number)
-        self._ack = (b"", Flow("", ("", 0), ("", 0)))
-        self.core.locate(data.next_hop(), self.endpoint, self.agent, _Acknowledgement(self, ack))
+        self._ack = Acknowledgement(self, ack, data.next_hop())
+        self._ack.send()
 
     def _acknowledge_again(self, response: Response) -> None:
-        if self._ack is not None and self._ack[0]:
-            self.core.transactions.send(*self._ack)
+        if self._ack is not None:
+            self._ack.send()
 
     def _acknowledge_and_hang_up(self, *arguments: Any) -> None:
         # Of "success" and "unusable" alike, the dialog comes last.
         self._acknowledge(arguments[-1])
         self._send_bye()
-
-
-class _Acknowledgement:
-    """The ACK for a 2xx, waiting for its flow (RFC 3261 §13.2.2.4)."""
-
-    __slots__ = ("ack", "call")
-
-    def __init__(self, call: InviteUsage, ack: Request) -> None:
-        self.call = call
-        self.ack = ack
-
-    def flow_found(self, flow: Flow) -> None:
-        """Send it, and keep it for the next time the 2xx comes."""
-        transactions = self.call.core.transactions
-        transactions.put_via(self.ack, flow, self.call.core.tokens.branch())
-        self.call._ack = data, _ = bytes(self.ack), flow
-        transactions.send(data, flow)
-
-    def flow_failed(self, reason: str) -> None:
-        """Leave it: the other side gives up on us with a BYE."""

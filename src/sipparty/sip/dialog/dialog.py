@@ -15,7 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, SupportsBytes
 
-from sipparty.errors import BuildError, CallFailed, CallRejected, CallTimedOut, UsageError
+from sipparty.errors import (
+    BuildError,
+    CallFailed,
+    CallRejected,
+    CallTimedOut,
+    UsageError,
+    copy_of,
+)
 from sipparty.fsm import FSM, Timers, verb
 from sipparty.sip.dialog.state import DialogState, remote_target
 from sipparty.sip.events import Event
@@ -83,16 +90,21 @@ class DialogAgent(Protocol):
     accepts: tuple[str, ...]
     #: The dialogs that are neither new nor over.
     dialogs: set[Any]
+    #: Seconds that a call may wait for an answer here, at the most.
+    patience: float
 
     @property
     def capability_fields(self) -> list[Field]:
         """Allow, Supported and User-Agent lines."""
 
-    def contact(self, flow: Flow) -> str:
+    def contact(self, flow: Flow, secure: bool = False) -> str:
         """Return the Contact value that peers on this flow can reach us by."""
 
     def new_session(self, dialog: Any, flow: Flow) -> Session | None:
         """Make and open the media session of a dialog; None for a party without media."""
+
+    def refuse_streams(self, offer: bytes, flow: Flow) -> bytes:
+        """Return an answer that takes none of an offer's streams; b"" where there can be none."""
 
     def answer_options(self, transaction: ServerTransaction) -> None:
         """Answer an OPTIONS request."""
@@ -135,6 +147,7 @@ class Dialog(FSM, abstract=True):
         "role",
         "session",
         "share",
+        "silent",
     )
 
     #: The requests taken inside the dialog: the method, and the name of what handles it. A handler
@@ -155,6 +168,8 @@ class Dialog(FSM, abstract=True):
         self.half_open = False
         self.last_error: CallFailed | None = None
         self.authenticated: str | None = None
+        #: Whether nobody has been told of it yet, so that nobody is told of its end either.
+        self.silent = False
 
     # ---------------------------------------------------------------- what a user reads
 
@@ -213,7 +228,7 @@ class Dialog(FSM, abstract=True):
 
     def _outcome(self) -> Self:
         if self.state == "Error" and self.last_error is not None:
-            raise self.last_error
+            raise copy_of(self.last_error)
         return self
 
     # ---------------------------------------------------------------- requests out
@@ -305,6 +320,19 @@ class Dialog(FSM, abstract=True):
     def ack_received(self, ack: Request) -> None:
         """Take an ACK for a 2xx of ours."""
 
+    def prepare(self) -> bool:
+        """Make what the answer to the request that began the dialog needs, before anybody is told
+        of it.
+
+        Returns:
+            Whether it can be taken; else it has been refused.
+        """
+        return True
+
+    def abandon(self, error: Exception) -> None:
+        """End the dialog because of a defect: taking its first request has raised."""
+        self.core.remove_dialog(self)
+
     def _emit(self, event: Event) -> None:
         self.core.emit(event)
 
@@ -315,7 +343,9 @@ class Dialog(FSM, abstract=True):
             ParseError: The Contact is nothing that requests could be sent to.
         """
         assert self.data is not None
-        return remote_target(message, required=False) or self.data.remote_target
+        target = remote_target(message, required=False) or self.data.remote_target
+        self.data.check_target(target)
+        return target
 
 
 class _ExchangeInside(Exchange):

@@ -9,7 +9,7 @@ from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import find_parameter, split_list, split_sip_uri
 from sipparty.sip.message import Message, Request, Response
-from sipparty.sip.routing import NextHop, is_loose
+from sipparty.sip.routing import NextHop, is_loose, is_secure
 from sipparty.sip.validation import is_rfc2543
 from sipparty.sip.values import CSeq, DNameURI
 
@@ -31,6 +31,8 @@ class DialogState:
         remote_seq: That of theirs; -1 before the first.
         remote_target: The URI that requests go to.
         route_set: Route values in the order they are to be written.
+        secure: Whether it was made by a request to a `sips:` URI: it goes by secure transports
+            alone then, over each hop (§12.1.1, RFC 5630 §3.1).
 
     Attributes:
         way: The way that our own INVITE went; None before, and where it was theirs.
@@ -52,6 +54,7 @@ class DialogState:
         "remote_tag",
         "remote_target",
         "route_set",
+        "secure",
         "way",
     )
 
@@ -66,7 +69,9 @@ class DialogState:
         remote_seq: int = -1,
         remote_target: str = "",
         route_set: tuple[str, ...] = (),
+        secure: bool = False,
     ) -> None:
+        self.secure = secure
         self.call_id = call_id
         self.local = local
         self.local_tag = local_tag
@@ -85,10 +90,11 @@ class DialogState:
         """Make the state of the side that is called (RFC 3261 §12.1.1).
 
         Raises:
-            ParseError: From, To, Call-ID, CSeq or Contact is missing or wrong.
+            ParseError: From, To, Call-ID, CSeq or Contact is missing or wrong; or it is to a
+                `sips:` URI, and Contact or a Record-Route is not one (RFC 5630 §5.1.2).
         """
         to, remote = _required(request, "to"), _required(request, "from")
-        return cls(
+        made = cls(
             call_id=_required(request, "call-id"),
             local=f"{to};tag={local_tag}",
             local_tag=local_tag,
@@ -100,12 +106,51 @@ class DialogState:
             remote_target=remote_target(request, required=not is_rfc2543(request))
             or DNameURI.parse(remote).uri_text,
             route_set=record_route(request),
+            secure=is_secure(request._uri_text),
         )
+        if made.secure:
+            made._check_security()
+        return made
+
+    def _check_security(self) -> None:
+        """Check that all ways of a secure dialog are.
+
+        Raises:
+            ParseError: The remote target or a route is no `sips:` URI.
+        """
+        self.check_target(self.remote_target)
+        for route in self.route_set:
+            uri = DNameURI.parse(route).uri_text
+            if not is_secure(uri):
+                raise ParseError(uri, "a sips: URI, as the call is to one", 0, what="Record-Route")
+
+    def check_target(self, uri: str) -> None:
+        """Check that a URI may be the remote target.
+
+        Raises:
+            ParseError: It is no `sips:` URI, and the dialog is secure (RFC 5630 §5.1.1.2).
+        """
+        if self.secure and not is_secure(uri):
+            raise ParseError(uri, "a sips: URI, as the call is to one", 0, what="Contact")
+
+    @property
+    def wants_secure_contact(self) -> bool:
+        """Whether the Contact that answers the request has to be a `sips:` URI: where the
+        request-URI is, or the first Record-Route, or without one the Contact (§12.1.1).
+        """
+        if self.secure or not self.route_set:
+            return self.secure or is_secure(self.remote_target)
+        return is_secure(DNameURI.parse(self.route_set[0]).uri_text)
 
     def established_by(self, response: Response) -> DialogState:
-        """Return the state of the side that called, from a response to its INVITE (§12.1.2)."""
+        """Return the state of the side that called, from a response to its INVITE (§12.1.2).
+
+        Raises:
+            ParseError: To, Contact or a Record-Route is wrong; or the INVITE was to a `sips:` URI,
+                and they are not.
+        """
         remote = _required(response, "to")
-        state = DialogState(
+        made = DialogState(
             call_id=self.call_id,
             local=self.local,
             local_tag=self.local_tag,
@@ -114,9 +159,12 @@ class DialogState:
             local_seq=self.local_seq,
             remote_target=remote_target(response, required=False) or self.remote_target,
             route_set=record_route(response)[::-1],
+            secure=self.secure,
         )
-        state.back = self.way
-        return state
+        made.back = self.way
+        if made.secure:
+            made._check_security()
+        return made
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -135,11 +183,11 @@ class DialogState:
         Raises:
             ParseError: The route or the target is no SIP URI.
         """
-        back = self.back
-        if self.route_set:
-            hop = NextHop.of(DNameURI.parse(self.route_set[0]).uri_text, back)
-        else:
-            hop = NextHop.of(self.remote_target, back)
+        back, routes = self.back, self.route_set
+        uri = DNameURI.parse(routes[0]).uri_text if routes else self.remote_target
+        hop = NextHop.of(uri, back)
+        if self.secure:
+            hop = hop.secured()
         if self.proven or back is None:
             return hop
         return hop._replace(host=back.remote[0], port=back.remote[1], transport=back.transport)

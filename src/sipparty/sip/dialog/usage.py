@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from sipparty.errors import CallFailed, NegotiationError, ParseError
 from sipparty.sip.bodies import session_description
 from sipparty.sip.dialog.acceptance import Acceptance
+from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import Dialog, DialogAgent, rejection
 from sipparty.sip.events import CallEnded, CallEstablished
 from sipparty.sip.fields import Field, field
-from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Part
 from sipparty.sip.outgoing import OutgoingRequest
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transaction.server import ServerTransaction
 
-__all__ = ["InviteUsage"]
+__all__ = ["InviteUsage", "warning"]
+
+_log = logging.getLogger(__name__)
 
 
 class InviteUsage(Dialog, abstract=True):
@@ -35,6 +38,7 @@ class InviteUsage(Dialog, abstract=True):
         "_ack",
         "_ack_body",
         "_early_tag",
+        "_ended_by_peer",
         "_hang_up_due",
         "_headers",
         "_incoming",
@@ -45,6 +49,7 @@ class InviteUsage(Dialog, abstract=True):
         "_outgoing",
         "_parts",
         "_patience",
+        "_prepared",
         "_states_expiry",
         "forks",
         "progress",
@@ -53,9 +58,6 @@ class InviteUsage(Dialog, abstract=True):
     #: How long a call may stay unanswered where nobody says otherwise, in seconds. It is as long as
     #: the shortest timer C of the proxies between (RFC 3261 §16.6).
     PATIENCE = 180.0
-    #: How long it may at the most where the caller asks for more, in seconds (§13.3.1 lets who is
-    #: called end it sooner).
-    MAX_PATIENCE = 3600.0
 
     def __init__(self, agent: DialogAgent) -> None:
         self._patience = self.PATIENCE
@@ -73,8 +75,12 @@ class InviteUsage(Dialog, abstract=True):
         self._offer: bytes | None = None
         self._late_offer = False
         self._early_tag: str | None = None
-        self._ack: tuple[bytes, Flow] | None = None
+        self._ack: Acknowledgement | None = None
         self._ack_body = b""
+        #: The answer, and whether it is an offer, where it was made before the call was told of.
+        self._prepared: tuple[bytes, bool] | None = None
+        #: Whether the other side, or its patience or ours, has ended the call, and no verb.
+        self._ended_by_peer = False
         self._states_expiry = False
 
     # ---------------------------------------------------------------- delays
@@ -150,11 +156,37 @@ class InviteUsage(Dialog, abstract=True):
             self._acceptance.user = None
             self._acceptance.hit("stop")
             self._acceptance = None
-        self._incoming = None
+        self._incoming = self._prepared = None
         self._headers = self._parts = ()
         if self.session is not None:
-            self.session.stop()
-        self._emit(CallEnded(self.agent, self, self.last_error))
+            try:
+                self.session.stop()
+            except Exception:
+                # The call is over all the same, and who waits for its end is told.
+                _log.exception("The media of %s could not be ended.", self.name)
+        if not self.silent:
+            self._emit(CallEnded(self.agent, self, self.last_error))
+
+    def abandon(self, error: Exception) -> None:
+        """End the call because of a defect; the caller is told 500, if nothing was answered yet."""
+        failure = CallFailed(f"The call could not be taken: {error}", 500)
+        failure.__cause__ = error
+        try:
+            self.hear("media_failed", failure)
+        finally:
+            if self.state in ("Initial", "InitiatingDialog"):
+                self.core.remove_dialog(self)  # not even that could be done
+
+    # ---------------------------------------------------------------- a transaction's user
+
+    def cancelled(self, cancel: Request) -> None:
+        """Take a CANCEL (RFC 3261 §9.2)."""
+        self.hear("cancel_received", cancel)
+
+    def acknowledged(self, ack: Request | None) -> None:
+        """Take the ACK for a final response; one for a 2xx may come this way (RFC 6026 §7.1)."""
+        if ack is not None:
+            self.ack_received(ack)
 
     # ---------------------------------------------------------------- requests inside the call
 
@@ -206,6 +238,7 @@ class InviteUsage(Dialog, abstract=True):
 
     def _take_bye(self, transaction: ServerTransaction) -> None:
         # RFC 5407 §3.2.1: also while a BYE of our own is under way.
+        self._ended_by_peer = True
         transaction.respond(transaction.request.response(200))
         if self.state == "TerminatingDialog" and self.last_error is not None:
             self.hear("ended_in_error")
@@ -238,9 +271,7 @@ class InviteUsage(Dialog, abstract=True):
             target = self._new_target(request)
             body, offered = self._answer_or_offer(request)
         except (NegotiationError, ParseError) as error:
-            response = request.response(error.status)
-            response.add("Warning", f'399 sipparty "{_plain(str(error))}"')
-            transaction.respond(response)
+            transaction.respond(request.response(error.status, None, [warning(error)]))
             return
         assert self.data is not None
         self.data.remote_target = target
@@ -283,6 +314,9 @@ class InviteUsage(Dialog, abstract=True):
         return response
 
 
-def _plain(text: str) -> str:
-    """Return text that may stand in a Warning's quoted string."""
-    return "".join(char if char.isprintable() and char not in '"\\' else "'" for char in text)
+def warning(error: Exception) -> tuple[str, str]:
+    """Return a Warning header that says in words why a request is refused (RFC 3261 §20.43)."""
+    text = "".join(
+        char if char.isprintable() and char not in '"\\' else "'" for char in str(error)[:200]
+    )
+    return "Warning", f'399 sipparty "{text}"'

@@ -1,0 +1,46 @@
+"""What a core asks of its owner, as events: it does no I/O, so it can find no way by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from sipparty.sip.events import Event
+from sipparty.sip.flow import Flow
+from sipparty.sip.outgoing import FlowUser
+from sipparty.sip.routing import NextHop
+
+__all__ = ["FlowWanted", "TargetFailed"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowWanted(Event):
+    """The core asks for a flow; answer with `core.flow_found` or `core.flow_failed`.
+
+    Args:
+        next_hop: Where to.
+        endpoint: What to send from, if it still can be, or a whole `Flow` to be taken as it is;
+            None for the agent's own.
+        user: Who waits for it.
+        reliable: Whether UDP will do only if nothing else does (RFC 3261 §18.1.1).
+        tried: Targets that failed: transport, address and port.
+    """
+
+    next_hop: NextHop
+    endpoint: Hashable
+    user: FlowUser
+    reliable: bool = False
+    tried: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetFailed(Event):
+    """What a flow leads to did not answer, or answered 503 (RFC 3263 §4.3).
+
+    Args:
+        flow: The flow.
+        retry_after: The Retry-After of its 503, in seconds; None for none.
+    """
+
+    flow: Flow
+    retry_after: float | None
