@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Self, cast
 
 from sipparty.deepclass import Attribute
@@ -24,6 +25,7 @@ from sipparty.engine import Engine
 from sipparty.errors import Incomplete, UsageError
 from sipparty.fsm import verb
 from sipparty.handlers import Dispatcher
+from sipparty.sdp import SessionDescription, reject_all
 from sipparty.sip import (
     AOR,
     URI,
@@ -165,6 +167,8 @@ class Party(Whereabouts):
         self.engine.hub.send_from(agent, self.local_address)
         if self._session_kind is not None:
             agent.open_session = self._open_session
+            agent.check_offer = self.check_offer
+        agent.reject_offer = partial(_reject_offer, agent)
         for setting, value in self._settings.items():
             setattr(agent, setting, value)
         if self._decided_by_handler() and "auto_answer" not in self._settings:
@@ -202,12 +206,30 @@ class Party(Whereabouts):
         session.portal = self.engine
         return session
 
+    def check_offer(self, offer: bytes) -> None:
+        """Judge the offer of a call before anybody is told of it; override it to judge otherwise.
+
+        What no session of this party could answer is refused with 488 or 400, and nobody hears of
+        the call. By default `MediaSession.check_offer` says so, given the party's own `media`
+        options; where `make_session` is one's own, only what is no session description is refused.
+
+        Raises:
+            NegotiationError: Nothing in the offer could be agreed on.
+            ParseError: It is no session description.
+        """
+        check = getattr(self._session_kind, "check_offer", None)
+        if check is not None and type(self).make_session is Party.make_session:
+            check(offer, **{**self.media, **getattr(self.ServerDialog, "media", {})})
+        else:
+            SessionDescription.parse(offer)
+
     def configure(
         self,
         *,
         auto_answer: bool | None = None,
         rings: bool | None = None,
         max_calls: int | None = None,
+        patience: float | None = None,
         keep_forks: bool | None = None,
         accepts: Iterable[str] | None = None,
         guard: DigestServer | Mapping[str, str] | None = None,
@@ -219,6 +241,9 @@ class Party(Whereabouts):
                 `CallReceived` is there to decide.
             rings: Whether an automatic answer is preceded by 180 Ringing; True by default.
             max_calls: Calls beyond so many at a time are answered 486 Busy Here.
+            patience: Seconds that a call may wait for an answer here, at the most; then it is
+                answered 480 Temporarily Unavailable. 180 by default. The Expires of an INVITE makes
+                it less, never more (RFC 3261 §13.3.1).
             keep_forks: Whether further answers to a forked call are kept; False by default.
             accepts: The media types that a call may bring, as its body or in parts of it; what else
                 has to be understood is answered 415 (RFC 5621 §8.4). ("application/sdp",) by
@@ -229,13 +254,17 @@ class Party(Whereabouts):
 
         Raises:
             Incomplete: Passwords are given, and the uri lacks the host that names their realm.
+            UsageError: The patience is not above 0.
         """
+        if patience is not None and not 0 < patience < float("inf"):
+            raise UsageError(f"The patience is in seconds, above 0: not {patience!r}.")
         if isinstance(guard, Mapping):
             guard = self._make_guard(dict(guard))
         given = {
             "auto_answer": auto_answer,
             "rings": rings,
             "max_calls": max_calls,
+            "patience": patience,
             "keep_forks": keep_forks,
             "accepts": None if accepts is None else tuple(kind.lower() for kind in accepts),
             "guard": guard,
@@ -444,3 +473,9 @@ class Party(Whereabouts):
         await self.aclose()
         assert self._engine is not None
         await self._engine.part()
+
+
+def _reject_offer(agent: UserAgent, offer: bytes, address: str) -> bytes:
+    """Make the answer that takes no stream of an offer."""
+    description = SessionDescription.parse(offer)
+    return bytes(reject_all(description, address, agent.core.tokens.number(62)))

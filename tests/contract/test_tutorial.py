@@ -325,7 +325,7 @@ class TestT16:
             ("sip:bob@chicago.com", (404, None)),
             ("sip:dave@biloxi.com", (404, None)),
             ("sip:Bob@biloxi.com", (404, None)),
-            ("sip:biloxi.com", (404, None)),
+            ("sip:biloxi.com", (200, "bob")),  # OPTIONS without a user is always answered
         ],
     )
     def test_T16_by_address_of_record(self, listening, make_party, peer, uri, expected):
@@ -346,6 +346,7 @@ class TestT16:
         assert self.ask(peer, "sip:bob@192.0.2.1", bob, "a") == (200, "bob")
         assert self.ask(peer, "sip:carol@192.0.2.1", bob, "b") == (404, None)
         assert self.ask(peer, "sip:carol@biloxi.com", bob, "c") == (404, None)
+        assert self.ask(peer, f"sip:{LOOPBACK}", bob, "d") == (200, "bob")
 
     def test_T16_a_call_for_nobody_is_refused(self, listening, make_party):
         bob = listening("bob@biloxi.com")

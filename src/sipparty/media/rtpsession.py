@@ -21,6 +21,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
 from sipparty.errors import UsageError, WouldDeadlock
 from sipparty.fsm import verb
@@ -46,10 +48,17 @@ from sipparty.sdp import (
     NegotiationState,
     SessionDescription,
 )
+from sipparty.sdp.offeranswer import assign_capabilities
 
 __all__ = ["SingleRTPSession"]
 
 _log = logging.getLogger(__name__)
+
+#: An offer is read when it is judged, and again when it is answered: once, if that is soon after.
+_read_offer = lru_cache(maxsize=16)(SessionDescription.parse)
+
+#: Stands for the port of a session that is not open; any but 0, which refuses.
+_ANY_PORT = 9
 
 #: Frames of a stall that are played, for the recording's time, at most.
 _MAX_PLAYED = 250
@@ -139,6 +148,15 @@ class SingleRTPSession(MediaSession):
 
     # What the call asks.
 
+    @classmethod
+    def check_offer(
+        cls, offer: bytes, *, codecs: Sequence[str] = ("PCMU", "PCMA"), **_: Any
+    ) -> None:
+        """Judge an offer by the codecs of a session; see `MediaSession.check_offer`."""
+        formats = formats_of(tuple(find_codec(name) for name in codecs))
+        capability = MediaCapability("audio", formats, _ANY_PORT)
+        assign_capabilities(_read_offer(offer), [capability])
+
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
         """Bind an even port for RTP and the next for RTCP.
 
@@ -207,7 +225,7 @@ class SingleRTPSession(MediaSession):
     def answer(self, offer: bytes) -> bytes:
         """Our answer to an offer; see `MediaSession.answer`."""
         negotiation = self._opened().fork()
-        negotiation.receive_offer(SessionDescription.parse(offer))
+        negotiation.receive_offer(_read_offer(offer))
         answer = bytes(negotiation.answer())
         self._negotiation = negotiation
         self._offered = None

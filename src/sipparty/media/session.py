@@ -24,7 +24,7 @@ import logging
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sipparty.errors import UsageError
 from sipparty.fsm import Portal
@@ -63,6 +63,22 @@ class MediaSession(ABC):
             self.on_event(event)
         except Exception:
             _log.exception("The handler of media events failed on %r.", event)
+
+    @classmethod
+    def check_offer(cls, offer: bytes, **options: Any) -> None:
+        """Judge an offer before there is a session for it; nothing is opened, and nothing kept.
+
+        It is called before anybody is told of a call. What passes may be refused by `answer` yet.
+
+        Args:
+            offer: The other side's.
+            options: What the session would be made with.
+
+        Raises:
+            ParseError: The offer is no such thing; to be answered with 400.
+            NegotiationError: Nothing in it could be agreed on; its `status` says what to answer.
+        """
+        SessionDescription.parse(offer)
 
     @abstractmethod
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:

@@ -311,3 +311,54 @@ def test_a_late_offer_that_cannot_be_used_ends_the_call(wire, talker, body):
     assert (ack.method, ack.body, bye.method) == ("ACK", b"", "BYE")
     assert call.state == "Error"
     wire.over()
+
+
+def refuse(offer, address):
+    if offer == b"garbage":
+        raise ParseError("garbage", "a v= line", 0, what="session description")
+    return b"refused " + offer + b" at " + address.encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [(b"bad", b"refused bad at 10.0.0.1"), (b"garbage", b""), (b"", b"")],
+)
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_the_ack_answers_a_late_offer_that_nobody_takes(wire, talker, body, answer, cancelled):
+    """§13.2.2.4: a valid answer, then BYE."""
+    talker.reject_offer = refuse
+    call, invite = wire.invite(talker, late_offer=True)
+    if cancelled:
+        wire.receive(wire.answer(invite, 180))
+        call.terminate()
+        wire.sent()
+    wire.receive(wire.answer(invite, 200, body=body))
+    ack, bye = wire.sent()
+    assert (ack.method, ack.body, bye.method) == ("ACK", answer, "BYE")
+    assert ("Content-Type" in ack) == bool(answer)
+    wire.receive(wire.answer(bye, 200))
+    assert call.state == ("Terminated" if cancelled else "Error")
+    wire.over()
+
+
+def test_an_offer_to_a_party_without_media_is_answered_too(wire, alice):
+    """It is answered as every offer is; the call stays, without media."""
+    alice.reject_offer = refuse
+    call, invite = wire.invite(alice)
+    wire.receive(wire.answer(invite, 200, body=b"theirs"))
+    ack = wire.one()
+    assert ack.body == b"refused theirs at 10.0.0.1"
+    assert str(ack.content_type) == "application/sdp"
+    assert call.state == "InDialog"
+    assert call.session is None
+
+
+def test_a_fork_that_offers_is_answered_before_it_is_hung_up(wire, alice):
+    alice.reject_offer = refuse
+    call, invite = wire.invite(alice)
+    wire.receive(wire.answer(invite, 200, body=b"first"))
+    wire.receive(wire.answer(invite, 200, tag="b2", body=b"second"))
+    ack, forked, bye = wire.sent()
+    assert (ack.body, forked.body) == (b"refused first at 10.0.0.1", b"refused second at 10.0.0.1")
+    assert bye.method == "BYE"
+    assert call.state == "InDialog"
