@@ -9,20 +9,7 @@ from collections.abc import Callable
 from .message import Message
 from .probe import Probe, Scene, cases, run
 from .stage import Stage
-from .steps import (
-    Ack,
-    Dial,
-    Does,
-    Expect,
-    Keep,
-    Later,
-    Quiet,
-    Repeats,
-    Reply,
-    Same,
-    Stands,
-    Within,
-)
+from .steps import Ack, Dial, Does, Expect, Keep, Later, Quiet, Repeats, Reply, Same, Stands, Within
 
 #: The party calls, and we ring.
 RINGING = (Dial(), Expect("INVITE"), Reply(180), Stands("InitiatingDialog"))
@@ -176,6 +163,14 @@ INVITES = (
         Reply(487),
         Expect("ACK"),
         Stands("Error", "180 s", 408),
+    ),
+    Probe(
+        "RFC 3261 §13.2.1",
+        "an INVITE says what is supported",
+        Dial(),
+        Expect("INVITE", {"Supported": ""}),
+        Reply(486),
+        Expect("ACK"),
     ),
 )
 
@@ -929,6 +924,38 @@ STRAYS = (
         Expect("INVITE", {"Via": "SIP/2.0/UDP "}),
         Reply(486),
         Expect("ACK"),
+        by="udp",
+    ),
+    Probe(
+        "RFC 3261 §18.1.2",
+        "a response of another sent-by",
+        Dial(),
+        Expect("INVITE"),
+        Reply(486, edit=(("Via: SIP/2.0/UDP 127.0.0.1:", "Via: SIP/2.0/UDP 192.0.2.1:"),)),
+        Quiet(),
+        Stands("InitiatingDialog"),
+        Reply(200),
+        Expect("ACK"),
+        Does("terminate"),
+        Expect("BYE"),
+        Reply(200, "BYE"),
+        Stands("Terminated"),
+        by="udp",
+    ),
+    Probe(
+        "RFC 3261 §18.1.2",
+        "a response of another sent-by port",
+        Dial(),
+        Expect("INVITE"),
+        Reply(486, edit=(("Via: SIP/2.0/UDP 127.0.0.1:", "Via: SIP/2.0/UDP 127.0.0.1:1"),)),
+        Quiet(),
+        Stands("InitiatingDialog"),
+        Reply(200),
+        Expect("ACK"),
+        Does("terminate"),
+        Expect("BYE"),
+        Reply(200, "BYE"),
+        Stands("Terminated"),
         by="udp",
     ),
 )

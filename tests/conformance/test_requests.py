@@ -90,6 +90,30 @@ METHODS = (
         ),
         Quiet(),
     ),
+    Probe(
+        "RFC 3261 §13.3.1.4",
+        "a 2xx says what there is",
+        Send("INVITE"),
+        Expect(200, {"Allow": "BYE", "Supported": ""}),
+        Ack(),
+        Within("BYE"),
+        Expect(200),
+    ),
+    Probe(
+        "RFC 3261 §8.2.2.1",
+        "OPTIONS without a user are for who is here",
+        Send("OPTIONS", uri="sip:{party}"),
+        Expect(200),
+    ),
+    Probe(
+        "RFC 3261 §8.2.2.1",
+        "an INVITE without a user is for who is here",
+        Send("INVITE", uri="sip:{party}"),
+        Expect(200),
+        Ack(),
+        Within("BYE"),
+        Expect(200),
+    ),
 )
 
 TARGETS = (

@@ -17,6 +17,7 @@ from .steps import (
     Later,
     Quiet,
     Repeats,
+    Reply,
     Same,
     Send,
     Stands,
@@ -739,6 +740,17 @@ ENDS = (
         Stands("Error"),
         by="udp",
     ),
+    Probe(
+        "RFC 3261 §15.1.2",
+        "a BYE without a From tag in a dialog that has one",
+        Send("INVITE"),
+        Expect(200),
+        Ack(),
+        Within("BYE", {"From": "<sip:peer@example.com>"}),
+        Expect(481),
+        Within("BYE"),
+        Expect(200),
+    ),
 )
 
 WITHIN = (
@@ -963,6 +975,29 @@ WITHIN = (
         Again("INVITE"),
         Quiet(),
         END,
+    ),
+    Probe(
+        "RFC 3261 §19.1.1",
+        "headers of a Contact stay out of Request-URIs",
+        Send("INVITE", {"Contact": "<sip:peer@{place};transport={way}?Subject=x>"}),
+        Expect(200),
+        Ack(),
+        Does("terminate"),
+        Expect("BYE"),
+        Reply(200, "BYE"),
+    ),
+    Probe(
+        "RFC 3261 §17.2.3",
+        "a change that uses a branch again",
+        Send("INVITE"),
+        Expect(200),
+        Ack(),
+        Keep("branch", lambda one: one.branch),
+        Within("INVITE", {"Via": "SIP/2.0/{WAY} {place};branch={kept.branch};rport"}),
+        Expect(200),
+        Ack(),
+        Within("BYE"),
+        Expect(200),
     ),
 )
 
