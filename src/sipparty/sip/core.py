@@ -36,7 +36,7 @@ from sipparty.sip.outgoing import FlowUser
 from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
 from sipparty.sip.salvage import salvage
-from sipparty.sip.shares import source_of
+from sipparty.sip.shares import DIALOG_WEIGHT
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import (
     InviteServerTransaction,
@@ -67,9 +67,6 @@ class Core:
         directory: The agents, by where they receive.
         counters: How many messages came and went, and what was dropped, by name.
     """
-
-    #: What a dialog takes besides its texts, in bytes.
-    WEIGHT_OF_DIALOG = 2048
 
     def __init__(
         self,
@@ -191,7 +188,7 @@ class Core:
             if dialog.authenticated is None:
                 share.half_open += 1
                 dialog.half_open = True
-        self._weigh(dialog, dialog.data.size + self.WEIGHT_OF_DIALOG)
+        self._weigh(dialog, dialog.data.size + DIALOG_WEIGHT)
 
     def remove_dialog(self, dialog: Any) -> None:
         """Have it found no more."""
@@ -369,15 +366,9 @@ class Core:
         dialog = self._dialog_of(ack, tag)
         if dialog is None:
             self.counters["stray_acks"] += 1
-            shares = self.transactions.shares
-            share = shares.by_source.get(source_of(flow.remote[0]))
-            if (
-                share is not None
-                and share.half_open >= shares.half_open
-                and tag == self.steady_tag(ack)
-            ):
-                # It has read our refusal, so it is there, and may have more.
-                share.prove()
+            share = self.transactions.shares.doubted(flow.remote[0])
+            if share is not None and tag == self.steady_tag(ack):
+                share.prove()  # it has read our refusal, so it is there, and may have more
         else:
             dialog.ack_received(ack)
 
@@ -460,13 +451,12 @@ class Core:
 
     def has_room(self, transaction: ServerTransaction) -> bool:
         """Whether there is room for another dialog, for whoever sent a request."""
-        full = len(self.dialogs) >= self.limits.max_dialogs
-        flood = transaction.share.dialogs >= self.transactions.shares.dialogs
-        if flood:
+        if transaction.share.dialogs >= self.transactions.shares.dialogs:
             self.attacks.note("flood", transaction.flow, self.timers.now)
-        if full or flood:
-            self.counters["refused"] += 1
-        return not (full or flood)
+        elif len(self.dialogs) < self.limits.max_dialogs:
+            return True
+        self.counters["refused"] += 1
+        return False
 
     def _answer(
         self,

@@ -19,7 +19,10 @@ from functools import lru_cache
 
 from sipparty.sip.limits import Limits
 
-__all__ = ["Share", "Shares", "source_of"]
+__all__ = ["DIALOG_WEIGHT", "Share", "Shares", "source_of"]
+
+#: What a dialog takes besides its texts, in bytes.
+DIALOG_WEIGHT = 2048
 
 
 @lru_cache(maxsize=4096)
@@ -105,6 +108,13 @@ class Shares:
     def is_full(self, share: Share, times: int = 1) -> bool:
         """Whether a source has so many times as many requests as it may have, or as many bytes."""
         return share.transactions >= self.transactions * times or share.held >= self.held * times
+
+    def doubted(self, host: str) -> Share | None:
+        """Return the share of an address that may have no more half-open calls than a stranger;
+        None for any other.
+        """
+        share = self.by_source.get(source_of(host))
+        return share if share is not None and share.half_open >= self.half_open else None
 
     def is_unproven(self, share: Share) -> bool:
         """Whether it has more calls half open than it has shown to mean."""
