@@ -26,6 +26,7 @@ from fuzz.reading import read_call, read_message, read_value
 from sipparty.engine import Engine
 from sipparty.errors import UnexpectedInput
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
+from sipparty.sip import Limits
 from sipparty.sip.events import CallReceived, Event
 from sipparty.transport import Resolver
 from sipparty.transport.nameservers import Answered
@@ -95,7 +96,10 @@ class Rig:
         self.loop.time = lambda: real() + self._ahead  # type: ignore[method-assign]
         for logger in self._loggers:
             logger.addHandler(self._errors)
-        self.engine = Engine(self.loop, resolver=Resolver(lookup=_nobody, hosts=None))
+        # All comes from one source here, and is to be looked at.
+        limits = Limits(max_share=100, max_half_open=1_000_000)
+        resolver = Resolver(lookup=_nobody, hosts=None)
+        self.engine = Engine(self.loop, resolver=resolver, limits=limits)
         self._watch_core()
         given: dict[str, Any] = {"engine": self.engine, "local_address": HOST}
         self.bob = NoMediaSimpleCallsParty("bob@biloxi.com", **given)

@@ -154,6 +154,7 @@ class Parties:
         media: dict[str, Any] | None = None,
         transport: str | None = None,
         proxy: str | None = None,
+        policy: Any = None,
         **settings: Any,
     ) -> Any:
         """Make a party; it listens at its `contact_uri`.
@@ -169,15 +170,20 @@ class Parties:
             transport: What it listens by; "" for nothing; the test's by default. One that is not
                 the test's has an engine of its own, with certificates.
             proxy: The next hop of its requests.
+            policy: What is done at a peer's word, with an engine of its own.
             settings: For `configure`.
         """
         name = self._transport.name if transport is None else transport
-        own = timing or websocket or transport is not None
+        own = timing or websocket or policy or transport is not None
         if not own and name not in ("tls", "wss"):
             engine = Engine.shared()
         else:
             engine = Engine(
-                timing=timing, resolver=resolver, tls=self._tls_config(), websocket=websocket
+                timing=timing,
+                resolver=resolver,
+                tls=self._tls_config(),
+                policy=policy,
+                websocket=websocket,
             )
             self._engines.append(engine)
         first = self._ports.take(8)

@@ -8,190 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import random
 import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from sipparty.engine import Engine
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
-from sipparty.sip import Message
-from sipparty.testing import seeded_tokens
-from sipparty.transport import Resolver
-from sipparty.transport.nameservers import Answered
-from sipparty.transport.targets import Answer
 
-from .virtual import VirtualLoop, silenced
+from .world import SOURCE, Measured, World, live, sdp
 
 __all__ = ["PARTIES", "SCENARIOS", "SOURCE", "THIRD", "World", "measure", "rows"]
 
-#: Who attacks, from an address that may be forged, and who would suffer.
-SOURCE = ("9.0.0.7", 5060)
+#: Who would suffer: the source is an address that may be forged.
 THIRD = ("11.0.0.9", 7000)
 MEDIA = ("11.0.0.9", 8000)
 #: Seconds that are watched: twice as long as any transaction lasts (RFC 3261 §17: 64 * T1).
 WATCHED = 64.0
-
-
-@dataclass
-class Measured:
-    """What came of a scenario.
-
-    Args:
-        received: The bytes that were sent to the party, all of them.
-        datagrams: How many datagrams they were.
-        sent: What it sent: the time, the kind ("sip", "media" or "connect"), bytes, and whom to.
-    """
-
-    received: int = 0
-    datagrams: int = 0
-    sent: list[tuple[float, str, int, tuple[str, int]]] = field(default_factory=list)
-
-    def packets(self, kind: str = "") -> int:
-        """How many packets went out, of a kind or of any."""
-        return sum(1 for one in self.sent if not kind or one[1] == kind)
-
-    def ratio(self, kind: str = "") -> float:
-        """Bytes out per byte in."""
-        return sum(one[2] for one in self.sent if not kind or one[1] == kind) / self.received
-
-    def hosts(self, *kinds: str) -> set[str]:
-        """To whom anything of some kinds went."""
-        return {one[3][0] for one in self.sent if one[1] in kinds}
-
-    def times(self, kind: str) -> list[float]:
-        """When something of a kind went, in seconds."""
-        return [one[0] for one in self.sent if one[1] == kind]
-
-
-class World:
-    """A party, and whoever sends to it.
-
-    Attributes:
-        party: The party.
-        result: What was sent, either way.
-        answers: The SIP messages that it sent, in order.
-        media_events: What the media of its calls told.
-        calls: How many calls were up at the end.
-    """
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-        self.result = Measured()
-        self.answers: list[bytes] = []
-        self.media_events: list[Any] = []
-        self.calls = 0
-        self._numbers = 0
-
-    async def open(self, kind: Any, *, policy: Any = None, **settings: Any) -> None:
-        """Have the party there."""
-
-        async def nobody(question: Any) -> Answered:
-            return Answered(Answer(()))
-
-        resolver = Resolver(lookup=nobody, hosts=None)
-        self.engine = Engine(self._loop, resolver=resolver, policy=policy)
-        self.engine.core.tokens = seeded_tokens(1)
-        self.engine.core.transactions._tokens = self.engine.core.tokens
-        media = (
-            {"tokens": random.Random(1).getrandbits}
-            if kind is SingleRTPSessionSimplenParty
-            else None
-        )
-        self.party = kind("bob@biloxi.com", engine=self.engine, media=media)
-        self.party.configure(**settings).listen(None, address="127.0.0.1")
-        self.endpoint = self.party._endpoints[0]
-        make = self.party.make_session
-
-        def make_session(dialog: Any) -> Any:
-            session = make(dialog)
-            session.on_event = self.media_events.append
-            return session
-
-        self.party.make_session = make_session
-
-    async def close(self) -> None:
-        """Have it gone."""
-        self.party.FAREWELL = self.engine.FAREWELL = 0.01
-        await self.party.aclose()
-        await self.engine.aclose()
-
-    def record(self, way: str, data: bytes, address: tuple[str, int]) -> None:
-        """Take note of what was sent."""
-        if way == "tcp":
-            kind = "connect"
-        elif len(data) > 1 and data[0] >> 6 == 2:
-            kind = "media"
-        else:
-            kind = "sip"
-            self.answers.append(data)
-        self.result.sent.append((self._loop.time(), kind, len(data), address))
-
-    def send(self, data: bytes, source: tuple[str, int] = SOURCE) -> None:
-        """Send a datagram."""
-        self.result.received += len(data)
-        self.result.datagrams += 1
-        endpoint = self.endpoint
-        flow = endpoint._flow(source)
-        if len(data) >= 20 and data[0] < 64 and data[4:8] == b"\x21\x12\xa4\x42":
-            self.engine.stun_received(data, flow)
-        else:
-            self.engine.datagram_received(data, flow)
-        self.engine.batch_over()
-
-    def request(
-        self,
-        method: str,
-        *more: str,
-        uri: str = "sip:bob@biloxi.com",
-        to: str = "<sip:bob@biloxi.com>",
-        via: str = f"{SOURCE[0]}:{SOURCE[1]};branch={{branch}};rport",
-        contact: str = f"<sip:m@{SOURCE[0]}:{SOURCE[1]}>",
-        body: bytes = b"",
-        number: int = 1,
-        call: str = "c1",
-    ) -> bytes:
-        """Return a request that is as it should be."""
-        self._numbers += 1
-        branch = f"z9hG4bK{self._numbers}"
-        lines = [
-            f"{method} {uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP {via.format(branch=branch)}",
-            "Max-Forwards: 70",
-            "From: <sip:mallory@example.com>;tag=m1",
-            f"To: {to}",
-            f"Call-ID: {call}@mallory",
-            f"CSeq: {number} {method}",
-            f"Contact: {contact}",
-            *more,
-        ]
-        if body:
-            lines.append("Content-Type: application/sdp")
-        lines.append(f"Content-Length: {len(body)}")
-        return "\r\n".join([*lines, "", ""]).encode() + body
-
-    def answer(self, start: bytes = b"SIP/2.0 2") -> Message | None:
-        """The last message that it sent which begins so."""
-        found = [one for one in self.answers if one.startswith(start)]
-        return Message.parse(found[-1]) if found else None
-
-    def within(self, method: str, number: int = 1, **changes: Any) -> bytes | None:
-        """A request in the dialog of the last 2xx; None where there was none."""
-        answer = self.answer()
-        if answer is None:
-            return None
-        to = answer.lines("To")[0]
-        contact = answer.lines("Contact")[0].strip("<>")
-        return self.request(method, uri=contact, to=to, number=number, **changes)
-
-
-def sdp(address: str = SOURCE[0], port: int = 8000) -> bytes:
-    """Return an offer of one audio stream."""
-    return (
-        f"v=0\r\no=m 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP 0\r\n"
-    ).encode()
 
 
 # -------------------------------------------------------------------- what is sent
@@ -400,25 +232,14 @@ PARTIES = {
 @functools.cache
 def measure(scenario: str, party: str) -> World:
     """Send a party what a scenario has, and watch it for `WATCHED` seconds."""
-    loop = VirtualLoop()
-    world = World(loop)
     exposed = PARTIES[party]
 
-    async def run() -> None:
+    async def run(world: World) -> None:
         await world.open(exposed.kind, **exposed.settings)
         await SCENARIOS[scenario](world)
-        await asyncio.sleep(WATCHED - loop.time())
-        world.calls = len(world.party.calls)
-        sent, answers = len(world.result.sent), len(world.answers)
-        await world.close()
-        del world.result.sent[sent:], world.answers[answers:]
+        await asyncio.sleep(WATCHED - world.loop.time())
 
-    try:
-        with silenced(world.record):
-            loop.run_until_complete(run())
-    finally:
-        loop.close()
-    return world
+    return live(run)
 
 
 def _cell(result: Measured) -> str:
