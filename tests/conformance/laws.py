@@ -97,6 +97,82 @@ def _typed(request: Message, response: Message) -> str:
     )
 
 
+#: The lines of a description in order, up to its first m= (RFC 8866 §9).
+_SESSION = re.compile(
+    r"v=0\n(o=\S+ \d+ \d+ IN IP[46] \S+\n)s=.+\n(i=.*\n)?(u=.*\n)?(e=.*\n)*"
+    r"(p=.*\n)*(c=IN IP[46] \S+\n)?(b=.*\n)*(t=\d+ \d+\n(r=.*\n)*)+(z=.*\n)?"
+    r"(k=.*\n)?(a=.+\n)*"
+)
+_MEDIA = re.compile(
+    r"m=\S+ \d+(/\d+)? \S+( \S+)+\n(i=.*\n)?(c=IN IP[46] \S+\n)*(b=.*\n)*(k=.*\n)?"
+    r"(a=.+\n)*"
+)
+#: What may be answered to each direction (RFC 3264 §6.1).
+_DIRECTIONS = {
+    "sendrecv": {"sendrecv", "sendonly", "recvonly", "inactive"},
+    "sendonly": {"recvonly", "inactive"},
+    "recvonly": {"sendonly", "inactive"},
+    "inactive": {"inactive"},
+}
+
+
+def _is_described(message: Message) -> bool:
+    return bool(message.body) and message.get("content-type").lower() == "application/sdp"
+
+
+def _description(message: Message) -> str:
+    """What is wrong with the session description that a message has."""
+    if not _is_described(message):
+        return ""
+    text = message.body.decode()
+    if not text.endswith("\r\n") or "\n" in text.replace("\r\n", ""):
+        return "a line does not end in CRLF"
+    session, *media = re.split(r"(?m)^(?=m=)", text.replace("\r\n", "\n"))
+    wrong = [one for one in media if not _MEDIA.fullmatch(one)]
+    if not _SESSION.fullmatch(session) or wrong:
+        return f"{wrong or session!r} is not of the grammar"
+    if "\nc=" not in session and not all("\nc=" in one for one in media):
+        return "a stream has no address"
+    return ""
+
+
+def _media(text: str) -> tuple[str, list[tuple[list[str], str]]]:
+    """The t= lines of a description; the m= line of each stream, and its direction."""
+    session, *media = re.split(r"(?m)^(?=m=)", re.sub(r"\r\n?", "\n", text))
+    found = re.findall(r"(?m)^a=(sendrecv|sendonly|recvonly|inactive)$", session)
+    common = found[-1] if found else "sendrecv"
+    streams = []
+    for one in media:
+        own = re.findall(r"(?m)^a=(sendrecv|sendonly|recvonly|inactive)$", one)
+        streams.append((one.split("\n")[0][2:].split(), own[-1] if own else common))
+    return "".join(re.findall(r"(?m)^t=.*$", session)), streams
+
+
+def _answer(request: Message, response: Message) -> str:
+    """What is wrong with an answer in a 2xx, beside the offer in its INVITE."""
+    asked = request.get("content-type").lower() == "application/sdp" and request.body
+    if not asked or not _is_described(response) or request.method != "INVITE":
+        return ""
+    (offered_time, offered), (time, answered) = (
+        _media(request.body.decode("utf-8", "replace")),
+        _media(response.body.decode()),
+    )
+    if offered_time != time:
+        return f"t= is {time!r} where the offer has {offered_time!r}"
+    if [(one[0][0], one[0][2].lower()) for one in offered] != [
+        (one[0][0], one[0][2].lower()) for one in answered
+    ]:
+        return f"the streams {answered} are not those of the offer"
+    for (line, wanted), (said, direction) in zip(offered, answered, strict=True):
+        if line[1].partition("/")[0] == "0" and said[1] != "0":
+            return f"{' '.join(said)} takes a stream that was offered with port 0"
+        if said[1] != "0" and not set(said[3:]) <= set(line[3:]):
+            return f"{' '.join(said)} has formats that were not offered"
+        if said[1] != "0" and direction not in _DIRECTIONS[wanted]:
+            return f"{direction} answers {wanted}"
+    return ""
+
+
 _RESPONSES: tuple[tuple[str, ResponseLaw], ...] = (
     ("RFC 3261 §8.2.6.2: Via as in the request", _vias),
     ("RFC 3261 §8.2.6.2: From as in the request", _same("from")),
@@ -106,6 +182,8 @@ _RESPONSES: tuple[tuple[str, ResponseLaw], ...] = (
     ("RFC 3261 §7.3.1: one of each", _once),
     ("RFC 3261 §7.4.1: a body has a type", _typed),
     ("RFC 3261 §12.1.1: Record-Route copied, one Contact", _dialog),
+    ("RFC 8866 §5: a description is well formed", lambda _, response: _description(response)),
+    ("RFC 3264 §6: the answer fits the offer", _answer),
     ("RFC 3261 §21.4.6: 405 with Allow", _needs(405, "allow")),
     ("RFC 3261 §21.4.13: 415 with what is accepted", _needs(415, "accept", "accept-encoding")),
     ("RFC 3261 §21.4.15: 420 with Unsupported", _needs(420, "unsupported")),
@@ -178,6 +256,7 @@ _REQUESTS: tuple[tuple[str, RequestLaw], ...] = (
     ("RFC 3261 §8.1.1.6: Max-Forwards is 70", _hops),
     ("RFC 3261 §8.1.1.8: one Contact where a dialog may be made", _contact),
     ("RFC 3261 §19.1.1, Table 1: no headers, no method", _uri),
+    ("RFC 8866 §5: a description is well formed", _description),
 )
 
 

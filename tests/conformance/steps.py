@@ -215,7 +215,7 @@ def _check(
         else:
             wanted_one = scene.fill(pattern)
             assert any(re.search(wanted_one, value) for value in values), f"{name} is {values}"
-    text = message.body.decode("utf-8", "backslashreplace")
+    text = message.body.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
     for pattern in body:
         assert re.search(scene.fill(pattern), text, re.M), f"no {pattern!r} in the body"
     for pattern in no_body:
