@@ -438,6 +438,40 @@ EXTENSIONS = (
         Later(5),
         Quiet(),
     ),
+    Probe(
+        "RFC 3261 §8.2",
+        "an Expires that is a date is ignored",
+        Send("INVITE", {"Expires": "Thu, 01 Dec 2044 16:00:00 GMT"}),
+        Expect(200),
+        Ack(),
+        Within("BYE"),
+        Expect(200),
+    ),
+    Probe(
+        "RFC 3261 §8.2",
+        "an Expires beyond all numbers",
+        Send("INVITE", {"Expires": "1" + "0" * 30}),
+        Expect(200),
+        Ack(),
+        Within("BYE"),
+        Expect(200),
+    ),
+    Probe(
+        "RFC 5630 §3.3",
+        "sips with a Contact of sip",
+        Send("INVITE", {"To": "<sips:bob@biloxi.com>"}, uri="sips:bob@biloxi.com"),
+        Expect((400, 403, 480)),
+        Ack(),
+    ),
+    Probe(
+        "RFC 3261 §8.2",
+        "an Expires that is none is ignored",
+        Send("INVITE", {"Expires": "soon"}),
+        Expect(200),
+        Ack(),
+        Within("BYE"),
+        Expect(200),
+    ),
 )
 
 
