@@ -310,7 +310,7 @@ class Engine(LoopPortal):
     async def aclose(self) -> None:
         """Hang up, give back every socket and forget everything; on the engine's loop."""
         if not self.closed:
-            await self.hang_up(self.hub.agents(), self.FAREWELL)
+            await self.hang_up(list(self.core.users), self.FAREWELL)
             connections = self.hub.connections()
             self._close_now()
             await self._end(connections)
@@ -334,10 +334,10 @@ class Engine(LoopPortal):
         self.hub.give_up(f"No route was found: {reason}.")
         for transaction in list(self.core.transactions.clients.values()):
             transaction.break_transport(reason)
-        for agent in self.hub.agents():
+        for agent in list(self.core.users):
             for dialog in list(agent.dialogs):
                 try:
-                    dialog.hear("failed", CallUnreachable(f"The call was given up: {reason}."))
+                    dialog.give_up(CallUnreachable(f"The call was given up: {reason}."))
                     if dialog.session is not None:
                         dialog.session.stop()
                 except Exception:

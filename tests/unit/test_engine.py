@@ -240,6 +240,32 @@ class TestClosing:
         engine.close()
         assert call.waitForStateCondition(call.settled, 5) == "Terminated"
 
+    def test_closing_hangs_up_for_those_whose_connection_has_closed(self, make_party, events):
+        """They have no endpoint then, and were forgotten: no BYE, and waits without an end."""
+        theirs = Engine()
+        bob = make_party("bob@biloxi.com", engine=theirs)
+        bob.listen(None, address=LOOPBACK, transport="TCP")
+        own = Engine()
+        alice = make_party("alice@atlanta.com", engine=own)
+        ended = events(bob, CallEnded)
+        call = alice.invite(bob).wait(PATIENCE)
+        [connection] = own.run(own.hub.connections)
+        own.run(connection.abort, "the test has cut it")
+        assert own.run(own.hub.unused)
+        own.close()
+        assert call.state == "Terminated"
+        assert ended.next().error is None  # the BYE came, by a new connection
+        theirs.close()
+
+    def test_a_call_that_cannot_be_hung_up_ends_with_its_engine(self, make_party, listening):
+        own = Engine()
+        call = make_party("alice@atlanta.com", engine=own).invite(listening()).wait(PATIENCE)
+        own.run(own._close_now)  # as for a loop that nobody turns any more
+        assert call.state == "Error"
+        assert str(call.last_error) == "The call was given up: the engine was closed."
+        own._closed = False
+        own.close()
+
     def test_who_waits_is_told_when_the_engine_is_closed(self, make_party, peer, monkeypatch):
         monkeypatch.setattr(Engine, "FAREWELL", 0.02)
         engine = Engine()
@@ -267,9 +293,8 @@ class TestClosing:
         engine = Engine(resolver=Resolver(lookup=never, hosts=None))
         call = make_party("alice@atlanta.com", engine=engine).invite("bob@biloxi.com")
         assert asked.wait(PATIENCE)
-        engine.close()  # and does not wait for the look-up
-        assert call.state == "Error"
-        assert "closed" in str(call.last_error)
+        engine.close()  # and waits for the look-up no longer than for a goodbye
+        assert call.state == "Terminated"
 
     def test_after_the_shared_one_was_closed_there_is_another(self, listening, alice):
         bob = listening()

@@ -103,6 +103,7 @@ class UserAgent:
         self.product = "sipparty"
         self._contacts: dict[tuple[str, object, bool], str] = {}
         self._capabilities: list[Field] | None = None
+        core.users.add(self)
 
     # ---------------------------------------------------------------- what it says of itself
 

@@ -16,6 +16,7 @@ which answers; the answer's bytes, out. It is the same for every kind of message
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable, Iterable
 from typing import Any
 
@@ -65,6 +66,8 @@ class Core:
         attacks: What looks like an attack, counted by source.
         dialogs: The dialogs by Call-ID, local tag and remote tag.
         directory: The agents, by where they receive.
+        users: Every agent that there is, whether it receives anywhere or not; their `dialogs` are
+            all that are neither new nor over.
         counters: How many messages came and went, and what was dropped, by name.
     """
 
@@ -90,6 +93,7 @@ class Core:
             ("received", "sent", "refused", "stray_responses", "stray_acks"), 0
         )
         self.directory = Directory()
+        self.users: weakref.WeakSet[UserAgent] = weakref.WeakSet()
         self.attacks = AttackMonitor(self.counters, self.emit)
         self._out: list[tuple[bytes, Flow]] = []
         self._events: list[Event] = []

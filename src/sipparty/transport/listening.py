@@ -226,10 +226,6 @@ class Places:
         """Whether no agent has an endpoint here."""
         return not self._users
 
-    def agents(self) -> list[UserAgent]:
-        """Everybody who has an endpoint here, even those who are leaving."""
-        return list(dict.fromkeys(agent for users in self._users.values() for agent in users))
-
 
 def _told(endpoint: Listening, advertised: tuple[str, int | None]) -> Address:
     """Return what peers are told of an endpoint."""

@@ -38,6 +38,7 @@ _LATE = (
     "bye_received",
     "unacknowledged",
     "peer_lost",
+    "given_up",
 )
 
 
@@ -75,6 +76,8 @@ class SimpleCall(CallingSide, CalledSide):
         # RFC 3261 §12.2.1.2: the other side knows no such dialog, or is gone.
         Row("InDialog", "peer_lost", "TerminatingDialog", "_note_error", "_hang_up"),
         Row("TerminatingDialog", "peer_lost", "TerminatingDialog"),
+        Row(("InitiatingDialog", "InDialog"), "given_up", "Error", "_note_error"),
+        Row("TerminatingDialog", "given_up", "Terminated"),
         Row("InDialog", "bye_received", "Terminated"),
         Row("InDialog", "success_again", "InDialog", "_acknowledge_again"),
         Row("TerminatingDialog", "success_again", "TerminatingDialog", "_acknowledge_again"),

@@ -329,6 +329,10 @@ class Dialog(FSM, abstract=True):
         """
         return True
 
+    def give_up(self, error: CallFailed) -> None:
+        """End the dialog at once, whatever is under way in it: nothing can be sent any more."""
+        self.hear("failed", error)
+
     def abandon(self, error: Exception) -> None:
         """End the dialog because of a defect: taking its first request has raised."""
         self.core.remove_dialog(self)

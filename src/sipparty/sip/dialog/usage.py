@@ -167,6 +167,10 @@ class InviteUsage(Dialog, abstract=True):
         if not self.silent:
             self._emit(CallEnded(self.agent, self, self.last_error))
 
+    def give_up(self, error: CallFailed) -> None:
+        """End the call at once, whatever is under way in it: nothing can be sent any more."""
+        self.hear("given_up", error)
+
     def abandon(self, error: Exception) -> None:
         """End the call because of a defect; the caller is told 500, if nothing was answered yet."""
         failure = CallFailed(f"The call could not be taken: {error}", 500)
