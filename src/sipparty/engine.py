@@ -95,7 +95,7 @@ class Engine(LoopPortal):
         super().__init__(loop)
         self.wire = Wire()
         self.core = Core(Tokens(os.urandom), timing, self.loop.time(), limits, policy)
-        self.dispatcher = Dispatcher(self.loop)
+        self.dispatcher = Dispatcher(self.loop, self.core.limits)
         self._guests = 0
         self.hub = Hub(self.loop, self, resolver, tls, websocket)
         self._timer: asyncio.TimerHandle | None = None

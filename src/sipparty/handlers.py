@@ -5,6 +5,10 @@
   order of their events, one after another; those of different topics run beside each other.
 * What a handler raises is logged to `sipparty.handlers` and ends that handler alone; so does
   `SystemExit`, which would otherwise end the thread that all calls run on.
+* So many plain functions run at a time, as there are threads. Where all are busy, which is logged
+  once, events wait; whoever an answer is owed to hears after a while that it comes too late.
+* What waits is bounded: of events that report the same anew, such as the progress of a call, the
+  last one waits alone (`Event.merge_key`); and one topic has so many events waiting.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
+from sipparty.sip.limits import Limits
+
 __all__ = ["Dispatcher", "Handler"]
 
 _log = logging.getLogger(__name__)
@@ -24,8 +30,34 @@ _log = logging.getLogger(__name__)
 #: What takes an event: a plain function or an `async def`.
 Handler = Callable[[Any], Any]
 
-#: A handler, its event, and what to call after it has raised.
-_Work = tuple[Handler, Any, Callable[[], object] | None]
+#: What is called on the loop's thread when something has not gone as it should.
+_Told = Callable[[], object] | None
+
+
+class _Work:
+    """A handler and its event, waiting for their turn."""
+
+    __slots__ = ("begun", "event", "failed", "handler")
+
+    def __init__(self, handler: Handler, event: Any, failed: _Told) -> None:
+        self.handler = handler
+        self.event = event
+        self.failed = failed
+        self.begun = False
+
+    def is_outdated_by(self, other: _Work) -> bool:
+        """Whether another reports the same anew, to the same handler."""
+        key = _merge_key(other.event)
+        return (
+            key is not None
+            and self.handler == other.handler
+            and type(self.event) is type(other.event)
+            and _merge_key(self.event) == key
+        )
+
+
+def _merge_key(event: Any) -> Hashable | None:
+    return getattr(event, "merge_key", None)
 
 
 class Dispatcher:
@@ -33,15 +65,20 @@ class Dispatcher:
 
     Args:
         loop: The engine's loop, for handlers that are coroutines.
+        limits: How many handlers run at a time, how long what has to be answered waits for one, and
+            how many events wait.
     """
 
-    #: Threads at the most; each waits for work for so many seconds before it ends.
-    THREADS = 32
+    #: Seconds that a thread waits for work before it ends.
     LINGER = 5.0
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits | None = None) -> None:
         self._loop = loop
+        self._limits = limits or Limits()
         self._tasks: set[asyncio.Task[Any]] = set()
+        #: Of coroutines under way whose event may be outdated: what is to follow, if anything.
+        self._latest: dict[Hashable, tuple[Any, _Told] | None] = {}
+        self._warned: set[str] = set()
         self._work = threading.Condition()
         #: By topic, what waits its turn; the topic is here while one of it runs or waits.
         self._lines: dict[Hashable, deque[_Work]] = {}
@@ -55,7 +92,8 @@ class Dispatcher:
         handler: Handler,
         event: Any,
         topic: Hashable,
-        failed: Callable[[], object] | None = None,
+        failed: _Told = None,
+        late: _Told = None,
     ) -> None:
         """Have a handler take an event; called on the loop's thread.
 
@@ -64,22 +102,50 @@ class Dispatcher:
             event: The event.
             topic: What plain functions keep the order of; None for one that stands alone.
             failed: Called on the loop's thread after the handler has raised.
+            late: Called there where a plain function found no thread within
+                `Limits.handler_patience`. It and what waits for the topic are dropped then.
         """
         if self._closed:
             return
         if inspect.iscoroutinefunction(handler):
-            self._start(None, handler, event, failed)
+            self._run_async(handler, event, topic, failed)
         else:
-            self._put((handler, event, failed), topic)
+            self._put(_Work(handler, event, failed), topic, late)
+
+    def _run_async(self, handler: Handler, event: Any, topic: Hashable, failed: _Told) -> None:
+        merge = _merge_key(event)
+        if merge is None:
+            self._start(None, handler, event, failed)
+            return
+        key = (handler, topic, type(event), merge)
+        if key in self._latest:
+            self._latest[key] = (event, failed)  # once the one under way is over
+            return
+        self._latest[key] = None
+
+        def over(_: object) -> None:
+            following = self._latest.pop(key)
+            if following is not None:
+                self._run_async(handler, following[0], topic, following[1])
+
+        task = self._start(None, handler, event, failed)
+        if task is None:
+            del self._latest[key]
+        else:
+            task.add_done_callback(over)
 
     def _start(
         self,
         coroutine: Coroutine[Any, Any, Any] | None,
         handler: Handler,
         event: Any,
-        failed: Callable[[], object] | None,
-    ) -> None:
-        """Run a handler, or the coroutine that it has returned, as a task; on the loop's thread."""
+        failed: _Told,
+    ) -> asyncio.Task[Any] | None:
+        """Run a handler, or the coroutine that it has returned, as a task; on the loop's thread.
+
+        Returns:
+            The task; None where nothing is run any more.
+        """
         if not self._closed:
             task = self._loop.create_task(self._run_coroutine(coroutine, handler, event, failed))
             self._tasks.add(task)
@@ -87,15 +153,17 @@ class Dispatcher:
             if coroutine is not None:
                 # A task that is cancelled before it runs leaves its coroutine unawaited.
                 task.add_done_callback(lambda _: coroutine.close())
-        elif coroutine is not None:
+            return task
+        if coroutine is not None:
             coroutine.close()
+        return None
 
     async def _run_coroutine(
         self,
         coroutine: Coroutine[Any, Any, Any] | None,
         handler: Handler,
         event: Any,
-        failed: Callable[[], object] | None,
+        failed: _Told,
     ) -> None:
         try:
             await (handler(event) if coroutine is None else coroutine)
@@ -107,7 +175,7 @@ class Dispatcher:
     def _log_failure(self, handler: Handler, event: Any) -> None:
         _log.exception("The handler %r raised on %s.", handler, type(event).__name__)
 
-    def _put(self, work: _Work, topic: Hashable) -> None:
+    def _put(self, work: _Work, topic: Hashable, late: _Told) -> None:
         with self._work:
             if self._closed:
                 return
@@ -115,13 +183,14 @@ class Dispatcher:
                 topic = object()
             line = self._lines.get(topic)
             if line is not None:
-                line.append(work)
+                self._append(line, work)
                 return
             self._lines[topic] = deque((work,))
             self._ready.append(topic)
             if self._idle >= len(self._ready):
                 self._work.notify()
-            elif self._threads < self.THREADS:
+                return
+            if self._threads < self._limits.max_handlers:
                 thread = threading.Thread(target=self._serve, name="sipparty-handlers", daemon=True)
                 try:
                     thread.start()
@@ -130,10 +199,46 @@ class Dispatcher:
                     _log.exception("No thread for the handlers of events.")
                 else:
                     self._threads += 1
+                    return
+        self._warn(
+            "All %d threads for handlers are busy: events wait, and calls are refused that wait"
+            " for too long. Write handlers as coroutines, or raise Limits.max_handlers.",
+            self._threads,
+        )
+        if late is not None:
+            self._loop.call_later(self._limits.handler_patience, self._drop, topic, work, late)
+
+    def _append(self, line: deque[_Work], work: _Work) -> None:
+        """Put work behind what waits for its topic, in the place of what it outdates."""
+        # The first is at work, or may be by now.
+        for index in range(len(line) - 1, 0, -1):
+            if line[index].is_outdated_by(work):
+                del line[index]
+                break
+        if len(line) > self._limits.max_events:
+            self._warn("More than %d events wait for one handler: the oldest goes.", len(line) - 1)
+            del line[1]
+        line.append(work)
+
+    def _drop(self, topic: Hashable, work: _Work, late: Callable[[], object]) -> None:
+        """Have work that has not begun begin no more, and tell so; on the loop's thread."""
+        with self._work:
+            line = self._lines.get(topic)
+            if self._closed or work.begun or line is None or line[0] is not work:
+                return
+            del self._lines[topic]
+            self._ready.remove(topic)
+        late()
+
+    def _warn(self, text: str, *args: object) -> None:
+        """Log something once."""
+        if text not in self._warned:
+            self._warned.add(text)
+            _log.warning(text, *args)
 
     def _serve(self) -> None:
         while (topic := self._next_topic()) is not None:
-            self._run_plain(*self._lines[topic][0])
+            self._run_plain(self._lines[topic][0])
             with self._work:
                 line = self._lines[topic]
                 line.popleft()
@@ -142,7 +247,8 @@ class Dispatcher:
                 else:
                     del self._lines[topic]
 
-    def _run_plain(self, handler: Handler, event: Any, failed: Callable[[], object] | None) -> None:
+    def _run_plain(self, work: _Work) -> None:
+        handler, event, failed = work.handler, work.event, work.failed
         try:
             returned = handler(event)
             if inspect.iscoroutine(returned):
@@ -166,7 +272,9 @@ class Dispatcher:
                 if not told and not self._ready:
                     self._threads -= 1
                     return None
-            return self._ready.popleft()
+            topic = self._ready.popleft()
+            self._lines[topic][0].begun = True
+            return topic
 
     def _on_loop(self, function: Callable[..., object], *args: Any) -> None:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import inspect
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from sipparty.deepclass import DeepClass
@@ -39,6 +41,7 @@ class Observable(DeepClass):
         if handler is None:
             return lambda function: self.on(event, function)
         self._handlers.setdefault(event, []).append(handler)
+        self._watches()
         if event is CallReceived:
             self._decides()
         return handler
@@ -74,15 +77,41 @@ class Observable(DeepClass):
         if self._handlers:
             for kind in type(event).__mro__:
                 handlers = self._handlers.get(kind, ())
-                failed = None
+                failed = late = None
                 if isinstance(event, CallReceived) and kind is CallReceived and len(handlers) == 1:
                     failed = functools.partial(_refuse, event)
+                    late = functools.partial(self._put_off, event)
                 for handler in handlers:
-                    dispatcher.run(handler, event, event.topic, failed)
+                    dispatcher.run(handler, event, event.topic, failed, late)
         if isinstance(event, RequestReceived):
             answer = self._methods.get(event.request.method)
             if answer is not None:
-                dispatcher.run(answer, event, event.topic, functools.partial(_fail, event))
+                failed = functools.partial(_fail, event)
+                late = functools.partial(_fail, event, 503, event.agent.core.overloaded)
+                dispatcher.run(answer, event, event.topic, failed, late)
+
+    @property
+    def observed(self) -> bool:
+        """Whether anybody is told of events: there are handlers, or `event_happened` is one's own.
+        Events that nobody is told of are not made.
+        """
+        return (
+            bool(self._handlers or self._methods)
+            or type(self).event_happened is not Observable.event_happened
+        )
+
+    def _put_off(self, event: CallReceived) -> None:
+        """Refuse a call that its handler found no thread for."""
+        dialog = event.dialog
+        if dialog.state == "InitiatingDialog" and dialog.takes("reject"):
+            handlers = (one for several in self._handlers.values() for one in several)
+            # Who was not told of the call is not told of its end.
+            dialog.silent = not any(map(inspect.iscoroutinefunction, handlers))
+            dialog.core.counters["refused"] += 1
+            dialog.reject(503, headers=dialog.core.overloaded)
+
+    def _watches(self) -> None:
+        """Take note that there is a handler."""
 
     def _decided_by_handler(self) -> bool:
         """Whether a handler decides on calls."""
@@ -106,8 +135,10 @@ def _refuse(event: CallReceived) -> None:
         dialog.reject(500)
 
 
-def _fail(event: RequestReceived) -> None:
+def _fail(
+    event: RequestReceived, status: int = 500, headers: Iterable[tuple[str, str]] = ()
+) -> None:
     """Answer a request that nobody else will."""
     incoming = event.incoming
     if incoming.transaction.takes("send_failure"):
-        incoming.respond(500)
+        incoming.respond(status, headers=headers)

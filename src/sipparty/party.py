@@ -163,6 +163,7 @@ class Party(Whereabouts):
         agent = UserAgent(self.engine.core, uri, self, name)
         agent.server_dialog = self.ServerDialog
         agent.portal = self.engine
+        agent.observed = self.observed
         agent.digest = self._make_digest(agent)
         self.engine.hub.send_from(agent, self.local_address)
         if self._session_kind is not None:
@@ -403,6 +404,10 @@ class Party(Whereabouts):
         return self.send(request, proxy)
 
     # ---------------------------------------------------------------- handlers
+
+    def _watches(self) -> None:
+        for agent in self._agents:
+            agent.observed = True
 
     def _decides(self) -> None:
         if self._agent is not None and "auto_answer" not in self._settings:

@@ -5,10 +5,12 @@ import functools
 import logging
 import queue
 import threading
+from typing import NamedTuple
 
 import pytest
 
 from sipparty.handlers import Dispatcher
+from sipparty.sip import Limits
 
 PATIENCE = 10
 
@@ -18,8 +20,8 @@ def dispatcher():
     """One on the test's own loop."""
     made = []
 
-    def make():
-        made.append(Dispatcher(asyncio.get_running_loop()))
+    def make(**limits):
+        made.append(Dispatcher(asyncio.get_running_loop(), Limits(**limits)))
         return made[-1]
 
     yield make
@@ -122,9 +124,8 @@ async def test_a_slow_handler_delays_no_other_topic(dispatcher):
         await done(gate.left)
 
 
-async def test_more_topics_than_threads_wait_their_turn(dispatcher, monkeypatch):
-    monkeypatch.setattr(Dispatcher, "THREADS", 2)
-    one, gates = dispatcher(), [Gate() for _ in range(2)]
+async def test_more_topics_than_threads_wait_their_turn(dispatcher, caplog):
+    one, gates = dispatcher(max_handlers=2), [Gate() for _ in range(2)]
     for number, gate in enumerate(gates):
         one.run(gate, None, number)
     ran = [threading.Event() for _ in range(5)]
@@ -137,6 +138,103 @@ async def test_more_topics_than_threads_wait_their_turn(dispatcher, monkeypatch)
     for event in ran:
         await done(event)
     gates[1].let.set()
+    # Who has too few is told, once.
+    [record] = caplog.records
+    assert record.getMessage().startswith("All 2 threads for handlers are busy")
+
+
+class Progress(NamedTuple):
+    """An event that the next of its kind and number outdates."""
+
+    number: int
+    text: str
+
+    @property
+    def merge_key(self):
+        return self.number
+
+
+async def test_what_waits_is_outdated_by_what_reports_the_same_anew(dispatcher):
+    """A peer that sends a thousand 183 to a slow handler fills no memory."""
+    one, gate, seen, others = dispatcher(), Gate(), [], []
+    last = threading.Event()
+    one.run(gate, Progress(0, "first"), "topic")
+    one.run(seen.append, Progress(0, "a"), "topic")
+    for number in range(1000):
+        one.run(seen.append, Progress(number % 3, f"{number}"), "topic")
+        one.run(seen.append, "kept" if number == 500 else Progress(7, "x"), "topic")
+    one.run(others.append, Progress(1, "of another handler"), "topic")
+    assert len(one._lines["topic"]) <= 8
+    one.run(lambda _: last.set(), None, "topic")
+    gate.let.set()
+    await done(last)
+    assert seen == ["kept", (1, "997"), (2, "998"), (0, "999"), (7, "x")]
+    assert others == [(1, "of another handler")]
+
+
+async def test_so_many_events_wait_and_no_more(dispatcher, caplog):
+    one, gate, seen, last = dispatcher(max_events=3), Gate(), [], threading.Event()
+    one.run(gate, None, "topic")
+    await done(gate.entered)
+    for number in range(10):
+        one.run(seen.append, number, "topic")
+    one.run(lambda _: last.set(), None, "topic")
+    gate.let.set()
+    await done(last)
+    assert seen == [8, 9]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_a_coroutine_that_is_slow_is_followed_by_the_last_alone(dispatcher):
+    one, let, seen, last = dispatcher(), asyncio.Event(), [], asyncio.Event()
+
+    async def handler(event):
+        seen.append(event.text)
+        await let.wait()
+        if event.text == "999":
+            last.set()
+
+    for number in range(1000):
+        one.run(handler, Progress(183, str(number)), "topic")
+    one.run(handler, Progress(180, "other"), "topic")
+    await asyncio.sleep(0)
+    assert len(one._tasks) == 2
+    let.set()
+    await asyncio.wait_for(last.wait(), PATIENCE)
+    assert seen == ["0", "other", "999"]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not one._latest
+
+
+async def test_what_found_no_thread_in_time_is_dropped_and_told(dispatcher):
+    one, gate = dispatcher(max_handlers=1, handler_patience=0), Gate()
+    late, seen = asyncio.Event(), []
+    one.run(gate, None, 1)
+    await done(gate.entered)
+    one.run(seen.append, "a", 2, None, late.set)
+    one.run(seen.append, "behind it", 2)
+    await asyncio.wait_for(late.wait(), PATIENCE)
+    ran = threading.Event()
+    one.run(lambda _: ran.set(), None, 3)
+    gate.let.set()
+    await done(ran)
+    assert seen == []
+
+
+async def test_what_has_begun_is_not_too_late(dispatcher):
+    one, first, second, late = dispatcher(max_handlers=1), Gate(), Gate(), []
+    one.run(first, None, 1)
+    await done(first.entered)
+    one.run(second, None, 2, None, lambda: late.append(2))
+    work = one._lines[2][0]
+    first.let.set()
+    await done(second.entered)
+    one._drop(2, work, lambda: late.append(2))  # as when its time is over
+    second.let.set()
+    await done(second.left)
+    one._drop(2, work, lambda: late.append(2))
+    assert late == []
 
 
 async def test_threads_are_used_again(dispatcher):

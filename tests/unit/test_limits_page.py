@@ -19,6 +19,7 @@ OWNERS = {
     "Part": multipart.Part,
     "sdp": sdp,
     "Limits": sip.Limits(),
+    "Exchange": sip.Exchange,
     "UDPEndpoint": udp.UDPEndpoint,
     "Connection": stream.Connection,
     "StreamListener": listener.StreamListener,

@@ -66,6 +66,7 @@ class UserAgent:
         guard: What requests outside of dialogs have to prove themselves to (§22.2); None for open
             doors. ACK and CANCEL are never asked to (§22.1), nor is what a dialog's peer sends.
         portal: The way to the engine's thread, given to each dialog.
+        observed: Whether anybody is told of the events of its dialogs; else they are not made.
     """
 
     def __init__(self, core: Any, uri: str, owner: Any = None, display_name: str = "") -> None:
@@ -88,6 +89,7 @@ class UserAgent:
         self.check_offer: Callable[[bytes], None] | None = None
         self.reject_offer: Callable[[bytes, str], bytes] | None = None
         self.keep_forks = False
+        self.observed = True
         self.portal: Portal | None = None
         self.digest: DigestClient | None = None
         self.guard: DigestServer | None = None
@@ -332,7 +334,8 @@ class UserAgent:
             if self.auto_answer and self.open_session is not None and not dialog.prepare():
                 return
             dialog.silent = False
-            self.emit(CallReceived(self, dialog, request, flow))
+            if self.observed:
+                self.emit(CallReceived(self, dialog, request, flow))
             if self.auto_answer:
                 # Here already: without a portal its verbs are run at once.
                 if self.rings:

@@ -45,6 +45,13 @@ class Event:
         """What handlers of this event must keep the order of: the dialog, as a rule."""
         return None
 
+    @property
+    def merge_key(self) -> Hashable | None:
+        """What a later event of the kind and topic has to share, to stand for this one where both
+        wait for a handler; None for one that nothing stands for.
+        """
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class _DialogEvent(Event):
@@ -73,11 +80,18 @@ class CallReceived(_DialogEvent):
 class CallProgressed(_DialogEvent):
     """A call of ours got a provisional response, such as 180 Ringing.
 
+    Where handlers take longer than responses come, the last of each status is what waits.
+
     Args:
         response: The response.
     """
 
     response: Response
+
+    @property
+    def merge_key(self) -> Hashable | None:
+        """The status."""
+        return self.response.status
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ class Limits:
             acknowledged; beyond it an INVITE is answered 503, without state. Each ACK of the source
             allows as many more, so that this bounds who only sends, or whose address is forged.
             Calls of users who have proved who they are do not count.
+        max_handlers: Handlers of events that are plain functions and run at a time, each on a
+            thread. Beyond it events wait for one to end.
+        handler_patience: Seconds that a call or a request waits for its handler to begin; then it
+            is answered 503 with Retry-After.
+        max_events: Events of one call that wait for its handlers; beyond it the oldest is dropped.
         retry_after: What that Retry-After says, in seconds (RFC 3261 §21.5.4).
     """
 
@@ -57,4 +62,7 @@ class Limits:
     max_dialogs: int = 50_000
     max_share: int = 75
     max_half_open: int = 100
+    max_handlers: int = 128
+    handler_patience: float = 5.0
+    max_events: int = 256
     retry_after: int = 10

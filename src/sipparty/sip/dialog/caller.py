@@ -132,7 +132,8 @@ class CallingSide(InviteUsage, abstract=True):
         if response.status > 100:
             if response.body and self._offer and self._early_tag is None:
                 self._take_early_answer(response)
-            self._emit(CallProgressed(self.agent, self, response))
+            if self.agent.observed:
+                self._emit(CallProgressed(self.agent, self, response))
 
     def _take_early_answer(self, response: Response) -> None:
         """Let early media flow; an answer that cannot be used is left for the 2xx to mend."""
@@ -231,7 +232,8 @@ class CallingSide(InviteUsage, abstract=True):
         self._acknowledge(data)
         if self.session is not None:
             self.session.start()
-        self._emit(CallEstablished(self.agent, self))
+        if self.agent.observed:
+            self._emit(CallEstablished(self.agent, self))
 
     def _establish_fork(self, data: DialogState, first: InviteUsage) -> None:
         self.role = "caller"

@@ -90,6 +90,8 @@ class DialogAgent(Protocol):
     accepts: tuple[str, ...]
     #: The dialogs that are neither new nor over.
     dialogs: set[Any]
+    #: Whether anybody is told of what happens to its dialogs.
+    observed: bool
     #: Seconds that a call may wait for an answer here, at the most.
     patience: float
 

@@ -164,7 +164,7 @@ class InviteUsage(Dialog, abstract=True):
             except Exception:
                 # The call is over all the same, and who waits for its end is told.
                 _log.exception("The media of %s could not be ended.", self.name)
-        if not self.silent:
+        if self.agent.observed and not self.silent:
             self._emit(CallEnded(self.agent, self, self.last_error))
 
     def give_up(self, error: CallFailed) -> None:
@@ -227,7 +227,7 @@ class InviteUsage(Dialog, abstract=True):
                 self.hear("media_failed", CallFailed(f"The ACK carries bad media: {error}", 488))
                 return
             self.session.start()
-        if first and self.state == "InDialog":
+        if first and self.agent.observed and self.state == "InDialog":
             self._emit(CallEstablished(self.agent, self))
 
     def acceptance_abandoned(self, acceptance: Acceptance) -> None:
