@@ -36,8 +36,9 @@ from sipparty.sip.fields import HeaderFields, parse_line
 from sipparty.sip.framing import FramingFailed, MessageBytes, StreamFramer
 from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.limits import Limits
+from sipparty.sip.plain import is_plain
 from sipparty.sip.salvage import salvage
-from sipparty.sip.validation import findings, first_fault, is_plain
+from sipparty.sip.validation import findings, first_fault
 from sipparty.testing import SequentialTokens
 
 __all__ = ["TARGETS", "Broken", "Target"]

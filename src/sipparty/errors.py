@@ -49,13 +49,31 @@ __all__ = [
     "UsageError",
     "WouldDeadlock",
     "copy_of",
+    "printable",
 ]
 
 _E = TypeVar("_E", bound=BaseException)
 
 
+def printable(text: str) -> str:
+    r"""Return text that is safe to show: what cannot be printed is escaped, as `\x1b` and the like.
+
+    Besides controls these are marks that turn writing around, line ends, and octets that are not
+    UTF-8. What came from the wire can so neither move a terminal's cursor nor forge a log line.
+    """
+    if text.isprintable():
+        return text
+    return "".join([char if char.isprintable() else repr(char)[1:-1] for char in text])
+
+
 class SIPPartyError(Exception):
-    """The root of every error that sipparty raises on purpose."""
+    """The root of every error that sipparty raises on purpose.
+
+    Its text can be shown as it is, whatever of a message it quotes.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(SIPPartyError):

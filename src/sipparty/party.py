@@ -385,7 +385,7 @@ class Party(Whereabouts):
         request = request.copy()
         if proxy is not None:
             request.add("Route", route_to(proxy), first=True)
-        first = request.route
+        first = request.get("Route")
         hop = NextHop.of(request.uri_text if first is None else first.uri_text)
         exchange = Exchange(agent, request, hop)
         exchange.portal = self.engine

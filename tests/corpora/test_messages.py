@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -40,22 +41,15 @@ ODD: Odd = {
     "3608/010_INVITE.sip": {"Record-Route"},
     "3665/003_REGISTER.sip": {"Authorization"},  # a comma is missing
     "3665/005_REGISTER.sip": {"Authorization"},  # qop without nc
-    "3665/009_REGISTER.sip": {"Contact.uri"},  # "*", which is no URI
     "5626/002_SUBSCRIBE.sip": {"From.uri"},  # no scheme
     "5626/003_NOTIFY.sip": {"To.uri"},
-    "7118/003_INVITE.sip": {"Contact.uri"},  # a space in the URI
-    "7118/005_INVITE.sip": {"Contact.uri"},
 }
 #: Those that are no message, with what is wrong.
 REFUSED = {
-    "3665/153_R486.sip": "SIP/2.0, a status code",  # two spaces after SIP/2.0
-    "3665/155_R486.sip": "SIP/2.0, a status code",
-    "3665/157_R486.sip": "SIP/2.0, a status code",
     "3842/004_R200.sip": "a number of bytes",  # prose is cut out with it
 }
 #: What is wrong with those of RFC 4475 that are read, by what the document says of them.
 ODD_4475: Odd = {
-    "badaspec.dat": {"To.uri"},
     "baddate.dat": {"Date"},
     "badinv01.dat": {"Via"},
     "quotbal.dat": {"To"},
@@ -69,10 +63,10 @@ REFUSED_4475 = {
     "bigcode.dat": "a status code from 100 to 699",
     "clerr.dat": "at most the",
     "lwsruri.dat": "a method, a URI and SIP/2.0",
-    "lwsstart.dat": "a method, a URI and SIP/2.0",
     "ncl.dat": "a number of bytes",
-    "trws.dat": "a method, a URI and SIP/2.0",
 }
+#: White space in a start line that is one space when it is written.
+GAPS = re.compile(rb"\A(\S+)[ \t]+(\S+)[ \t]+([^\r\n]*\S)[ \t]*(?=\r\n)")
 #: Those that end before or after their Content-Length says, and how much is dropped.
 LONGER = {"dblreq.dat", "mcl01.dat"}
 
@@ -149,6 +143,7 @@ def test_each_published_message_is_read_and_written_back(row):
         assert refusal.value.expected.startswith(REFUSED[name])
         return
     message = Message.parse(data)
+    data = GAPS.sub(rb"\1 \2 \3", data)
     assert bytes(message) == data
     start = row["start_line"].split()
     if isinstance(message, Request):
@@ -178,6 +173,7 @@ def test_torture_messages_that_are_refused():
 def test_torture_messages_that_are_read(file):
     data = (CORPORA / "rfc4475" / file).read_bytes()
     message = Message.parse(data)
+    data = data if file in {"unreason.dat", "noreason.dat"} else GAPS.sub(rb"\1 \2 \3", data)
     if file in LONGER:
         assert data.startswith(bytes(message))
         assert len(bytes(message)) < len(data)

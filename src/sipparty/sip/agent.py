@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sipparty.errors import NegotiationError, ParseError
+from sipparty.errors import BuildError, NegotiationError, ParseError
 from sipparty.fsm import Portal
 from sipparty.sip.auth import Authenticated, DigestClient, DigestServer, Malformed
 from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood, session_description
@@ -18,9 +18,10 @@ from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.exchange import IncomingRequest
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS, Flow, host_port
-from sipparty.sip.grammar import split_sip_uri
-from sipparty.sip.message import Response
+from sipparty.sip.grammar import check_line, is_token, split_sip_uri
+from sipparty.sip.message import Request, Response
 from sipparty.sip.transaction import ServerTransaction
+from sipparty.sip.values import DNameURI
 
 __all__ = ["MAX_CONTACTS", "UserAgent"]
 
@@ -37,6 +38,17 @@ _KNOWN_METHODS = (
 )
 
 
+def _refuses_sdp(request: Request) -> bool:
+    """Whether the Accept of a request leaves session descriptions out (RFC 3261 §20.1). One that is
+    malformed is ignored (§8.2).
+    """
+    try:
+        ranges = request["Accept"]
+    except ParseError:
+        return False
+    return not any(one.covers(SDP) for one in ranges)
+
+
 class UserAgent:
     """One user of a core.
 
@@ -45,6 +57,10 @@ class UserAgent:
         uri: The address of record, a `sip:` or `sips:` URI.
         owner: Whose agent it is: the party, as a rule.
         display_name: The name that people see, as it is written in a From header; "" for none.
+
+    Raises:
+        ParseError: The uri is none, or the display name is not as a From header has it.
+        BuildError: The display name holds a control character.
 
     Attributes:
         server_dialog: What an INVITE makes; a subclass of `Dialog`.
@@ -79,6 +95,7 @@ class UserAgent:
         self.scheme = parts.scheme
         self.contact_user = self.user
         self.address = f"{display_name} <{uri}>" if display_name else f"<{uri}>"
+        DNameURI.parse(check_line(self.address, "display name"))
         self.server_dialog: type[Dialog] = SimpleCall
         self.open_session: Callable[[Dialog, Flow], Session | None] | None = None
         self.auto_answer = True
@@ -162,7 +179,13 @@ class UserAgent:
             return b""  # what cannot be read can have no answer
 
     def handle_method(self, method: str) -> None:
-        """Take requests of a method outside of dialogs: each becomes a `RequestReceived` event."""
+        """Take requests of a method outside of dialogs: each becomes a `RequestReceived` event.
+
+        Raises:
+            BuildError: The method is not a token.
+        """
+        if not is_token(method):
+            raise BuildError(f"{method!r} cannot be a method: expected a token.")
         self.methods[method] = self._take_request
         self._capabilities = None
 
@@ -236,7 +259,7 @@ class UserAgent:
         if (
             request.method == "INVITE"
             and request._text("accept") is not None
-            and not any(one.covers("application/sdp") for one in request["Accept"])
+            and _refuses_sdp(request)
         ):
             # §20.1: an INVITE that takes no session description can have no answer.
             warning = '399 sipparty "The answer would be application/sdp"'

@@ -16,9 +16,7 @@ Laws:
 * A URI of a scheme other than `sip` and `sips` is kept whole, behind its colon, in
   `absoluteURIPart`.
 
-Beyond the grammar, reading tolerates what `sipparty.sip.pairs` says, and in a host name underscores
-and a last label that begins with a digit, since names in the field have them. A host whose last
-label is all digits has to be an IPv4 address by RFC 5954 §4.1: `444.555.666.777` is neither.
+What is read, and what is tolerated beyond the RFC, is the grammar of `sipparty.sip.grammar`.
 """
 
 from __future__ import annotations
@@ -31,82 +29,32 @@ from typing import Any, Self
 from sipparty.deepclass import Attribute, DeepClass
 from sipparty.errors import BuildError, Incomplete, ParseError
 from sipparty.parse import Parser, decode
-from sipparty.sip.pairs import BARRED, ESCAPED, Headers, Parameters, escape, normal, unescape
+from sipparty.sip.grammar import (
+    ABSOLUTE,
+    PASSWORD,
+    SCHEME,
+    USER,
+    HostPort,
+    read_aor,
+    read_host,
+    read_hostport,
+    read_ipv6,
+    read_port,
+    read_uri,
+)
+from sipparty.sip.pairs import Headers, Parameters, escape, normal, unescape
 from sipparty.vb import Delegate
 
 __all__ = ["AOR", "URI", "Headers", "Host", "Parameters", "escape", "unescape"]
 
 _SIP = ("sip", "sips")
 _MOST_PORT = 65535
-_HOST = "a host name, an IPv4 address or an IPv6 address in brackets"
-
-_NAME = re.compile(r"[A-Za-z0-9._-]++")
-# No label is empty, or begins or ends with a hyphen (RFC 3261 §25.1 `domainlabel`); one dot may end
-# the name.
-_BAD_LABEL = re.compile(r"^[.-]|\.[.-]|-(?:\.|$)")
-_IPV6 = re.compile(r"[0-9A-Fa-f:.]++")
 _DIGITS = re.compile(r"[0-9]++")
-_USER = re.compile(f"(?:[^{BARRED}:]++|{ESCAPED})++")
-_PASSWORD = re.compile(f"(?:[^{BARRED}]++|{ESCAPED})*+")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+")
-_ABSOLUTE = re.compile(f"(?:[^{BARRED}]++|{ESCAPED}|@)++")
 
 # Schemes that a user's text may begin with; before another "name:", "name" may be a host or a user.
 _KNOWN_SCHEMES = frozenset(
     ["sip", "sips", "tel", "urn", "im", "pres", "mailto", "xmpp", "h323", "http", "https", "cid"]
 )
-
-
-def _ipv6(address: str) -> IPv6Address:
-    """Give the value of an IPv6 address (RFC 5954 §4.1), or raise `AddressValueError`.
-
-    RFC 5118 §4.10: RFC 3261's own grammar made ":::" of the "::" before an IPv4 tail, and that has
-    to be tolerated.
-    """
-    before, three, tail = address.partition(":::")
-    return IPv6Address(f"{before}::{tail}" if three and "." in tail else address)
-
-
-def _read_host(text: str, start: int, what: str) -> tuple[str, int]:
-    """Read a host; give its address, without brackets, and where it ends."""
-    if text.startswith("[", start):
-        found = _IPV6.match(text, start + 1)
-        end = start + 1 if found is None else found.end()
-        address = text[start + 1 : end]
-        try:
-            # A zone ("%eth0") means nothing to another host and is in no SIP grammar.
-            _ipv6(address)
-        except AddressValueError:
-            raise ParseError(text, "an IPv6 address inside '[' and ']'", start, what=what) from None
-        if not text.startswith("]", end):
-            raise ParseError(text, "']' after an IPv6 address", end, what=what)
-        return address, end + 1
-    found = _NAME.match(text, start)
-    if found is None:
-        raise ParseError(text, _HOST, start, what=what)
-    name = found.group()
-    bad = _BAD_LABEL.search(name)
-    if bad is not None:
-        raise ParseError(
-            text, "a host name without stray '.' or '-'", start + bad.start(), what=what
-        )
-    if name.rstrip(".").rpartition(".")[2].isdigit():
-        try:
-            IPv4Address(name)
-        except AddressValueError:
-            raise ParseError(text, _HOST, start, what=what) from None
-    return name, found.end()
-
-
-def _read_port(text: str, start: int, what: str) -> tuple[int, int]:
-    """Read a port; give it and where its digits end."""
-    found = _DIGITS.match(text, start)
-    if found is not None:
-        digits = found.group().lstrip("0") or "0"
-        # Port 0 is grammatical and cannot be sent to: it is for whoever sends to refuse it.
-        if len(digits) <= 5 and int(digits) <= _MOST_PORT:
-            return int(digits), found.end()
-    raise ParseError(text, f"a port from 0 to {_MOST_PORT}", start, what=what)
 
 
 def _whole(value: Any, pattern: re.Pattern[str], expected: str, what: str) -> str:
@@ -125,7 +73,7 @@ def _address(value: Any) -> str:
     # mistaken for.
     read = f"[{text}]" if ":" in text and not text.startswith("[") else text
     try:
-        address, end = _read_host(read, 0, "host")
+        address, end = read_host(read, 0, "host")
     except ParseError as error:
         raise ParseError(text, error.expected, error.position, what="host") from None
     if end < len(read):
@@ -136,7 +84,7 @@ def _address(value: Any) -> str:
 def _port(value: Any) -> int:
     if isinstance(value, str | bytes):
         text = decode(value)
-        port, end = _read_port(text, 0, "port")
+        port, end = read_port(text, 0, "port")
         if end < len(text):
             raise ParseError(text, "digits only", end, what="port")
         return port
@@ -148,21 +96,21 @@ def _port(value: Any) -> int:
 
 
 def _username(value: Any) -> str:
-    return _whole(value, _USER, "a user whose special characters are escaped", "user")
+    return _whole(value, USER, "a user whose special characters are escaped", "user")
 
 
 def _password(value: Any) -> str:
-    return _whole(value, _PASSWORD, "a password whose special characters are escaped", "password")
+    return _whole(value, PASSWORD, "a password whose special characters are escaped", "password")
 
 
 def _scheme(value: Any) -> str:
     return _whole(
-        value, _SCHEME, "a letter, then letters, digits, '+', '-' or '.'", "scheme"
+        value, SCHEME, "a letter, then letters, digits, '+', '-' or '.'", "scheme"
     ).lower()
 
 
 def _absolute(value: Any) -> str:
-    return _whole(value, _ABSOLUTE, "visible characters, others escaped", "URI")
+    return _whole(value, ABSOLUTE, "visible characters, others escaped", "URI")
 
 
 def _added_scheme(text: str) -> tuple[str, str]:
@@ -179,7 +127,7 @@ def _added_scheme(text: str) -> tuple[str, str]:
             return "sip:[", "]"
     if scheme.lower() in _KNOWN_SCHEMES:
         return "", ""
-    is_scheme = _SCHEME.fullmatch(scheme) and "@" not in rest and not _DIGITS.match(rest)
+    is_scheme = SCHEME.fullmatch(scheme) and "@" not in rest and not _DIGITS.match(rest)
     return ("" if is_scheme else "sip:"), ""
 
 
@@ -215,25 +163,24 @@ class Host(_Written, Parser, DeepClass):
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Read `host [":" port]` (RFC 3261 §25.1 `hostport`)."""
-        host, end = cls._read(text, 0, "host")
+        read, end = read_hostport(text, 0, "host")
         if end < len(text):
             raise ParseError(
-                text, "the end" if host.port is not None else "':' or the end", end, what="host"
+                text, "the end" if read.port is not None else "':' or the end", end, what="host"
             )
-        return host
+        return cls._of(read)
 
     @classmethod
-    def _read(cls, text: str, start: int, what: str) -> tuple[Self, int]:
-        address, end = _read_host(text, start, what)
+    def _of(cls, read: HostPort) -> Self:
+        """Make the object of what was read."""
         host = cls.__new__(cls)
-        host.__dict__["address"] = address
-        if text.startswith(":", end):
-            start = end + 1
-            port, end = _read_port(text, start, what)
-            host.__dict__["port"] = port
-            if text[start] == "0":
-                host.__dict__["_port_spelling"] = (port, text[start:end])
-        return host, end
+        values = host.__dict__
+        values["address"], port, digits = read
+        if port is not None:
+            values["port"] = port
+            if digits[0] == "0":
+                values["_port_spelling"] = (port, digits)
+        return host
 
     def __str__(self) -> str:
         if self.address is None:
@@ -254,7 +201,7 @@ class Host(_Written, Parser, DeepClass):
         """What tells hosts apart: names by letter, IP addresses by value (RFC 5954 §4.2)."""
         address = self.address or ""
         if ":" in address:
-            return _ipv6(address)
+            return read_ipv6(address)
         # Only an IPv4 address ends in a digit-only label.
         return IPv4Address(address) if address.rpartition(".")[2].isdigit() else address.lower()
 
@@ -293,33 +240,22 @@ class AOR(_Written, Parser, DeepClass):
         if text[:5].lower().startswith(("sip:", "sips:")) and "@" in text:
             # It would read as the user "sip" with a password: surely not what was meant.
             raise ParseError(text, "an address of record without a scheme", 0, what="AOR")
-        aor, end = cls._read(text, 0, "AOR")
+        user, password, hostport, end = read_aor(text, 0, "AOR")
         if end < len(text):
             raise ParseError(text, "the end", end, what="AOR")
-        return aor
+        return cls._of(user, password, hostport)
 
     @classmethod
-    def _read(cls, text: str, start: int, what: str) -> tuple[Self, int]:
+    def _of(cls, user: str | None, password: str | None, hostport: HostPort) -> Self:
+        """Make the object of what was read."""
         aor = cls.__new__(cls)
-        # A user may hold ";", "?" and "/", but nothing in a URI holds an unescaped "@" except what
-        # ends the user.
-        at = text.find("@", start)
-        if at >= 0:
-            found = _USER.match(text, start)
-            if found is None:
-                raise ParseError(text, "a user before '@'", start, what=what)
-            aor.__dict__["username"] = found.group()
-            end = found.end()
-            if text[end] == ":":
-                found = _PASSWORD.match(text, end + 1)
-                assert found is not None  # it may be empty
-                aor.__dict__["password"] = found.group()
-                end = found.end()
-            if end != at:
-                raise ParseError(text, "'@', or a character a user may hold", end, what=what)
-            start = at + 1
-        aor.__dict__["host"], end = Host._read(text, start, what)
-        return aor, end
+        values = aor.__dict__
+        if user is not None:
+            values["username"] = user
+            if password is not None:
+                values["password"] = password
+        values["host"] = Host._of(hostport)
+        return aor
 
     def __str__(self) -> str:
         if self.host is None:
@@ -370,31 +306,20 @@ class URI(_Written, Parser, DeepClass):
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Read a URI (RFC 3261 §25.1 `SIP-URI`, `SIPS-URI` and `absoluteURI`)."""
-        found = _SCHEME.match(text)
-        end = 0 if found is None else found.end()
-        if found is None or not text.startswith(":", end):
-            raise ParseError(text, "a scheme followed by ':'", end, what="URI")
+        spelling, rest, user, password, hostport, parameters, headers = read_uri(text)
         uri = cls.__new__(cls)
         values = uri.__dict__
-        values["scheme"] = scheme = found.group().lower()
-        if scheme != found.group():
-            values["_scheme_spelling"] = found.group()
-        end += 1
-        if scheme not in _SIP:
-            found = _ABSOLUTE.match(text, end)
-            if found is None or found.end() < len(text):
-                at = end if found is None else found.end()
-                raise ParseError(text, "visible characters, others escaped", at, what="URI")
-            values["absoluteURIPart"] = found.group()
+        values["scheme"] = scheme = spelling.lower()
+        if scheme != spelling:
+            values["_scheme_spelling"] = spelling
+        if hostport is None:
+            values["absoluteURIPart"] = rest
             return uri
-        values["aor"], end = AOR._read(text, end, "URI")
-        if end < len(text):
-            start, end = end, Parameters.scan(text, end)
-            values["parameters"] = Parameters._as_is(text[start:end])
-            start, end = end, Headers.scan(text, end)
-            values["headers"] = Headers._as_is(text[start:end])
-            if end < len(text):
-                raise ParseError(text, "';name=value', '?name=value' or the end", end, what="URI")
+        values["aor"] = AOR._of(user, password, hostport)
+        if parameters:
+            values["parameters"] = Parameters._as_is(parameters)
+        if headers:
+            values["headers"] = Headers._as_is(headers)
         return uri
 
     @classmethod

@@ -34,6 +34,7 @@ from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.outgoing import FlowUser
+from sipparty.sip.plain import is_plain
 from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
 from sipparty.sip.salvage import salvage
@@ -46,10 +47,14 @@ from sipparty.sip.transaction import (
     Timing,
     TransactionLayer,
 )
-from sipparty.sip.validation import first_fault, is_plain
+from sipparty.sip.validation import blame, check_response, first_fault
 from sipparty.sip.wanted import FlowWanted, TargetFailed
 
 __all__ = ["Core", "FlowWanted", "TargetFailed"]
+
+
+#: What keeps a flow open and is no message (RFC 5626 §3.5.1, and what is sent in its place).
+_KEEP_ALIVES = frozenset((b"\r\n\r\n", b"\r\n", b"\n\n", b"\n", b"\0", b"\0\0\0\0"))
 
 
 class Core:
@@ -231,8 +236,8 @@ class Core:
         """
         self.timers.now = now
         self.counters["received"] += 1
-        if data in (b"\r\n\r\n", b"\r\n", b"\0"):
-            return  # a keep-alive (RFC 5626 §3.5.1, and what is sent in its place)
+        if data in _KEEP_ALIVES:
+            return
         try:
             message = Message.parse(data)
             if message.__class__ is Request:
@@ -268,9 +273,11 @@ class Core:
         except ParseError:
             return
         tag = self.steady_tag(request)
-        self._send(bytes(self._answer(request, error.status, _blame(error), tag)), back)
+        self._send(bytes(self._answer(request, error.status, blame(error), tag)), back)
 
     def _take_response(self, response: Response) -> None:
+        if not is_plain(response):
+            check_response(response)
         if not self.transactions.response_received(response):
             self.counters["stray_responses"] += 1
 
@@ -290,7 +297,7 @@ class Core:
         try:
             self._serve(taken)
         except ParseError as error:
-            self.refuse(taken, error.status, _blame(error))
+            self.refuse(taken, error.status, blame(error, request))
         except Exception:
             # A defect, of ours or of a user's class: the peer hears of it, and so does our caller.
             self.refuse(taken, 500)
@@ -386,7 +393,7 @@ class Core:
         self, transaction: ServerTransaction, error: ParseError | NegotiationError
     ) -> None:
         """Refuse an INVITE with the status of an error, and a Warning that says it in words."""
-        reason = _blame(error) if isinstance(error, ParseError) else None
+        reason = blame(error, transaction.request) if isinstance(error, ParseError) else None
         self.refuse(transaction, error.status, reason, [warning(error)])
 
     def _serve(self, transaction: ServerTransaction) -> None:
@@ -504,8 +511,3 @@ class Core:
     def agents(self) -> Iterable[UserAgent]:
         """Return every agent that receives somewhere, once."""
         return self.directory.agents()
-
-
-def _blame(error: ParseError) -> str:
-    """Return the reason phrase for what cannot be read (RFC 3261 §21.4.1)."""
-    return f"{error.what[:1].upper()}{error.what[1:]} Is Not Valid"

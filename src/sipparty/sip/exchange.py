@@ -14,7 +14,7 @@ from sipparty.fsm import FSM, Row, verb
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.outgoing import OutgoingRequest
-from sipparty.sip.routing import NextHop
+from sipparty.sip.routing import NextHop, as_request_uri
 from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.values import CSeq
 
@@ -173,7 +173,8 @@ class Exchange(FSM):
             number = request.cseq.number + 1 if following is None else following()
             request["CSeq"] = CSeq(number, request.method)
         bytes(request)
-        sent = Request.of(request.method, request.uri_text, list(request._fields), request.body)
+        uri = as_request_uri(request.uri_text)
+        sent = Request.of(request.method, uri, list(request._fields), request.body)
         if "Contact" not in sent and request.method not in _NO_CONTACT:
             sent.add("Contact", agent.contact(flow))
         return sent

@@ -7,12 +7,16 @@ Laws:
 * A value that is set is taken as it is then; a change made to that object later is not seen.
 * A line that was not touched stays as it came: spelling, compact names, folding, order. Of a header
   with several lines, only those that hold a changed value are written anew.
-* No value can hold a line break, so nobody who fills one in can write headers of their own
-  (`BuildError`).
+* No value that is set can hold a line break, so nobody who fills one in can write headers of their
+  own, nor another control character (`BuildError`).
+* Of the headers that every message must have, an attribute raises `ParseError` where the header
+  cannot be read. Any other is None then, as if it were absent, since who is sent a message is to
+  ignore what is malformed and not needed (RFC 3261 §8.2). The mapping raises, and says what is
+  wrong; `sipparty.sip.validation.findings` lists it.
 
 Header access, for known and unknown headers alike:
 
-    message.to, message.cseq, message.from_      typed; None where the header is absent
+    message.to, message.cseq, message.from_      typed; None where absent, or malformed and no need
     message["X-Any"], message["Via"]             the first value; KeyError where it is absent
     message.get("Via"), message.all("Via")       the first or None; all of them
     message["Subject"] = "lunch"                 replaces every value; a list gives several lines
@@ -33,6 +37,7 @@ from typing import Any, Generic, Self, TypeVar, cast, overload
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_list
 from sipparty.sip.headers import HEADERS, SPELLINGS, Header, Many, header_key, header_name
+from sipparty.sip.typed import TokenValue
 from sipparty.sip.values import CSeq, DNameURI, HeaderValue, MediaType, Via
 
 __all__ = [
@@ -149,13 +154,20 @@ def _watched(texts: list[str], values: list[Any]) -> tuple[list[str] | None, lis
     return [str(value) for value in values], values
 
 
+#: The headers that every message must have (RFC 3261 §8.1.1).
+_MANDATORY = frozenset({"via", "from", "to", "call-id", "cseq"})
+
+
 class HeaderField(Generic[T]):
-    """Typed access to one header as an attribute: the value or None. Setting None removes it, text
-    is parsed.
+    """Typed access to one header as an attribute: the value; None where it is absent, or is
+    malformed and not one that every message must have. Setting None removes it, text is parsed.
     """
 
     def __init__(self, name: str) -> None:
         self._key = header_key(name)
+        self._needed = self._key in _MANDATORY
+        #: Whether it is an address that is had with a URI that is one, or not at all.
+        self._target = not self._needed and HEADERS[self._key].parse == DNameURI.parse
         self._tokens = HEADERS[self._key].many is Many.TOKENS
         self._list = HEADERS[self._key].many is Many.LIST
         self.__doc__ = f"The {name} header."
@@ -172,26 +184,35 @@ class HeaderField(Generic[T]):
         if typed is None:
             typed = message._typed = {}
         known = typed.get(key)
-        if known is None and not self._tokens:
-            # One line with one value, as nearly every header is: straight to it.
-            index = message._index
-            if index is None:
-                index = message._make_index()
-            at = index.get(key)
-            if at is None:
-                return cast(T, None)
-            text = message._fields[at][1]
-            parse = HEADERS[key].parse
-            if parse is str:
-                return cast(T, text)
-            if not self._list or not (message._repeats or "," in text or not text):
-                value = parse(text)
-                if isinstance(value, HeaderValue):
-                    typed[key] = [text], [value]
-                else:
-                    typed[key] = _watched([text], [value])
-                return cast(T, value)
-        values = known[1] if known is not None else message._values(key)
+        try:
+            if known is None and not self._tokens:
+                # One line with one value, as nearly every header is: straight to it.
+                index = message._index
+                if index is None:
+                    index = message._make_index()
+                at = index.get(key)
+                if at is None:
+                    return cast(T, None)
+                text = message._fields[at][1]
+                parse = HEADERS[key].parse
+                if parse is str:
+                    return cast(T, text)
+                if not self._list or not (message._repeats or "," in text or not text):
+                    value = parse(text)
+                    if isinstance(value, HeaderValue):
+                        if self._target:
+                            _ = value.parts  # type: ignore[attr-defined]
+                        typed[key] = [text], [value]
+                    else:
+                        typed[key] = _watched([text], [value])
+                    return cast(T, value)
+            values = known[1] if known is not None else message._values(key)
+            if self._target and values:
+                _ = values[0].parts
+        except ParseError:
+            if self._needed:
+                raise
+            return cast(T, () if self._tokens else None)
         if self._tokens:
             return cast(T, tuple(values))
         return values[0] if values else cast(T, None)
@@ -418,6 +439,7 @@ class HeaderFields:
     route = HeaderField[DNameURI | None]("Route")
     record_route = HeaderField[DNameURI | None]("Record-Route")
     content_type = HeaderField[MediaType | None]("Content-Type")
+    content_disposition = HeaderField[TokenValue | None]("Content-Disposition")
     content_length = HeaderField[int | None]("Content-Length")
     expires = HeaderField[int | None]("Expires")
     allow = HeaderField[tuple[str, ...]]("Allow")

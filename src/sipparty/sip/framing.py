@@ -6,6 +6,8 @@
 Laws:
 
 * The events do not depend on how the stream was cut into pieces; with one exception, a `Pong`.
+* Lines end in CRLF. Some senders end them in LF alone: such a head is found too, and empty lines of
+  that kind between messages mean nothing.
 * A message is what stands from its first byte to the end of its body. Its length is told by
   Content-Length alone; without one a message in a stream has no end, which is an error (§18.3).
 * Two CRLFs between messages are a `Ping`. A single one means nothing (RFC 3261 §7.5), unless a ping
@@ -86,11 +88,13 @@ class FramingFailed:
 #: What `StreamFramer.feed` tells.
 StreamEvent = MessageBytes | Ping | Pong | FramingFailed
 
+#: The end of a head, as it should be, and what ends it as it can be: an empty line.
 _END = b"\r\n\r\n"
+_ENDS = b"\n\r\n", b"\n\n"
 #: What a start line begins with: a method or "SIP/2.0" (RFC 3261 §25.1 `token`).
 _FIRST = frozenset(b"-.!%*_+`'~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 #: A Content-Length header up to its value, which may be folded (RFC 3261 §7.3.1, §7.3.3).
-_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*+:((?:[^\r]|\r\n[ \t]|\r(?!\n))*+)", re.I)
+_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*+:((?:[^\n]++|\n[ \t])*+)", re.I)
 #: Digits beyond which a length is too large to be looked at.
 _MAX_DIGITS = 15
 _WHAT = "stream of SIP messages"
@@ -201,9 +205,15 @@ class StreamFramer:
         if self._seen:
             return start  # a start line has begun
         stop = start
-        while buffer.startswith(b"\r\n", stop):
-            stop += 2
-        count = (stop - start) // 2
+        count = 0
+        while True:
+            if buffer.startswith(b"\r\n", stop):
+                stop += 2
+                count += 1
+            elif buffer.startswith(b"\n", stop):
+                stop += 1
+            else:
+                break
         if count and self._awaited:
             # RFC 5626 §4.4.1: one is a pong, two are a ping. What was left of an earlier pair was a
             # pong itself, or nothing.
@@ -236,14 +246,14 @@ class StreamFramer:
         # The end may have begun in what was searched before.
         since = start + max(0, self._seen - len(_END) + 1)
         limit = start + self._max_head + len(_END)
-        end = buffer.find(_END, since, limit)
+        end = _end_of_head(buffer, since, limit)
         if end < 0:
             self._seen = min(len(buffer), limit) - start
             if len(buffer) < limit:
                 return None
             head = bytes(buffer[start : start + self._max_head])
             return self._failure(head, f"a head of at most {self._max_head} bytes", 513, head)
-        self._head = end + len(_END) - start
+        self._head = end - start
         with memoryview(buffer) as view:
             head = bytes(view[start : start + self._head])
         length = _content_length(head)
@@ -287,6 +297,16 @@ class StreamFramer:
         return start + skipped
 
 
+def _end_of_head(buffer: bytearray, since: int, limit: int) -> int:
+    """Return where the first empty line ends; -1 where there is none yet."""
+    usual, other = _ENDS
+    at = buffer.find(usual, since, limit)
+    bare = buffer.find(other, since, limit if at < 0 else at)
+    if bare >= 0:
+        return bare + len(other)
+    return at if at < 0 else at + len(usual)
+
+
 def _content_length(head: bytes) -> int | str:
     """Return the length that a head gives its body, or what it should have had.
 
@@ -294,7 +314,7 @@ def _content_length(head: bytes) -> int | str:
     """
     lengths: set[int] = set()
     for found in _LENGTH.finditer(head):
-        text = found.group(1).replace(b"\r\n", b"").strip(b" \t")
+        text = found.group(1).replace(b"\r\n", b"").replace(b"\n", b"").strip(b" \t\r")
         if not text.isdigit():
             return f"digits as Content-Length, not {text[:40].decode('utf-8', 'replace')!r}"
         digits = text.lstrip(b"0")

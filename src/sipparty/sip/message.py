@@ -6,7 +6,8 @@ Laws:
 * Parse late: parsing finds the start line and the header lines and looks into none of them. A
   header is parsed when it is asked for, and kept.
 * What was not touched is written back as it came, byte for byte: spelling, compact names, folding,
-  order.
+  order. But line ends of a bare LF are read and written as CRLF, and so is white space in the start
+  line that should be one space (RFC 4475 §3.1.2.9, §3.1.2.10: never sent on).
 * A message that was changed, or built, is written with a Content-Length that is right.
 * The head is text: UTF-8, other octets kept as surrogates. The body is bytes.
 """
@@ -23,9 +24,9 @@ from sipparty.sip.fields import NEW_FIELD, Field, field, parse_line, stray_break
 from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_sip_uri
 from sipparty.sip.headers import SPELLINGS
 from sipparty.sip.headervalue import as_octets
+from sipparty.sip.mending import has_tag, with_crlf, with_single_spaces
 from sipparty.sip.multipart import Entity
 from sipparty.sip.status import check_status, reason_phrase
-from sipparty.sip.values import has_tag
 
 __all__ = ["Message", "Request", "Response"]
 
@@ -83,7 +84,8 @@ class Message(Entity):
         """Parse one message, as a datagram brings it (RFC 3261 §7, §18.3).
 
         Empty lines before the start line are passed over. What is left after Content-Length octets
-        of body is dropped; without a Content-Length the body is the rest.
+        of body is dropped; without a Content-Length the body is the rest. Where a line ends in LF
+        alone, the message is read as if each line of its head ended in CRLF.
 
         Args:
             data: The whole message.
@@ -98,6 +100,9 @@ class Message(Entity):
             data = data.lstrip(b"\r\n")
         end = data.find(b"\r\n\r\n")
         if end < 0:
+            mended = with_crlf(data, Message.MAX_HEAD)
+            if mended is not None:
+                return Message.parse(mended)
             raise ParseError(data, "an empty line after the headers", len(data), what="SIP message")
         if end > Message.MAX_HEAD:
             raise _too_much(data, f"a head of at most {Message.MAX_HEAD} bytes")
@@ -105,6 +110,9 @@ class Message(Entity):
         lines = head.split("\r\n")
         breaks = len(lines) - 1
         if head.count("\n") != breaks or head.count("\r") != breaks:
+            mended = with_crlf(data, Message.MAX_HEAD)
+            if mended is not None:
+                return Message.parse(mended)
             raise stray_break(head)
         if breaks > Message.MAX_FIELDS and len(NEW_FIELD.split(head)) > Message.MAX_FIELDS + 1:
             raise _too_much(lines[0], f"at most {Message.MAX_FIELDS} header lines")
@@ -112,7 +120,14 @@ class Message(Entity):
             for line in NEW_FIELD.split(head)[1:]:
                 if len(line) > Message.MAX_LINE:
                     raise _too_much(line, f"header lines of at most {Message.MAX_LINE} characters")
-        message = _parse_start(lines[0])
+        try:
+            message = _parse_start(lines[0])
+        except ParseError:
+            start = with_single_spaces(lines[0])
+            if start is None:
+                raise
+            rest = data.find(b"\r\n")
+            return Message.parse(start.encode("utf-8", "surrogateescape") + data[rest:])
         fields: list[Field] = []
         index: dict[str, int] = {}
         spellings = SPELLINGS

@@ -91,33 +91,24 @@ class Entity(HeaderFields):
     @property
     def media_type(self) -> str:
         """`type/subtype` of the body in lower case; where there is no Content-Type, "text/plain"
-        for a part (RFC 2046 §5.1), "" for a message.
-
-        Raises:
-            ParseError: The Content-Type is none.
+        for a part (RFC 2046 §5.1), "" for a message. So it is where the Content-Type is malformed
+        (RFC 2045 §5.2).
         """
         content_type = self.content_type
         return self._DEFAULT if content_type is None else content_type.essence
 
     @property
     def is_multipart(self) -> bool:
-        """Whether the body has parts of its own.
-
-        Raises:
-            ParseError: The Content-Type is none.
-        """
+        """Whether the body has parts of its own."""
         return self.media_type.startswith("multipart/")
 
     @property
     def disposition(self) -> str:
         """What the body is for, in lower case: "session", "render", "icon", "by-reference", ...;
         without a Content-Disposition "session" for application/sdp, else "render" (RFC 3261
-        §20.11).
-
-        Raises:
-            ParseError: The Content-Disposition is none.
+        §20.11). So it is where the Content-Disposition is malformed.
         """
-        value = self.get("Content-Disposition")
+        value = self.content_disposition
         if value is None:
             return "session" if self.media_type == _SDP else "render"
         return str(value.value).lower()
@@ -126,11 +117,8 @@ class Entity(HeaderFields):
     def handling(self) -> str:
         """Whether who does not understand the body may ignore it ("optional") or has to refuse the
         request ("required", and so without the parameter; RFC 3261 §20.11, RFC 3204 §6).
-
-        Raises:
-            ParseError: The Content-Disposition is none.
         """
-        value = self.get("Content-Disposition")
+        value = self.content_disposition
         handling = None if value is None else value.parameter("handling")
         return "optional" if handling and handling.lower() == "optional" else "required"
 

@@ -7,10 +7,7 @@ Laws:
   pair it is made to and no other.
 * Names are compared without regard to case and to escapes of characters that need none (§19.1.4).
 * Names and values are wire text, escapes and all: `escape` writes them, `unescape` reads them.
-* Reading tolerates, in a part, every visible character that does not delimit it, though §25.1 would
-  have some escaped ("#" in a dialled number, letters beyond ASCII). A control character, a space, a
-  quotation mark, an angle bracket, an "@", and a "%" without two hexadecimal digits are refused
-  everywhere.
+* Reading tolerates what `sipparty.sip.grammar` says; the patterns are those that URIs are read by.
 """
 
 from __future__ import annotations
@@ -22,18 +19,9 @@ from urllib.parse import quote, unquote_to_bytes
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.parse import Parser
+from sipparty.sip.grammar import BARRED, ESCAPED, URI_HEADERS, URI_PARAMETERS
 
-__all__ = ["BARRED", "ESCAPED", "Headers", "Parameters", "escape", "normal", "unescape"]
-
-#: What may stand in no part of a URI, as the body of a negated class. Besides what delimits:
-#: controls, white space, marks that are not seen (a URI is shown to people), and surrogates that
-#: stand for no octet.
-BARRED = (
-    r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
-    r"\ud800-\udc7f\udd00-\udfff\"<>%@"
-)
-#: `escaped` (§25.1).
-ESCAPED = "%[0-9A-Fa-f]{2}"
+__all__ = ["Headers", "Parameters", "escape", "normal", "unescape"]
 
 # The characters that stand unescaped in each part: `unreserved` first, then the part's own (§25.1).
 _MARK = "-_.!~*'()"
@@ -131,14 +119,6 @@ class _Pairs(Parser, MutableMapping[str, "str | None"]):
         if isinstance(value, cls):
             return value
         return cls(value) if isinstance(value, Mapping) else cls.parse(value)
-
-    @classmethod
-    def scan(cls, text: str, start: int) -> int:
-        """Return where the pairs that may begin at `start` of a URI's text end; `start` if there
-        are none.
-        """
-        found = cls._pattern.match(text, start)
-        return start if found is None else found.end()
 
     @classmethod
     def _as_is(cls, text: str) -> Self:
@@ -298,8 +278,7 @@ class Parameters(_Pairs):
     _lead = _separator = ";"
     _name = re.compile(_run(";?=") + "++")
     _value = re.compile(_run(";?") + "*+")
-    # Empty parameters (";;") are no RFC's; they are seen, harmless, and kept.
-    _pattern = re.compile(f"(?:;(?:{_name.pattern}(?:={_value.pattern})?+)?+)*+")
+    _pattern = URI_PARAMETERS
     _expected = "';' and a parameter"
     _flags = True
     _part = "parameter"
@@ -324,7 +303,7 @@ class Headers(_Pairs):
     _lead, _separator = "?", "&"
     _name = re.compile(_run("&=") + "++")
     _value = re.compile(_run("&") + "*+")
-    _pattern = re.compile("(?:[?]{0}(?:&{0})*+)?+".format(f"{_name.pattern}={_value.pattern}"))
+    _pattern = URI_HEADERS
     _expected = "'?' and headers such as 'name=value&name=value'"
     _flags = False
     _part = "header"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple, Self
 
 from sipparty.errors import ParseError
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import find_parameter, split_sip_uri
+from sipparty.sip.grammar import find_parameter, read_host, split_sip_uri
 from sipparty.sip.values import DNameURI
 
-__all__ = ["NextHop", "is_loose", "is_secure", "route_to"]
-
-#: What a host may be made of; whether there is one of that name is another matter.
-_HOST = re.compile(r"[\w.~%:\[\]-]+")
+__all__ = ["NextHop", "as_request_uri", "is_loose", "is_secure", "route_to"]
 
 
 class NextHop(NamedTuple):
@@ -26,6 +22,8 @@ class NextHop(NamedTuple):
         secure: Whether the URI is `sips:`.
         back: The way to the peer whose word it is: what is taken where that may not have requests
             sent there (`Policy.named_targets`). None where the program says it.
+        maddr: Where the packets go in the place of the host (RFC 3263 §4); None for the host. A
+            certificate has to be the host's all the same (RFC 5922 §4).
     """
 
     host: str
@@ -33,11 +31,18 @@ class NextHop(NamedTuple):
     transport: str | None = None
     secure: bool = False
     back: Flow | None = None
+    maddr: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The host that the packets go to: a name or an address, without brackets."""
+        return self.maddr or self.host
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the host is an address, so that there is one target alone."""
-        return ":" in self.host or self.host.replace(".", "").isdigit()
+        """Whether the packets go to an address, so that there is one target alone."""
+        place = self.maddr or self.host
+        return ":" in place or place.replace(".", "").isdigit()
 
     def secured(self) -> Self:
         """Return it for a request to a `sips:` URI, which goes by secure transports alone, whatever
@@ -51,7 +56,7 @@ class NextHop(NamedTuple):
 
     @classmethod
     def of(cls, uri: str, back: Flow | None = None) -> Self:
-        """Return the next hop that a URI names; `maddr` stands for the host (RFC 3263 §4).
+        """Return the next hop that a URI names.
 
         Args:
             uri: The URI.
@@ -63,24 +68,60 @@ class NextHop(NamedTuple):
         parts = split_sip_uri(uri)
         if not parts.host:
             raise ParseError(uri, "a sip: or sips: URI to send to", 0, what="next hop")
-        host, transport = parts.host, None
+        maddr = transport = None
         if parts.parameters:
-            host = find_parameter(parts.parameters, "maddr") or host
+            if "maddr" in parts.parameters.lower():
+                maddr = _maddr(uri, parts.parameters)
             transport = find_parameter(parts.parameters, "transport")
-        if not _HOST.fullmatch(host):
-            raise ParseError(uri, "a host", None, what="next hop")
         return cls(
-            host.strip("[]"),
+            parts.host,
             parts.port,
             transport.upper() if transport else None,
             parts.scheme == "sips",
             back,
+            maddr,
         )
 
 
 def is_secure(uri: str) -> bool:
     """Whether a URI is a `sips:` one."""
     return uri[:5].lower() == "sips:"
+
+
+def _maddr(uri: str, parameters: str) -> str | None:
+    """Return the host that `maddr` names (RFC 3261 §19.1.1); None where there is none."""
+    text = find_parameter(parameters, "maddr")
+    if not text:
+        return None
+    if ":" in text and not text.startswith("["):
+        text = f"[{text}]"
+    host, end = read_host(text, 0, "maddr")
+    if end < len(text):
+        raise ParseError(uri, "a host as maddr", None, what="next hop")
+    return host.lower()
+
+
+def as_request_uri(uri: str) -> str:
+    """Return a URI as it may stand in a request line: without headers, and without a `method`
+    parameter (RFC 3261 §19.1.1 table 1, §12.2.1.1). Nearly all come as they are.
+
+    Raises:
+        ParseError: It is no URI.
+    """
+    if "?" not in uri and "method" not in uri.lower():
+        return uri
+    parts = split_sip_uri(uri)
+    if parts.headers:
+        uri = uri[: -len(parts.headers) - 1]
+    if find_parameter(parts.parameters, "method") is not None:
+        kept = [
+            part
+            for part in parts.parameters.split(";")[1:]
+            if part.partition("=")[0].lower() != "method"
+        ]
+        head = uri[: len(uri) - len(parts.parameters)]
+        uri = "".join([head, *[f";{part}" for part in kept]])
+    return uri
 
 
 def is_loose(route: str) -> bool:
@@ -96,7 +137,7 @@ def route_to(proxy: str) -> str:
     """Make the Route value for a proxy given as a host, host:port or URI; loose (RFC 3261 §8.1.2).
 
     Raises:
-        ParseError: It is none of them.
+        ParseError: It is none of them, and names the proxy.
     """
     uri = proxy.strip()
     if uri.startswith("<") and uri.endswith(">"):
@@ -105,7 +146,13 @@ def route_to(proxy: str) -> str:
         if uri.count(":") > 1 and not uri.startswith("["):
             uri = f"[{uri}]"  # a bare IPv6 address
         uri = f"sip:{uri}"
-    parts = split_sip_uri(uri)
+    try:
+        parts = split_sip_uri(uri)
+    except ParseError as error:
+        raise ParseError(proxy, error.expected, None, what="proxy") from None
+    if parts.headers:
+        # Of a route nothing but where it leads is meant.
+        uri = as_request_uri(uri)
     if find_parameter(parts.parameters, "lr") is None:
         uri += ";lr"
     return f"<{uri}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sipparty.errors import ParseError
 from sipparty.sip.fields import NEW_FIELD, parse_line
 from sipparty.sip.grammar import is_token
+from sipparty.sip.mending import with_crlf
 from sipparty.sip.message import Message, Request
 
 __all__ = ["salvage"]
@@ -23,9 +24,11 @@ def salvage(data: bytes) -> Request | None:
         A request with Via, From, To, Call-ID and CSeq; None where the data has not got them, or is
         a response.
     """
+    data = data.lstrip(b"\r\n")
+    data = with_crlf(data, Message.MAX_HEAD) or data
     head = data[: Message.MAX_HEAD].partition(b"\r\n\r\n")[0].decode("utf-8", "surrogateescape")
-    start, *lines = NEW_FIELD.split(head.lstrip("\r\n"), Message.MAX_FIELDS + 1)
-    method = start.partition(" ")[0]
+    start, *lines = NEW_FIELD.split(head, Message.MAX_FIELDS + 1)
+    method = start.replace("\t", " ").partition(" ")[0]
     if not is_token(method) or start[:4].upper() == "SIP/":
         return None
     fields = []

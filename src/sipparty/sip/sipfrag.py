@@ -52,7 +52,7 @@ def _parse_headers(data: bytes) -> Part:
     if b"\r\n\r\n" not in data:
         data = data.removesuffix(b"\r\n")
     part = Part.parse(data)
-    length = part.content_length
+    length = part.get("Content-Length")
     if length is not None:
         if length > len(part.body):
             expected = f"at most the {len(part.body)} bytes that follow the head"

@@ -349,13 +349,16 @@ class AddressReference(TextValue):
     uri_text: str
 
     WHAT = "URI in angle brackets"
-    _HEAD = re.compile(r"[ \t]*+<[ \t]*+([^<>\"\s]++)[ \t]*+>")
+    _HEAD = re.compile(r"[ \t]*+<([^<>\"]++)>")
+    _SPACES = re.compile(r"[ \t]++")
 
     def _read(self) -> None:
         found = self._HEAD.match(self)
-        if found is None:
+        # White space, from a line that was folded there, is no part of the URI.
+        uri = "" if found is None else self._SPACES.sub("", found.group(1))
+        if found is None or not uri:
             raise self._fail("a URI in '<' and '>'")
-        self.uri_text = found.group(1)
+        self.uri_text = uri
         self._read_parameters(found.end())
 
     @property

@@ -38,7 +38,14 @@ from sipparty.sip.headervalue import (
     checked_tail,
 )
 
-__all__ = ["CSeq", "DNameURI", "HeaderParameters", "HeaderValue", "MediaType", "Via", "has_tag"]
+__all__ = [
+    "CSeq",
+    "DNameURI",
+    "HeaderParameters",
+    "HeaderValue",
+    "MediaType",
+    "Via",
+]
 
 
 def _display(value: str | None) -> str:
@@ -71,6 +78,17 @@ _PLAIN_ADDRESS = re.compile(
     rf"(?:\"([^\"\\]*+)\"[ \t]*+|([{TOKEN_CHARS}][{TOKEN_CHARS} \t]*+)?)"
     r"<([^<>\"\s]++)>((?:;[^\"\s]*+)?)"
 )
+
+
+_SPACES = str.maketrans("", "", " \t")
+_NO_PARTS = URIParts("", None, "", None, "", "")
+
+
+class _Wildcard(URI):
+    """The `*` of a Contact (RFC 3261 §10.2.2): no address, and so without parts."""
+
+    def __str__(self) -> str:
+        return "*"
 
 
 class DNameURI(HeaderValue):
@@ -115,7 +133,9 @@ class DNameURI(HeaderValue):
         """Parse `"Bob" <sip:bob@biloxi.com>;tag=1`, or the form without angle brackets (RFC 3261
         §20).
 
-        In the form without brackets every parameter is the header's, none the URI's.
+        In the form without brackets every parameter is the header's, none the URI's. White space
+        within the brackets, from a line that was folded there, is no part of the URI (RFC 4475
+        §3.1.2.14, RFC 3986 Appendix C).
 
         Raises:
             ParseError: A quotation mark or an angle bracket stands alone, or there is no URI.
@@ -152,7 +172,7 @@ class DNameURI(HeaderValue):
         right = text.find(">", left)
         if right < 0:
             raise ParseError(text, "'>' after the URI", len(text), what=cls.WHAT)
-        self._uri_text = text[left + 1 : right]
+        self._uri_text = text[left + 1 : right].translate(_SPACES)
         self._tail = tail = checked_tail(text[right + 1 :].strip(), cls.WHAT)
         if tail and tail[0] != ";":
             raise ParseError(text, "';' or the end after the '>'", right + 1, what=cls.WHAT)
@@ -173,13 +193,14 @@ class DNameURI(HeaderValue):
     @property
     def uri(self) -> URI:
         """The URI; a change made to it shows when this value is written. Set to a `URI`, it takes
-        a copy.
+        a copy. That of the wildcard has no parts, and is "*" as text.
 
         Raises:
             ParseError: What came in its place is not a URI.
         """
         if self._uri is None:
-            self._uri = URI.parse(self._uri_text)
+            text = self._uri_text
+            self._uri = _Wildcard() if text == "*" else URI.parse(text)
         return self._uri
 
     @uri.setter
@@ -196,25 +217,27 @@ class DNameURI(HeaderValue):
 
     @property
     def parts(self) -> URIParts:
-        """The URI's parts as text, read only: what to ask where many messages pass by.
+        """The URI's parts as text, read only: what to ask where many messages pass by. The wildcard
+        has none.
 
         Raises:
             ParseError: What came in its place is not a URI.
         """
-        return split_sip_uri(self.uri_text)
+        text = self.uri_text
+        return _NO_PARTS if text == "*" else split_sip_uri(text)
 
     @property
     def username(self) -> str | None:
         """The user of the URI, escapes and all; None where there is none."""
         # Nearly all are written plainly, and then the rest of the parts is not needed.
         found = PLAIN_SIP_URI.fullmatch(self._uri_text) if self._uri is None else None
-        return found[2] if found is not None and found[4] is None else self.parts.user
+        return found[2] if found is not None else self.parts.user
 
     @property
     def address(self) -> str:
         """The host of the URI, an IPv6 address without brackets; "" where it is not a SIP URI."""
         found = PLAIN_SIP_URI.fullmatch(self._uri_text) if self._uri is None else None
-        return found[3].lower() if found is not None and found[4] is None else self.parts.host
+        return found[3].lower() if found is not None else self.parts.host
 
     @property
     def uri_text(self) -> str:
@@ -260,16 +283,6 @@ class DNameURI(HeaderValue):
             # Tokens and spaces may stand unquoted, but every parser takes the quoted form.
             name = quote(name) + " "
         return f"{name}<{self._uri_text}>{self._tail}"
-
-
-def has_tag(text: str) -> bool:
-    """Whether the text of a To or From has a tag; what is no address has none."""
-    if "tag" not in text.lower():
-        return False
-    try:
-        return DNameURI.parse(text).tag is not None
-    except ParseError:
-        return False
 
 
 _VIA = re.compile(

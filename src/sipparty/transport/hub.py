@@ -115,13 +115,13 @@ class Hub(Sources):
             and not (hop.secure or wanted.reliable)
         ):
             # Nothing to find out: the case of nearly every request inside a dialog.
-            self._try(wanted, [Target("UDP", hop.host, hop.port or 5060, hop.host)], "")
+            self._try(wanted, [Target("UDP", hop.place, hop.port or 5060, hop.host)], "")
         else:
             self._spawn(wanted, self._resolve(wanted))
 
     async def _resolve(self, wanted: FlowWanted) -> None:
         hop = wanted.next_hop
-        destination = Destination(hop.host, hop.port, hop.transport, hop.secure)
+        destination = Destination(hop.host, hop.port, hop.transport, hop.secure, hop.maddr)
         try:
             targets = await self.resolver.resolve(destination, reliable=wanted.reliable)
         except TransportError as error:
@@ -179,7 +179,7 @@ class Hub(Sources):
                 # RFC 3261 §26: it gets what it asked for itself, and nobody else does.
                 self._take(wanted, back)
                 return
-            reason = reason or f"{wanted.next_hop.host} may not be named by {back.remote[0]}."
+            reason = reason or f"{wanted.next_hop.place} may not be named by {back.remote[0]}."
         self._failed(wanted, reason or f"Every target of {wanted.next_hop.host} has failed.")
 
     def _may(self, target: Target, back: Flow) -> bool:
@@ -399,7 +399,7 @@ def _goes_to(connection: Connection, wanted: FlowWanted) -> bool:
         return False
     if flow.transport in ("WS", "WSS"):
         return True
-    there = hop.host, hop.port or standard_port(flow.transport)
+    there = hop.place, hop.port or standard_port(flow.transport)
     return flow.remote == there and hop.transport in (None, flow.transport)
 
 
@@ -409,7 +409,7 @@ def _is_beyond_nat(connection: Connection, wanted: FlowWanted) -> bool:
     Nothing in our own network is meant by that: what has that address there, if anything, is
     another.
     """
-    flow, host = connection.flow, wanted.next_hop.host
+    flow, host = connection.flow, wanted.next_hop.place
     return (
         connection.listener is not None
         and flow is not None

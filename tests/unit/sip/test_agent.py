@@ -157,9 +157,12 @@ def test_a_cancel_may_not_require_anything(wire):
         ),
         ({"contact": None}, 400, None),
         ({"contact": "<tel:+15551234>"}, 400, None),
-        ({"contact": "<sip:alice @10.0.0.9>"}, 400, None),
+        ({"contact": "<sip:alice%@10.0.0.9>"}, 400, None),
         ({"headers": ["Record-Route: <tel:+1>"]}, 400, None),
         ({"headers": ["Record-Route: sip:p1 .example"]}, 400, None),
+        ({"headers": ["Record-Route: <sip:p1;lr>, <sip:a%zz@p2>"]}, 400, None),
+        ({"headers": ["Record-Route: <sip:p1;lr>", "Record-Route: <sip:a%zz@p2>"]}, 400, None),
+        ({"headers": ["Require: ;"]}, 400, None),
         ({"headers": ['Record-Route: "']}, 400, None),
     ],
 )

@@ -151,8 +151,6 @@ def test_types_of_ones_own():
 @pytest.mark.parametrize(
     "body",
     [
-        b"Content-Type: text\r\n\r\n",
-        b"Content-Type: application/sdp\r\nContent-Disposition: ;\r\n\r\n",
         b"Content-Type: multipart/mixed\r\n\r\n--c\r\n\r\n\r\n--c--",
         b"Content-Type: multipart/mixed;boundary=c\r\n\r\n--c\r\n\r\n\r\n",
         b"Content-Type: multipart/mixed;boundary=c\r\n\r\n--c\r\nno header\r\n--c--",

@@ -142,8 +142,8 @@ def test_a_list_that_is_empty(name):
 
 
 def test_a_bad_value_is_told_when_it_is_asked_for():
-    message = Message.parse(wire(("CSeq: one INVITE", "To: <sip:b", "Max-Forwards: -1", "Via: x")))
-    for ask in ("cseq", "to", "max_forwards", "via"):
+    message = Message.parse(wire(("CSeq: one INVITE", "To: <sip:b", "From: a b", "Via: x")))
+    for ask in ("cseq", "to", "from_", "via"):
         with pytest.raises(ParseError):
             getattr(message, ask)
     with pytest.raises(ParseError):
@@ -151,6 +151,41 @@ def test_a_bad_value_is_told_when_it_is_asked_for():
     assert message.lines("CSeq") == ["one INVITE"]
     message.cseq = CSeq(1, "INVITE")
     assert message.cseq.number == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "nothing"),
+    [
+        ("Max-Forwards: -1", "max_forwards", None),
+        ("Content-Type: text", "content_type", None),
+        ("Content-Disposition: ;", "content_disposition", None),
+        ("Expires: soon", "expires", None),
+        ("Contact: <sip:a%zz@x>", "contact", None),
+        ("Contact: <sip:a@x>, <", "contact", None),
+        ("Route: <sip:-x>", "route", None),
+        ("Record-Route: a", "record_route", None),
+        ("Allow: INVITE, a b", "allow", ()),
+        ("Supported: ;", "supported", ()),
+        ("Require: ;", "require", ()),
+    ],
+)
+def test_what_is_malformed_and_not_mandatory_is_as_if_absent(line, name, nothing):
+    message = Message.parse(wire([line]))
+    for _ in range(2):
+        assert getattr(message, name) == nothing
+    header = line.partition(":")[0]
+    assert header in message
+    with pytest.raises(ParseError):
+        _ = message[header].uri
+
+
+def test_a_wildcard_has_a_uri_without_parts():
+    contact = Message.parse(wire(["Contact: *"])).contact
+    assert contact.is_wildcard
+    assert str(contact.uri) == "*"
+    assert (contact.username, contact.address, contact.uri.host) == (None, "", None)
+    assert contact.parts == ("", None, "", None, "", "")
+    assert str(contact) == "*"
 
 
 def test_the_attributes_are_documented():

@@ -167,7 +167,7 @@ def test_pings_and_pongs():
 
 @pytest.mark.parametrize(
     "stream",
-    [b"\x16\x03\x01\x02\x00", b"\n", b"\rX", b" OPTIONS", b"\0\0", "é".encode(), b":x\r\n"],
+    [b"\x16\x03\x01\x02\x00", b"\n\0", b"\rX", b" OPTIONS", b"\0\0", "é".encode(), b":x\r\n"],
 )
 def test_what_cannot_begin_a_message(stream):
     for events in (whole(stream), piecewise(stream, range(1, len(stream)))):

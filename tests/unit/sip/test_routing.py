@@ -14,8 +14,8 @@ from sipparty.sip.routing import NextHop, is_loose, route_to
         ("sip:bob@Biloxi.com", NextHop("biloxi.com")),
         ("sip:h:5070;transport=tcp", NextHop("h", 5070, "TCP")),
         ("sips:h;transport=WS", NextHop("h", None, "WS", True)),
-        ("sip:h;maddr=192.0.2.9;lr", NextHop("192.0.2.9")),
-        ("sip:h:1;maddr=[2001:db8::1]", NextHop("2001:db8::1", 1)),
+        ("sip:h;maddr=192.0.2.9;lr", NextHop("h", maddr="192.0.2.9")),
+        ("sip:h:1;maddr=[2001:db8::1]", NextHop("h", 1, maddr="2001:db8::1")),
         ("sip:[::1]:5060", NextHop("::1", 5060)),
         ("sip:a;transport=tcp@h", NextHop("h")),
     ],
@@ -24,7 +24,19 @@ def test_what_a_uri_names(uri, hop):
     assert NextHop.of(uri) == hop
 
 
-@pytest.mark.parametrize("uri", ["tel:+1", "mailto:a@b", "bob", ""])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "tel:+1",
+        "mailto:a@b",
+        "bob",
+        "",
+        "sip:h;maddr=-x",
+        "sip:h;maddr=1.2.3",
+        "sip:h;maddr=[::1",
+        "sip:h;maddr=a!",
+    ],
+)
 def test_what_names_none(uri):
     with pytest.raises(ParseError):
         NextHop.of(uri)

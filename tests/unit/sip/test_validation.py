@@ -1,7 +1,8 @@
 import pytest
 
 from sipparty.sip import Message, Request, Response
-from sipparty.sip.validation import Finding, findings, first_fault, is_plain, is_rfc2543
+from sipparty.sip.plain import is_plain
+from sipparty.sip.validation import Finding, findings, first_fault, is_rfc2543
 
 INVITE = (
     "INVITE sip:bob@biloxi.com:5060;transport=udp SIP/2.0\r\n"
@@ -67,10 +68,27 @@ FAULTS = [
     ('To: "Bob" <sip:bob@biloxi.com>\r\n', "", 400, "To"),
     ('To: "Bob" <', 'To: "Bob <', 400, "To"),
     ("<sip:bob@biloxi.com>", "<sip:bob@biloxi.com", 400, "To"),
-    ("<sip:bob@biloxi.com>", "< sip:bob@biloxi.com>", 400, "To"),
+    ("<sip:bob@biloxi.com>", "<sip:bob%zz@biloxi.com>", 400, "To"),
+    ("<sip:bob@biloxi.com>", "<sip:bob@-x>", 400, "To"),
+    ("<sip:bob@biloxi.com>", "<sip:bob@1.2.3.999>", 400, "To"),
+    ("<sip:bob@biloxi.com>", "<sip:bob@biloxi.com?b>", 400, "To"),
+    ("<sip:alice@atlanta.com>", "<sip:a\x1b[2J@x>", 400, "From"),
+    ("<sip:alice@atlanta.com>", "<sip:a\0@x>", 400, "From"),
+    (";tag=1928301774", ";tag=\x1b[2J", 400, "From"),
+    ("a84b4c76e66710@", "a84b\x1b@", 400, "Call-ID"),
+    ("<sip:alice@pc33.atlanta.com>", "<sip:alice@10.23184>", 400, "Contact"),
+    ("<sip:alice@pc33.atlanta.com>", "*", 400, "Contact"),
+    ("Max-Forwards", "Record-Route: none\r\nMax-Forwards", 400, "Record-Route"),
+    (
+        "Max-Forwards",
+        "Record-Route: <sip:p>\r\nRecord-Route: <sip:-p>\r\nMax-Forwards",
+        400,
+        "Record-Route",
+    ),
+    ("Max-Forwards", "Require: a b\r\nMax-Forwards", 400, "Require"),
+    (";rport\r\n", "\r\nVia: ,\r\n", 400, "Via"),
     ("<sip:bob@biloxi.com>", "<sip:bob@biloxi.com:70000>", 400, "To"),
     ("Via: SIP/2.0/UDP pc33.atlanta.com:5060;branch=z9hG4bK776asdhds;rport\r\n", "", 400, "Via"),
-    ("pc33.atlanta.com:5060;branch", "pc33.atlanta.com:5060;;branch", 400, "Via"),
     (";rport\r\n", ";rport,\r\n", 400, "Via"),
     (";rport\r\n", ";rport,,SIP/2.0/UDP 192.0.2.1\r\n", 400, "Via"),
     ("pc33.atlanta.com:5060;branch", "pc33.atlanta.com:70000;branch", 400, "Via"),
@@ -80,11 +98,26 @@ FAULTS = [
     ("Max-Forwards: 70", "Max-Forwards: ", 400, "Max-Forwards"),
     ("Max-Forwards: 70", "Max-Forwards: 70\r\nMax-Forwards: 5", 400, "Max-Forwards"),
     ("Content-Length: 0", "Content-Length: 0\r\nl: 0", 400, "Content-Length"),
-    ("<sip:alice@pc33.atlanta.com>", "<sip:alice@pc33.atlanta.com>;;", 400, "Contact"),
     ("<sip:alice@pc33.atlanta.com>", "sip:alice@pc33.atlanta.com?Route=x", 400, "Contact"),
     ("<sip:alice@pc33.atlanta.com>", "<sip:alice@>", 400, "Contact"),
     ("<sip:alice@pc33.atlanta.com>", "<sip:a@a.com>\r\nm: <sip:b@>", 400, "Contact"),
     # What is to be tolerated
+    ("pc33.atlanta.com:5060;branch", "pc33.atlanta.com:5060;;branch", 0, "Via"),
+    ("<sip:alice@pc33.atlanta.com>", "<sip:alice@pc33.atlanta.com>;", 0, "Contact"),
+    ("<sip:alice@pc33.atlanta.com>", "<sip:alice@pc33.atlanta.com>,,<sip:b@b>", 0, "Contact"),
+    ("<sip:bob@biloxi.com>", "< sip:bob@biloxi.com >", 0, "To"),
+    ("<sip:bob@biloxi.com>", "<sip:bob@biloxi.com;x=1;\r\n y=2>", 0, "To"),
+    ("Content-Length", "Refer-To: <sip:a%zz@x>\r\nContent-Length", 0, "Refer-To"),
+    (
+        "Content-Length",
+        "P-Asserted-Identity: <sip:a>, <tel:>\r\nContent-Length",
+        0,
+        "P-Asserted-Identity",
+    ),
+    ("Content-Length", "Alert-Info: <nonsense>\r\nContent-Length", 0, "Alert-Info"),
+    ("Content-Length", "Expires: soon\r\nContent-Length", 0, "Expires"),
+    ("Content-Length", "Content-Type: text\r\nContent-Length", 0, "Content-Type"),
+    ("Content-Length", "Route: <sip:>\r\nContent-Length", 0, "Route"),
     ("Max-Forwards: 70\r\n", "", 0, "Max-Forwards"),
     (";tag=1928301774", "", 0, "From"),
     ("branch=z9hG4bK776asdhds", "branch=1", 0, "Via"),

@@ -15,10 +15,12 @@ from sipparty.sip.dialog.usage import InviteUsage
 from sipparty.sip.events import CallEstablished, CallForked, CallProgressed
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
+from sipparty.sip.grammar import check_line, split_sip_uri
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Multipart, Part
 from sipparty.sip.outgoing import OutgoingRequest
-from sipparty.sip.routing import NextHop, is_secure
+from sipparty.sip.routing import NextHop, as_request_uri, is_secure
+from sipparty.sip.values import DNameURI
 
 __all__ = ["CallingSide"]
 
@@ -46,6 +48,13 @@ class CallingSide(InviteUsage, abstract=True):
         tokens = self.core.tokens
         tag = tokens.tag()
         checked = Message(headers)._fields
+        if next_hop is not None or routes:
+            # Nobody else looks at what is not the way.
+            split_sip_uri(uri)
+            for route in routes:
+                NextHop.of(DNameURI.parse(check_line(route, "route")).uri_text)
+        if "?" in uri or ";" in uri:
+            uri = as_request_uri(uri)
         data = DialogState(
             call_id=tokens.call_id(),
             local=f"{self.agent.address};tag={tag}",

@@ -8,8 +8,9 @@ from sipparty.errors import ParseError
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import find_parameter, split_list, split_sip_uri
+from sipparty.sip.mending import tidied
 from sipparty.sip.message import Message, Request, Response
-from sipparty.sip.routing import NextHop, is_loose, is_secure
+from sipparty.sip.routing import NextHop, as_request_uri, is_loose, is_secure
 from sipparty.sip.validation import is_rfc2543
 from sipparty.sip.values import CSeq, DNameURI
 
@@ -93,7 +94,8 @@ class DialogState:
             ParseError: From, To, Call-ID, CSeq or Contact is missing or wrong; or it is to a
                 `sips:` URI, and Contact or a Record-Route is not one (RFC 5630 §5.1.2).
         """
-        to, remote = _required(request, "to"), _required(request, "from")
+        # What came is read as it is; what is sent on is written as it should be.
+        to, remote = tidied(_required(request, "to")), tidied(_required(request, "from"))
         made = cls(
             call_id=_required(request, "call-id"),
             local=f"{to};tag={local_tag}",
@@ -104,7 +106,7 @@ class DialogState:
             remote_seq=CSeq.parse(_required(request, "cseq")).number,
             # RFC 2543 asked for no Contact: From says where its calls come from (RFC 4475 §3.4.1).
             remote_target=remote_target(request, required=not is_rfc2543(request))
-            or DNameURI.parse(remote).uri_text,
+            or as_request_uri(DNameURI.parse(remote).uri_text),
             route_set=record_route(request),
             secure=is_secure(request._uri_text),
         )
@@ -149,7 +151,10 @@ class DialogState:
             ParseError: To, Contact or a Record-Route is wrong; or the INVITE was to a `sips:` URI,
                 and they are not.
         """
-        remote = _required(response, "to")
+        remote = tidied(_required(response, "to"))
+        routes = record_route(response)
+        for route in routes:
+            NextHop.of(DNameURI.parse(route).uri_text)
         made = DialogState(
             call_id=self.call_id,
             local=self.local,
@@ -158,7 +163,7 @@ class DialogState:
             remote_tag=address_tag(remote) or "",
             local_seq=self.local_seq,
             remote_target=remote_target(response, required=False) or self.remote_target,
-            route_set=record_route(response)[::-1],
+            route_set=routes[::-1],
             secure=self.secure,
         )
         made.back = self.way
@@ -215,7 +220,7 @@ class DialogState:
         routes = self.route_set
         if routes and not is_loose(routes[0]):
             # A strict router takes its own URI as the target, ours comes last (§12.2.1.1).
-            target = DNameURI.parse(routes[0]).uri_text
+            target = as_request_uri(DNameURI.parse(routes[0]).uri_text)
             routes = (*routes[1:], f"<{self.remote_target}>")
         fields = [field("Route", route) for route in routes]
         fields += (
@@ -265,14 +270,15 @@ def record_route(message: Message) -> tuple[str, ...]:
     if message._text("record-route") is None:
         return ()
     return tuple(
-        element
+        tidied(element)
         for line in message.lines("Record-Route")
         for element in split_list(line, "Record-Route")
     )
 
 
 def remote_target(message: Message, *, required: bool) -> str:
-    """Return the URI of the Contact (§12.1.1, §12.2); "" where there is none and none is required.
+    """Return the URI of the Contact as requests can be sent to it (§12.1.1, §12.2); "" where there
+    is none and none is required.
 
     Raises:
         ParseError: The Contact is missing, or is no address that requests can be sent to.
@@ -289,4 +295,4 @@ def remote_target(message: Message, *, required: bool) -> str:
     # §8.1.1.8: a SIP or SIPS URI.
     if not split_sip_uri(uri).host:
         raise ParseError(uri, "a sip: or sips: URI", 0, what="Contact")
-    return uri
+    return as_request_uri(uri)

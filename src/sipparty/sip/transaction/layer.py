@@ -76,8 +76,17 @@ class Overload(Exception):
 
 
 def top_via(text: str) -> Via:
-    """Parse the first element of a Via line."""
-    return Via.parse(split_list(text, "Via")[0] if "," in text else text)
+    """Parse the first element of a Via line.
+
+    Raises:
+        ParseError: There is none, or it is no Via.
+    """
+    if "," in text:
+        elements = split_list(text, "Via")
+        if not elements:
+            raise ParseError(text, "SIP/2.0/transport host", 0, what="Via")
+        text = elements[0]
+    return Via.parse(text)
 
 
 class TransactionLayer:

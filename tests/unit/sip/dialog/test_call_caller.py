@@ -198,11 +198,11 @@ def test_media_that_cannot_be_opened_fails_the_call(wire, alice):
 @pytest.mark.parametrize(
     ("change", "old", "new"),
     [
-        ({"contact": "<sip:bob @10.0.0.9>"}, b"", b""),
+        ({"contact": "<sip:bob%zz@10.0.0.9>"}, b"", b""),
         ({"contact": "<tel:+15551234>"}, b"", b""),
         ({"headers": [("Record-Route", "<tel:+1>")]}, b"", b""),
-        ({}, b";tag=b1", b';tag="b1'),
-        ({}, b"To: <sip:bob@10.0.0.9>;tag=b1", b"To:"),
+        ({"headers": [("Record-Route", "<sip:p1;lr>, <sip:a%zz@p2;lr>")]}, b"", b""),
+        ({"contact": "<sip:bob@10.0.0.9;maddr=nowhere!>"}, b"", b""),
     ],
 )
 def test_a_2xx_that_makes_no_dialog_fails_the_call(wire, calling, change, old, new):
@@ -215,6 +215,17 @@ def test_a_2xx_that_makes_no_dialog_fails_the_call(wire, calling, change, old, n
     assert wire.sent() == []
     assert len(wire.ended()) == 1
     wire.over()
+
+
+@pytest.mark.parametrize("to", ['<sip:bob@10.0.0.9>;tag="b1', "", "<sip:bob%zz@10.0.0.9>;tag=b1"])
+def test_a_response_that_does_not_say_whose_it_is_is_dropped(wire, calling, to):
+    call, invite = calling
+    bad = wire.answer(invite, 200).replace(b"To: <sip:bob@10.0.0.9>;tag=b1", b"To: " + to.encode())
+    wire.receive(bad)
+    assert call.state == "InitiatingDialog"
+    assert wire.core.counters["malformed"] == 1
+    wire.receive(wire.answer(invite, 200))
+    assert call.state == "InDialog"
 
 
 def test_bad_2xx_do_not_touch_a_call_that_is_up(wire, calling):

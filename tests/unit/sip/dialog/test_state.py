@@ -79,7 +79,7 @@ def test_what_has_to_be_there(name):
         ("CSeq", "many INVITE"),
         ("CSeq", "2147483648 INVITE"),
         ("From", "<sip:alice@atlanta.com"),
-        ("Contact", "<sip:alice @10.0.0.9>"),
+        ("Contact", "<sip:alice%@10.0.0.9>"),
         ("Contact", "<>"),
         ("Contact", "<tel:+15551234>"),
         ("Contact", "*"),
