@@ -206,7 +206,8 @@ def test_one_on_the_own_host_may_name_another_port(defended: Any, bystander: Any
 
 
 @pytest.mark.parametrize(
-    "host", ["10.0.0.1%00", "a\x00b", "a b", "a/b", "10.0.0.1\x7f", "a;maddr=1%2", "a;maddr=b\x00"]
+    "host",
+    ["10.0.0.1%00", "a\x00b", "a!b", "-a", "a/b", "10.0.0.1\x7f", "a;maddr=1%2", "a;maddr=b\x00"],
 )
 def test_what_can_be_no_host(defended: Any, host: str) -> None:
     """It is refused when it comes, not passed on to the system's calls when we hang up."""

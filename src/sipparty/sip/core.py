@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from sipparty.errors import BuildError, NegotiationError, ParseError
+from sipparty.errors import NegotiationError, ParseError
 from sipparty.fsm import Timers
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.attacks import AttackMonitor
@@ -29,7 +29,7 @@ from sipparty.sip.dialog.state import address_tag, has_tag
 from sipparty.sip.dialog.usage import warning
 from sipparty.sip.directory import Directory
 from sipparty.sip.events import Event
-from sipparty.sip.flow import Flow
+from sipparty.sip.flow import KEEP_ALIVES, Flow
 from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
@@ -51,10 +51,6 @@ from sipparty.sip.validation import blame, check_response, first_fault
 from sipparty.sip.wanted import FlowWanted, TargetFailed
 
 __all__ = ["Core", "FlowWanted", "TargetFailed"]
-
-
-#: What keeps a flow open and is no message (RFC 5626 §3.5.1, and what is sent in its place).
-_KEEP_ALIVES = frozenset((b"\r\n\r\n", b"\r\n", b"\n\n", b"\n", b"\0", b"\0\0\0\0"))
 
 
 class Core:
@@ -236,7 +232,7 @@ class Core:
         """
         self.timers.now = now
         self.counters["received"] += 1
-        if data in _KEEP_ALIVES:
+        if data in KEEP_ALIVES:
             return
         try:
             message = Message.parse(data)
@@ -482,21 +478,14 @@ class Core:
             tag = None
         elif tag is None:
             tag = self.tokens.tag()
-        try:
-            return request.response(status, reason, headers, to_tag=tag)
-        except BuildError:  # pragma: no cover - reasons are ours
-            return request.response(status, None, headers, to_tag=tag)
+        return request.response(status, reason, headers, to_tag=tag)
 
     # ---------------------------------------------------------------- what is left
 
     def idle(self) -> bool:
         """Whether nothing is under way: no transaction, dialog or timer."""
-        return not (
-            self.dialogs
-            or self.transactions.clients
-            or self.transactions.servers
-            or len(self.timers)
-        )
+        layer = self.transactions
+        return not (self.dialogs or layer.clients or layer.servers or len(self.timers))
 
     def counts(self) -> dict[str, int]:
         """Return how much is under way, beside the counters of what was."""

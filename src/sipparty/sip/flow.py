@@ -12,12 +12,16 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "DEFAULT_PORTS",
+    "KEEP_ALIVES",
     "RELIABLE_TRANSPORTS",
     "SECURE_TRANSPORTS",
     "Address",
     "Flow",
     "host_port",
 ]
+
+#: What keeps a flow open and is no message (RFC 5626 §3.5.1, and what is sent in its place).
+KEEP_ALIVES = frozenset((b"\r\n\r\n", b"\r\n", b"\n\n", b"\n", b"\0", b"\0\0\0\0"))
 
 #: An IP address as text, without brackets, and a port.
 Address = tuple[str, int]

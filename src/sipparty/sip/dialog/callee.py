@@ -9,7 +9,6 @@ from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.dialog.usage import InviteUsage, warning
 from sipparty.sip.events import CallReceived
 from sipparty.sip.flow import SECURE_TRANSPORTS
-from sipparty.sip.message import Request
 from sipparty.sip.transaction.server import ServerTransaction
 
 __all__ = ["CalledSide"]
@@ -32,7 +31,8 @@ class CalledSide(InviteUsage, abstract=True):
         transaction.user = self
         self.core.add_dialog(self)
         self._patience = self.agent.patience
-        expires = _expires(transaction.request)
+        # None where it cannot be read (§8.2), or is RFC 2543's date.
+        expires = transaction.request.expires
         if expires:
             # §13.3.1: the caller may have less patience than we have; more is not theirs to ask.
             self._states_expiry = expires <= self._patience
@@ -106,15 +106,3 @@ class CalledSide(InviteUsage, abstract=True):
         if isinstance(cause, NegotiationError | ParseError):
             headers.append(warning(cause))
         self._send_rejection(error.status or 488, None, headers)
-
-
-def _expires(request: Request) -> int | None:
-    """Return how long an invitation stands, in seconds (§13.2.1); None where it does not say so in
-    a way that can be read (§8.2: what is malformed and not needed is ignored).
-    """
-    if request._text("expires") is None:
-        return None
-    try:
-        return request.expires
-    except ParseError:
-        return None
