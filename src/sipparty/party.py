@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Self, cast
 
+from sipparty.callmedia import CallMedia
 from sipparty.deepclass import Attribute
 from sipparty.engine import Engine
 from sipparty.errors import Incomplete, UsageError
@@ -192,6 +193,7 @@ class Party(Whereabouts):
         address, advertised = self.media_addresses(flow)
         if advertised is not None:
             session.advertised = advertised
+        session.call = CallMedia(self.engine, dialog, flow)
         session.open(self.engine.loop, address)
         return cast(Session, session)
 

@@ -5,22 +5,28 @@
     sources, sinks, pcm    where audio comes from and goes to
     clock, ports           the 20 ms clock of a loop, UDP sockets: the only I/O beside files
     audio                  one stream without I/O
+    remote                 whose packets are the other side's, and where ours may go
+    statistics             how a stream fares
     jitter, stream         playout buffer; numbering, validation and statistics of RTP
     reporting              when RTCP is sent
     rtp, rtcp              packets
-    agreed                 what was agreed on, as settings of a stream
+    agreed, settings       what was agreed on, as settings of a stream
     codecs                 PCMU and PCMA, and the register for others
 
 Importing this package loads neither codecs nor `audioop`.
 """
 
-from sipparty.media.audio import AudioStream, MediaStatistics, RemoteReport, StreamSettings
+from sipparty.media.audio import AudioStream
 from sipparty.media.clock import Clock, MediaClock
 from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
 from sipparty.media.errors import MediaError
 from sipparty.media.events import (
+    DestinationLearnt,
     MediaEvent,
+    MediaProven,
     MediaStarted,
+    MediaTimedOut,
+    MediaUnproven,
     PlaybackEnded,
     RecordingFailed,
     RemoteFellSilent,
@@ -33,6 +39,7 @@ from sipparty.media.rtcp import parse_rtcp
 from sipparty.media.rtp import RTPPacket
 from sipparty.media.rtpsession import SingleRTPSession
 from sipparty.media.session import MediaSession, NoMediaSession
+from sipparty.media.settings import StreamSettings
 from sipparty.media.sinks import MemorySink, Sink, WAVRecorder
 from sipparty.media.sources import (
     MemorySource,
@@ -41,6 +48,7 @@ from sipparty.media.sources import (
     ToneSource,
     WAVSource,
 )
+from sipparty.media.statistics import MediaStatistics, RemoteReport
 from sipparty.media.stream import RTPReceiver, RTPSender
 
 __all__ = [
@@ -48,13 +56,17 @@ __all__ = [
     "AudioStream",
     "Clock",
     "CodecType",
+    "DestinationLearnt",
     "JitterBuffer",
     "MediaClock",
     "MediaError",
     "MediaEvent",
+    "MediaProven",
     "MediaSession",
     "MediaStarted",
     "MediaStatistics",
+    "MediaTimedOut",
+    "MediaUnproven",
     "MemorySink",
     "MemorySource",
     "NoMediaSession",

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sipparty.errors import NegotiationError
-from sipparty.media.audio import StreamSettings
 from sipparty.media.codecs import CodecType
+from sipparty.media.settings import StreamSettings
 from sipparty.media.stream import Address
 from sipparty.sdp import AgreedStream, Format
 

@@ -6,23 +6,35 @@ Laws:
   and out as bytes.
 * One `send_frame` and one `play_frame` for each frame of time; the stream sends, plays and reports
   as its `StreamSettings` say, which may change at any time.
-* What is malformed, unknown or from a stranger is counted and dropped, never raised.
-* Media goes where it comes from (RFC 4961), once a source was validated; until then, and with
-  `symmetric` off, to the signalled address. A new signalled address is believed until then again.
+* What is malformed, unknown or from a stranger is counted and dropped, never raised. Who is none,
+  and where media goes, is for `sipparty.media.remote` to say.
+* Every packet of the source that is heard is counted as received, whether it is played or not (RFC
+  3550 section A.3): on hold, telephone events, comfort noise.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from sipparty.errors import ParseError
-from sipparty.media.codecs import AudioCodec, CodecType
-from sipparty.media.events import MediaEvent, RemoteFellSilent, RemoteLeft, SourceHeard
+from sipparty.media.codecs import AudioCodec
+from sipparty.media.events import (
+    DestinationLearnt,
+    MediaEvent,
+    MediaProven,
+    MediaTimedOut,
+    MediaUnproven,
+    RemoteFellSilent,
+    RemoteLeft,
+    SourceHeard,
+)
 from sipparty.media.jitter import JitterBuffer
 from sipparty.media.pcm import silence
+from sipparty.media.remote import RemoteEnd
 from sipparty.media.reporting import RTCPSchedule, ntp_timestamp, round_trip_time
 from sipparty.media.rtcp import (
     Goodbye,
@@ -35,9 +47,11 @@ from sipparty.media.rtcp import (
     parse_rtcp,
 )
 from sipparty.media.rtp import RTPPacket
+from sipparty.media.settings import StreamSettings
+from sipparty.media.statistics import MediaStatistics, RemoteReport
 from sipparty.media.stream import Address, RTPReceiver, RTPSender
 
-__all__ = ["AudioStream", "MediaStatistics", "RemoteReport", "StreamSettings"]
+__all__ = ["AudioStream"]
 
 #: Octets of IPv4 and UDP headers, which the RTCP bandwidth counts (RFC 3550 section 6.2).
 _HEADERS: Final = 28
@@ -45,91 +59,6 @@ _HEADERS: Final = 28
 _MAX_CONFLICTS: Final = 8
 #: How many events may wait to be taken; protects memory where nobody takes them.
 _MAX_EVENTS: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
-    """What was agreed on.
-
-    Args:
-        codec: What to send.
-        payload_type: What to call it.
-        receive: The codecs that may come, by payload type; all of one clock and sample rate.
-        ptime: Milliseconds in a packet that is sent, and in a frame that is played.
-        remote: Where the other side wants its RTP; None where that is not known.
-        remote_rtcp: Where it wants RTCP; None for nowhere.
-        sends: Whether we send.
-        receives: Whether we want to hear.
-    """
-
-    codec: CodecType
-    payload_type: int
-    receive: Mapping[int, CodecType]
-    ptime: float = 20.0
-    remote: Address | None = None
-    remote_rtcp: Address | None = None
-    sends: bool = True
-    receives: bool = True
-
-    @property
-    def samples(self) -> int:
-        """Samples in a frame."""
-        return self.ticks * self.codec.samples_per_tick
-
-    @property
-    def ticks(self) -> int:
-        """RTP timestamp ticks in a frame."""
-        return round(self.ptime * self.codec.clock_rate / 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteReport:
-    """What the other side says of what we send, in its last report.
-
-    Args:
-        fraction_lost: Lost since the report before, 0 to 1.
-        lost: Packets lost since the beginning; negative where duplicates came.
-        jitter: Interarrival jitter in seconds.
-        round_trip_time: In seconds; None where it cannot be told yet.
-    """
-
-    fraction_lost: float
-    lost: int
-    jitter: float
-    round_trip_time: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class MediaStatistics:
-    """How a stream fares.
-
-    Args:
-        packets_sent: RTP packets.
-        octets_sent: Their payloads.
-        packets_received: RTP packets of the source that is heard, and of those before it.
-        octets_received: Their payloads.
-        lost: Of them, by sequence number (RFC 3550 section A.3); negative where duplicates came.
-        duplicates: Packets that had come before.
-        late: Packets that came when their time had passed.
-        concealed: Frames in which something was missing.
-        dropped: Packets thrown away because too many were waiting.
-        jitter: Interarrival jitter in seconds (RFC 3550 section A.8).
-        ignored: Datagrams that were malformed, of strangers, or of an unknown payload type.
-        remote: The last report of the other side; None before one came.
-    """
-
-    packets_sent: int = 0
-    octets_sent: int = 0
-    packets_received: int = 0
-    octets_received: int = 0
-    lost: int = 0
-    duplicates: int = 0
-    late: int = 0
-    concealed: int = 0
-    dropped: int = 0
-    jitter: float = 0.0
-    ignored: int = 0
-    remote: RemoteReport | None = None
 
 
 class AudioStream:
@@ -141,8 +70,14 @@ class AudioStream:
         tokens: Gives a random number of so many bits.
         epoch: Unix time less `now`: what turns one into the other.
         cname: The canonical name for RTCP; unique and of no meaning (RFC 3550 section 6.5.1).
-        symmetric: Whether media goes where it comes from.
+        signalling: The host that the signalling comes from; None where that is not known.
+        symmetric: Whether media may go to where it comes from.
+        latch: Seconds from an agreement in which it may go to a host that was not signalled.
+        unproven: Seconds that it is sent to a host that is not the signalling's and from which
+            nothing has come; None for no limit.
         silence_after: Seconds of nothing after which `RemoteFellSilent` is told, once.
+        silent: Seconds without RTP and RTCP, where something should be heard, after which
+            `MediaTimedOut` is told, once; None for never.
         min_delay: Least delay of the playout buffer, in seconds.
         max_delay: Most delay of it.
         accept_echo: Whether to hear packets under our own SSRC, which are a collision or a loop by
@@ -161,8 +96,12 @@ class AudioStream:
         *,
         epoch: float = 0.0,
         cname: str = "",
+        signalling: str | None = None,
         symmetric: bool = True,
+        latch: float = 10.0,
+        unproven: float | None = None,
         silence_after: float = 10.0,
+        silent: float | None = None,
         min_delay: float = 0.04,
         max_delay: float = 0.4,
         accept_echo: bool = False,
@@ -172,28 +111,39 @@ class AudioStream:
         self._tokens = tokens
         self._epoch = epoch
         self._cname = cname or f"{tokens(96):024x}"
-        self._symmetric = symmetric
+        self._end = RemoteEnd(
+            settings.remote,
+            settings.remote_rtcp,
+            now,
+            signalling=signalling,
+            symmetric=symmetric,
+            latch=latch,
+            unproven=unproven,
+        )
         self._silence_after = silence_after
+        self._silent_limit = math.inf if silent is None else silent
         self._accept_echo = accept_echo
         self._delays = (min_delay, max_delay)
         rate = settings.codec.clock_rate
         self._sender = RTPSender(tokens(32), tokens(16), tokens(32), rate)
-        self._receiver = RTPReceiver(rate)
+        self._receiver = RTPReceiver(rate, rank=self._end.rank)
         self._schedule = RTCPSchedule(self._sender.ssrc, now, lambda: tokens(24) / (1 << 24))
         self._encoder: AudioCodec = settings.codec.make()
         self._buffer = self._new_buffer()
         self._before = MediaStatistics()
         self._remote: RemoteReport | None = None
-        self._learnt: Address | None = None
-        self._learnt_rtcp: Address | None = None
         self._conflicts: dict[Address, float] = {}
         self._queued: list[bytes] = []
         self._ignored = 0
         self._restarts = 0
         # Whether the next that is heard is news, and whether silence was told of.
         self._silent = True
-        self._silence_told = False
+        self._silence_told = self._timeout_told = False
+        # When to look whether it lasts too long.
+        self._look_at = now
         self._waiting_since = now
+        self._heard_rtcp = now
+        self._withheld = False
         self._sent_rtcp = False
 
     def _new_buffer(self) -> JitterBuffer:
@@ -211,13 +161,12 @@ class AudioStream:
         """Go on as was agreed on anew: hold, resume, another address, another codec."""
         before = self.settings
         self.settings = settings
-        if settings.remote != before.remote:
-            self._learnt = None
-        if settings.remote_rtcp != before.remote_rtcp:
-            self._learnt_rtcp = None
+        self._end.agree(settings.remote, settings.remote_rtcp, now, sends=settings.sends)
         if settings.receives and not before.receives:
-            self._waiting_since = now
-            self._silence_told = False
+            self._waiting_since = self._look_at = now
+            self._silence_told = self._timeout_told = False
+            self._end.reopen(now)
+            self._buffer.reset()  # what waited since the hold began is stale
         if settings.codec != before.codec:
             self._encoder = settings.codec.make()
             self._sender.clock_rate = settings.codec.clock_rate
@@ -237,14 +186,14 @@ class AudioStream:
     @property
     def destination(self) -> Address | None:
         """Where RTP goes; None where that is not known."""
-        return self._learnt or self.settings.remote
+        return self._end.destination
 
     @property
     def rtcp_destination(self) -> Address | None:
         """Where RTCP goes; None for nowhere."""
         if self.settings.remote_rtcp is None:
             return None
-        return self._learnt_rtcp or self.settings.remote_rtcp
+        return self._end.rtcp_destination
 
     # Sending.
 
@@ -265,12 +214,21 @@ class AudioStream:
         ticks = settings.ticks
         if skipped:
             sender.skip(skipped * ticks, now)
-        if not settings.sends or self.destination is None:
+        destination = self._end.destination
+        if not settings.sends or destination is None or not self._may_send(destination, now):
             sender.skip(ticks, now)
             return None
         payload = self._encoder.encode(silence(settings.samples) if pcm is None else pcm)
         self._schedule.hear(sender.ssrc, now, sends=True)
         return bytes(sender.send(payload, ticks, settings.payload_type, now))
+
+    def _may_send(self, destination: Address, now: float) -> bool:
+        """Whether RTP may go there; where that changes, it is told."""
+        withheld = not self._end.may_send(destination, now)
+        if withheld is not self._withheld:
+            self._withheld = withheld
+            self.events.append(MediaUnproven(destination) if withheld else MediaProven(destination))
+        return not withheld
 
     # Receiving.
 
@@ -285,36 +243,64 @@ class AudioStream:
             self._collide(address, now)
             return
         settings = self.settings
-        if packet.payload_type not in settings.receive or not settings.receives:
-            # RFC 3550 section 5.1: a payload type that is not understood is ignored. While we want
-            # to hear nothing, what comes late is no news.
-            self._ignored += 1
-            return
         receiver = self._receiver
         before = receiver.source
-        packets = receiver.receive(packet, address, now)
+        known = packet.payload_type in settings.receive
+        if not known and (before is None or packet.ssrc != before.ssrc):
+            # RFC 3550 section A.1: no source is valid by what is not understood.
+            self._ignored += 1
+            return
+        packets = receiver.receive(packet, address, now, known)
         source = receiver.source
         if not packets or source is None:
             return
-        if self._silent or source is not before:
-            self._silent = self._silence_told = False
-            self.events.append(SourceHeard(source.address, source.ssrc))
+        if source.address != self._end.settled and self._end.hear(source.address, now):
+            self.events.append(DestinationLearnt(source.address, settings.remote))
+        self._schedule.hear(source.ssrc, now, sends=True)
         if source is not before or source.restarts != self._restarts:
             self._restarts = source.restarts
             self._buffer.reset()
-        if self._symmetric and source.address != self._learnt:
-            self._learnt = source.address
-        self._schedule.hear(source.ssrc, now, sends=True)
+        if not settings.receives:
+            # What comes late, while we want to hear nothing, is counted and is no news.
+            self._ignored += len(packets)
+            return
+        if self._silent or source is not before:
+            self._silent = self._silence_told = self._timeout_told = False
+            self._look_at = now
+            self.events.append(SourceHeard(source.address, source.ssrc))
+        # Section 5.1: a payload type that is not understood is ignored; the buffer has to know of
+        # it, to tell it from a loss.
+        self._ignored += not known
         for each in packets:
             self._buffer.put(each, now)
 
     def play_frame(self, now: float) -> bytes | None:
         """The next frame of what is heard; None before the first. One call for each frame."""
+        if now >= self._look_at:
+            self._watch_silence(now)
+        buffer = self._buffer
+        if buffer.playing and not (self.settings.receives or buffer.waiting):
+            buffer.reset()  # nothing more is to come, so nothing is lost
+        return buffer.get(now)
+
+    def _watch_silence(self, now: float) -> None:
+        """Tell of silence that is too long, once, and know when to look again."""
+        if not self.settings.receives:
+            self._look_at = math.inf
+            return
         heard = max(self._receiver.heard or 0.0, self._waiting_since)
-        if now - heard >= self._silence_after and self.settings.receives and not self._silence_told:
+        silence_at = heard + self._silence_after
+        timeout_at = max(heard, self._heard_rtcp) + self._silent_limit
+        if now >= silence_at and not self._silence_told:
             self.events.append(RemoteFellSilent(now - heard))
             self._silence_told = self._silent = True
-        return self._buffer.get(now)
+        if now >= timeout_at and not self._timeout_told:
+            self.events.append(MediaTimedOut(now - max(heard, self._heard_rtcp)))
+            self._timeout_told = True
+        self._look_at = min(
+            math.inf if self._silence_told else silence_at,
+            math.inf if self._timeout_told else timeout_at,
+        )
 
     def drain(self) -> bytes:
         """What was heard and not played yet, at the end."""
@@ -323,6 +309,8 @@ class AudioStream:
     def _collide(self, address: Address, now: float) -> None:
         """Somebody sends under our own SSRC (RFC 3550 section 8.2)."""
         self._ignored += 1
+        if not self._end.knows(address):
+            return  # a stranger cannot know it, and takes no part
         if address in self._conflicts or len(self._conflicts) >= _MAX_CONFLICTS:
             # Our own packets come back, which another SSRC did not help before.
             return
@@ -348,6 +336,10 @@ class AudioStream:
         except ParseError:
             self._ignored += 1
             return
+        if not self._end.knows(address):
+            self._ignored += 1
+            return
+        self._heard_rtcp = now
         self._schedule.count(len(data) + _HEADERS)
         for packet in packets:
             match packet:
@@ -366,11 +358,12 @@ class AudioStream:
     ) -> None:
         self._schedule.hear(packet.ssrc, now, sends=False)
         source = self._receiver.source
-        if source is not None and source.ssrc == packet.ssrc and source.address[0] == address[0]:
-            if self._symmetric:
-                self._learnt_rtcp = address
-            if isinstance(packet, SenderReport):
-                source.hear_sender_report(packet.ntp, now)
+        of_source = (
+            source is not None and source.ssrc == packet.ssrc and source.address[0] == address[0]
+        )
+        self._end.hear_rtcp(address, of_source=of_source)
+        if source is not None and of_source and isinstance(packet, SenderReport):
+            source.hear_sender_report(packet.ntp, now)
         for block in packet.reports:
             if block.ssrc == self._sender.ssrc:
                 self._remote = RemoteReport(
@@ -393,7 +386,8 @@ class AudioStream:
     def reports(self, now: float) -> list[bytes]:
         """The RTCP datagrams that are due; to be sent to `rtcp_destination`."""
         due, self._queued = self._queued, []
-        if self.settings.remote_rtcp is None:
+        destination = self.rtcp_destination
+        if destination is None or not self._end.may_send(destination, now):
             return []
         if now >= self._schedule.next and self._schedule.due(now):
             data = build_compound(self._report(now))
@@ -431,7 +425,10 @@ class AudioStream:
 
     def goodbye(self, now: float, reason: str | None = None) -> bytes | None:
         """The RTCP datagram that ends the stream, for `rtcp_destination`; None for none."""
-        return None if self.settings.remote_rtcp is None else self._goodbye(now, reason)
+        destination = self.rtcp_destination
+        if destination is None or not self._end.may_send(destination, now):
+            return None
+        return self._goodbye(now, reason)
 
     # Statistics.
 

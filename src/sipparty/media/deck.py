@@ -35,14 +35,16 @@ class Deck:
     Attributes:
         playback: What is played, or was last; None before the first.
         sink: Where is recorded to; None for nowhere.
+        waiting: Where will be recorded to once the rate is known; None for nowhere.
     """
 
-    __slots__ = ("_feed", "_rate", "_resampler", "_tell", "playback", "sink")
+    __slots__ = ("_feed", "_rate", "_resampler", "_tell", "playback", "sink", "waiting")
 
     def __init__(self, tell: Callable[[MediaEvent], None]) -> None:
         self._tell = tell
         self.playback: Playback | None = None
         self.sink: Sink | None = None
+        self.waiting: Sink | None = None
         self._feed: Source | None = None
         self._rate = 0
         self._resampler: Resampler | None = None
@@ -107,6 +109,17 @@ class Deck:
         self.sink = sink
         self._rate = rate
         self._resampler = None
+
+    def begin(self, rate: int) -> None:
+        """Record to what has waited for the rate, if something has."""
+        sink, self.waiting = self.waiting, None
+        if sink is None:
+            return
+        try:
+            self.record(sink, rate)
+        except MediaError as error:
+            _log.warning("Recording to %r failed: %s", sink, error)
+            self._tell(RecordingFailed(sink, error))
 
     def hear(self, pcm: bytes, rate: int) -> None:
         """Record samples, where something is recorded."""

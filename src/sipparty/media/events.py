@@ -5,7 +5,11 @@ logged and goes no further.
 
     MediaStarted       packets flow from now on
     SourceHeard        the other side is heard: for the first time, after silence, or another source
+    DestinationLearnt  media goes to where it comes from, or back to where it was asked for
+    MediaUnproven      nothing is sent any more to an address from which nothing has come
+    MediaProven        it is again: something has come from there
     RemoteFellSilent   nothing was heard for a while, where something should be
+    MediaTimedOut      neither RTP nor RTCP came for so long that the call is to end
     RemoteLeft         the other side ended its stream (RTCP BYE)
     PlaybackEnded      a source gave its last sample, or was replaced, stopped or broken
     RecordingFailed    a sink could not take what was heard; the recording is over
@@ -24,8 +28,12 @@ if TYPE_CHECKING:
     from sipparty.media.sinks import Sink
 
 __all__ = [
+    "DestinationLearnt",
     "MediaEvent",
+    "MediaProven",
     "MediaStarted",
+    "MediaTimedOut",
+    "MediaUnproven",
     "PlaybackEnded",
     "RecordingFailed",
     "RemoteFellSilent",
@@ -61,8 +69,45 @@ class SourceHeard(MediaEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationLearnt(MediaEvent):
+    """Media goes to another address, without a word of the signalling: to where it comes from (RFC
+    4961), or back to where it was asked for.
+
+    Args:
+        address: Where it goes now.
+        signalled: Where the other side asked for it; None where that is not known.
+    """
+
+    address: Address
+    signalled: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaUnproven(MediaEvent):
+    """Nothing is sent any more to an address that is not where the signalling comes from: nothing
+    has come from there (`Policy.unproven_media`). The call stays.
+    """
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class MediaProven(MediaEvent):
+    """Media is sent again after `MediaUnproven`: to an address from which something has come."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteFellSilent(MediaEvent):
     """Nothing was heard for so many seconds, where something should be."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaTimedOut(MediaEvent):
+    """Neither RTP nor RTCP came for so many seconds (`Policy.silent_media`): the call ends."""
 
     seconds: float
 

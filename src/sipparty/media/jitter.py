@@ -170,6 +170,11 @@ class JitterBuffer:
         return min(max(self.min_delay, _JITTERS * self._jitter), self.max_delay / 2)
 
     @property
+    def playing(self) -> bool:
+        """Whether frames are played, or concealed; not before the beginning, or in a pause."""
+        return self._playing
+
+    @property
     def waiting(self) -> int:
         """How many packets wait."""
         return len(self._queue)

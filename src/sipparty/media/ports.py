@@ -8,6 +8,9 @@ Laws:
 * Reading and sending never block and never raise: what cannot be sent is counted, as the network
   would have lost it.
 * What is opened is closed by `close`, and after it nothing is called back.
+* From `listen` on what comes is read (RFC 3264 section 5.1 wants that as soon as an offer is sent).
+  Before anybody is there to hear it, the last of it is kept for so long as it could still be
+  played, and no longer.
 """
 
 from __future__ import annotations
@@ -16,13 +19,14 @@ import asyncio
 import errno
 import logging
 import socket
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from sipparty.errors import ListenError, UsageError
 from sipparty.media.stream import Address
 
-__all__ = ["BATCH", "MAX_DATAGRAM", "MediaPort", "open_port_pair"]
+__all__ = ["BATCH", "MAX_DATAGRAM", "MAX_EARLY", "MediaPort", "PortPair", "open_port_pair"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +34,16 @@ _log = logging.getLogger(__name__)
 BATCH: Final = 32
 #: Octets of a datagram that are read; none of media is as large on an Ethernet.
 MAX_DATAGRAM: Final = 2048
+#: Datagrams that are kept while nobody hears them, at most.
+MAX_EARLY: Final = 32
 #: How often the system is asked for a free port before it counts as having none in pairs.
 _ATTEMPTS: Final = 64
 #: What bind says of a port that another has, or that only the superuser may have.
 _TAKEN: Final = (errno.EADDRINUSE, errno.EACCES)
+
+
+#: Takes a datagram: what it is, where it came from, and when.
+Receive: TypeAlias = Callable[[bytes, Address, float], None]
 
 
 def open_port_pair(
@@ -156,7 +166,7 @@ class MediaPort:
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
         self._sock = sock
-        self._receive: Callable[[bytes, Address, float], None] | None = None
+        self._receive: Receive | None = None
         self._reading = False
         self.failed = 0
 
@@ -170,9 +180,7 @@ class MediaPort:
         """Its address family."""
         return self._sock.family
 
-    def read(
-        self, receive: Callable[[bytes, Address, float], None], time: Callable[[], float]
-    ) -> None:
+    def read(self, receive: Receive, time: Callable[[], float]) -> None:
         """Call `receive(data, address, now)` for each datagram from now on."""
         self._receive = receive
         if not self._reading:
@@ -211,3 +219,68 @@ class MediaPort:
             self._loop.remove_reader(self._sock.fileno())
         self._reading = False
         self._sock.close()
+
+
+class _Early(NamedTuple):
+    """A datagram that nobody has heard yet."""
+
+    control: bool
+    data: bytes
+    address: Address
+    came: float
+
+
+class PortPair:
+    """The RTP port and the RTCP port of one stream.
+
+    Args:
+        loop: Whose thread they belong to.
+        address: As for `open_port_pair`, which says what is raised.
+        port_range: Likewise.
+        start: Likewise.
+        time: Gives the time, in seconds.
+    """
+
+    __slots__ = ("_early", "_time", "rtcp", "rtp")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: str,
+        port_range: tuple[int, int] | None,
+        start: int,
+        time: Callable[[], float],
+    ) -> None:
+        rtp, rtcp = open_port_pair(address, port_range, start=start)
+        self.rtp = MediaPort(loop, rtp)
+        self.rtcp = MediaPort(loop, rtcp)
+        self._time = time
+        self._early: deque[_Early] | None = None
+
+    def listen(self) -> None:
+        """Read from now on, and keep the last of what comes until `deliver`."""
+        if self._early is None:
+            early = self._early = deque(maxlen=MAX_EARLY)
+
+            def keep(control: bool) -> Receive:
+                return lambda data, address, now: early.append(_Early(control, data, address, now))
+
+            self.rtp.read(keep(False), self._time)
+            self.rtcp.read(keep(True), self._time)
+
+    def deliver(self, rtp: Receive, rtcp: Receive, max_age: float) -> None:
+        """Give what comes to who hears it, first what has come in the last `max_age` seconds."""
+        early = self._early or ()
+        self._early = deque(maxlen=0)
+        oldest = self._time() - max_age
+        self.rtp.read(rtp, self._time)
+        self.rtcp.read(rtcp, self._time)
+        for control, data, address, came in early:
+            if came >= oldest:
+                (rtcp if control else rtp)(data, address, came)
+
+    def close(self) -> None:
+        """Close both; may be called twice."""
+        self.rtp.close()
+        self.rtcp.close()
+        self._early = None

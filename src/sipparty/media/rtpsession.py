@@ -3,7 +3,9 @@
 
 Laws:
 
-* The description is bound to ports from `open` on; packets flow from `start` to `stop`.
+* The description is bound to ports from `open` on, and they are read from the first offer or answer
+  on. Packets are sent, played and recorded from `start` to `stop`; what came just before the start
+  is heard then.
 * While we may send, a packet leaves every `ptime`, silence where nothing is played: so that NATs
   stay open and the other side hears that we are there. On hold nothing is sent, and the source
   waits.
@@ -16,7 +18,6 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import threading
 import time
@@ -27,18 +28,18 @@ from typing import Any
 from sipparty.errors import UsageError, WouldDeadlock
 from sipparty.fsm import verb
 from sipparty.media.agreed import MAX_PTIME, MIN_PTIME, formats_of, settings_of
-from sipparty.media.audio import AudioStream, MediaStatistics
+from sipparty.media.audio import AudioStream
 from sipparty.media.clock import Clock, MediaClock
 from sipparty.media.codecs import find_codec
 from sipparty.media.deck import Deck
-from sipparty.media.errors import MediaError
-from sipparty.media.events import MediaStarted, RecordingFailed
+from sipparty.media.events import MediaStarted
 from sipparty.media.playback import Playback
-from sipparty.media.ports import MediaPort, open_port_pair
+from sipparty.media.ports import PortPair
 from sipparty.media.rtp import looks_like_rtcp
 from sipparty.media.session import MediaSession
 from sipparty.media.sinks import Sink, SinkLike, as_sink
 from sipparty.media.sources import Source, SourceLike, as_source
+from sipparty.media.statistics import MediaStatistics
 from sipparty.media.stream import Address
 from sipparty.sdp import (
     AgreedStream,
@@ -51,8 +52,6 @@ from sipparty.sdp import (
 from sipparty.sdp.offeranswer import assign_capabilities
 
 __all__ = ["SingleRTPSession"]
-
-_log = logging.getLogger(__name__)
 
 #: An offer is read when it is judged, and again when it is answered: once, if that is soon after.
 _read_offer = lru_cache(maxsize=16)(SessionDescription.parse)
@@ -75,8 +74,10 @@ class SingleRTPSession(MediaSession):
         port_range: First and last UDP port to use; None for any the system has free.
         direction: "sendrecv", "sendonly", "recvonly" or "inactive".
         public_address: The address to put in descriptions, where that is not the one that is bound.
-        symmetric: Whether to send to where media comes from, rather than to where it was asked for,
-            once it comes (RFC 4961).
+        symmetric: Whether media may go to where it comes from, rather than to where it was asked
+            for (RFC 4961): as long as none comes from there; see `latch_within`.
+        latch_within: Seconds from an agreement in which it may go to a host that was not asked for,
+            and is not where the signalling comes from, because media comes from there.
         rtcp_mux: Whether RTCP may share the port of RTP (RFC 5761).
         silence_after: Seconds of nothing after which `RemoteFellSilent` is told.
         min_delay: Least delay of the playout buffer, in seconds.
@@ -101,6 +102,7 @@ class SingleRTPSession(MediaSession):
         direction: str = "sendrecv",
         public_address: str | None = None,
         symmetric: bool = True,
+        latch_within: float = 10.0,
         rtcp_mux: bool = False,
         silence_after: float = 10.0,
         min_delay: float = 0.04,
@@ -124,6 +126,7 @@ class SingleRTPSession(MediaSession):
         self._direction = Direction(direction)
         self._public_address = public_address
         self._symmetric = symmetric
+        self._latch_within = latch_within
         self._rtcp_mux = rtcp_mux
         self._silence_after = silence_after
         self._delays = (min_delay, max_delay)
@@ -131,18 +134,19 @@ class SingleRTPSession(MediaSession):
         self._clock_option = clock
         self._tokens = tokens
         self._clock: Clock | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: int | None = None
-        self._rtp: MediaPort | None = None
-        self._rtcp: MediaPort | None = None
+        self._ports: PortPair | None = None
         self._negotiation: Negotiation | None = None
         self._offered: Negotiation | None = None
         self._stream: AudioStream | None = None
         self._agreed: AgreedStream | None = None
         self._statistics = MediaStatistics()
         self._started = False
+        self._hearing = False
         self._stopped = False
         self._deck = Deck(self.tell)
-        self._waiting_sink = None if record is None else as_sink(record)
+        self._deck.waiting = None if record is None else as_sink(record)
         if play is not None:
             self._deck.play(self._playback(as_source(play)))
 
@@ -170,18 +174,32 @@ class SingleRTPSession(MediaSession):
         """
         if self._negotiation is not None or self._stopped:
             raise UsageError("A media session is opened once, and not after it was stopped.")
-        rtp, rtcp = open_port_pair(local_address, self._port_range, start=self._tokens(16))
-        self._rtp = MediaPort(loop, rtp)
-        self._rtcp = MediaPort(loop, rtcp)
         self._clock = self._clock_option or MediaClock.of(loop)
         self._thread = threading.get_ident()
+        self._loop = loop
+        self._bind(local_address)
+
+    def move(self, local_address: str) -> bool:
+        """Bind other ports, where the session has not begun; what is to be played stays."""
+        if self._ports is None or self._started:
+            return False
+        self._ports.close()
+        self._ports = self._negotiation = self._offered = None
+        self._bind(local_address)
+        return True
+
+    def _bind(self, local_address: str) -> None:
+        assert self._loop is not None
+        assert self._clock is not None
+        start = self._tokens(16)
+        ports = PortPair(self._loop, local_address, self._port_range, start, self._clock.time)
         try:
             self._negotiation = Negotiation(
                 (
                     MediaCapability(
                         "audio",
                         formats_of(self._codecs),
-                        self._rtp.port,
+                        ports.rtp.port,
                         self._direction,
                         ptime=self._ptime,
                         rtcp_mux=self._rtcp_mux,
@@ -191,14 +209,14 @@ class SingleRTPSession(MediaSession):
                 self._tokens(62),
             )
         except BaseException:
-            self._rtp.close()
-            self._rtcp.close()
+            ports.close()
             raise
+        self._ports = ports
 
     @property
     def local_port(self) -> int | None:
         """The port of RTP; None while no socket is open."""
-        return self._rtp.port if self._rtp is not None else None
+        return None if self._ports is None else self._ports.rtp.port
 
     def offer(self) -> bytes:
         """An offer of the stream, the first or another one."""
@@ -218,6 +236,7 @@ class SingleRTPSession(MediaSession):
         negotiation = self._opened().fork()
         offer = bytes(make(negotiation))
         self._negotiation = negotiation
+        self._listen()
         # Kept as it is now, for each answer that the offer may have.
         self._offered = negotiation.fork()
         return offer
@@ -229,6 +248,7 @@ class SingleRTPSession(MediaSession):
         answer = bytes(negotiation.answer())
         self._negotiation = negotiation
         self._offered = None
+        self._listen()
         return answer
 
     def accept(self, answer: bytes) -> None:
@@ -256,21 +276,22 @@ class SingleRTPSession(MediaSession):
         if self._opened().remote is None:
             raise UsageError("A media session starts when an offer was answered, not before.")
         self._apply()
-        if self._started:
-            return
-        self._started = True
-        stream = self._stream
-        self.tell(
-            MediaStarted(
-                stream.settings.codec.name if stream is not None else "",
-                stream.destination if stream is not None else None,
+        if not self._started:
+            self._started = True
+            stream = self._stream
+            self.tell(
+                MediaStarted(
+                    stream.settings.codec.name if stream is not None else "",
+                    stream.destination if stream is not None else None,
+                )
             )
-        )
+        self._hear()
 
     def update(self) -> None:
         """Go on as was agreed on anew: hold, resume, another address or codec."""
         if self._started and not self._stopped:
             self._apply()
+            self._hear()
 
     @verb
     def stop(self) -> None:
@@ -288,10 +309,9 @@ class SingleRTPSession(MediaSession):
             goodbye = stream.goodbye(self._clock.time())
             if goodbye is not None:
                 self._send_rtcp(goodbye, stream.rtcp_destination)
-        for port in (self._rtp, self._rtcp):
-            if port is not None:
-                port.close()
-        self._rtp = self._rtcp = None
+        if self._ports is not None:
+            self._ports.close()
+        self._ports = None
         self._deck.end("stopped")
         self._deck.close_sink()
 
@@ -345,7 +365,7 @@ class SingleRTPSession(MediaSession):
     def _record(self, sink: Sink) -> None:
         self._check_running()
         if self._stream is None:
-            self._waiting_sink = sink
+            self._deck.waiting = sink
         else:
             self._deck.record(sink, self._stream.settings.codec.sample_rate)
 
@@ -357,7 +377,7 @@ class SingleRTPSession(MediaSession):
     @verb
     def stop_recording(self) -> None:
         """Finish the recording, if there is one. On any thread."""
-        self._waiting_sink = None
+        self._deck.waiting = None
         self._deck.close_sink()
 
     @property
@@ -396,8 +416,8 @@ class SingleRTPSession(MediaSession):
         if self._stream is not stream:  # a handler of events stopped the session
             return
         data = stream.send_frame(frame, now, skipped)
-        if data is not None and destination is not None and self._rtp is not None:
-            self._rtp.send(data, destination)
+        if data is not None and destination is not None and self._ports is not None:
+            self._ports.rtp.send(data, destination)
         for report in stream.reports(now):
             self._send_rtcp(report, stream.rtcp_destination)
         self._tell(stream)
@@ -423,52 +443,54 @@ class SingleRTPSession(MediaSession):
             self.tell(stream.events.popleft())
 
     def _send_rtcp(self, data: bytes, destination: Address | None) -> None:
-        muxed = self._agreed is not None and self._agreed.rtcp_mux
-        port = self._rtp if muxed else self._rtcp
-        if port is not None and destination is not None:
-            port.send(data, destination)
+        ports = self._ports
+        if ports is not None and destination is not None:
+            muxed = self._agreed is not None and self._agreed.rtcp_mux
+            (ports.rtp if muxed else ports.rtcp).send(data, destination)
+
+    def _hear(self) -> None:
+        """Have the stream hear what comes, and what came just before there was one."""
+        if self._stream is not None and self._ports is not None and not self._hearing:
+            self._hearing = True
+            self._ports.deliver(self._receive_rtp, self._receive_rtcp, self._delays[1])
+
+    def _listen(self) -> None:
+        if not self._started and self._ports is not None:
+            self._ports.listen()
 
     def _apply(self) -> None:
         """Bring the stream to what is agreed on."""
         assert self._clock is not None
-        assert self._rtp is not None
-        assert self._rtcp is not None
+        assert self._ports is not None
         streams = self._opened().streams
         self._agreed = streams[0] if streams else None
         clock = self._clock
         if self._agreed is None:
             clock.remove(self)
             return
-        settings = settings_of(self._agreed, self._codecs, self._ptime, self._rtp.family)
+        settings = settings_of(self._agreed, self._codecs, self._ptime, self._ports.rtp.family)
         now = clock.time()
         if self._stream is not None:
             self._stream.apply(settings, now)
         else:
+            call = self.call
             self._stream = AudioStream(
                 settings,
                 now,
                 self._tokens,
                 epoch=time.time() - now,
+                signalling=None if call is None else call.signalling,
                 symmetric=self._symmetric,
+                latch=self._latch_within,
+                unproven=None if call is None else call.policy.unproven_media,
+                silent=None if call is None else call.policy.silent_media,
                 silence_after=self._silence_after,
                 min_delay=self._delays[0],
                 max_delay=self._delays[1],
                 accept_echo=self._accept_echo,
             )
-            self._rtp.read(self._receive_rtp, clock.time)
-            self._rtcp.read(self._receive_rtcp, clock.time)
-            self._start_recording(settings.codec.sample_rate)
+            self._deck.begin(settings.codec.sample_rate)
         clock.add(self, settings.ptime / 1000)
-
-    def _start_recording(self, rate: int) -> None:
-        sink, self._waiting_sink = self._waiting_sink, None
-        if sink is None:
-            return
-        try:
-            self._deck.record(sink, rate)
-        except MediaError as error:
-            _log.warning("Recording to %r failed: %s", sink, error)
-            self.tell(RecordingFailed(sink, error))
 
     def _opened(self) -> Negotiation:
         if self._negotiation is None or self._stopped:

@@ -7,10 +7,12 @@ dialog and tells it, on the engine's thread and in this order:
     offer() -> bytes                       we call:      the body of the INVITE
       accept(answer)                                     the body of the answer to it
     answer(offer) -> bytes                 we are called: the body of our answer
-    start()                                agreed: media flows, early media too
+    start()                                agreed: media flows, early media too; where we are
+                                           called, once our answer was acknowledged
     offer(), hold(), resume(), answer(),   a re-INVITE or UPDATE, either way
       accept(), rollback()                 (rollback: it was refused)
     start() or update()                    what was agreed on anew takes effect
+    move(local_address)                    nobody answered there: the call goes another way
     stop()                                 the call is over, however it ended
 
 A session of one's own derives from `MediaSession`. Descriptions are opaque here: the content type
@@ -24,12 +26,15 @@ import logging
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sipparty.errors import UsageError
 from sipparty.fsm import Portal
-from sipparty.media.events import MediaEvent
+from sipparty.media.events import MediaEvent, MediaTimedOut, MediaUnproven
 from sipparty.sdp import SessionDescription, reject_all
+
+if TYPE_CHECKING:
+    from sipparty.sip.dialog.session import MediaUser
 
 __all__ = ["MediaSession", "NoMediaSession"]
 
@@ -45,6 +50,7 @@ class MediaSession(ABC):
         on_event: Called with each `MediaEvent`, on the engine's thread; None for nobody.
         advertised: The address that descriptions name, where that is not the one that is bound: a
             NAT is in between. Set before `open`; None for the one that is bound.
+        call: The call that it is the media of; set before `open`. None for a session without one.
     """
 
     #: What `offer` and `answer` give, and what `answer` and `accept` take.
@@ -54,9 +60,16 @@ class MediaSession(ABC):
         self.portal: Portal | None = None
         self.on_event: Callable[[MediaEvent], None] | None = None
         self.advertised: str | None = None
+        self.call: MediaUser | None = None
 
     def tell(self, event: MediaEvent) -> None:
-        """Hand an event to `on_event`; what that raises is logged."""
+        """Hand an event to the call, where it is of what happens to that, and to `on_event`; what
+        that raises is logged.
+        """
+        if self.call is not None and isinstance(event, MediaUnproven):
+            self.call.media_unproven(event.address)
+        elif self.call is not None and isinstance(event, MediaTimedOut):
+            self.call.media_timed_out(event.seconds)
         if self.on_event is None:
             return
         try:
@@ -79,6 +92,28 @@ class MediaSession(ABC):
             NegotiationError: Nothing in it could be agreed on; its `status` says what to answer.
         """
         SessionDescription.parse(offer)
+
+    @property
+    def size(self) -> int:
+        """The bytes that it keeps, those of what the peer sent above all, as far as they matter:
+        they count into `Limits.max_held`.
+        """
+        return 0
+
+    def move(self, local_address: str) -> bool:
+        """Go to another address of this machine before the start, with everything but the offer;
+        `advertised` and `call` are those of the new one by then.
+
+        Args:
+            local_address: As for `open`.
+
+        Returns:
+            Whether it has; where not, the call takes another session.
+
+        Raises:
+            ListenError: There is no port to be had.
+        """
+        return False
 
     @abstractmethod
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
@@ -170,6 +205,11 @@ class NoMediaSession(MediaSession):
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
         """Note the address that answers name."""
         self._address = self.advertised or local_address
+
+    def move(self, local_address: str) -> bool:
+        """Name another one."""
+        self._address = self.advertised or local_address
+        return True
 
     def offer(self) -> None:
         """Give None: there is nothing to offer."""

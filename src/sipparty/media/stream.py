@@ -9,17 +9,18 @@ Laws:
 * `RTPReceiver` hears one source at a time, a source being an SSRC at a transport address. A packet
   of a source that is not yet heard is held until `MIN_SEQUENTIAL` came in sequence (RFC 3550
   section A.1), and then delivered with them: nothing of the beginning is lost.
-* Another source takes over once it is valid and the current one has been silent for `takeover`
-  seconds. Interleaved sources so never flip-flop (section 8.2), and a phone that moves to another
-  address or SSRC is followed, within a few packets.
-* The address a source is heard from is where to send to (symmetric RTP, RFC 4961): more to be
-  trusted than the signalled one where a NAT or a relay stands between. It is learnt from sources
-  that were validated, never from a single packet; who can see the packets of a call can still
-  forge such a source, as RFC 4961 section 5 says: SRTP is the answer to that.
+* Sources have ranks, which are given by who makes the receiver (`sipparty.media.remote`): one of
+  a better rank takes over once it is valid, one of a worse rank never. Of the same rank, it does
+  once the current one has been silent for `takeover` seconds: interleaved sources so never
+  flip-flop (section 8.2), and a phone that moves is followed within a few packets.
+* A stream that goes on under its SSRC and sequence numbers from an address of better rank is
+  followed with its first packet.
+* What is counted is every packet of the source, whatever is done with it then (section A.3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from sipparty.media.rtcp_packets import ReportBlock
@@ -47,6 +48,9 @@ MAX_DROPOUT: Final = 3000
 MAX_CANDIDATES: Final = 4
 #: How far behind a sequence number may come before it counts as a restart (section A.1).
 MAX_MISORDER: Final = 100
+
+#: The rank of a source that has none any more: any other takes its place.
+_NO_RANK: Final = 1 << 8
 
 _SEQUENCES: Final = 1 << 16
 _WORD: Final = 0xFFFFFFFF
@@ -178,17 +182,25 @@ class RTPSource:
         """Whether `MIN_SEQUENTIAL` packets came in sequence."""
         return self._probation == 0
 
-    def receive(self, sequence: int, timestamp: int, now: float) -> bool:
+    def follows(self, sequence: int) -> bool:
+        """Whether a sequence number goes on with those that came (section A.1)."""
+        return self.valid and 0 < (sequence - self._maximum) & 0xFFFF < MAX_DROPOUT
+
+    def receive(self, sequence: int, timestamp: int, now: float, timed: bool = True) -> bool:
         """Count a packet; whether it is a valid one of the source (section A.1).
 
         Args:
             sequence: Its sequence number.
             timestamp: Its RTP timestamp.
             now: When it came, in seconds.
+            timed: Whether its timestamp says when it was sampled; that of a telephone event is the
+                event's beginning (RFC 4733 section 2.2.1), and says nothing of jitter.
         """
         if not self._valid_sequence(sequence):
             return False
         self.received += 1
+        if not timed:
+            return True
         # Section A.8. The arrival is taken modulo 2**32 like the timestamp it is compared with.
         transit = (int(now * self.clock_rate) - timestamp) & _WORD
         if self._transit is not None:
@@ -279,8 +291,11 @@ class RTPReceiver:
 
     Args:
         clock_rate: Ticks a second of the timestamps.
-        takeover: Seconds of silence after which another valid source is followed. It keeps two
-            sources at once from being heard in turns.
+        takeover: Seconds of silence after which another valid source of the same rank is followed.
+            It keeps two sources at once from being heard in turns.
+        rank: Gives the rank of a source, less being better, by its address, the time, and whether
+            it goes on with the stream that is heard; None for one that is not to be heard. By
+            default all are equal.
 
     Attributes:
         source: The source that is heard; None until one is valid.
@@ -293,6 +308,7 @@ class RTPReceiver:
     __slots__ = (
         "_candidates",
         "_lost_before",
+        "_rank",
         "clock_rate",
         "heard",
         "octets",
@@ -302,7 +318,12 @@ class RTPReceiver:
         "takeover",
     )
 
-    def __init__(self, clock_rate: int = 8000, takeover: float = 0.06) -> None:
+    def __init__(
+        self,
+        clock_rate: int = 8000,
+        takeover: float = 0.06,
+        rank: Callable[[Address, float, bool], int | None] | None = None,
+    ) -> None:
         self.clock_rate = clock_rate
         self.takeover = takeover
         self.source: RTPSource | None = None
@@ -310,7 +331,8 @@ class RTPReceiver:
         self.packets = 0
         self.octets = 0
         self.strays = 0
-        self._candidates: dict[tuple[int, Address], tuple[RTPSource, RTPPacket]] = {}
+        self._rank = rank or (lambda address, now, same_stream: 0)
+        self._candidates: dict[tuple[int, Address], tuple[RTPSource, RTPPacket, int]] = {}
         self._lost_before = 0
 
     @property
@@ -318,13 +340,16 @@ class RTPReceiver:
         """Packets lost, of all sources so far; negative where duplicates came."""
         return self._lost_before + (self.source.lost if self.source is not None else 0)
 
-    def receive(self, packet: RTPPacket, address: Address, now: float) -> tuple[RTPPacket, ...]:
+    def receive(
+        self, packet: RTPPacket, address: Address, now: float, timed: bool = True
+    ) -> tuple[RTPPacket, ...]:
         """Judge a packet.
 
         Args:
             packet: The packet.
             address: Where it came from.
             now: When it came, in seconds.
+            timed: Whether its timestamp says when it was sampled; see `RTPSource.receive`.
 
         Returns:
             The packets to play, which are none, this one, or one that was held and this one. Where
@@ -332,30 +357,43 @@ class RTPReceiver:
         """
         source = self.source
         if source is not None and packet.ssrc == source.ssrc and address == source.address:
-            if not source.receive(packet.sequence, packet.timestamp, now):
+            if not source.receive(packet.sequence, packet.timestamp, now, timed):
                 self.strays += 1
                 return ()
             self.heard = now
             self.packets += 1
             self.octets += len(packet.payload)
             return (packet,)
-        return self._receive_other(packet, address, now)
+        return self._receive_other(packet, address, now, timed)
 
     def _receive_other(
-        self, packet: RTPPacket, address: Address, now: float
+        self, packet: RTPPacket, address: Address, now: float, timed: bool
     ) -> tuple[RTPPacket, ...]:
+        source = self.source
+        same = source is not None and packet.ssrc == source.ssrc and source.follows(packet.sequence)
+        rank = self._rank(address, now, same)
+        if rank is None:
+            self.strays += 1
+            return ()
+        current = None
+        if source is not None and self.heard is not None:
+            current = self._rank(source.address, now, True)
+            if current is None:
+                current = _NO_RANK
+        if same and current is not None and rank < current:
+            return self._move(source, address, (packet,), now, timed)
         key = (packet.ssrc, address)
-        candidate, held = self._candidates.pop(key, (None, None))
+        candidate, held, _ = self._candidates.pop(key, (None, None, 0))
         if candidate is None:
             candidate = RTPSource(packet.ssrc, address, self.clock_rate)
-        candidate.receive(packet.sequence, packet.timestamp, now)
-        self._candidates[key] = candidate, packet
+        candidate.receive(packet.sequence, packet.timestamp, now, timed)
+        self._candidates[key] = candidate, packet, rank
         if len(self._candidates) > MAX_CANDIDATES:
-            del self._candidates[next(iter(self._candidates))]
-        source = self.source
-        established = source is not None and self.heard is not None
-        if not candidate.valid or (established and now - (self.heard or 0.0) < self.takeover):
-            self.strays += established
+            self._drop_candidate()
+        silent = self.heard is None or now - self.heard >= self.takeover
+        worse = current is not None and (rank > current or (rank == current and not silent))
+        if not candidate.valid or worse:
+            self.strays += current is not None
             return ()
         packets: tuple[RTPPacket, ...] = (packet,)
         if held is not None and (held.sequence + 1) & 0xFFFF == packet.sequence:
@@ -363,17 +401,42 @@ class RTPReceiver:
         if source is not None and source.ssrc == candidate.ssrc:
             # The same source from another address: followed, in telephony (section 8.2), and its
             # statistics go on.
-            source.address = address
-            for each in packets:
-                source.receive(each.sequence, each.timestamp, now)
-        else:
-            self._lost_before = self.lost
-            self.source = candidate
+            return self._move(source, address, packets, now, timed)
+        self._lost_before = self.lost
+        self.source = candidate
+        return self._deliver(packets, now)
+
+    def _move(
+        self,
+        source: RTPSource | None,
+        address: Address,
+        packets: tuple[RTPPacket, ...],
+        now: float,
+        timed: bool,
+    ) -> tuple[RTPPacket, ...]:
+        """Hear the source that is heard from another address."""
+        assert source is not None
+        source.address = address
+        for each in packets:
+            source.receive(each.sequence, each.timestamp, now, timed)
+        return self._deliver(packets, now)
+
+    def _deliver(self, packets: tuple[RTPPacket, ...], now: float) -> tuple[RTPPacket, ...]:
         self._candidates.clear()
         self.heard = now
         self.packets += len(packets)
         self.octets += sum(len(each.payload) for each in packets)
         return packets
+
+    def _drop_candidate(self) -> None:
+        """Drop one of the worst rank, of the host that has most, the oldest: whoever invents
+        sources keeps no better one from becoming valid.
+        """
+        candidates = self._candidates
+        hosts = [address[0] for _, address in candidates]
+        del candidates[
+            max(candidates, key=lambda key: (candidates[key][2], hosts.count(key[1][0])))
+        ]
 
     def forget(self) -> None:
         """The source said goodbye (RFC 3550 section 6.3.4): whoever is valid next is followed."""

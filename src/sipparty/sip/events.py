@@ -21,6 +21,7 @@ __all__ = [
     "CallEnded",
     "CallEstablished",
     "CallForked",
+    "CallMediaUnproven",
     "CallProgressed",
     "CallReceived",
     "Event",
@@ -108,6 +109,19 @@ class CallForked(_DialogEvent):
     """
 
     fork: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CallMediaUnproven(_DialogEvent):
+    """Nothing more is sent to the address where a call's media was asked for: it is not where the
+    signalling comes from, and nothing has come from there (`Policy.unproven_media`). The call
+    stays, and sending goes on once something comes.
+
+    Args:
+        address: The host and port.
+    """
+
+    address: tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)

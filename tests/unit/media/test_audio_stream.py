@@ -5,9 +5,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sipparty.media.audio import AudioStream, StreamSettings
+from sipparty.media.audio import AudioStream
 from sipparty.media.codecs import find_codec
-from sipparty.media.events import RemoteFellSilent, RemoteLeft, SourceHeard
+from sipparty.media.events import (
+    DestinationLearnt,
+    MediaProven,
+    MediaTimedOut,
+    MediaUnproven,
+    RemoteFellSilent,
+    RemoteLeft,
+    SourceHeard,
+)
 from sipparty.media.rtcp import (
     Goodbye,
     ReceiverReport,
@@ -17,12 +25,14 @@ from sipparty.media.rtcp import (
     parse_rtcp,
 )
 from sipparty.media.rtp import RTPPacket
+from sipparty.media.settings import StreamSettings
 
 PCMU = find_codec("PCMU")
 PCMA = find_codec("PCMA")
 HERE = ("192.0.2.1", 4000)
 THERE = ("192.0.2.2", 5000)
 THERE_RTCP = ("192.0.2.2", 5001)
+BESIDE = ("192.0.2.2", 7000)
 ELSEWHERE = ("198.51.100.7", 7000)
 
 SETTINGS = StreamSettings(PCMU, 0, {0: PCMU, 8: PCMA}, 20, THERE, THERE_RTCP)
@@ -110,10 +120,13 @@ def test_media_goes_where_it_comes_from(stream):
     assert stream.destination == THERE  # a single packet is no source
     heard(stream, 1, first=1, address=ELSEWHERE)
     assert stream.destination == ELSEWHERE
-    # A new signalled address is believed until media comes again.
+    assert list(stream.events) == [DestinationLearnt(ELSEWHERE, THERE), SourceHeard(ELSEWHERE, 77)]
+    # A new signalled address is followed at once; a NAT may serve it as it did the one before.
     stream.apply(dataclasses.replace(SETTINGS, remote=HERE), 1.0)
     assert stream.destination == HERE
     heard(stream, 1, first=2, address=ELSEWHERE, start=1.0)
+    assert stream.destination == HERE
+    heard(stream, 1, first=3, address=ELSEWHERE, start=2.1)
     assert stream.destination == ELSEWHERE
 
 
@@ -140,10 +153,10 @@ def test_what_is_malformed_or_unknown_is_counted(stream):
 
 def test_another_source_begins_another_stream(stream):
     heard(stream, 10)
-    out = heard(stream, 20, first=30000, ssrc=88, address=ELSEWHERE, start=0.3)
+    out = heard(stream, 20, first=30000, ssrc=88, start=0.3)
     # The first packet came before the second made the source valid; the delay is as at the start.
     assert out[-1] == speech(30017)
-    assert list(stream.events)[1:] == [SourceHeard(ELSEWHERE, 88)]
+    assert list(stream.events)[1:] == [SourceHeard(THERE, 88)]
     assert stream.statistics.packets_received == 30
 
 
@@ -156,16 +169,16 @@ def test_a_sequence_that_begins_anew_is_followed(stream):
 # Collisions.
 
 
-def test_our_own_ssrc_from_elsewhere_makes_us_change_it_once(stream):
+def test_our_own_ssrc_from_the_other_side_makes_us_change_it_once(stream):
     stream.send_frame(None, 0.0)
     ours = stream.ssrc
-    stream.receive_rtp(bytes(RTPPacket(0, 1, 1, ours)), ELSEWHERE, 0.1)
+    stream.receive_rtp(bytes(RTPPacket(0, 1, 1, ours)), BESIDE, 0.1)
     changed = stream.ssrc
     assert changed != ours
     (goodbye,) = stream.reports(0.1)
     assert parse_rtcp(goodbye)[-1] == Goodbye((ours,))
     # It comes back under the new one: our own packets are looped, which no SSRC helps against.
-    stream.receive_rtp(bytes(RTPPacket(0, 1, 1, changed)), ELSEWHERE, 0.2)
+    stream.receive_rtp(bytes(RTPPacket(0, 1, 1, changed)), BESIDE, 0.2)
     assert stream.ssrc == changed
     assert stream.reports(0.2) == []
     assert RTPPacket.parse(stream.send_frame(None, 0.02)).ssrc == changed
@@ -176,6 +189,8 @@ def test_a_collision_in_rtcp_is_one_too(stream):
     ours = stream.ssrc
     data = build_compound([ReceiverReport(ours), SourceDescription.cname(ours, "x")])
     stream.receive_rtcp(data, ELSEWHERE, 0.1)
+    assert stream.ssrc == ours  # a stranger's
+    stream.receive_rtcp(data, BESIDE, 0.1)
     assert stream.ssrc != ours
     assert stream.reports(0.1) == []  # who was never heard says no goodbye
 
@@ -352,3 +367,151 @@ def test_whatever_comes_nothing_breaks(tokens, datagrams):
         stream.reports(now)
     stream.drain()
     assert stream.statistics.packets_sent == len(datagrams)
+
+
+# What is received is counted, played or not (RFC 3550 section A.3).
+
+
+def lost_in_reports(stream):
+    """What the next report says of loss: fraction and total."""
+    for n in range(1000):
+        for data in stream.reports(100 + n * 0.02):
+            (block,) = parse_rtcp(data)[0].reports
+            return block.fraction_lost, block.cumulative_lost
+    raise AssertionError("Nothing was reported.")
+
+
+def test_what_comes_while_inactive_is_not_lost(stream):
+    heard(stream, 50)
+    inactive = dataclasses.replace(SETTINGS, receives=False, sends=False)
+    stream.apply(inactive, 1.0)
+    heard(stream, 150, first=50, start=1.0)
+    stream.apply(SETTINGS, 4.0)
+    out = heard(stream, 50, first=200, start=4.0)
+    assert stream.statistics.lost == 0
+    assert stream.statistics.packets_received == 250
+    assert stream.statistics.concealed == 0
+    assert lost_in_reports(stream) == (0, 0)
+    # What was heard before the hold is not played after it.
+    assert out[-1] == speech(247)
+    assert speech(49) not in out
+
+
+@pytest.mark.parametrize("payload_type", [101, 13])
+def test_telephone_events_and_comfort_noise_are_not_lost(stream, payload_type):
+    heard(stream, 10)
+    jitter = stream.statistics.jitter
+    for n in range(10, 50):
+        # All of one event have the time of its beginning (RFC 4733 section 2.5.1.2).
+        packet = RTPPacket(payload_type, n, 1600, 77, b"\x05\x0a\x00\xa0")
+        stream.receive_rtp(bytes(packet), THERE, n * 0.02)
+        stream.play_frame(n * 0.02)
+    assert stream.statistics.jitter == jitter
+    heard(stream, 50, first=50, start=1.0)
+    assert stream.statistics.lost == 0
+    assert stream.statistics.packets_received == 100
+    assert stream.statistics.ignored == 40
+    assert lost_in_reports(stream) == (0, 0)
+
+
+def test_what_is_not_understood_makes_no_source(stream):
+    heard(stream, 10, payload_type=96)
+    assert stream.statistics.packets_received == 0
+    assert not stream.events
+
+
+def test_nothing_is_heard_or_told_of_a_source_that_comes_on_hold(stream):
+    stream.apply(dataclasses.replace(SETTINGS, receives=False), 0.0)
+    heard(stream, 10)
+    assert not stream.events
+    stream.apply(SETTINGS, 1.0)
+    heard(stream, 10, first=10, start=1.0)
+    assert list(stream.events) == [SourceHeard(THERE, 77)]
+
+
+# Sending where nothing comes from.
+
+
+def sent(stream, start, seconds):
+    """How many packets go out in some seconds."""
+    frames = (stream.send_frame(None, start + n * 0.02) for n in range(round(seconds / 0.02)))
+    return sum(frame is not None for frame in frames)
+
+
+def make(tokens, **options):
+    return AudioStream(SETTINGS, 0.0, tokens, unproven=5.0, **options)
+
+
+def test_sending_to_where_nothing_comes_from_stops_and_is_told(tokens):
+    stream = make(tokens, signalling="203.0.113.1")
+    assert sent(stream, 0.0, 10.0) == 250
+    assert list(stream.events) == [MediaUnproven(THERE)]
+    assert stream.reports(20.0) == []
+    assert stream.goodbye(20.0) is None
+    # The same again, by another port of the same host, is not begun anew.
+    stream.apply(dataclasses.replace(SETTINGS, remote=(THERE[0], 6000)), 20.0)
+    assert sent(stream, 20.0, 1.0) == 0
+
+
+def test_time_that_nothing_is_sent_in_does_not_count(tokens):
+    stream = make(tokens)
+    stream.apply(dataclasses.replace(SETTINGS, sends=False), 0.0)
+    assert sent(stream, 0.0, 10.0) == 0
+    stream.apply(SETTINGS, 10.0)
+    assert sent(stream, 10.0, 10.0) == 250
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_sending_goes_on_once_something_comes_from_there(tokens, control):
+    stream = make(tokens, signalling="203.0.113.1")
+    sent(stream, 0.0, 10.0)
+    before = stream.statistics.packets_sent
+    if control:
+        report = build_compound([ReceiverReport(77), SourceDescription.cname(77, "bob")])
+        stream.receive_rtcp(report, THERE_RTCP, 10.0)
+    else:
+        heard(stream, 2, start=10.0)
+    assert sent(stream, 10.0, 20.0) == 1000
+    assert MediaProven(THERE) in stream.events
+    assert stream.statistics.packets_sent == before + 1000
+    assert stream.goodbye(30.0) is not None
+
+
+def test_where_the_signalling_comes_from_needs_no_proof(tokens):
+    stream = make(tokens, signalling=THERE[0])
+    assert sent(stream, 0.0, 60.0) == 3000
+    assert not stream.events
+
+
+def test_many_addresses_get_no_more_than_some(tokens):
+    stream = make(tokens, signalling="203.0.113.1")
+    for n in range(20):
+        stream.apply(dataclasses.replace(SETTINGS, remote=(f"198.51.100.{n}", 4000)), n * 10.0)
+        sent(stream, n * 10.0, 10.0)
+    assert stream.statistics.packets_sent == 8 * 250
+
+
+def test_a_call_that_nothing_comes_of_is_told_of_once(tokens):
+    stream = AudioStream(SETTINGS, 0.0, tokens, silent=30.0)
+    told = []
+    for n in range(5000):
+        now = n * 0.02
+        stream.play_frame(now)
+        told += [(round(now), type(event)) for event in stream.events]
+        stream.events.clear()
+    assert told == [(10, RemoteFellSilent), (30, MediaTimedOut)]
+
+
+def test_reports_alone_keep_a_call_and_so_does_a_hold(tokens):
+    stream = AudioStream(SETTINGS, 0.0, tokens, silent=30.0)
+    report = build_compound([ReceiverReport(77), SourceDescription.cname(77, "bob")])
+    for n in range(10):
+        stream.receive_rtcp(report, THERE_RTCP, n * 20.0)
+        stream.play_frame(n * 20.0 + 19.0)
+    stream.apply(dataclasses.replace(SETTINGS, receives=False), 200.0)
+    stream.play_frame(2000.0)
+    stream.apply(SETTINGS, 2000.0)
+    stream.play_frame(2029.0)
+    assert MediaTimedOut not in [type(event) for event in stream.events]
+    stream.play_frame(2030.0)
+    assert stream.events.pop() == MediaTimedOut(30.0)

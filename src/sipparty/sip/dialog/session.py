@@ -6,7 +6,26 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Session"]
+from sipparty.sip.policy import Policy
+
+__all__ = ["MediaUser", "Session"]
+
+
+class MediaUser(Protocol):
+    """What the media of a call knows of the call, and what it tells it."""
+
+    #: The host that the signalling comes from: the peer's, or that of the next proxy.
+    signalling: str
+
+    @property
+    def policy(self) -> Policy:
+        """What is done at the word of a peer."""
+
+    def media_unproven(self, address: tuple[str | int, ...]) -> None:
+        """Take note that nothing more is sent to an address from which nothing has come."""
+
+    def media_timed_out(self, seconds: float) -> None:
+        """Take note that nothing has come for so many seconds, and end the call."""
 
 
 class Session(Protocol):
@@ -14,6 +33,9 @@ class Session(Protocol):
 
     Its methods are called on the engine's thread. `offer` and `answer` give the description to
     send, `answer` and `accept` take the other side's (RFC 3264).
+
+    Two more are used where it has them: `size`, the bytes that it keeps, which count into
+    `Limits.max_held`; and `move`, as `sipparty.media.MediaSession` has it.
     """
 
     #: The Content-Type of the descriptions, "application/sdp".
@@ -39,7 +61,11 @@ class Session(Protocol):
         """
 
     def start(self) -> None:
-        """Let media flow, or follow what was agreed anew; called after each agreement."""
+        """Let media flow, or follow what was agreed anew; called after each agreement.
+
+        Where we are called nothing is sent before the ACK, so this is called then; what comes
+        earlier is to be received all the same (RFC 3264 §5.1).
+        """
 
     def stop(self) -> None:
         """End the media and give back every socket; may be called more than once."""

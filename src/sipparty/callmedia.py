@@ -1,0 +1,44 @@
+"""The call that a media session is of, as the session sees it."""
+
+from __future__ import annotations
+
+from sipparty.engine import Engine
+from sipparty.errors import CallFailed
+from sipparty.sip import Dialog, Flow
+from sipparty.sip.events import CallMediaUnproven
+from sipparty.sip.policy import Policy
+
+__all__ = ["CallMedia"]
+
+
+class CallMedia:
+    """What a session may know of its call, and whom it tells; see `sipparty.sip.dialog.session`.
+
+    Args:
+        engine: The engine of the call.
+        dialog: The call.
+        flow: The way to its peer.
+    """
+
+    __slots__ = ("_dialog", "_engine", "signalling")
+
+    def __init__(self, engine: Engine, dialog: Dialog, flow: Flow) -> None:
+        self._engine = engine
+        self._dialog = dialog
+        self.signalling = flow.remote[0]
+
+    @property
+    def policy(self) -> Policy:
+        """What is done at the word of a peer."""
+        return self._engine.core.policy
+
+    def media_unproven(self, address: tuple[str | int, ...]) -> None:
+        """Tell of it."""
+        dialog = self._dialog
+        event = CallMediaUnproven(dialog.agent, dialog, (str(address[0]), int(address[1])))
+        self._engine.run(self._engine.core.emit, event)
+
+    def media_timed_out(self, seconds: float) -> None:
+        """End the call."""
+        message = f"The other side has sent no media, and no report of it, for {seconds:.0f} s."
+        self._engine.run(self._dialog.hear, "media_failed", CallFailed(message))

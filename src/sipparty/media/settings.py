@@ -1,0 +1,46 @@
+"""What a stream has to know of what was agreed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sipparty.media.codecs import CodecType
+from sipparty.media.stream import Address
+
+__all__ = ["StreamSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What was agreed on.
+
+    Args:
+        codec: What to send.
+        payload_type: What to call it.
+        receive: The codecs that may come, by payload type; all of one clock and sample rate.
+        ptime: Milliseconds in a packet that is sent, and in a frame that is played.
+        remote: Where the other side wants its RTP; None where that is not known.
+        remote_rtcp: Where it wants RTCP; None for nowhere.
+        sends: Whether we send.
+        receives: Whether we want to hear.
+    """
+
+    codec: CodecType
+    payload_type: int
+    receive: Mapping[int, CodecType]
+    ptime: float = 20.0
+    remote: Address | None = None
+    remote_rtcp: Address | None = None
+    sends: bool = True
+    receives: bool = True
+
+    @property
+    def samples(self) -> int:
+        """Samples in a frame."""
+        return self.ticks * self.codec.samples_per_tick
+
+    @property
+    def ticks(self) -> int:
+        """RTP timestamp ticks in a frame."""
+        return round(self.ptime * self.codec.clock_rate / 1000)

@@ -1,0 +1,58 @@
+"""How a stream fares, as its owner reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MediaStatistics", "RemoteReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteReport:
+    """What the other side says of what we send, in its last report.
+
+    Args:
+        fraction_lost: Lost since the report before, 0 to 1.
+        lost: Packets lost since the beginning; negative where duplicates came.
+        jitter: Interarrival jitter in seconds.
+        round_trip_time: In seconds; None where it cannot be told yet.
+    """
+
+    fraction_lost: float
+    lost: int
+    jitter: float
+    round_trip_time: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStatistics:
+    """How a stream fares.
+
+    Args:
+        packets_sent: RTP packets.
+        octets_sent: Their payloads.
+        packets_received: RTP packets of the source that is heard, and of those before it.
+        octets_received: Their payloads.
+        lost: Of them, by sequence number (RFC 3550 section A.3); negative where duplicates came.
+        duplicates: Packets that had come before.
+        late: Packets that came when their time had passed.
+        concealed: Frames in which something was missing.
+        dropped: Packets thrown away because too many were waiting.
+        jitter: Interarrival jitter in seconds (RFC 3550 section A.8).
+        ignored: Datagrams that were malformed, of strangers, of an unknown payload type, or came
+            while nothing was to be heard.
+        remote: The last report of the other side; None before one came.
+    """
+
+    packets_sent: int = 0
+    octets_sent: int = 0
+    packets_received: int = 0
+    octets_received: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    late: int = 0
+    concealed: int = 0
+    dropped: int = 0
+    jitter: float = 0.0
+    ignored: int = 0
+    remote: RemoteReport | None = None
