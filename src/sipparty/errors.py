@@ -158,11 +158,14 @@ class NegotiationError(SIPPartyError):
         message: A sentence that says what could not be agreed on.
         status: The SIP status code to answer an offer in a request with; 488 Not Acceptable Here by
         default.
+        warning: The code of the Warning that goes with it (RFC 3261 §20.43); 399, Miscellaneous, by
+        default.
     """
 
-    def __init__(self, message: str, status: int = 488) -> None:
+    def __init__(self, message: str, status: int = 488, warning: int = 399) -> None:
         super().__init__(message)
         self.status = status
+        self.warning = warning
 
 
 class Timeout(SIPPartyError, TimeoutError):

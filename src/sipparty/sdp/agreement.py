@@ -12,23 +12,28 @@ Promises of this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sipparty.errors import NegotiationError
 from sipparty.sdp.description import SessionDescription
-from sipparty.sdp.fields import Direction
+from sipparty.sdp.fields import Connection, Direction
 from sipparty.sdp.formats import Format
 from sipparty.sdp.media import MediaDescription
 
 __all__ = [
     "AgreedFormat",
     "AgreedStream",
+    "Reaches",
     "agreed_streams",
     "check_answer",
     "common_formats",
     "is_held",
+    "unreachable",
 ]
+
+#: Whether a peer may have media sent to a numeric address.
+Reaches = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +135,30 @@ def common_formats(
     return pairs
 
 
-def check_answer(offer: SessionDescription, answer: SessionDescription) -> list[AgreedStream]:
+def unreachable(connection: Connection, reaches: Reaches | None = None) -> tuple[int, str] | None:
+    """Why media cannot be sent to a connection: the code of a Warning (RFC 3261 Section 20.43) and
+    a clause; None where it can, and on hold.
+
+    Args:
+        connection: The peer's.
+        reaches: Whether the peer may have media sent to an address; None for any.
+    """
+    if connection.fault is not None or connection.is_unspecified:
+        return connection.fault
+    if reaches is not None and not reaches(connection.address):
+        return 399, f"{connection.address} cannot be where it receives"
+    return None
+
+
+def check_answer(
+    offer: SessionDescription, answer: SessionDescription, reaches: Reaches | None = None
+) -> list[AgreedStream]:
     """See what the peer's answer to our offer agrees to (RFC 3264 Section 7).
 
     Args:
         offer: Ours.
         answer: The peer's.
+        reaches: Whether the peer may have media sent to an address; None for any.
 
     Returns:
         The streams that both have accepted; none where the peer has refused all.
@@ -161,11 +184,15 @@ def check_answer(offer: SessionDescription, answer: SessionDescription) -> list[
             raise NegotiationError(
                 f"Stream {index} was offered over {ours.proto} and answered over {theirs.proto}."
             )
-    return agreed_streams(offer, answer, offerer=True)
+    return agreed_streams(offer, answer, offerer=True, reaches=reaches)
 
 
 def agreed_streams(
-    local: SessionDescription, remote: SessionDescription, *, offerer: bool
+    local: SessionDescription,
+    remote: SessionDescription,
+    *,
+    offerer: bool,
+    reaches: Reaches | None = None,
 ) -> list[AgreedStream]:
     """What an offer and its answer agree to, from our viewpoint.
 
@@ -173,12 +200,14 @@ def agreed_streams(
         local: Our description.
         remote: The peer's, with as many streams.
         offerer: Whether ours is the offer.
+        reaches: Whether the peer may have media sent to an address; None for any.
 
     Returns:
         The streams that both have accepted.
 
     Raises:
-        NegotiationError: An accepted stream has no format in common, or no address.
+        NegotiationError: An accepted stream has no format in common, or no address that media
+            could be sent to.
     """
     result: list[AgreedStream] = []
     for index, (ours, theirs) in enumerate(zip(local.media, remote.media, strict=False)):
@@ -198,7 +227,7 @@ def agreed_streams(
                 f"Stream {index} has no format in common: {' '.join(ours.formats)} here and"
                 f" {' '.join(theirs.formats)} there."
             )
-        result.append(_agreed(index, ours, theirs, pairs))
+        result.append(_agreed(index, ours, theirs, pairs, reaches))
     return result
 
 
@@ -207,10 +236,14 @@ def _agreed(
     ours: MediaDescription,
     theirs: MediaDescription,
     pairs: list[tuple[Format, Format]],
+    reaches: Reaches | None,
 ) -> AgreedStream:
     here, there = ours.connection_or_session, theirs.connection_or_session
     if here is None or there is None:
         raise NegotiationError(f"Stream {index} has no address (RFC 8866 Section 5.7).")
+    wrong = unreachable(there, reaches)
+    if wrong is not None:
+        raise NegotiationError(f"Stream {index}: {wrong[1]}.", warning=wrong[0])
     mux = ours.rtcp_mux and theirs.rtcp_mux
     direction = ours.direction.restricted(theirs.direction.reversed)
     remote_rtcp: tuple[str, int] | None = None
@@ -221,8 +254,10 @@ def _agreed(
         remote_rtcp = (there.address, theirs.port)
     elif theirs.rtcp_port:
         explicit = theirs.rtcp
-        at = explicit.connection if explicit is not None else None
-        remote_rtcp = ((at or there).address, theirs.rtcp_port)
+        at = (explicit.connection if explicit is not None else None) or there
+        # RTCP that could be sent to nobody is not: the stream does without.
+        if not at.is_unspecified and unreachable(at, reaches) is None:
+            remote_rtcp = (at.address, theirs.rtcp_port)
     return AgreedStream(
         index=index,
         media=ours.media,

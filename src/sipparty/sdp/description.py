@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from sipparty.errors import BuildError
+from sipparty.errors import BuildError, ParseError
 from sipparty.sdp.fields import (
     Attribute,
     Bandwidth,
@@ -106,6 +106,7 @@ class SessionDescription(AttributeHolder):
     media: tuple[MediaDescription, ...] = ()
     unknown: tuple[UnknownLine, ...] = ()
     _raw: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    _findings: tuple[ParseError, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         coerced(self, "emails", "phones", "bandwidths", "timings", "attributes", "unknown")
@@ -185,7 +186,15 @@ class SessionDescription(AttributeHolder):
         fields["media"] = tuple(_media(reader, section) for section in sections)
         description = cls(**fields)
         object.__setattr__(description, "_raw", reader.raw)
+        object.__setattr__(description, "_findings", tuple(reader.findings))
         return description
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is amiss with what was read, and was let pass though `strict` refuses it: lines in
+        odd places, and streams that cannot be; a sentence for each. Nothing of what was made here.
+        """
+        return tuple(map(str, self._findings))
 
     def lines(self) -> Iterable[tuple[str, object]]:
         """The letters and values of all lines, in the order of RFC 8866 Section 5."""
@@ -260,27 +269,40 @@ def _collect(
 
 
 def _timings(reader: Reader, session: list[Line]) -> tuple[Timing, ...]:
-    times: list[tuple[Timing, list[Repeat], list[ZoneAdjustment]]] = []
+    # What comes before the first t= is the first one's.
+    times: list[tuple[Timing, list[Repeat], list[ZoneAdjustment]]] = [(Timing(), [], [])]
+    stated = False
     for line in session:
-        # The reader has seen to it that r= and z= come after a t=.
         if line.letter == "t":
-            times.append((reader.convert(line, Timing.read), [], []))
+            timing = reader.convert(line, Timing.read)
+            if stated:
+                times.append((timing, [], []))
+            else:
+                times[0] = (timing, *times[0][1:])
+            stated = True
         elif line.letter == "r":
             times[-1][1].append(reader.convert(line, Repeat.read))
         elif line.letter == "z":
             times[-1][2].extend(reader.convert(line, ZoneAdjustment.read))
-    # RFC 3264 Section 5: a call without times is one with "0 0".
+    if not stated:
+        # RFC 3264 Section 5: a call without times is one with "0 0".
+        return (Timing(),)
     return tuple(
         replace(timing, repeats=tuple(repeats), zones=tuple(zones))
         for timing, repeats, zones in times
-    ) or (Timing(),)
+    )
 
 
 def _media(reader: Reader, section: list[Line]) -> MediaDescription:
     first, *rest = section
-    start = reader.convert(first, MediaDescription.read)
+    if reader.strict:
+        start = reader.convert(first, MediaDescription.read)
+    else:
+        start = reader.convert(first, MediaDescription.read_mildly)
+    if start.bad_port is not None:
+        reader.note("a port in m= from 0 to 65535", first.position)
     if len(start.formats) > reader.limits.max_formats:
         raise reader.error(f"at most {reader.limits.max_formats} formats in m=", first.position)
     fields: dict[str, Any] = {}
     _collect(reader, rest, _MEDIA_LINES, fields)
-    return replace(start, **fields)
+    return start.with_lines(**fields)

@@ -21,6 +21,7 @@ Promises of this module:
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
@@ -48,6 +49,9 @@ __all__ = [
     "Origin",
     "UnknownLine",
 ]
+
+
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 def _address_type(address: str) -> str:
@@ -221,9 +225,40 @@ class Connection:
         ip = _ip(self.address)
         return ip is not None and ip.is_multicast
 
+    @property
+    def fault(self) -> tuple[int, str] | None:
+        """Why no media can be sent there, whoever says so: the code of a Warning (RFC 3261 Section
+        20.43) and a clause. None where it can, and for the address of a hold.
+        """
+        if self.nettype.upper() != "IN":
+            return 300, f"the network type {self.nettype} is not known"
+        if self.addrtype.upper() not in ("IP4", "IP6"):
+            return 301, f"the address type {self.addrtype} is not known"
+        ip = _ip(self.address)
+        if ip is None:
+            return None if _is_name(self.address) else (301, f"{self.address!r} is no address")
+        if self.is_unspecified:
+            return None
+        if isinstance(ip, ipaddress.IPv6Address):
+            if ip.scope_id is not None or ip.is_unspecified:
+                return 301, f"{self.address!r} is no address of a host"
+            ip = ip.ipv4_mapped or ip
+        if ip.is_multicast:
+            return 330, "multicast is not supported"
+        if isinstance(ip, ipaddress.IPv4Address) and (ip.is_reserved or ip.packed[0] == 0):
+            # RFC 1122 Section 3.2.1.3: broadcast is among what is reserved.
+            return 301, f"{self.address!r} is no address of a host"
+        return None
+
     def __str__(self) -> str:
         tail = "".join(f"/{number}" for number in (self.ttl, self.count) if number is not None)
         return f"{self.nettype} {self.addrtype} {self.address}{tail}"
+
+
+def _is_name(address: str) -> bool:
+    """Whether it is a domain name: its last label is no number, as that of an address is."""
+    labels = address.removesuffix(".").split(".")
+    return not labels[-1].isdigit() and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 from sipparty.sdp.fields import Attribute, Bandwidth, Connection, Direction, UnknownLine
 from sipparty.sdp.formats import (
@@ -32,6 +32,7 @@ from sipparty.sdp.formats import (
     payload_type,
 )
 from sipparty.sdp.grammar import (
+    MAX_DIGITS,
     NON_SPACE,
     TEXT,
     TOKEN,
@@ -45,6 +46,7 @@ from sipparty.sdp.grammar import (
 __all__ = ["AttributeHolder", "MediaDescription", "RTCPAddress", "coerced"]
 
 _MILLISECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_BAD_PORT = re.compile(rf"( *[^ ]+ +)(-?[0-9]{{1,{MAX_DIGITS}}})([ /].*)", re.ASCII | re.DOTALL)
 _FMTP = re.compile(r"([0-9]{1,3}) +(.*)", re.ASCII | re.DOTALL)
 _DIRECTIONS = tuple(direction.value for direction in Direction)
 
@@ -170,6 +172,7 @@ class MediaDescription(AttributeHolder):
     key: str | None = None
     attributes: tuple[Attribute, ...] = ()
     unknown: tuple[UnknownLine, ...] = ()
+    _bad_port: str | None = field(default=None, init=False, repr=False, compare=False)
     _session_attributes: tuple[Attribute, ...] = field(
         default=(), init=False, repr=False, compare=False
     )
@@ -265,6 +268,29 @@ class MediaDescription(AttributeHolder):
             tuple(words[3:]),
             integer(count, "number of ports in m=") if slash else None,
         )
+
+    @classmethod
+    def read_mildly(cls, value: str) -> MediaDescription:
+        """The section that the value of an m= line begins, as `read`; but a port that is no port
+        makes it one with port 0, which is not wanted, and not the whole description a wrong one.
+        """
+        match = _BAD_PORT.fullmatch(value)
+        if match is None or 0 <= int(match[2]) <= 65535:
+            return cls.read(value)
+        found = cls.read(f"{match[1]}0{match[3]}")
+        object.__setattr__(found, "_bad_port", match[2])
+        return found
+
+    @property
+    def bad_port(self) -> str | None:
+        """What stood in the place of the port where that was none; None where it was one."""
+        return self._bad_port
+
+    def with_lines(self, **fields: Any) -> MediaDescription:
+        """A copy with the fields that further lines of the section say."""
+        made = replace(self, **fields)
+        object.__setattr__(made, "_bad_port", self._bad_port)
+        return made
 
     def __str__(self) -> str:
         """The value of the m= line."""

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sipparty.errors import NegotiationError, UnexpectedInput
-from sipparty.sdp.agreement import AgreedStream, agreed_streams, check_answer
+from sipparty.sdp.agreement import AgreedStream, Reaches, agreed_streams, check_answer
 from sipparty.sdp.capability import MediaCapability
 from sipparty.sdp.description import SessionDescription
 from sipparty.sdp.fields import Connection, Direction, Origin
@@ -98,6 +98,7 @@ class Negotiation:
         session_id: For the o= line; new for each session, below 2**63.
         version: Of the first description, below 2**62 - 1.
         username: For the o= line.
+        reaches: Whether the peer may have media sent to a numeric address; None for any.
 
     Raises:
         BuildError: A number is out of its range.
@@ -111,6 +112,7 @@ class Negotiation:
         *,
         version: int = 1,
         username: str = "-",
+        reaches: Reaches | None = None,
     ) -> None:
         # RFC 3264 Section 5: signed 64 bit, and room for the version to grow.
         check_integer(session_id, 0, 2**63 - 1, "session id")
@@ -120,6 +122,7 @@ class Negotiation:
         self.address = address
         self._agreed = _Agreed()
         self._before = self._open = self._agreed
+        self._reaches = reaches
         self._state = _STABLE
         self._pending: SessionDescription | None = None
         self._sent: SessionDescription | None = None
@@ -224,7 +227,8 @@ class Negotiation:
                 f"The offer has {len(offer.media)} streams where the session has {known}"
                 " (RFC 3264 Section 8)."
             )
-        slots = assign_capabilities(offer, self._wanted(self._agreed.limit), self._kept_slots())
+        wanted = self._wanted(self._agreed.limit)
+        slots = assign_capabilities(offer, wanted, self._kept_slots(), self._reaches)
         self._begin("receive_offer", offer, slots, self._agreed.limit)
 
     def answer(self) -> SessionDescription:
@@ -240,9 +244,9 @@ class Negotiation:
         """
         offer = self._expect("answer")
         wanted = self._wanted(self._open.limit)
-        slots = assign_capabilities(offer, wanted, self._kept_slots())
+        slots = assign_capabilities(offer, wanted, self._kept_slots(), self._reaches)
         answer = self._next(make_answer(offer, wanted, self.address, 0, slots=slots))
-        streams = agreed_streams(answer, offer, offerer=False)
+        streams = agreed_streams(answer, offer, offerer=False, reaches=self._reaches)
         # What an extension has refused has no capability from here on.
         live = [slot if one.port else None for slot, one in zip(slots, answer.media, strict=True)]
         self._sent = answer
@@ -278,7 +282,7 @@ class Negotiation:
             NegotiationError: It does not answer our offer, which stays open.
         """
         offer = self._expect("receive_answer")
-        streams = check_answer(offer, answer)
+        streams = check_answer(offer, answer, self._reaches)
         slots = self._open.slots
         for stream in streams:
             slot = slots[stream.index]

@@ -4,7 +4,10 @@ Promises of this module:
 
 1. An answer has the m= lines of its offer, in number, order and media type. A stream that is not
    taken has port 0 (Section 6). Its o= line is our own, its t= line the offer's.
-2. An accepted stream has the formats in common, in the order of the offer and with the offer's
+2. No stream is taken whose media could be sent to nobody: to a multicast group, to an address that
+   is none, of an unknown kind, or that the peer cannot mean. Its m= line is refused, and where no
+   other is taken the session is, with the code of a Warning (RFC 3261 Section 20.43).
+3. An accepted stream has the formats in common, in the order of the offer and with the offer's
    payload types; a direction no wider than the offer's, reversed, and than what we want.
 
 What an answer may say to each direction that is offered (Section 6.1, unicast):
@@ -23,12 +26,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from sipparty.errors import NegotiationError
-from sipparty.sdp.agreement import common_formats
+from sipparty.sdp.agreement import Reaches, common_formats, unreachable
 from sipparty.sdp.capability import MediaCapability
 from sipparty.sdp.description import SessionDescription
 from sipparty.sdp.fields import Connection, Direction, Origin
 from sipparty.sdp.formats import Format
 from sipparty.sdp.media import MediaDescription
+from sipparty.sdp.timing import Timing
 
 __all__ = [
     "assign_capabilities",
@@ -77,6 +81,7 @@ def assign_capabilities(
     offer: SessionDescription,
     capabilities: Sequence[MediaCapability],
     slots: Sequence[int | None] = (),
+    reaches: Reaches | None = None,
 ) -> list[int | None]:
     """Find for each offered stream the capability that can answer it.
 
@@ -87,6 +92,7 @@ def assign_capabilities(
         offer: The offer.
         capabilities: Ours, in order of preference.
         slots: The capabilities' indices by m= line, as agreed earlier.
+        reaches: Whether the peer may have media sent to an address; None for any.
 
     Returns:
         For each m= line the index of a capability; None where the stream has to be refused.
@@ -95,50 +101,58 @@ def assign_capabilities(
         NegotiationError: Streams are offered, and none of them fits.
     """
     result: list[int | None] = [None] * len(offer.media)
-    reasons: list[str] = []
+    reasons: list[tuple[int, str]] = []
     for index, slot in enumerate(slots[: len(result)]):
-        if slot is not None and _misfit(offer.media[index], capabilities[slot]) is None:
+        if slot is not None and _misfit(offer.media[index], capabilities[slot], reaches) is None:
             result[index] = slot
     # A rejected stream's capability is free for others, a kept one's is not.
     free = [k for k in range(len(capabilities)) if k not in result]
     for index, remote in enumerate(offer.media):
-        if result[index] is None and remote.port:
-            reason = "nothing like it is supported"
+        if result[index] is None and (remote.port or remote.bad_port):
+            reason = _UNLIKE
             for k in free:
-                misfit = _misfit(remote, capabilities[k])
+                misfit = _misfit(remote, capabilities[k], reaches)
                 if misfit is None:
                     result[index] = k
                     free.remove(k)
                     break
-                reason = misfit or reason
+                reason = reason if misfit is _UNLIKE else misfit
             else:
-                reasons.append(f"stream {index} ({remote.media} {remote.proto}): {reason}")
+                code, why = reason
+                reasons.append((code, f"stream {index} ({remote.media} {remote.proto}): {why}"))
     if reasons and all(k is None for k in result):
         # RFC 3264 Section 6.1: nothing in common for all streams rejects the session.
         raise NegotiationError(
-            f"None of the offered streams can be accepted: {'; '.join(reasons)}."
+            f"None of the offered streams can be accepted: {'; '.join(why for _, why in reasons)}.",
+            warning=reasons[0][0],
         )
     return result
 
 
-def _misfit(remote: MediaDescription, capability: MediaCapability) -> str | None:
-    """Why a capability cannot answer an offered stream; None where it can, "" where it is not even
-    of the kind.
-    """
-    if not remote.port or capability.port == 0:
-        return ""
-    if remote.media.casefold() != capability.media.casefold():
-        return ""
+#: Why a capability cannot answer an offered stream, as a Warning's code and a clause: it is not
+#: even of the kind.
+_UNLIKE = (304, "nothing like it is supported")
+
+
+def _misfit(
+    remote: MediaDescription, capability: MediaCapability, reaches: Reaches | None
+) -> tuple[int, str] | None:
+    """Why a capability cannot answer an offered stream; None where it can."""
+    if capability.port == 0 or remote.media.casefold() != capability.media.casefold():
+        return _UNLIKE
+    if not remote.port:
+        return 399, f"its port cannot be {remote.bad_port or 0}"
     if not capability.accepts_profile(remote.proto):
-        return f"the protocol is not {' or '.join(capability.profiles)}"
+        return 302, f"the protocol is not {' or '.join(capability.profiles)}"
     connection = remote.connection_or_session
     if connection is None:
-        return "it has no address"
-    if connection.is_multicast:
-        return "multicast is not supported"
+        return 399, "it has no address"
+    wrong = unreachable(connection, reaches)
+    if wrong is not None:
+        return wrong
     if not _common(remote, capability):
         supported = ", ".join(str(one) for one in capability.known_formats)
-        return f"no format is one of {supported}"
+        return 305, f"no format is one of {supported}"
     return None
 
 
@@ -162,6 +176,7 @@ def make_answer(
     version: int = 1,
     username: str = "-",
     slots: Sequence[int | None] | None = None,
+    reaches: Reaches | None = None,
 ) -> SessionDescription:
     """Answer an offer (RFC 3264 Section 6).
 
@@ -174,13 +189,16 @@ def make_answer(
         username: Of the o= line.
         slots: For each m= line the index of the capability that answers it, None to refuse it; by
             default what `assign_capabilities` finds. As many as the offer has m= lines.
+        reaches: Whether the peer may have media sent to an address; None for any.
 
     Raises:
         NegotiationError: Streams are offered, and none can be accepted; status 488.
         Incomplete: A capability that is needed has no port.
         BuildError: A value cannot stand in a session description.
     """
-    chosen = assign_capabilities(offer, capabilities) if slots is None else slots
+    chosen = slots
+    if chosen is None:
+        chosen = assign_capabilities(offer, capabilities, reaches=reaches)
     media = []
     for remote, slot in zip(offer.media, chosen, strict=True):
         local = None if slot is None else _answered(remote, capabilities[slot])
@@ -190,7 +208,7 @@ def make_answer(
     return SessionDescription(
         Origin.of(address, session_id, version, username),
         connection=Connection.of(address),
-        timings=offer.timings,
+        timings=_timings(offer),
         media=tuple(media),
     )
 
@@ -215,6 +233,13 @@ def _answered(remote: MediaDescription, capability: MediaCapability) -> MediaDes
             break
         local = extension.answer(remote, local)
     return local
+
+
+def _timings(offer: SessionDescription) -> tuple[Timing, ...]:
+    """The t= lines of an answer: the offer's (RFC 3264 Section 6), without what it may say of when
+    they come again, which is not for the answer to state.
+    """
+    return tuple(Timing(one.start, one.stop) for one in offer.timings)
 
 
 def rejected(stream: MediaDescription) -> MediaDescription:
@@ -247,7 +272,7 @@ def reject_all(
     return SessionDescription(
         Origin.of(address, session_id, version, username),
         connection=Connection.of(address),
-        timings=offer.timings,
+        timings=_timings(offer),
         media=tuple(rejected(remote) for remote in offer.media),
     )
 

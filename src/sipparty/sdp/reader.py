@@ -6,8 +6,8 @@ Promises of this module:
 2. Time and memory grow with the length of the input, which `Limits` bounds.
 3. Reading is strict where a mistake leaves the meaning open, and mild where devices are known to
    differ and the meaning is plain. What is never read: a description that does not begin with v=0
-   and its o=, a line without "=", a second line of a kind of which there may be one, r= or z= that
-   no t= precedes, a session-level letter below an m=.
+   and its o=, a line without "=", a second line of a kind of which there may be one, a letter of
+   the session level below an m=.
 
 What `strict` refuses and reading otherwise lets pass:
 
@@ -18,7 +18,9 @@ What `strict` refuses and reading otherwise lets pass:
 | no t= | published examples; cameras |
 | no c= for a stream | media servers of other protocols |
 | letters that RFC 8866 does not define (it allows to refuse or to ignore such descriptions) | |
-| empty lines at the end; a last line without its line end | gateways |
+| empty lines, wherever they stand; a last line without its line end; NULs at the end | gateways |
+| r= or z= before t= | |
+| a port in m= that is none: the stream is not wanted, the others are | |
 
 In either case a line end is CRLF or LF, as RFC 8866 Section 5 asks, runs of spaces between words
 count as one, and an m= line with port 0 may name no format.
@@ -51,6 +53,9 @@ _TIME = frozenset("trz")
 
 #: The lines that hold text. An empty one says nothing, and passes for one that is not there.
 FREE_TEXT = frozenset("siuepk")
+
+#: How many things that are amiss are remembered of one description.
+_MAX_FINDINGS = 16
 
 _CONTROL = re.compile(r"[\0\r]")
 
@@ -114,6 +119,8 @@ class Reader:
         if len(self.raw) > limits.max_bytes:
             raise self.error(f"at most {limits.max_bytes} bytes", None)
         self._text = self.raw.decode("utf-8", "surrogateescape")
+        #: What was let pass, as it would have been refused.
+        self.findings: list[ParseError] = []
         self.sections = self._sections(self._lines())
 
     def error(self, expected: str, position: int | None) -> ParseError:
@@ -123,6 +130,14 @@ class Reader:
             position = len(before.encode("utf-8", "surrogateescape"))
         data = self._data if isinstance(self._data, str) else self.raw
         return ParseError(data, expected, position, what=WHAT)
+
+    def note(self, expected: str, position: int | None) -> None:
+        """Let pass what is not as `expected`, or refuse it where reading is strict."""
+        found = self.error(expected, position)
+        if self.strict:
+            raise found
+        if len(self.findings) < _MAX_FINDINGS:
+            self.findings.append(found)
 
     def convert(self, line: Line, read: Callable[[str], T]) -> T:
         """What `read` makes of the line's value; its complaint becomes a `ParseError`."""
@@ -135,6 +150,9 @@ class Reader:
 
     def _lines(self) -> list[Line]:
         text = self._text
+        if not self.strict and text.endswith("\0"):
+            text = text.rstrip("\0")
+            self.note("text without NUL", len(text))
         control = _CONTROL.search(text.replace("\r\n", "\n\n"))
         if control is not None:
             kind = "NUL" if control[0] == "\0" else "CR outside a line end"
@@ -142,20 +160,20 @@ class Reader:
         rows = text.split("\n")
         if rows[-1] == "":
             rows.pop()
-        elif self.strict:
-            raise self.error("a line end after the last line", len(text))
+        else:
+            self.note("a line end after the last line", len(text))
         if len(rows) > self.limits.max_lines:
             raise self.error(f"at most {self.limits.max_lines} lines", None)
-        if not self.strict:
-            while rows and rows[-1] in ("", "\r"):
-                rows.pop()
         lines: list[Line] = []
         position = 0
         for row in rows:
             value = row.removesuffix("\r")
-            if value[1:2] != "=" or not (value[0].isascii() and value[0].isalpha()):
+            if not value:
+                self.note("a line that is not empty", position)
+            elif value[1:2] == "=" and value[0].isascii() and value[0].isalpha():
+                lines.append(Line(value[0], value[2:], position))
+            else:
                 raise self.error("'<type>=<value>', the type being one letter", position)
-            lines.append(Line(value[0], value[2:], position))
             position += len(row) + 1
         return lines
 
@@ -193,7 +211,7 @@ class Reader:
             if letter in single and letter in seen:
                 raise self.error(f"one {letter}= line, not another", line.position)
             if letter in "rz" and "t" not in seen:
-                raise self.error(f"t= before {letter}=", line.position)
+                self.note(f"t= before {letter}=", line.position)
             if self.strict:
                 here = order.index(letter)
                 # Section 9: time descriptions repeat as t r... z?, and z= only follows r=.

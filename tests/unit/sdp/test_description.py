@@ -173,11 +173,9 @@ def test_repeated_time_descriptions_are_in_order():
         (MINIMAL + b"a\r\n", "'<type>=<value>'", len(MINIMAL)),
         (MINIMAL + b"=x\r\n", "'<type>=<value>'", len(MINIMAL)),
         (MINIMAL + b"m =audio 1 RTP/AVP 0\r\n", "'<type>=<value>'", len(MINIMAL)),
-        (MINIMAL + b"\r\na=x\r\n", "'<type>=<value>'", len(MINIMAL)),
         (MINIMAL + b"o=- 1 1 IN IP4 a\r\n", "one o= line", len(MINIMAL)),
         (MINIMAL + b"c=IN IP4 a\r\n", "one c= line", len(MINIMAL)),
         (MINIMAL + b"m=audio x RTP/AVP 0\r\n", "digits as port", len(MINIMAL) + 8),
-        (MINIMAL + b"m=audio 65536 RTP/AVP 0\r\n", "from 0 to 65535", len(MINIMAL) + 8),
         (MINIMAL + b"m=audio 1/0 RTP/AVP 0\r\n", "number of ports", len(MINIMAL) + 10),
         (MINIMAL + b"m=audio 1 RTP/AVP\r\n", "at least one format", len(MINIMAL) + 2),
         (MINIMAL + b"m=au/dio 1 RTP/AVP 0\r\n", "a token as media type", len(MINIMAL) + 2),
@@ -189,7 +187,6 @@ def test_repeated_time_descriptions_are_in_order():
         (MINIMAL + b"a=x\ry\r\n", "CR", len(MINIMAL) + 3),
         (MINIMAL + b"a=x\0\r\n", "NUL", len(MINIMAL) + 3),
         (MINIMAL.replace(b"t=0 0", b"t=0"), "in t=", len(MINIMAL) - 5),
-        (MINIMAL.replace(b"t=0 0", b"r=1 1 0"), "t= before r=", len(MINIMAL) - 7),
         (MINIMAL + b"r=1x 1 0\r\n", "a time such as", len(MINIMAL) + 2),
         (MINIMAL + b"r=1 1\r\n", "in r=", len(MINIMAL) + 2),
         (MINIMAL + b"z=1\r\n", "pairs", len(MINIMAL) + 2),
@@ -356,3 +353,107 @@ def test_descriptions_are_values():
     assert one == two
     assert hash(one) == hash(two)
     assert one != one.with_attribute("x")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected", "position", "meant"),
+    [
+        (b"\r\n" + MINIMAL, "not empty", 0, MINIMAL),
+        (b"\n\n" + MINIMAL, "not empty", 0, MINIMAL),
+        (MINIMAL.replace(b"s=-\r\n", b"s=-\r\n\r\n"), "not empty", 36, MINIMAL),
+        (MINIMAL + b"\r\na=x\r\n", "not empty", len(MINIMAL), MINIMAL + b"a=x\r\n"),
+        (MINIMAL + b"\r\n\r\n", "not empty", len(MINIMAL), MINIMAL),
+        (MINIMAL.rstrip(), "a line end after", len(MINIMAL) - 2, MINIMAL),
+        (MINIMAL + b"\0\0", "text without NUL", len(MINIMAL), MINIMAL),
+        (
+            MINIMAL.replace(b"t=0 0", b"r=7d 1h 0\r\nz=1 1h\r\nt=0 0"),
+            "t= before r=",
+            len(MINIMAL) - 7,
+            MINIMAL.replace(b"t=0 0", b"t=0 0\r\nr=604800 3600 0\r\nz=1 3600"),
+        ),
+        (
+            MINIMAL.replace(b"t=0 0", b"z=1 1h"),
+            "t= before z=",
+            len(MINIMAL) - 7,
+            MINIMAL,
+        ),
+        (
+            MINIMAL + b"m=audio 65536 RTP/AVP 0\r\na=x\r\nm=audio 4000 RTP/AVP 0\r\n",
+            "from 0 to 65535",
+            len(MINIMAL) + 8,
+            MINIMAL + b"m=audio 0 RTP/AVP 0\r\na=x\r\nm=audio 4000 RTP/AVP 0\r\n",
+        ),
+        (
+            MINIMAL + b"m=audio -1/2 RTP/AVP 0\r\n",
+            "digits as port",
+            len(MINIMAL) + 8,
+            MINIMAL + b"m=audio 0/2 RTP/AVP 0\r\n",
+        ),
+    ],
+)
+def test_what_is_plain_is_read_and_listed(data, expected, position, meant):
+    sd = SessionDescription.parse(data)
+    assert sd == SessionDescription.parse(meant)
+    assert bytes(sd) == data
+    assert sd.findings
+    with pytest.raises(ParseError, match=expected) as caught:
+        SessionDescription.parse(data, strict=True)
+    if "digits" not in expected and "65535" not in expected:
+        assert caught.value.position == position
+        assert str(caught.value) == sd.findings[0]
+
+
+def test_nothing_is_listed_of_what_is_as_it_should_be():
+    assert SessionDescription.parse(WHOLE).findings == ()
+    assert SessionDescription.audio("192.0.2.1", 9).findings == ()
+
+
+def test_how_much_is_listed_is_bounded():
+    assert len(SessionDescription.parse(b"\r\n" * 1000 + MINIMAL).findings) == 16
+
+
+@pytest.mark.parametrize("port", ["65535", "0", "4000"])
+def test_a_port_that_is_one_is_no_bad_one(port):
+    sd = described(f"m=audio {port} RTP/AVP 0")
+    assert sd.media[0].port == int(port)
+    assert sd.media[0].bad_port is None
+    assert described("m=audio 70000 RTP/AVP 0", "a=x").media[0].bad_port == "70000"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("IN IP4 192.0.2.1", None),
+        ("in ip4 192.0.2.1", None),
+        ("IN IP6 2001:db8::1", None),
+        ("IN IP4 media.example.com", None),
+        ("IN IP4 media.example.com.", None),
+        ("IN IP4 localhost", None),
+        ("IN IP4 127.0.0.1", None),
+        ("IN IP4 0.0.0.0", None),
+        ("IN IP6 ::", None),
+        ("AF IP4 192.0.2.1", 300),
+        ("ATM NSAP 47.0091", 300),
+        ("IN IP7 192.0.2.1", 301),
+        ("IN IP4 300.1.2.3", 301),
+        ("IN IP4 1.2.3", 301),
+        ("IN IP4 10.0.0.010", 301),
+        ("IN IP4 a..b", 301),
+        ("IN IP4 -", None),
+        ("IN IP4 .", 301),
+        ("IN IP4 x@y", 301),
+        ("IN IP4 " + "a" * 64, 301),
+        ("IN IP6 fe80::1%eth0", 301),
+        ("IN IP6 1::2::3", 301),
+        ("IN IP4 224.0.0.1/1", 330),
+        ("IN IP6 ff15::101/3", 330),
+        ("IN IP6 ::ffff:224.0.0.1", 330),
+        ("IN IP4 255.255.255.255", 301),
+        ("IN IP4 240.0.0.1", 301),
+        ("IN IP4 0.0.0.1", 301),
+        ("IN IP6 ::ffff:255.255.255.255", 301),
+    ],
+)
+def test_where_no_media_can_go_is_told(value, code):
+    fault = Connection.read(value).fault
+    assert (None if fault is None else fault[0]) == code

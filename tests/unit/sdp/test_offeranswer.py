@@ -431,3 +431,59 @@ def test_each_stream_may_have_its_own_address():
     assert answered.media[0].connection == Connection("2001:db8::1", "IP6")
     (stream,) = agreed_streams(answered, offer, offerer=False)
     assert (stream.local_address, stream.remote_address) == ("2001:db8::1", "2001:db8::9")
+
+
+@pytest.mark.parametrize(
+    ("line", "connection", "warning", "reason"),
+    [
+        ("m=audio 9 RTP/AVP 0", "AF IP4 192.0.2.2", 300, "network type AF"),
+        ("m=audio 9 RTP/AVP 0", "IN IP7 192.0.2.2", 301, "address type IP7"),
+        ("m=audio 9 RTP/AVP 0", "IN IP4 1.2.3.400", 301, "no address"),
+        ("m=audio 9 RTP/AVP 0", "IN IP4 255.255.255.255", 301, "no address of a host"),
+        ("m=audio 9 RTP/AVP 0", "IN IP4 233.252.0.1/127", 330, "multicast"),
+        ("m=audio 9 RTP/AVP 0", "IN IP4 127.0.0.1", 399, "cannot be where it receives"),
+        ("m=audio 9 RTP/SAVP 0", "IN IP4 192.0.2.2", 302, "the protocol"),
+        ("m=text 9 RTP/AVP 98", "IN IP4 192.0.2.2", 304, "nothing like it"),
+        ("m=audio 9 RTP/AVP 18", "IN IP4 192.0.2.2", 305, "no format"),
+        ("m=audio 70000 RTP/AVP 0", "IN IP4 192.0.2.2", 399, "its port cannot be 70000"),
+    ],
+)
+def test_why_a_stream_is_refused_has_a_code(line, connection, warning, reason):
+    def reaches(address):
+        return address != "127.0.0.1"
+
+    def make(*lines):
+        return make_answer(peer(*lines), [audio("PCMU")], HERE, 1, reaches=reaches)
+
+    bad = [line, f"c={connection}"]
+    with pytest.raises(NegotiationError, match=reason) as caught:
+        make(*bad)
+    assert caught.value.warning == warning
+    # Beside a good one it is that stream alone.
+    good = ["m=audio 9 RTP/AVP 0", "c=IN IP4 192.0.2.2"]
+    assert [one.port for one in make(*bad, *good).media] == [0, 4000]
+
+
+@pytest.mark.parametrize("connection", ["IN IP4 233.252.0.1/127", "IN IP7 a", "IN IP4 127.0.0.1"])
+def test_an_answer_to_send_media_nowhere_is_none(connection):
+    answer = peer("m=audio 9 RTP/AVP 0", f"c={connection}", VIDEO_0)
+    with pytest.raises(NegotiationError):
+        check_answer(OFFER, answer, lambda address: address != "127.0.0.1")
+    assert check_answer(OFFER, peer("m=audio 9 RTP/AVP 0", "c=IN IP4 0.0.0.0", VIDEO_0))
+
+
+@pytest.mark.parametrize("connection", ["IN IP4 233.252.0.1", "IN IP4 127.0.0.1", "IN IP4 0.0.0.0"])
+def test_rtcp_that_could_go_nowhere_does_not(connection):
+    answer = peer("m=audio 9 RTP/AVP 0", f"a=rtcp:9 {connection}", VIDEO_0)
+    (stream,) = check_answer(OFFER, answer, lambda address: address != "127.0.0.1")
+    assert stream.remote_rtcp is None
+
+
+def test_an_answer_repeats_the_times_and_not_when_they_come_again():
+    """An answer with z= and without r= would not be one that strict reading takes."""
+    text = str(peer("m=audio 9 RTP/AVP 0"))
+    times = "t=1 2\r\nr=7d 1h 0\r\nz=3 1h\r\nt=0 0\r\nz=3 1h\r\n"
+    offer = SessionDescription.parse(text.replace("t=0 0\r\n", times))
+    for made in (answer(offer), reject_all(offer, HERE, 1)):
+        assert made.timings == (Timing(1, 2), Timing(0, 0))
+        assert SessionDescription.parse(bytes(made), strict=True) == made
