@@ -7,6 +7,7 @@ from sipparty.errors import CallFailed
 from sipparty.sip import Dialog, Flow
 from sipparty.sip.events import CallMediaUnproven
 from sipparty.sip.policy import Policy
+from sipparty.sip.reach import Scope, scope_of
 
 __all__ = ["CallMedia"]
 
@@ -31,6 +32,11 @@ class CallMedia:
     def policy(self) -> Policy:
         """What is done at the word of a peer."""
         return self._engine.core.policy
+
+    def reaches(self, local: str, address: str) -> bool:
+        """Whether the peer may have media sent to an address; a name is not sent to."""
+        there, peer = scope_of(address), self.signalling
+        return there not in (Scope.HOST, Scope.LINK) or scope_of(peer) <= there or peer == local
 
     def media_unproven(self, address: tuple[str | int, ...]) -> None:
         """Tell of it."""

@@ -34,7 +34,7 @@ ROOMS = [
     ("media", "errors rtp rtcp_packets rtcp reporting stream remote statistics pcm codecs.g711"),
     ("media", "codecs settings"),
     ("media", "jitter sources sinks clock ports playback events audio deck"),
-    ("media", "session agreed rtpsession __init__"),
+    ("media", "session agreed negotiator rtpsession __init__"),
     ("trace", "wirelog ladder pcap __init__"),
     ("transport", "settings addresses endpoint udp tls stream listener websocket connecting"),
     ("transport", "targets downlist nameservers resolver listening sources late"),

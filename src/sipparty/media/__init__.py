@@ -10,6 +10,7 @@
     jitter, stream         playout buffer; numbering, validation and statistics of RTP
     reporting              when RTCP is sent
     rtp, rtcp              packets
+    negotiator             offers and answers of one audio stream
     agreed, settings       what was agreed on, as settings of a stream
     codecs                 PCMU and PCMA, and the register for others
 

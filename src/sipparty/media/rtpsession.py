@@ -22,17 +22,18 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 from sipparty.errors import UsageError, WouldDeadlock
 from sipparty.fsm import verb
-from sipparty.media.agreed import MAX_PTIME, MIN_PTIME, formats_of, settings_of
+from sipparty.media.agreed import MAX_PTIME, MIN_PTIME, settings_of
 from sipparty.media.audio import AudioStream
 from sipparty.media.clock import Clock, MediaClock
 from sipparty.media.codecs import find_codec
 from sipparty.media.deck import Deck
 from sipparty.media.events import MediaStarted
+from sipparty.media.negotiator import Negotiator, judge_offer
 from sipparty.media.playback import Playback
 from sipparty.media.ports import PortPair
 from sipparty.media.rtp import looks_like_rtcp
@@ -41,24 +42,12 @@ from sipparty.media.sinks import Sink, SinkLike, as_sink
 from sipparty.media.sources import Source, SourceLike, as_source
 from sipparty.media.statistics import MediaStatistics
 from sipparty.media.stream import Address
-from sipparty.sdp import (
-    AgreedStream,
-    Direction,
-    MediaCapability,
-    Negotiation,
-    NegotiationState,
-    SessionDescription,
-)
-from sipparty.sdp.offeranswer import assign_capabilities
+from sipparty.sdp import AgreedStream, Direction, Negotiation, SessionDescription
 
 __all__ = ["SingleRTPSession"]
 
-#: An offer is read when it is judged, and again when it is answered: once, if that is soon after.
-_read_offer = lru_cache(maxsize=16)(SessionDescription.parse)
-
-#: Stands for the port of a session that is not open; any but 0, which refuses.
-_ANY_PORT = 9
-
+#: The bytes of a session with its ports and its buffer, about.
+_SIZE = 32_768
 #: Frames of a stall that are played, for the recording's time, at most.
 _MAX_PLAYED = 250
 
@@ -137,8 +126,7 @@ class SingleRTPSession(MediaSession):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: int | None = None
         self._ports: PortPair | None = None
-        self._negotiation: Negotiation | None = None
-        self._offered: Negotiation | None = None
+        self._negotiator: Negotiator | None = None
         self._stream: AudioStream | None = None
         self._agreed: AgreedStream | None = None
         self._statistics = MediaStatistics()
@@ -157,9 +145,7 @@ class SingleRTPSession(MediaSession):
         cls, offer: bytes, *, codecs: Sequence[str] = ("PCMU", "PCMA"), **_: Any
     ) -> None:
         """Judge an offer by the codecs of a session; see `MediaSession.check_offer`."""
-        formats = formats_of(tuple(find_codec(name) for name in codecs))
-        capability = MediaCapability("audio", formats, _ANY_PORT)
-        assign_capabilities(_read_offer(offer), [capability])
+        judge_offer(offer, [find_codec(name) for name in codecs])
 
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
         """Bind an even port for RTP and the next for RTCP.
@@ -172,7 +158,7 @@ class SingleRTPSession(MediaSession):
             ListenError: No pair of ports is free, or the address is not one of this machine.
             UsageError: It was opened or stopped before.
         """
-        if self._negotiation is not None or self._stopped:
+        if self._negotiator is not None or self._stopped:
             raise UsageError("A media session is opened once, and not after it was stopped.")
         self._clock = self._clock_option or MediaClock.of(loop)
         self._thread = threading.get_ident()
@@ -184,7 +170,7 @@ class SingleRTPSession(MediaSession):
         if self._ports is None or self._started:
             return False
         self._ports.close()
-        self._ports = self._negotiation = self._offered = None
+        self._ports = self._negotiator = None
         self._bind(local_address)
         return True
 
@@ -193,20 +179,17 @@ class SingleRTPSession(MediaSession):
         assert self._clock is not None
         start = self._tokens(16)
         ports = PortPair(self._loop, local_address, self._port_range, start, self._clock.time)
+        reaches = None if self.call is None else partial(self.call.reaches, local_address)
         try:
-            self._negotiation = Negotiation(
-                (
-                    MediaCapability(
-                        "audio",
-                        formats_of(self._codecs),
-                        ports.rtp.port,
-                        self._direction,
-                        ptime=self._ptime,
-                        rtcp_mux=self._rtcp_mux,
-                    ),
-                ),
+            self._negotiator = Negotiator(
+                self._codecs,
+                ports.rtp.port,
                 self._public_address or self.advertised or local_address,
                 self._tokens(62),
+                direction=self._direction,
+                ptime=self._ptime,
+                rtcp_mux=self._rtcp_mux,
+                reaches=reaches,
             )
         except BaseException:
             ports.close()
@@ -231,23 +214,13 @@ class SingleRTPSession(MediaSession):
         return self._offer(Negotiation.resume)
 
     def _offer(self, make: Callable[[Negotiation], SessionDescription]) -> bytes:
-        self._opened()
-        self.rollback()  # an offer that nobody has answered was refused
-        negotiation = self._opened().fork()
-        offer = bytes(make(negotiation))
-        self._negotiation = negotiation
+        offer = self._opened().offer(make)
         self._listen()
-        # Kept as it is now, for each answer that the offer may have.
-        self._offered = negotiation.fork()
         return offer
 
     def answer(self, offer: bytes) -> bytes:
         """Our answer to an offer; see `MediaSession.answer`."""
-        negotiation = self._opened().fork()
-        negotiation.receive_offer(_read_offer(offer))
-        answer = bytes(negotiation.answer())
-        self._negotiation = negotiation
-        self._offered = None
+        answer = self._opened().answer(offer)
         self._listen()
         return answer
 
@@ -257,23 +230,21 @@ class SingleRTPSession(MediaSession):
         Another answer to the same offer, from where a call was forked to, takes the place of the
         first (RFC 6337 section 3.1.1).
         """
-        self._opened()
-        if self._offered is None:
-            raise UsageError("There is no offer of ours to be answered.")
-        negotiation = self._offered.fork()
-        negotiation.receive_answer(SessionDescription.parse(answer))
-        self._negotiation = negotiation
+        self._opened().accept(answer)
 
     def rollback(self) -> None:
         """Forget the open offer; nothing where there is none."""
-        negotiation = self._negotiation
-        if negotiation is not None and negotiation.state is not NegotiationState.STABLE:
-            negotiation.rollback()
-            self._offered = None
+        if self._negotiator is not None:
+            self._negotiator.rollback()
+
+    @property
+    def size(self) -> int:
+        """The bytes that it keeps: what it is made of, and what the peer sent."""
+        return _SIZE + (0 if self._negotiator is None else self._negotiator.size)
 
     def start(self) -> None:
         """Send and receive from now on, as was agreed; again, as was agreed anew."""
-        if self._opened().remote is None:
+        if not self._opened().agreed:
             raise UsageError("A media session starts when an offer was answered, not before.")
         self._apply()
         if not self._started:
@@ -462,8 +433,7 @@ class SingleRTPSession(MediaSession):
         """Bring the stream to what is agreed on."""
         assert self._clock is not None
         assert self._ports is not None
-        streams = self._opened().streams
-        self._agreed = streams[0] if streams else None
+        self._agreed = self._opened().stream
         clock = self._clock
         if self._agreed is None:
             clock.remove(self)
@@ -492,10 +462,10 @@ class SingleRTPSession(MediaSession):
             self._deck.begin(settings.codec.sample_rate)
         clock.add(self, settings.ptime / 1000)
 
-    def _opened(self) -> Negotiation:
-        if self._negotiation is None or self._stopped:
+    def _opened(self) -> Negotiator:
+        if self._negotiator is None or self._stopped:
             raise UsageError("The media session is not open.")
-        return self._negotiation
+        return self._negotiator
 
     def _check_running(self) -> None:
         if self._stopped:

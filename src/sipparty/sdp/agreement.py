@@ -80,7 +80,9 @@ class AgreedStream:
         maxptime: Milliseconds of media that the peer takes in a packet; None for no bound.
         rtcp_mux: Whether RTP and RTCP share one port on both sides (RFC 5761).
         local: Our description of the stream.
-        remote: The peer's.
+        held: Whether the peer does not receive. It may have us on hold, or just be a sender: the
+            two cannot be told apart (RFC 6337 Section 5.3).
+        description: The peer's whole description, as it came.
     """
 
     index: int
@@ -98,14 +100,15 @@ class AgreedStream:
     maxptime: float | None
     rtcp_mux: bool
     local: MediaDescription
-    remote: MediaDescription
+    held: bool
+    description: bytes
 
     @property
-    def held(self) -> bool:
-        """Whether the peer does not receive. It may have us on hold, or just be a sender: the two
-        cannot be told apart (RFC 6337 Section 5.3).
+    def remote(self) -> MediaDescription:
+        """The peer's description of the stream, read anew: it may be ten times as large as its
+        text, and a call lasts.
         """
-        return is_held(self.remote)
+        return SessionDescription.parse(self.description).media[self.index]
 
 
 def is_held(description: SessionDescription | MediaDescription) -> bool:
@@ -210,6 +213,7 @@ def agreed_streams(
             could be sent to.
     """
     result: list[AgreedStream] = []
+    raw = bytes(remote)
     for index, (ours, theirs) in enumerate(zip(local.media, remote.media, strict=False)):
         if not ours.port or not theirs.port:
             continue
@@ -227,7 +231,7 @@ def agreed_streams(
                 f"Stream {index} has no format in common: {' '.join(ours.formats)} here and"
                 f" {' '.join(theirs.formats)} there."
             )
-        result.append(_agreed(index, ours, theirs, pairs, reaches))
+        result.append(_agreed(index, ours, theirs, pairs, reaches, raw))
     return result
 
 
@@ -237,6 +241,7 @@ def _agreed(
     theirs: MediaDescription,
     pairs: list[tuple[Format, Format]],
     reaches: Reaches | None,
+    description: bytes,
 ) -> AgreedStream:
     here, there = ours.connection_or_session, theirs.connection_or_session
     if here is None or there is None:
@@ -285,5 +290,6 @@ def _agreed(
         maxptime=theirs.maxptime,
         rtcp_mux=mux,
         local=ours,
-        remote=theirs,
+        held=is_held(theirs),
+        description=description,
     )

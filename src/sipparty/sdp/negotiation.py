@@ -12,7 +12,9 @@ Laws:
    the last one we *sent*, rolled back or not (RFC 3264 Section 8).
 5. m= lines never go away and never move. A capability keeps its line, and a payload type its
    meaning, for the whole session (Sections 8 and 8.3.2). A line without stream is used again.
-6. What we offer is what we want now, not what the peer allowed last (RFC 6337 Section 5.1): a
+6. Of a peer's description the text is kept, and what was agreed on by it: not what it was read to,
+   which may be ten times as large. What is remembered of formats is bounded.
+7. What we offer is what we want now, not what the peer allowed last (RFC 6337 Section 5.1): a
    peer's hold narrows our answer but no later offer, so that nobody gets stuck on hold.
 
     stable ---offer---> local-offer ---receive_answer, rollback---> stable
@@ -53,6 +55,9 @@ class NegotiationState(StrEnum):
     REMOTE_OFFER = "remote-offer"
 
 
+#: The longest texts of a format that are remembered.
+_MAX_TEXT = 256
+
 _STABLE = NegotiationState.STABLE
 _LOCAL = NegotiationState.LOCAL_OFFER
 _REMOTE = NegotiationState.REMOTE_OFFER
@@ -79,7 +84,7 @@ class _Agreed:
     """What rollback returns to."""
 
     local: SessionDescription | None = None
-    remote: SessionDescription | None = None
+    remote: bytes | None = None
     streams: tuple[AgreedStream, ...] = ()
     slots: tuple[int | None, ...] = ()
     limit: Direction = Direction.SENDRECV
@@ -150,8 +155,20 @@ class Negotiation:
 
     @property
     def remote(self) -> SessionDescription | None:
-        """The peer's description of what is agreed; None before the first agreement."""
-        return self._agreed.remote
+        """The peer's description of what is agreed, read anew; None before the first agreement."""
+        remote = self._agreed.remote
+        return None if remote is None else SessionDescription.parse(remote)
+
+    @property
+    def agreed(self) -> bool:
+        """Whether there was an agreement, be it on no stream."""
+        return self._agreed.remote is not None
+
+    @property
+    def size(self) -> int:
+        """How many bytes of the peer's descriptions are kept."""
+        kept = {id(one.remote): one.remote or b"" for one in (self._agreed, self._before)}
+        return sum(map(len, kept.values()))
 
     @property
     def streams(self) -> tuple[AgreedStream, ...]:
@@ -288,7 +305,7 @@ class Negotiation:
             slot = slots[stream.index]
             if slot is not None and slot < len(self.capabilities):
                 for extension in self.capabilities[slot].extensions:
-                    extension.check(stream.local, stream.remote)
+                    extension.check(stream.local, answer.media[stream.index])
         if preview:
             self._agreed = replace(self._agreed, streams=tuple(streams))
             return
@@ -345,11 +362,16 @@ class Negotiation:
         streams: Iterable[AgreedStream],
         slots: Iterable[int | None],
     ) -> None:
-        self._agreed = _Agreed(local, remote, tuple(streams), tuple(slots), self._open.limit)
+        kept = tuple(slots)
         self._history = tuple(
-            self._remembered(index, ours, theirs)
-            for index, (ours, theirs) in enumerate(zip(local.media, remote.media, strict=True))
+            self._formats_before(index) if slot is None else self._remembered(index, ours, theirs)
+            for index, (slot, ours, theirs) in enumerate(
+                zip(kept, local.media, remote.media, strict=True)
+            )
         )
+        text = bytes(remote)
+        self._agreed = _Agreed(local, text, tuple(streams), kept, self._open.limit)
+        self._before = self._open = self._agreed
         self._pending = None
         self._state = _MOVES[self._state, verb]
 
@@ -359,8 +381,8 @@ class Negotiation:
         """The payload types a stream has had, each with its first meaning, ours before theirs."""
         found = {one.payload_type: one for one in self._formats_before(index)}
         for one in (*ours.media_formats, *theirs.media_formats):
-            if one.payload_type is not None:
-                found.setdefault(one.payload_type, one)
+            if one.payload_type is not None and one.payload_type not in found:
+                found[one.payload_type] = _shortened(one)
         return tuple(found.values())
 
     def _formats_before(self, index: int) -> tuple[Format, ...]:
@@ -419,3 +441,12 @@ class Negotiation:
             else:
                 slots.append(k)
         return slots
+
+
+def _shortened(one: Format) -> Format:
+    """A format as it is remembered: longer texts than any format has are cut, as they are none of
+    ours, and hold on to a payload type all the same.
+    """
+    if len(one.encoding) <= _MAX_TEXT and len(one.fmtp or "") <= _MAX_TEXT:
+        return one
+    return replace(one, encoding=one.encoding[:_MAX_TEXT], fmtp=None)

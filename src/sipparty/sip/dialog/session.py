@@ -21,6 +21,11 @@ class MediaUser(Protocol):
     def policy(self) -> Policy:
         """What is done at the word of a peer."""
 
+    def reaches(self, local: str, address: str) -> bool:
+        """Whether the peer may have media sent to a numeric address, or a name, from a local one:
+        neither to this host nor to its link where it is somewhere else.
+        """
+
     def media_unproven(self, address: tuple[str | int, ...]) -> None:
         """Take note that nothing more is sent to an address from which nothing has come."""
 
