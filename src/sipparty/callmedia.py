@@ -19,13 +19,17 @@ class CallMedia:
         engine: The engine of the call.
         dialog: The call.
         flow: The way to its peer.
+        place: The address that media is bound to, and what descriptions name in its place.
     """
 
-    __slots__ = ("_dialog", "_engine", "signalling")
+    __slots__ = ("_dialog", "_engine", "place", "signalling")
 
-    def __init__(self, engine: Engine, dialog: Dialog, flow: Flow) -> None:
+    def __init__(
+        self, engine: Engine, dialog: Dialog, flow: Flow, place: tuple[str, str | None]
+    ) -> None:
         self._engine = engine
         self._dialog = dialog
+        self.place = place
         self.signalling = flow.remote[0]
 
     @property
@@ -45,6 +49,8 @@ class CallMedia:
         self._engine.run(self._engine.core.emit, event)
 
     def media_timed_out(self, seconds: float) -> None:
-        """End the call."""
+        """End the call; one that is not answered yet has its own patience."""
+        if self._dialog.state != "InDialog":
+            return
         message = f"The other side has sent no media, and no report of it, for {seconds:.0f} s."
         self._engine.run(self._dialog.hear, "media_failed", CallFailed(message))

@@ -189,11 +189,23 @@ class Party(Whereabouts):
         return DigestClient(given, tokens=tokens)
 
     def _open_session(self, dialog: Dialog, flow: Flow) -> Session:
+        address, advertised = place = self.media_addresses(flow)
+        session: Any = dialog.session
+        if session is not None:
+            # The call goes another way than the one that its media was opened for.
+            former = getattr(session, "call", None)
+            if former is not None:
+                session.call = CallMedia(self.engine, dialog, flow, place)
+                if former.place == place:
+                    return cast(Session, session)
+            session.advertised = advertised
+            if hasattr(session, "move") and session.move(address):
+                return cast(Session, session)
         session = self.make_session(dialog)
-        address, advertised = self.media_addresses(flow)
         if advertised is not None:
             session.advertised = advertised
-        session.call = CallMedia(self.engine, dialog, flow)
+        if getattr(session, "descriptors", 0):
+            session.call = CallMedia(self.engine, dialog, flow, place)
         session.open(self.engine.loop, address)
         return cast(Session, session)
 

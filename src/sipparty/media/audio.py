@@ -142,7 +142,7 @@ class AudioStream:
         # When to look whether it lasts too long.
         self._look_at = now
         self._waiting_since = now
-        self._heard_rtcp = now
+        self._heard_rtcp = self._agreed_at = now
         self._withheld = False
         self._sent_rtcp = False
 
@@ -161,10 +161,12 @@ class AudioStream:
         """Go on as was agreed on anew: hold, resume, another address, another codec."""
         before = self.settings
         self.settings = settings
+        self._agreed_at = self._look_at = now
+        self._timeout_told = False
         self._end.agree(settings.remote, settings.remote_rtcp, now, sends=settings.sends)
         if settings.receives and not before.receives:
-            self._waiting_since = self._look_at = now
-            self._silence_told = self._timeout_told = False
+            self._waiting_since = now
+            self._silence_told = False
             self._end.reopen(now)
             self._buffer.reset()  # what waited since the hold began is stale
         if settings.codec != before.codec:
@@ -290,12 +292,12 @@ class AudioStream:
             return
         heard = max(self._receiver.heard or 0.0, self._waiting_since)
         silence_at = heard + self._silence_after
-        timeout_at = max(heard, self._heard_rtcp) + self._silent_limit
+        timeout_at = max(heard, self._heard_rtcp, self._agreed_at) + self._silent_limit
         if now >= silence_at and not self._silence_told:
             self.events.append(RemoteFellSilent(now - heard))
             self._silence_told = self._silent = True
         if now >= timeout_at and not self._timeout_told:
-            self.events.append(MediaTimedOut(now - max(heard, self._heard_rtcp)))
+            self.events.append(MediaTimedOut(self._silent_limit))
             self._timeout_told = True
         self._look_at = min(
             math.inf if self._silence_told else silence_at,

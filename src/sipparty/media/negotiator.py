@@ -31,7 +31,7 @@ __all__ = ["Negotiator", "judge_offer"]
 #: Stands for the port of a session that is not open; any but 0, which refuses.
 _ANY_PORT = 9
 #: Bytes that are kept for each m= line of an agreement, beside the peer's text.
-_LINE = 1024
+_LINE = 512
 
 #: An offer is read when it is judged, and again when it is answered: once, if that is soon after.
 _read_offer = lru_cache(maxsize=16)(SessionDescription.parse)

@@ -47,7 +47,7 @@ from sipparty.sdp import AgreedStream, Direction, Negotiation, SessionDescriptio
 __all__ = ["SingleRTPSession"]
 
 #: The bytes of a session with its ports and its buffer, about.
-_SIZE = 32_768
+_SIZE = 16_384
 #: Frames of a stall that are played, for the recording's time, at most.
 _MAX_PLAYED = 250
 
@@ -238,7 +238,7 @@ class SingleRTPSession(MediaSession):
             self._negotiator.rollback()
 
     @property
-    def size(self) -> int:
+    def size(self) -> int:  # type: ignore[override]
         """The bytes that it keeps: what it is made of, and what the peer sent."""
         return _SIZE + (0 if self._negotiator is None else self._negotiator.size)
 
@@ -285,6 +285,7 @@ class SingleRTPSession(MediaSession):
         self._ports = None
         self._deck.end("stopped")
         self._deck.close_sink()
+        self.call = None
 
     # What the user asks.
 

@@ -55,6 +55,12 @@ class MediaSession(ABC):
 
     #: What `offer` and `answer` give, and what `answer` and `accept` take.
     content_type: ClassVar[str] = "application/sdp"
+    #: How many file descriptors one takes: none is opened where too few would be left, and a party
+    #: has a default for `max_calls` by it. What takes none is not given its `call` either.
+    descriptors: ClassVar[int] = 2
+    #: The bytes that one keeps, those of what the peer sent above all: a property, as a rule. They
+    #: count into `Limits.max_held`.
+    size: int = 0
 
     def __init__(self) -> None:
         self.portal: Portal | None = None
@@ -92,13 +98,6 @@ class MediaSession(ABC):
             NegotiationError: Nothing in it could be agreed on; its `status` says what to answer.
         """
         SessionDescription.parse(offer)
-
-    @property
-    def size(self) -> int:
-        """The bytes that it keeps, those of what the peer sent above all, as far as they matter:
-        they count into `Limits.max_held`.
-        """
-        return 0
 
     def move(self, local_address: str) -> bool:
         """Go to another address of this machine before the start, with everything but the offer;
@@ -194,6 +193,8 @@ class NoMediaSession(MediaSession):
     Args:
         tokens: Gives a random number of so many bits, for the o= line.
     """
+
+    descriptors = 0
 
     def __init__(self, *, tokens: Callable[[int], int] = secrets.randbits) -> None:
         super().__init__()

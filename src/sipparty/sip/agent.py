@@ -64,7 +64,8 @@ class UserAgent:
 
     Attributes:
         server_dialog: What an INVITE makes; a subclass of `Dialog`.
-        open_session: Makes and opens the media of a dialog; None for an agent without media.
+        open_session: Makes and opens the media of a dialog, or gives what it has, moved to where it
+            is for a flow; None for an agent without media.
         auto_answer: Whether a call is answered as it comes.
         rings: Whether an automatic answer is preceded by 180 Ringing.
         accepts: The media types that an INVITE may carry, as its body or in parts of it; multiparts
@@ -166,7 +167,9 @@ class UserAgent:
         return fields
 
     def new_session(self, dialog: Dialog, flow: Flow) -> Session | None:
-        """Make and open the media session of a dialog; None for an agent without media."""
+        """Make and open the media session of a dialog, or give the one that it has, moved to where
+        it is for this flow; None for an agent without media.
+        """
         return None if self.open_session is None else self.open_session(dialog, flow)
 
     def refuse_streams(self, offer: bytes, flow: Flow) -> bytes:

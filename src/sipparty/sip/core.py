@@ -193,14 +193,15 @@ class Core:
             if dialog.authenticated is None:
                 share.half_open += 1
                 dialog.half_open = True
-        self._weigh(dialog, dialog.data.size + DIALOG_WEIGHT)
+        self.weigh(dialog)
 
     def remove_dialog(self, dialog: Any) -> None:
         """Have it found no more."""
         dialog.agent.dialogs.discard(dialog)
-        self._weigh(dialog, 0)
+        self.transactions.held -= dialog.held
         share = dialog.share
         if share is not None:
+            share.held -= dialog.held
             dialog.share = None
             share.dialogs -= 1
             if dialog.half_open:
@@ -208,13 +209,17 @@ class Core:
                 share.half_open -= 1
             if not share.transactions:
                 self.transactions.shares.leave(share)
+        dialog.held = 0
         if dialog.data is not None:
             identity = dialog.data.identity
             if self.dialogs.get(identity) is dialog:
                 del self.dialogs[identity]
 
-    def _weigh(self, dialog: Any, size: int) -> None:
-        """Count what a dialog keeps of what its peer sent."""
+    def weigh(self, dialog: Any) -> None:
+        """Count anew what a dialog keeps, as after each agreement on media."""
+        size = dialog.data.size + DIALOG_WEIGHT
+        if dialog.session is not None:
+            size += getattr(dialog.session, "size", 0)
         self.transactions.held += size - dialog.held
         if dialog.share is not None:
             dialog.share.held += size - dialog.held

@@ -69,7 +69,10 @@ class CalledSide(InviteUsage, abstract=True):
         assert transaction is not None
         if self.session is None:
             self.session = self.agent.new_session(self, transaction.flow)
-        return self._answer_or_offer(transaction.request)
+        described = self._answer_or_offer(transaction.request)
+        if self.session is not None and getattr(self.session, "size", None):
+            self.core.weigh(self)
+        return described
 
     def _send_progress(self, status: int, reason: str | None) -> None:
         transaction = self._incoming
@@ -83,9 +86,9 @@ class CalledSide(InviteUsage, abstract=True):
 
     def _send_acceptance(self, body: bytes, offered: bool) -> None:
         assert self._incoming is not None
+        # What comes from here on is received; nothing is sent before the ACK, as it is the first
+        # to show that anybody is there.
         self._accept_invite(self._incoming, body, offered, self._invite_number)
-        if self.session is not None and not offered:
-            self.session.start()
 
     def _send_rejection(
         self, status: int, reason: str | None, headers: Iterable[tuple[str, str]] = ()

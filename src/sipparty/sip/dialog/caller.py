@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterable
 from math import ceil
 from typing import Any
@@ -23,6 +24,8 @@ from sipparty.sip.routing import NextHop, as_request_uri, is_secure
 from sipparty.sip.values import DNameURI
 
 __all__ = ["CallingSide"]
+
+_log = logging.getLogger(__name__)
 
 
 class CallingSide(InviteUsage, abstract=True):
@@ -92,9 +95,12 @@ class CallingSide(InviteUsage, abstract=True):
         # RFC 3261 §8.1.1.8: a sips: URI where the request-URI is one.
         self.flow_contact = contact = self.agent.contact(flow, data.secure)
         if self.session is None:
+            self._media_flow = flow
             self.session = self.agent.new_session(self, flow)
             if self.session is not None and not self._late_offer:
                 self._offer = self.session.offer()
+        elif self._media_flow is not flow:
+            self._move_session(flow)
         fields = [("contact", contact, f"Contact: {contact}")]
         fields += self.agent.capability_fields
         fields += self._headers
@@ -109,6 +115,22 @@ class CallingSide(InviteUsage, abstract=True):
         request = data.request("INVITE", fields, body, outgoing.number)
         self._invite_number = data.local_seq
         return request
+
+    def _move_session(self, flow: Flow) -> None:
+        """Have the media where it is for another flow, and an offer that says so: another target
+        may be reached from another address of ours, which media for the first cannot come to.
+        """
+        before, former = self.session, self._media_flow
+        assert before is not None
+        assert former is not None
+        self._media_flow = flow
+        if _hosts(flow) == _hosts(former):
+            return
+        self.session = session = self.agent.new_session(self, flow)
+        if before is not session:
+            before.stop()
+        if session is not None and not self._late_offer:
+            self._offer = session.offer()
 
     def response_received(self, outgoing: OutgoingRequest, response: Response) -> None:
         """Take a response to the INVITE or to the BYE."""
@@ -156,7 +178,10 @@ class CallingSide(InviteUsage, abstract=True):
         except (NegotiationError, ParseError):
             return
         self._early_tag = tag
-        self.session.start()
+        try:
+            self.session.start()
+        except Exception:
+            _log.exception("The early media of %s could not be started.", self.name)
 
     def _take_success(self, response: Response) -> None:
         assert self.data is not None
@@ -239,8 +264,7 @@ class CallingSide(InviteUsage, abstract=True):
 
     def _establish(self, data: DialogState) -> None:
         self._acknowledge(data)
-        if self.session is not None:
-            self.session.start()
+        self._start_media()
         if self.agent.observed:
             self._emit(CallEstablished(self.agent, self))
 
@@ -277,3 +301,8 @@ class CallingSide(InviteUsage, abstract=True):
         # Of "success" and "unusable" alike, the dialog comes last.
         self._acknowledge(arguments[-1])
         self._send_bye()
+
+
+def _hosts(flow: Flow) -> tuple[str, str, str]:
+    """What of a flow media depends on: our host, as it is and as peers are told it, and theirs."""
+    return flow.own[0], flow.local[0], flow.remote[0]

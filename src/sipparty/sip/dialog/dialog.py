@@ -71,6 +71,9 @@ class DialogHost(RequestHost, Protocol):
     def remove_dialog(self, dialog: Any) -> None:
         """Have it found no more."""
 
+    def weigh(self, dialog: Any) -> None:
+        """Count anew what it keeps."""
+
     def emit(self, event: Event) -> None:
         """Tell of an event."""
 
@@ -103,7 +106,9 @@ class DialogAgent(Protocol):
         """Return the Contact value that peers on this flow can reach us by."""
 
     def new_session(self, dialog: Any, flow: Flow) -> Session | None:
-        """Make and open the media session of a dialog; None for a party without media."""
+        """Make and open the media session of a dialog, or give the one that it has, moved to where
+        it is for this flow; None for a party without media.
+        """
 
     def refuse_streams(self, offer: bytes, flow: Flow) -> bytes:
         """Return an answer that takes none of an offer's streams; b"" where there can be none."""

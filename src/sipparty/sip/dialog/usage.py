@@ -13,6 +13,7 @@ from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import Dialog, DialogAgent, rejection
 from sipparty.sip.events import CallEnded, CallEstablished
 from sipparty.sip.fields import Field, field
+from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Part
 from sipparty.sip.outgoing import OutgoingRequest
@@ -44,6 +45,7 @@ class InviteUsage(Dialog, abstract=True):
         "_incoming",
         "_invite_number",
         "_late_offer",
+        "_media_flow",
         "_next_hop",
         "_offer",
         "_outgoing",
@@ -74,6 +76,7 @@ class InviteUsage(Dialog, abstract=True):
         self._next_hop: NextHop | None = None
         self._offer: bytes | None = None
         self._late_offer = False
+        self._media_flow: Flow | None = None
         self._early_tag: str | None = None
         self._ack: Acknowledgement | None = None
         self._ack_body = b""
@@ -226,7 +229,9 @@ class InviteUsage(Dialog, abstract=True):
             except (NegotiationError, ParseError) as error:
                 self.hear("media_failed", CallFailed(f"The ACK carries bad media: {error}", 488))
                 return
-            self.session.start()
+            self.core.weigh(self)
+        if first or acceptance.offered:
+            self._start_media()
         if first and self.agent.observed and self.state == "InDialog":
             self._emit(CallEstablished(self.agent, self))
 
@@ -281,8 +286,23 @@ class InviteUsage(Dialog, abstract=True):
         self.data.remote_target = target
         transaction.user = self  # an ACK with the branch of its INVITE comes this way
         self._accept_invite(transaction, body, offered, self.data.remote_seq)
-        if self.session is not None and not offered:
+        if self.session is not None:
+            self.core.weigh(self)
+            if not offered:
+                # The call stands: its media goes on without a pause (RFC 3264 §8).
+                self._start_media()
+
+    def _start_media(self) -> None:
+        """Begin the media, or go on as was agreed anew; the call ends where that cannot be."""
+        if self.session is None:
+            return
+        try:
             self.session.start()
+        except Exception as error:
+            _log.exception("The media of %s could not be started.", self.name)
+            failure = CallFailed(f"The media could not be started: {error}")
+            failure.__cause__ = error
+            self.hear("media_failed", failure)
 
     def _answer_or_offer(self, invite: Request) -> tuple[bytes, bool]:
         """Return the body of a 2xx to an INVITE, and whether it is an offer."""
@@ -323,4 +343,5 @@ def warning(error: Exception) -> tuple[str, str]:
     text = "".join(
         char if char.isprintable() and char not in '"\\' else "'" for char in str(error)[:200]
     )
-    return "Warning", f'399 sipparty "{text}"'
+    code = error.warning if isinstance(error, NegotiationError) else 399
+    return "Warning", f'{code} sipparty "{text}"'

@@ -201,6 +201,8 @@ def test_the_answer_to_their_offer_is_in_the_200(wire, talker):
     answer = wire.one()
     assert answer.body == b"answer to theirs"
     assert str(answer.content_type) == "application/sdp"
+    assert wire.medias[0].done == ["answer"]
+    wire.acknowledge(answer)
     assert wire.medias[0].done == ["answer", "start"]
     assert call.session is wire.medias[0]
 
