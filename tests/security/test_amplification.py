@@ -32,7 +32,7 @@ def quiet(caplog):
     caplog.set_level(logging.ERROR)
 
 
-@pytest.mark.parametrize("scenario", [one for one in SCENARIOS if "shortest" not in one])
+@every_scenario
 def test_a_guarded_party_sends_at_most_twice_as_much_once_to_the_source(scenario):
     result = measure(scenario, "guarded").result
     assert result.ratio() <= 2.0

@@ -20,13 +20,12 @@ import weakref
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from sipparty.errors import NegotiationError, ParseError
+from sipparty.errors import ParseError
 from sipparty.fsm import Timers
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.attacks import AttackMonitor
 from sipparty.sip.dialog.dialog import Dialog
-from sipparty.sip.dialog.state import address_tag, has_tag
-from sipparty.sip.dialog.usage import warning
+from sipparty.sip.dialog.state import address_tag
 from sipparty.sip.directory import Directory
 from sipparty.sip.events import Event
 from sipparty.sip.flow import KEEP_ALIVES, Flow
@@ -36,8 +35,8 @@ from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.outgoing import FlowUser
 from sipparty.sip.plain import is_plain
 from sipparty.sip.policy import Policy
+from sipparty.sip.refusals import Refusals
 from sipparty.sip.routing import NextHop
-from sipparty.sip.salvage import salvage
 from sipparty.sip.shares import DIALOG_WEIGHT
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import (
@@ -95,6 +94,11 @@ class Core:
         )
         self.directory = Directory()
         self.users: weakref.WeakSet[UserAgent] = weakref.WeakSet()
+        self._refusals = Refusals(tokens, limits.retry_after, self._send, self._is_here)
+        #: Answers a request with a failure; see `Refusals`.
+        self.refuse = self._refusals.refuse
+        self.refuse_for = self._refusals.refuse_for
+        self.overloaded = self._refusals.overloaded
         self.attacks = AttackMonitor(self.counters, self.emit)
         self._out: list[tuple[bytes, Flow]] = []
         self._events: list[Event] = []
@@ -246,7 +250,7 @@ class Core:
             else:
                 self._take_response(message)  # type: ignore[arg-type]
         except ParseError as error:
-            self._refuse_malformed(data, flow, error)
+            self._take_malformed(data, flow, error)
 
     def malformed(self, data: bytes, flow: Flow, error: ParseError, now: float) -> None:
         """Take what a stream brought in the place of a message.
@@ -259,22 +263,12 @@ class Core:
         """
         self.timers.now = now
         self.counters["received"] += 1
-        self._refuse_malformed(data, flow, error)
+        self._take_malformed(data, flow, error)
 
-    def _refuse_malformed(self, data: bytes, flow: Flow, error: ParseError) -> None:
-        """Count what is no message, and answer it without state if enough of a request is there to
-        be answered (RFC 3261 §16.3 has the reason: the sender stops to send it).
-        """
+    def _take_malformed(self, data: bytes, flow: Flow, error: ParseError) -> None:
         self.attacks.note("malformed", flow, self.timers.now)
-        request = salvage(data)
-        if request is None or request.method == "ACK":
-            return
-        try:
-            back = self.transactions.way_back(request, flow)
-        except ParseError:
-            return
-        tag = self.steady_tag(request)
-        self._send(bytes(self._answer(request, error.status, blame(error), tag)), back)
+        back = self.transactions.way_back
+        self._refusals.refuse_malformed(data, error, lambda request: back(request, flow))
 
     def _take_response(self, response: Response) -> None:
         if not is_plain(response):
@@ -288,7 +282,8 @@ class Core:
         except Overload as overload:
             if overload.flood:
                 self.attacks.note("flood", flow, self.timers.now)
-            self._refuse_without_state(request, overload.flow)
+            self.counters["refused"] += 1
+            self._refusals.refuse_overload(request, overload)
             return
         if taken is None:
             return
@@ -305,26 +300,6 @@ class Core:
             raise
         taken.wait()
 
-    def _refuse_without_state(self, request: Request, flow: Flow) -> None:
-        """Answer a request that there is no room for, the same each time it comes (§8.2.7)."""
-        self.counters["refused"] += 1
-        if request.method == "CANCEL":
-            return
-        if has_tag(request) and not self._is_here(request):
-            answer = self._answer(request, 481)  # it is inside of no dialog that is here
-        else:
-            tag = self.steady_tag(request)
-            answer = self._answer(request, 503, tag=tag, headers=self.overloaded)
-        self._send(bytes(answer), flow)
-
-    def steady_tag(self, request: Request) -> str:
-        """Return the To tag of an answer without state: the same for a request sent again, and
-        another for any other (RFC 3261 §8.2.7).
-        """
-        texts = [request._text(name) or "" for name in ("via", "from", "call-id")]
-        # An ACK has that of its INVITE but for the method (§17.1.1.3).
-        return self.tokens.tag_of(*texts, (request._text("cseq") or "").partition(" ")[0])
-
     def _is_within(self, request: Request) -> bool:
         """Whether a request is inside of a dialog that is here.
 
@@ -340,38 +315,6 @@ class Core:
         except ParseError:
             return False
 
-    def refuse(
-        self,
-        transaction: ServerTransaction,
-        status: int,
-        reason: str | None = None,
-        headers: Iterable[tuple[str, str]] = (),
-    ) -> None:
-        """Answer a request with a failure, if it has no final answer yet.
-
-        All but a request inside of a dialog that is here, and one whose sender has proved who they
-        are, is answered without state, once and with a steady tag (RFC 3261 §8.2.7): who sends with
-        a false address cannot have others flooded by what is sent again (§26.3.2.4).
-
-        Args:
-            transaction: The request's.
-            status: From 300 to 699.
-            reason: The reason phrase; the registered one by default.
-            headers: Further headers.
-        """
-        request = transaction._request
-        if request is None:
-            return  # it is answered
-        if (
-            transaction.authenticated is None
-            and transaction.takes("send_once")
-            and not self._is_here(request)
-        ):
-            tag = self.steady_tag(request)
-            transaction.respond_once(self._answer(request, status, reason, tag, headers))
-        elif transaction.takes("send_failure"):
-            transaction.respond(self._answer(request, status, reason, headers=headers))
-
     def _take_ack(self, ack: Request, flow: Flow) -> None:
         """Give an ACK for a 2xx to its dialog (RFC 3261 §13.3.1.4); others are nobody's."""
         tag = address_tag(ack._text("to") or "")
@@ -379,7 +322,7 @@ class Core:
         if dialog is None:
             self.counters["stray_acks"] += 1
             share = self.transactions.shares.doubted(flow.remote[0])
-            if share is not None and tag == self.steady_tag(ack):
+            if share is not None and tag == self._refusals.steady_tag(ack):
                 share.prove()  # it has read our refusal, so it is there, and may have more
         else:
             dialog.ack_received(ack)
@@ -389,13 +332,6 @@ class Core:
             return None
         remote_tag = address_tag(request._text("from") or "") or ""
         return self.dialogs.get((request._text("call-id") or "", local_tag, remote_tag))
-
-    def refuse_for(
-        self, transaction: ServerTransaction, error: ParseError | NegotiationError
-    ) -> None:
-        """Refuse an INVITE with the status of an error, and a Warning that says it in words."""
-        reason = blame(error, transaction.request) if isinstance(error, ParseError) else None
-        self.refuse(transaction, error.status, reason, [warning(error)])
 
     def _serve(self, transaction: ServerTransaction) -> None:
         """Find who answers a request (RFC 3261 §8.2, §12.2.2, §9.2)."""
@@ -434,7 +370,7 @@ class Core:
         # §9.2: the To tag is that of the INVITE's own answers.
         data = getattr(invite.user, "data", None)
         tag = None if data is None else data.local_tag
-        transaction.respond(self._answer(request, 200, tag=tag))
+        transaction.respond(self._refusals.answer(request, 200, tag=tag))
         if isinstance(invite, InviteServerTransaction):
             invite.cancel(request)
 
@@ -456,11 +392,6 @@ class Core:
         else:
             here[0].refuse_method(transaction)
 
-    @property
-    def overloaded(self) -> list[tuple[str, str]]:
-        """What a 503 says of when to come back (RFC 3261 §21.5.4)."""
-        return [("Retry-After", str(self.limits.retry_after))]
-
     def has_room(self, transaction: ServerTransaction) -> bool:
         """Whether there is room for another dialog, for whoever sent a request."""
         if transaction.share.dialogs >= self.transactions.shares.dialogs:
@@ -469,21 +400,6 @@ class Core:
             return True
         self.counters["refused"] += 1
         return False
-
-    def _answer(
-        self,
-        request: Request,
-        status: int,
-        reason: str | None = None,
-        tag: str | None = None,
-        headers: Iterable[tuple[str, str]] = (),
-    ) -> Response:
-        """Make a response of the core's own, with a To tag: the one given, or a new one."""
-        if has_tag(request):
-            tag = None
-        elif tag is None:
-            tag = self.tokens.tag()
-        return request.response(status, reason, headers, to_tag=tag)
 
     # ---------------------------------------------------------------- what is left
 

@@ -68,10 +68,12 @@ class Overload(Exception):
     Args:
         flow: The way its answer goes.
         flood: Whether it is its source that has too much here, and not all together.
+        size: How long the request was, in bytes.
     """
 
-    def __init__(self, flow: Flow, flood: bool = False) -> None:
+    def __init__(self, flow: Flow, flood: bool, size: int) -> None:
         self.flow = flow
+        self.size = size
         self.flood = flood
 
 
@@ -241,7 +243,7 @@ class TransactionLayer:
                 )
             )
         ):
-            self._check_room(request, key, flow, share)
+            self._check_room(request, key, flow, share, size)
         if method != "CANCEL" and _is_first(request):
             merge_key = (request._text("call-id"), request._text("from"), request._text("cseq"))
         kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
@@ -256,7 +258,12 @@ class TransactionLayer:
         return transaction
 
     def _check_room(
-        self, request: Request, key: tuple[object, ...], flow: Flow, share: Share | None
+        self,
+        request: Request,
+        key: tuple[object, ...],
+        flow: Flow,
+        share: Share | None,
+        size: int,
     ) -> None:
         """See whether a request may be taken where newcomers may not.
 
@@ -266,13 +273,13 @@ class TransactionLayer:
         flood = share is not None and self.shares.is_full(share)
         if flood or self.is_full():
             if (share is not None and self.shares.is_full(share, 2)) or self.is_full(2):
-                raise Overload(flow, flood)
+                raise Overload(flow, flood, size)
         elif request.method != "INVITE" or share is None or not self.shares.is_unproven(share):
             return
         else:
             flood = True
         if not self._is_expected(request, key):
-            raise Overload(flow, flood)
+            raise Overload(flow, flood, size)
 
     def is_full(self, times: int = 1) -> bool:
         """Whether there is no room for what may have so many times the room of newcomers."""

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer
+from sipparty.sip.economy import refusal
 from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow
 from sipparty.sip.grammar import find_parameter
 from sipparty.sip.message import Request, Response
@@ -116,7 +117,8 @@ class ServerTransaction(FSM):
 
     def respond_once(self, response: Response) -> None:
         """Send a final response and be over, as if there were no transaction: the request, sent
-        again, is a new one, and an ACK is nobody's (§8.2.7, §26.3.2.4).
+        again, is a new one, and an ACK is nobody's (§8.2.7, §26.3.2.4). By datagrams it is small,
+        or is not sent at all: see `economy`.
         """
         self.hit("send_once", response)
 
@@ -190,6 +192,12 @@ class ServerTransaction(FSM):
         self._data = bytes(response)
         self.host.send(self._data, self.flow)
 
+    def _send_small(self, response: Response) -> None:
+        size = self._size - self.WEIGHT_UNANSWERED
+        data = refusal(response, size, self.flow.transport)
+        if data:
+            self.host.send(data, self.flow)
+
     def _send_again(self, *_: object) -> None:
         self.host.send(self._data, self.flow)
 
@@ -234,7 +242,7 @@ class InviteServerTransaction(ServerTransaction):
 
     table = (
         Row("Initial", "wait", "Unanswered"),
-        Row("Initial", "send_once", "Terminated", "_send"),
+        Row("Initial", "send_once", "Terminated", "_send_small"),
         Row("Unanswered", "timer_trying", "Proceeding", "_send_trying"),
         Row("Unanswered", "request", "Unanswered"),
         Row("Proceeding", "request", "Proceeding", "_send_again"),
@@ -341,7 +349,7 @@ class NonInviteServerTransaction(ServerTransaction):
 
     table = (
         Row("Initial", "wait", "Trying"),
-        Row("Initial", "send_once", "Terminated", "_send"),
+        Row("Initial", "send_once", "Terminated", "_send_small"),
         Row("Trying", "request", "Trying"),
         Row(("Initial", "Trying", "Proceeding"), "send_provisional", "Proceeding", "_send"),
         Row("Proceeding", "request", "Proceeding", "_send_again"),

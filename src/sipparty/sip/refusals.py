@@ -1,0 +1,145 @@
+"""Refusals: what is said to requests that are not served.
+
+Laws:
+
+* Who is not in a dialog that is here, and has not proved who they are, is answered without state,
+  once, and the same each time that the request comes again (RFC 3261 §8.2.7): who sends with a
+  false address cannot have others flooded by what is sent again (§26.3.2.4).
+* By datagrams such an answer is no more than `economy.MAX_RATIO` times as long as its request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sipparty.errors import NegotiationError, ParseError
+from sipparty.sip.dialog.state import has_tag
+from sipparty.sip.dialog.usage import warning
+from sipparty.sip.economy import refusal
+from sipparty.sip.flow import Flow
+from sipparty.sip.message import Request, Response
+from sipparty.sip.salvage import salvage
+from sipparty.sip.tokens import Tokens
+from sipparty.sip.transaction import Overload, ServerTransaction
+from sipparty.sip.validation import blame
+
+__all__ = ["Refusals"]
+
+
+class Refusals:
+    """The refusals of a core.
+
+    Args:
+        tokens: Where tags come from.
+        retry_after: What a 503 says of when to come back, in seconds (RFC 3261 §21.5.4).
+        send: Called with bytes and a flow to send them by.
+        is_here: Whether a request is inside of a dialog that is here.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        retry_after: int,
+        send: Callable[[bytes, Flow], Any],
+        is_here: Callable[[Request], bool],
+    ) -> None:
+        self._tokens = tokens
+        self._send = send
+        self._is_here = is_here
+        self.overloaded = [("Retry-After", str(retry_after))]
+
+    def refuse(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Answer a request with a failure, if it has no final answer yet.
+
+        Args:
+            transaction: The request's.
+            status: From 300 to 699.
+            reason: The reason phrase; the registered one by default.
+            headers: Further headers.
+        """
+        request = transaction._request
+        if request is None:
+            return  # it is answered
+        if (
+            transaction.authenticated is None
+            and transaction.takes("send_once")
+            and not self._is_here(request)
+        ):
+            tag = self.steady_tag(request)
+            transaction.respond_once(self.answer(request, status, reason, tag, headers))
+        elif transaction.takes("send_failure"):
+            transaction.respond(self.answer(request, status, reason, headers=headers))
+
+    def refuse_for(
+        self, transaction: ServerTransaction, error: ParseError | NegotiationError
+    ) -> None:
+        """Refuse an INVITE with the status of an error, and a Warning that says it in words."""
+        reason = blame(error, transaction.request) if isinstance(error, ParseError) else None
+        self.refuse(transaction, error.status, reason, [warning(error)])
+
+    def refuse_overload(self, request: Request, overload: Overload) -> None:
+        """Answer a request that there is no room for, the same each time it comes (§8.2.7)."""
+        if request.method == "CANCEL":
+            return
+        if has_tag(request) and not self._is_here(request):
+            answer = self.answer(request, 481)  # it is inside of no dialog that is here
+        else:
+            tag = self.steady_tag(request)
+            answer = self.answer(request, 503, tag=tag, headers=self.overloaded)
+        self._send_small(answer, overload.size, overload.flow)
+
+    def refuse_malformed(
+        self, data: bytes, error: ParseError, way_back: Callable[[Request], Flow]
+    ) -> None:
+        """Answer what is no message, if enough of a request is there to be answered (RFC 3261 §16.3
+        has the reason: the sender stops to send it).
+
+        Args:
+            data: The bytes.
+            error: What is wrong with them.
+            way_back: Says which way a response goes; raises `ParseError` where nobody can tell.
+        """
+        request = salvage(data)
+        if request is None or request.method == "ACK":
+            return
+        try:
+            back = way_back(request)
+        except ParseError:
+            return
+        tag = self.steady_tag(request)
+        self._send_small(self.answer(request, error.status, blame(error), tag), len(data), back)
+
+    def _send_small(self, response: Response, size: int, flow: Flow) -> None:
+        data = refusal(response, size, flow.transport)
+        if data:
+            self._send(data, flow)
+
+    def steady_tag(self, request: Request) -> str:
+        """Return the To tag of an answer without state: the same for a request sent again, and
+        another for any other (RFC 3261 §8.2.7).
+        """
+        texts = [request._text(name) or "" for name in ("via", "from", "call-id")]
+        # An ACK has that of its INVITE but for the method (§17.1.1.3).
+        return self._tokens.tag_of(*texts, (request._text("cseq") or "").partition(" ")[0])
+
+    def answer(
+        self,
+        request: Request,
+        status: int,
+        reason: str | None = None,
+        tag: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> Response:
+        """Make a response of the core's own, with a To tag: the one given, or a new one."""
+        if has_tag(request):
+            tag = None
+        elif tag is None:
+            tag = self._tokens.tag()
+        return request.response(status, reason, headers, to_tag=tag)
