@@ -6,9 +6,8 @@ import select
 import socket
 import struct
 
-from ..faults.defender import PATIENCE
 from .message import split_stream
-from .stage import LOOPBACK
+from .stage import LOOPBACK, PATIENCE
 
 __all__ = ["Peer", "StreamPeer"]
 

@@ -20,11 +20,10 @@ from typing import Any
 
 import pytest
 
-from ..faults.defender import PATIENCE
 from .laws import check_ack, check_cancel, check_request, check_response
 from .message import Message, parameter, uri_of
 from .peer import Peer, StreamPeer
-from .stage import LOOPBACK, Stage
+from .stage import LOOPBACK, PATIENCE, Stage
 
 __all__ = ["Headers", "Probe", "Scene", "Step", "cases", "run"]
 
