@@ -5,7 +5,7 @@ RFC 6337; RFC 3261 §13.2, §13.3, §14).
 from __future__ import annotations
 
 from .message import Message
-from .probe import Probe, cases, run
+from .probe import Probe, Scene, cases, run
 from .stage import Stage
 from .steps import Ack, Dial, Does, Expect, Keep, Quiet, Reply, Same, Send, Stands, Within
 
@@ -14,6 +14,11 @@ HANG_UP = (Does("terminate"), Expect("BYE"), Reply(200, "BYE"))
 
 #: A stream of audio that can be taken.
 AUDIO = "m=audio {other} RTP/AVP 0"
+
+
+def _no_live(scene: Scene, message: Message) -> str:
+    live = message.status == 200 and b"m=audio 0 " not in message.body
+    return "there is a live stream" if live else ""
 
 
 def sdp(
@@ -398,6 +403,32 @@ OFFERS = (
         "400 says why, of a body",
         Send("INVITE", body="what?"),
         Expect((400, 488), {"Warning": '^3[0-9][0-9] [^ ]+ ".+"'}),
+        Ack(),
+        party="audio",
+    ),
+    _taken("RFC 8866 §5", "a blank line before the first one", "\r\n" + sdp(AUDIO), LIVE),
+    _taken("RFC 8866 §5", "blank lines between lines", sdp(AUDIO).replace("s=-", "\r\ns=-"), LIVE),
+    _taken("RFC 8866 §5.11", "z= before t=", sdp(AUDIO, before="z=0 0"), LIVE),
+    _taken(
+        "RFC 8866 §5.14",
+        "a port out of range beside a stream that is right",
+        sdp(AUDIO, "m=audio 70000 RTP/AVP 0"),
+        LIVE,
+        "^m=audio 0 ",
+    ),
+    Probe(
+        "RFC 8866 §5.7",
+        "an address type that nobody knows",
+        Send("INVITE", body=sdp(AUDIO, connection="c=IN IP7 xyz")),
+        Expect((200, 400, 488), check=_no_live),
+        Ack(),
+        party="audio",
+    ),
+    Probe(
+        "RFC 8866 §5.7",
+        "a network type that nobody knows",
+        Send("INVITE", body=sdp(AUDIO, connection="c=AF IP4 127.0.0.1")),
+        Expect((200, 400, 488), check=_no_live),
         Ack(),
         party="audio",
     ),

@@ -195,13 +195,6 @@ WRONG: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("RFC 4475 §3.1.2.6", "a quote without an end", {"To": '"Mr. Bob <sip:bob@biloxi.com>'}),
     ("RFC 3261 §20.20", "a From without a URI", {"From": "Peer;tag=1"}),
     ("RFC 3261 §20.20", "brackets that do not close", {"From": "<sip:peer@example.com;tag=1"}),
-    (
-        "RFC 4475 §3.1.2.13",
-        "a Contact with headers and no brackets",
-        {
-            "Contact": "sip:user@example.com?Route=%3Csip:sip.example.com%3E",
-        },
-    ),
     ("RFC 4475 §3.1.2.3", "a negative Content-Length", {"Content-Length": "-999"}),
 )
 
@@ -350,6 +343,50 @@ WHOLE = (
     # A1
     Probe("RFC 3261 §20.42", "an empty Via", Send("OPTIONS", {"Via": ""}), Quiet(), by="udp"),
     # A12
+    Probe(
+        "RFC 4475 §3.1.2.13",
+        "a Contact with headers and no brackets is refused, or understood",
+        Send("OPTIONS", {"Contact": "sip:user@example.com?Route=%3Csip:sip.example.com%3E"}),
+        Expect((200, 400)),
+    ),
+    Probe(
+        "RFC 3261 §7",
+        "lines that end in LF alone",
+        Send("OPTIONS", edit=(lambda data: data.replace(b"\r\n", b"\n"),)),
+        Expect(200),
+        by="udp",
+    ),
+    Probe(
+        "RFC 4475 §3.1.2.9",
+        "two spaces in the first line",
+        Send(
+            "OPTIONS",
+            edit=(("OPTIONS sip:", "OPTIONS  sip:"), (" SIP/2.0\r\nVia", "  SIP/2.0\r\nVia")),
+        ),
+        Expect(200),
+    ),
+    Probe(
+        "RFC 4475 §3.1.2.10",
+        "spaces at the end of the first line",
+        Send("OPTIONS", edit=((" SIP/2.0\r\nVia", " SIP/2.0  \r\nVia"),)),
+        Expect(200),
+    ),
+    Probe(
+        "RFC 4475 §3.1.2.14",
+        "white space in angle brackets",
+        Send("OPTIONS", {"From": "< sip:peer@example.com >;tag={unique}"}),
+        Expect(200),
+    ),
+    Probe(
+        "RFC 3261 §20.10",
+        "a Contact with a trailing semicolon",
+        Send("INVITE", {"Contact": "{contact};"}),
+        Expect(200),
+        Ack(),
+        Within("BYE"),
+        Expect(200),
+    ),
+    Probe("RFC 3261 §20.42", "a Via of a comma", Send("OPTIONS", {"Via": ","}), Quiet(), by="udp"),
 )
 
 

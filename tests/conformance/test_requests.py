@@ -472,6 +472,15 @@ EXTENSIONS = (
         Within("BYE"),
         Expect(200),
     ),
+    Probe(
+        "RFC 3261 §8.2",
+        "an Accept that is none is ignored",
+        Send("INVITE", {"Accept": ";;"}),
+        Expect(200),
+        Ack(),
+        Within("BYE"),
+        Expect(200),
+    ),
 )
 
 

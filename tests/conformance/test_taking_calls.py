@@ -17,6 +17,7 @@ from .steps import (
     Later,
     Quiet,
     Repeats,
+    Reply,
     Same,
     Send,
     Stands,
@@ -987,6 +988,16 @@ WITHIN = (
         Ack(),
         Within("BYE"),
         Expect(200),
+    ),
+    Probe(
+        "RFC 3261 §19.1.1",
+        "headers of a Contact stay out of Request-URIs",
+        Send("INVITE", {"Contact": "<sip:peer@{place};transport={way}?Subject=x>"}),
+        Expect(200),
+        Ack(),
+        Does("terminate"),
+        Expect("BYE"),
+        Reply(200, "BYE"),
     ),
 )
 
