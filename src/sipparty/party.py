@@ -40,7 +40,7 @@ from sipparty.sip import (
     SimpleCall,
 )
 from sipparty.sip.agent import UserAgent
-from sipparty.sip.auth import DigestClient, DigestServer
+from sipparty.sip.auth import ANY_ALGORITHM, DigestClient, DigestServer, Trust
 from sipparty.sip.flow import host_port
 from sipparty.sip.grammar import quote
 from sipparty.sip.routing import route_to
@@ -52,7 +52,7 @@ __all__ = ["STANDARD_PORT", "Credentials", "Party", "Target"]
 #: Whom to call: another party, or an address with or without its scheme.
 Target = "Party | URI | AOR | str | bytes"
 
-#: What opens doors: user and password, for every realm, by realm, or by asking a function.
+#: What opens doors: user and password, for one's own servers, by realm, or by asking a function.
 Credentials = "tuple[str, str] | Mapping[str, tuple[str, str]] | Callable[[str], Any]"
 
 
@@ -67,8 +67,10 @@ class Party(Whereabouts):
         engine: The engine to run on; by default that of `async with`, else the shared one on its
             thread.
         proxy: The outbound proxy of every request: a host, host:port or URI.
-        credentials: What answers challenges (RFC 3261 §22): user and password for whoever asks; a
-            mapping of realms to such pairs; or a function that gives a pair for a realm, or None.
+        credentials: What answers challenges (RFC 3261 §22): user and password for one's own
+            servers, those of the party's domain and its proxy; a mapping of realms to such pairs;
+            or a function that gives a pair for a realm, or None. `Policy.challenges` says whose
+            are answered.
         display_name: The name that people see; "" for none.
         media: Options for each media session, such as `{"record": "call.wav"}`.
         local_address: The address of this host to send from, media too; see `local_address`.
@@ -181,12 +183,20 @@ class Party(Whereabouts):
 
     def _make_digest(self, agent: UserAgent) -> DigestClient | None:
         """Return what answers challenges, from the credentials given."""
-        given, tokens = self._credentials, agent.core.tokens.tag
+        given, policy = self._credentials, agent.core.policy
         if given is None:
             return None
-        if isinstance(given, tuple):
-            return DigestClient(default=given, tokens=tokens)
-        return DigestClient(given, tokens=tokens)
+        home = [agent.host]
+        if self.proxy is not None:
+            home.append(NextHop.of(route_to(self.proxy)[1:-1]).host)
+        by_realm, one = (None, given) if isinstance(given, tuple) else (given, None)
+        return DigestClient(
+            by_realm,
+            default=one,
+            tokens=agent.core.tokens.tag,
+            algorithms=policy.digest_algorithms or ANY_ALGORITHM,
+            trust=Trust(home, policy.challenges, policy.challenges_without_qop),
+        )
 
     def _open_session(self, dialog: Dialog, flow: Flow) -> Session:
         address, advertised = place = self.media_addresses(flow)

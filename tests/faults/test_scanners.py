@@ -97,7 +97,9 @@ def test_who_is_there_and_who_has_a_name(defended: Any, start: Start, events: An
 def test_passwords_are_guessed(
     defended: Any, start: Start, events: Any, wire: Any, method: str
 ) -> None:
-    """None of many is the right one."""
+    """None of many is the right one, and after ten of them it is made to wait, and gives up; who
+    knows a password gets in meanwhile, from the same address.
+    """
     bob = guarded(defended)
     bob.party.on_request("REGISTER", lambda event: event.incoming.respond(200))
     happened = events(bob.party, CallReceived, RequestReceived)
@@ -110,16 +112,15 @@ def test_passwords_are_guessed(
         guesses = (b'username="bob"' in record.data for record in records)
         return len([True for guess in guesses if guess])
 
-    wait_for(lambda: proofs() > 20, "the tool has begun", PATIENCE, lambda: tool.output)
+    wait_for(lambda: proofs() > 5, "the tool has begun", PATIENCE, lambda: tool.output)
     with bob.call():
         happened.next(CallReceived)
-    wait_for(lambda: proofs() >= len(words), "all was tried", PATIENCE, lambda: tool.output)
-    tool.stop()  # it would go on listening
+    finish(bob, tool)
+    assert FOUND not in tool.output
     assert happened.empty()
     bob.check()
     answers = [one.data for one in records if one.direction == "sent" and b'"bob"' in one.data]
-    assert len(answers) > len(words)
-    assert {data.split()[1] for data in answers} <= {b"100", b"401"}
+    assert {data.split()[1] for data in answers} - {b"100"} == {b"401", b"480"}
 
 
 def test_the_tool_would_find_a_password_that_is_guessed(defended: Any, start: Start) -> None:

@@ -5,12 +5,12 @@ requests that come for it. A `Party` has one; it is the part of the party withou
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from sipparty.errors import BuildError, NegotiationError, ParseError
 from sipparty.fsm import Portal
-from sipparty.sip.auth import Authenticated, DigestClient, DigestServer, Malformed
+from sipparty.sip.admission import Admission
+from sipparty.sip.auth import DigestClient, DigestServer
 from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood, session_description
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
 from sipparty.sip.dialog.state import has_tag
@@ -110,7 +110,7 @@ class UserAgent:
         self.observed = True
         self.portal: Portal | None = None
         self.digest: DigestClient | None = None
-        self.guard: DigestServer | None = None
+        self._admission: Admission | None = None
         self.dialogs: set[Dialog] = set()
         self.methods: dict[str, Callable[[ServerTransaction], None]] = {
             "INVITE": self._take_invite,
@@ -216,29 +216,19 @@ class UserAgent:
 
     def admits(self, transaction: ServerTransaction) -> bool:
         """Whether a request proves who sent it, where that is asked for; else it is answered, 401
-        as a rule (§22.2), and no more is kept of it: who sends with a false address could have
-        others flooded by what is sent again (§26.3.2.4).
+        as a rule (§22.2), and no more is kept of it (`Admission`).
         """
-        guard = self.guard
-        if guard is None:
-            return True
-        # §22.1: ACK and CANCEL cannot be challenged; the core has kept them to itself.
-        request = transaction.request
-        credentials = request.lines(guard.credentials_name)
-        now = self.core.timers.now
-        verdict = guard.verify(credentials, request.method, request.body, now=now)
-        if isinstance(verdict, Authenticated):
-            transaction.authenticated = verdict.username
-            transaction.complete = partial(self._prove, guard, verdict)
-            return True
-        headers = [] if isinstance(verdict, Malformed) else list(verdict.headers)
-        self.core.refuse(transaction, verdict.status, None, headers)
-        return False
+        admission = self._admission
+        return admission is None or admission.admits(transaction)
 
-    def _prove(self, guard: DigestServer, verdict: Authenticated, response: Response) -> None:
-        """Prove in a 2xx that we know the password too (RFC 7616 §3.5)."""
-        now = self.core.timers.now
-        response.add(*guard.authentication_info(verdict, now, body=response.body))
+    @property
+    def guard(self) -> DigestServer | None:
+        """What requests outside of dialogs have to prove themselves to."""
+        return None if self._admission is None else self._admission.guard
+
+    @guard.setter
+    def guard(self, guard: DigestServer | None) -> None:
+        self._admission = None if guard is None else Admission(self, guard)
 
     def understands(self, transaction: ServerTransaction) -> bool:
         """Whether a request asks for nothing that is not known; else it is answered (§8.2.2.3,

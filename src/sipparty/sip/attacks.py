@@ -49,6 +49,7 @@ class AttackMonitor:
     #: The count of one source at which each kind is reported first.
     THRESHOLDS: ClassVar[dict[str, int]] = {
         "guessing": 5,  # wrong credentials
+        "relay": 1,  # right ones that were made for another server
         "malformed": 20,  # what is no message, or cannot be processed
         "flood": 1,  # beyond what one source may have us hold
     }

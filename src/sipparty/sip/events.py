@@ -160,7 +160,8 @@ class AttackDetected(Event):
     Args:
         agent: The user agent that it is aimed at; None where it is none in particular: every party
             of the engine is handed the event then.
-        kind: "guessing" (wrong credentials), "malformed" (what is no message, or cannot be
+        kind: "guessing" (wrong credentials), "relay" (right ones that were made for another server,
+            which has passed our challenge on), "malformed" (what is no message, or cannot be
             processed) or "flood" (beyond what one source may have us hold).
         source: The address that it comes from.
         transport: The transport that it comes by.

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, SupportsBytes
 
 from sipparty.errors import CallFailed, copy_of
 from sipparty.fsm import FSM, Row, verb
+from sipparty.sip.auth import PROGRAM
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.outgoing import OutgoingRequest
@@ -67,6 +68,11 @@ class Exchange(FSM):
 
     #: Provisional responses that are kept: a peer may send them without end.
     KEPT: ClassVar[int] = 8
+
+    @property
+    def origin(self) -> str:
+        """Who has it sent, for `OutgoingRequest`."""
+        return PROGRAM
 
     def __init__(
         self,
@@ -130,7 +136,8 @@ class Exchange(FSM):
     # ---------------------------------------------------------------- actions
 
     def _send(self, endpoint: Hashable) -> None:
-        outgoing = OutgoingRequest(self.agent.core, self, self._next_hop, endpoint, self.agent)
+        core, origin = self.agent.core, self.origin
+        outgoing = OutgoingRequest(core, self, self._next_hop, endpoint, self.agent, origin)
         self._outgoing = outgoing
         outgoing.start()
 

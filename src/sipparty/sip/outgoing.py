@@ -10,7 +10,13 @@ from collections.abc import Hashable
 from typing import Any, Protocol
 
 from sipparty.errors import CallFailed, CallRejected, CallTimedOut, CallUnreachable, ParseError
-from sipparty.sip.auth import AuthenticationError, DigestExchange, ServerNotProven
+from sipparty.sip.auth import (
+    PROGRAM,
+    AuthenticationError,
+    Destination,
+    DigestExchange,
+    ServerNotProven,
+)
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
@@ -102,6 +108,8 @@ class OutgoingRequest:
         next_hop: Where it goes first.
         endpoint: The endpoint to send from, or None.
         agent: The user agent it is sent for.
+        origin: Who has it sent: `PROGRAM`, or by the call that it is in `OUR_CALL` or `THEIR_CALL`;
+            it decides whose challenges are answered.
 
     Attributes:
         number: The CSeq number that the next attempt shares with the last; None for a new one.
@@ -131,6 +139,7 @@ class OutgoingRequest:
         "host",
         "next_hop",
         "number",
+        "origin",
         "unproven",
         "user",
     )
@@ -142,7 +151,9 @@ class OutgoingRequest:
         next_hop: NextHop,
         endpoint: Hashable,
         agent: Any,
+        origin: str = PROGRAM,
     ) -> None:
+        self.origin = origin
         self.host = host
         self.user = user
         self.next_hop = next_hop
@@ -235,9 +246,14 @@ class OutgoingRequest:
             return
         digest = None if self.agent is None else self.agent.digest
         if digest is not None:
-            if self._digest is None:
+            known = self._digest
+            if known is None or known.destination.address != flow.remote[0]:
                 self._digest = digest.exchange(
-                    request.method, request.uri_text, request.body, scope=request._text("call-id")
+                    request.method,
+                    request.uri_text,
+                    request.body,
+                    scope=request._text("call-id"),
+                    destination=self._destination(request, flow),
                 )
                 self.credentials = [field(*pair) for pair in self._digest.credentials()]
             request._fields += self.credentials
@@ -248,6 +264,22 @@ class OutgoingRequest:
             return
         attempt = self._attempt = _Attempt(self)
         attempt.transaction = self.host.transactions.request(request, flow, attempt)
+
+    def _destination(self, request: Request, flow: Flow) -> Destination:
+        """Return what decides whose challenges are answered."""
+        # By a flow that was there it goes to whoever is at its end, whatever host is named.
+        host = "" if isinstance(self.endpoint, Flow) else self.next_hop.host.lower()
+        routed = request._text("route") is not None
+        return Destination(flow.remote[0], host, request.uri_text, self.origin, routed)
+
+    def credentials_for(self, flow: Flow) -> list[Field]:
+        """Return the credentials that the ACK for a 2xx takes by a flow (§22.1): those of the
+        INVITE, but for a proxy's where it passes that by (§22.3).
+        """
+        digest = self._digest
+        if digest is None or digest.is_near(flow.remote[0]):
+            return self.credentials
+        return [line for line in self.credentials if line[0] != "proxy-authorization"]
 
     def _too_large(self, request: Request) -> bool:
         """Whether a request may not go by UDP if it can go otherwise; a Via is yet to come."""
@@ -298,6 +330,7 @@ class OutgoingRequest:
                 response.lines("Authentication-Info"),
                 response.lines("Proxy-Authentication-Info"),
                 response.body,
+                success=response.status < 300,
             )
         except ParseError:
             pass  # it proves nothing, as if it were not there

@@ -37,7 +37,7 @@ def test_kinds_and_sources_are_counted_apart(monitor, reports):
         monitor.note("guessing", flow(f"192.0.2.{number}"), 0.0)
         monitor.note("malformed", flow(), 0.0)
     assert reports == []
-    assert counters == {"guessing": 4, "malformed": 4, "flood": 0}
+    assert counters == {"guessing": 4, "malformed": 4, "relay": 0, "flood": 0}
     assert monitor.note("guessing", flow("192.0.2.1"), 0.0) == 2
     assert monitor.count("guessing", "192.0.2.1", 0.0) == 2
     assert monitor.count("guessing", "192.0.2.9", 0.0) == 0

@@ -43,10 +43,10 @@ def counter(prefix):
 
 
 def guard(realm="biloxi.com", **options):
+    options.setdefault("secret", realm.encode().ljust(32, b"."))
     return DigestServer(
         realm,
         lambda user, realm: PASSWORDS.get(user),
-        secret=realm.encode().ljust(32, b"."),
         tokens=counter(realm),
         **options,
     )
@@ -154,7 +154,7 @@ def test_a_proxy_and_the_server_behind_it(wire, knows):
     assert admits(wire, proxy, third)
     assert nonce_count(third, "Proxy-Authorization") == 2
     assert admits(wire, server, third)
-    wire.receive(wire.answer(third, 200))
+    wire.receive(wire.answer(third, 200, headers=[("Record-Route", "<sip:biloxi.com;lr>")]))
     ack = wire.one()
     for name in ("Authorization", "Proxy-Authorization"):
         assert ack.lines(name) == third.lines(name) != []
@@ -320,8 +320,7 @@ def test_numbers_stay_in_order_within_a_dialog(wire, knows):
 def test_another_server_has_nonces_of_its_own(wire, knows):
     """One target has the credentials accepted and fails; the next one asks again."""
     use(wire, A, B)
-    servers = [guard(), guard()]
-    servers[1]._secret = b"another" * 5
+    servers = [guard(), guard(secret=b"another" * 5)]
     exchange = send(wire, knows())
     wire.receive(challenge(wire, wire.one(), servers[0]))
     second = wire.one()

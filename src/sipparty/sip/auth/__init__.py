@@ -4,13 +4,14 @@ a password.
     Challenge, Credentials, AuthenticationInfo     header values
     Account, hash_password, digest_response        secrets and arithmetic
     DigestClient, DigestExchange                   answering challenges
+    Trust                                          whose challenges are answered
     DigestServer                                   making them, and verifying the answers
 
 Laws: no I/O, no clock, no chance of its own: `now` and tokens are arguments. No secret shows in a
 `repr`, an error or a log.
 """
 
-from sipparty.sip.auth.client import DigestClient, DigestExchange
+from sipparty.sip.auth.client import DigestClient
 from sipparty.sip.auth.digest import (
     ALGORITHMS,
     ANY_ALGORITHM,
@@ -27,14 +28,20 @@ from sipparty.sip.auth.errors import (
     NoCredentials,
     ServerNotProven,
 )
-from sipparty.sip.auth.server import Authenticated, Challenged, DigestServer, Malformed, Verdict
+from sipparty.sip.auth.exchange import DigestExchange
+from sipparty.sip.auth.server import DigestServer
+from sipparty.sip.auth.trust import OUR_CALL, PROGRAM, THEIR_CALL, Destination, Trust
 from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
+from sipparty.sip.auth.verdicts import Authenticated, Challenged, Limited, Malformed, Verdict
 from sipparty.sip.headers import Many, register_header
 
 __all__ = [
     "ALGORITHMS",
     "ANY_ALGORITHM",
+    "OUR_CALL",
+    "PROGRAM",
     "STRONG_ALGORITHMS",
+    "THEIR_CALL",
     "Account",
     "Algorithm",
     "Authenticated",
@@ -44,12 +51,15 @@ __all__ = [
     "Challenged",
     "Credentials",
     "CredentialsRefused",
+    "Destination",
     "DigestClient",
     "DigestExchange",
     "DigestServer",
+    "Limited",
     "Malformed",
     "NoCredentials",
     "ServerNotProven",
+    "Trust",
     "Verdict",
     "digest_response",
     "hash_password",

@@ -1,25 +1,21 @@
 """A server's side of Digest: challenges, and whether credentials answer them (RFC 3261 §22, RFC
 7616 §3.3 to §3.6, RFC 8760 §2.3).
 
-    server.challenge(now)                                    a Challenged verdict: 401 or 407
-    server.verify(credentials, method, body, now=now)        Authenticated, Challenged or Malformed
-
-A nonce is a time, some chance, and an HMAC of both and the realm under the server's secret:
-
-    base64url(time in ms, 8 bytes | chance, 8 bytes | HMAC-SHA-256, 16 bytes)
-
-so that none has to be remembered to be known as ours, or as too old.
+    server.challenge(now)                                  a Challenged verdict: 401 or 407
+    server.verify(credentials, method, body, now=now)      one of the four kinds of `Verdict`
 
 Laws:
 
-* Nobody gets memory without a password: a nonce is remembered from its first right answer on, to
-  see its counts only once each (RFC 7616 §3.4, §5.5). When there are too many, the longest known is
-  forgotten, and with it every nonce that was made no later and not yet used: forgetting lets no
-  replay through.
-* The counts of a nonce may come out of order, within `WINDOW` of the highest one. Credentials
-  without qop (RFC 2069) have no count; their nonce is good once.
+* Nobody gets memory without a password: what a nonce says is in the nonce, and it is remembered
+  from its first right answer on (`Nonces`).
 * `stale` is said only to one who knows the password, so that another try is worth it (§3.3).
 * Proofs are compared in constant time, and an unknown user costs what a known one does.
+* Credentials are good for what their `uri` names alone: a proof that was made for another server is
+  refused, whoever passes it on (§3.4.6).
+* What was offered is what is taken: no algorithm and no qop that the challenge did not name, and
+  none left out, as one in between would have it (§5.8).
+* Passwords are tried as fast as `GuessLimit` lets a source try those of one user. Whoever has
+  proved to know the password goes on with that nonce as fast as they please.
 * ACK and CANCEL are never challenged (RFC 3261 §22.1): asking for it is a `UsageError`.
 """
 
@@ -27,20 +23,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from math import ceil
 
 from sipparty.errors import BuildError, UsageError
 from sipparty.sip.auth.digest import Account, Algorithm, Digest, find_algorithm, known_algorithms
+from sipparty.sip.auth.guessing import GuessLimit
+from sipparty.sip.auth.nonces import Nonces
 from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
+from sipparty.sip.auth.verdicts import Authenticated, Challenged, Limited, Malformed, Verdict
 
-__all__ = ["Authenticated", "Challenged", "DigestServer", "Malformed", "Verdict"]
-
-_HEAD = struct.Struct(">q8s")
-_MAC_SIZE = 16
+__all__ = ["DigestServer"]
 
 #: Status, header of the challenge, header of the information, by whether a proxy asks (RFC 3261
 #: §22.2, §22.3).
@@ -48,74 +42,6 @@ _NAMES = {
     False: (401, "WWW-Authenticate", "Authentication-Info"),
     True: (407, "Proxy-Authenticate", "Proxy-Authentication-Info"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticated:
-    """The credentials are right.
-
-    Args:
-        username: Who it is; the account's name where the header had its hash.
-        realm: The realm it is of.
-        uri: The Request-URI that the client sent to. It may differ from the one that came (RFC 8760
-        §2.6 item 6): whoever cares which user was asked for must look at it.
-        qop: "auth", "auth-int" (then the body is the client's too), or "" for RFC 2069.
-    """
-
-    username: str
-    realm: str
-    uri: str
-    qop: str
-    _digest: Digest = field(repr=False)
-    _key: str = field(repr=False)
-    _left: float = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Challenged:
-    """The request has to be answered with a challenge.
-
-    Args:
-        status: 401, or 407 of a proxy.
-        headers: The headers to answer with, the preferred one first.
-        stale: Whether only the nonce was wrong.
-        reason: Why, in words, for a log: it tells what the peer should not be told.
-        username: Who the request claims to be of; "" for nobody. Mind where it is logged: people
-        type passwords into the wrong field (RFC 7616 §3.4).
-    """
-
-    status: int
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    stale: bool
-    reason: str
-    username: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """The credentials make no sense; answer with the status (RFC 7616 §3.4).
-
-    Args:
-        status: 400.
-        reason: Why, in words.
-    """
-
-    status: int
-    reason: str
-
-
-#: What `DigestServer.verify` finds.
-Verdict = Authenticated | Challenged | Malformed
-
-
-@dataclass(slots=True, eq=False)
-class _Counts:
-    """The counts seen of one nonce, as a window below the highest."""
-
-    made: int
-    highest: int = 0
-    #: Bit n: whether `highest - n` was seen.
-    seen: int = 0
 
 
 class DigestServer:
@@ -128,10 +54,21 @@ class DigestServer:
         secret: Keys the nonces: 16 bytes of chance or more. Servers that share it, and the clock
         of `now`, know each other's nonces; their counts they do not share.
         tokens: Makes the chance in a nonce: text of 64 bits or more, another one at each call.
-        algorithms: What is offered, the preferred one first (RFC 8760 §2.3). MD5 comes last by
-        default, for clients that know no other; leave it out to be safe from those who would have
-        it used.
+        algorithms: What is offered, in the order of the challenges. MD5 comes first by default:
+        older phones look at the first challenge alone. Clients that choose the best one (RFC 7616
+        §5.8), as sipparty does, take SHA-256 all the same; those that take the topmost one they
+        know (RFC 8760 §2.4) take it if it comes first: `("SHA-256", "MD5")`. Only what is not
+        offered at all cannot be had by one in between (RFC 8760 §3): `("SHA-256",)`.
         qop: The qualities of protection offered.
+        without_qop: Whether credentials without qop are taken where "auth" is offered. RFC 2069
+        knew none; but then one in between can leave it out, and the count and the client's chance
+        with it.
+        uris: URIs that credentials may be for, besides those that `verify` is told are ours: other
+        names that requests for us are sent to, as a proxy forwards them; or a function that takes
+        a URI and says so.
+        guesses: How many wrong passwords a source may give for a user at once.
+        guess_interval: Seconds until it may give another one; meanwhile its credentials for that
+        user are not looked at.
         proxy: Whether it speaks for a proxy: 407 in the place of 401.
         lifetime: How long a nonce is good, in seconds.
         max_nonces: How many nonces in use are remembered, against clients that use a new one for
@@ -143,8 +80,6 @@ class DigestServer:
         BuildError: No realm, an algorithm or a qop that is not known, or a secret too short.
     """
 
-    #: How far behind the highest count one may come: requests overtake each other.
-    WINDOW = 128
     #: The most credentials looked at in one request.
     MAX_CREDENTIALS = 8
 
@@ -155,8 +90,12 @@ class DigestServer:
         *,
         secret: bytes,
         tokens: Callable[[], str],
-        algorithms: Iterable[str] = ("SHA-256", "MD5"),
+        algorithms: Iterable[str] = ("MD5", "SHA-256"),
         qop: Iterable[str] = ("auth",),
+        without_qop: bool = False,
+        uris: Iterable[str] | Callable[[str], bool] = (),
+        guesses: int = 10,
+        guess_interval: float = 3.0,
         proxy: bool = False,
         lifetime: float = 300.0,
         max_nonces: int = 65_536,
@@ -168,8 +107,6 @@ class DigestServer:
         if len(secret) < 16:
             raise BuildError(f"The secret of nonces is {len(secret)} bytes; 16 are the least.")
         self._lookup = lookup
-        self._secret = secret
-        self._tokens = tokens
         self._algorithms = known_algorithms(algorithms)
         self._qop = tuple(qop)
         if not self._qop or not set(self._qop) <= {"auth", "auth-int"}:
@@ -178,23 +115,28 @@ class DigestServer:
         self._status, self._challenge_name, self._info_name = _NAMES[proxy]
         #: The header that credentials for it stand in.
         self.credentials_name = "Proxy-Authorization" if proxy else "Authorization"
-        self.lifetime = lifetime
-        self.max_nonces = max_nonces
+        self._nonces = Nonces(secret, tokens, lifetime, max_nonces)
         self._userhash = userhash
-        self._used: OrderedDict[bytes, _Counts] = OrderedDict()
-        #: Nonces made until then and not in `_used` are not good: they may have been, and been
-        #: forgotten.
-        self._horizon = -1
+        self._without_qop = without_qop
+        self._further: Callable[[str], bool]
+        self._further = uris if callable(uris) else frozenset(uris).__contains__
+        self._limit = GuessLimit(secret, guesses, guess_interval)
         # Stands for the password of users that do not exist.
         self._nobody = Account("", hmac.new(secret, b"nobody", hashlib.sha256).hexdigest())
 
     def __repr__(self) -> str:
-        return f"<DigestServer of {', '.join(self.realms)}: {len(self._used)} nonces in use>"
+        return f"<DigestServer of {', '.join(self.realms)}: {len(self._nonces)} nonces in use>"
 
     # ---------------------------------------------------------------- challenges
 
     def challenge(
-        self, now: float, *, realm: str | None = None, stale: bool = False, reason: str = ""
+        self,
+        now: float,
+        *,
+        realm: str | None = None,
+        stale: bool = False,
+        reason: str = "",
+        source: str = "",
     ) -> Challenged:
         """Make a challenge: for each algorithm one header, with one nonce (RFC 8760 §2.3).
 
@@ -203,12 +145,13 @@ class DigestServer:
             realm: One of `realms`; the first by default.
             stale: Whether a right answer to an old nonce came.
             reason: Why, for the log.
+            source: The address that it goes to.
 
         Raises:
             UsageError: It is none of the realms.
         """
         realm = self._realm(realm)
-        nonce = self._make_nonce(realm, now)
+        nonce = self._nonces.make(realm, now, source)
         headers: list[tuple[str, str]] = []
         for algorithm in self._algorithms:
             values = {"realm": realm, "nonce": nonce, "qop": ",".join(self._qop)}
@@ -248,9 +191,9 @@ class DigestServer:
         if digest.qop:
             values |= {"cnonce": digest.cnonce, "nc": digest.nc}
         if next_nonce is None:
-            next_nonce = verdict._left < self.lifetime / 2
+            next_nonce = verdict._left < self._nonces.lifetime / 2
         if next_nonce:
-            values["nextnonce"] = self._make_nonce(verdict.realm, now)
+            values["nextnonce"] = self._nonces.make(verdict.realm, now, verdict._source)
         return self._info_name, str(AuthenticationInfo(values))
 
     # ---------------------------------------------------------------- credentials
@@ -263,6 +206,8 @@ class DigestServer:
         *,
         now: float,
         realm: str | None = None,
+        uris: Callable[[str], bool] | None = None,
+        source: str = "",
     ) -> Verdict:
         """Find out whether a request's credentials are right.
 
@@ -273,6 +218,9 @@ class DigestServer:
             body: Its body; counts with auth-int.
             now: The time in seconds, on the clock of the challenges.
             realm: One of `realms`; the first by default.
+            uris: Takes the URI that credentials are for, and says whether it is one of ours
+            (RFC 7616 §3.4.6, RFC 8760 §2.6 item 6). None to take any: then look at the verdict's.
+            source: The address that it comes from; guesses are counted by it. "" for none.
 
         Raises:
             UsageError: The method is ACK or CANCEL, which cannot be challenged (RFC 3261 §22.1), or
@@ -284,33 +232,48 @@ class DigestServer:
         values, errors = Credentials.sift(credentials)
         ours = [value for value in values if value.is_digest and value.realm == realm]
         worst: Verdict | None = None
+        guesses = 0
         for value in ours[: self.MAX_CREDENTIALS]:
-            verdict = self._verify(value, method, body, now, realm)
+            verdict = self._verify(value, method, body, now, realm, uris, source)
+            guesses += verdict.guesses
             if isinstance(verdict, Authenticated):
-                return verdict
+                return replace(verdict, guesses=guesses)
             if worst is None or (isinstance(verdict, Challenged) and verdict.stale):
                 worst = verdict
         if worst is not None:
-            return worst
+            return replace(worst, guesses=guesses)
         if errors:
             return Malformed(400, str(errors[0]))
-        return self.challenge(now, realm=realm, reason=f"no credentials for {realm!r}")
+        return self.challenge(
+            now, realm=realm, reason=f"no credentials for {realm!r}", source=source
+        )
 
     def _verify(
-        self, value: Credentials, method: str, body: bytes, now: float, realm: str
+        self,
+        value: Credentials,
+        method: str,
+        body: bytes,
+        now: float,
+        realm: str,
+        uris: Callable[[str], bool] | None,
+        source: str,
     ) -> Verdict:
         algorithm = find_algorithm(value.algorithm)
         if algorithm is None or algorithm not in self._algorithms:
-            return self.challenge(
-                now, realm=realm, reason=f"the algorithm {value.algorithm[:40]!r} was not offered"
-            )
-        if value.qop and value.qop not in self._qop:
-            # RFC 7616 §3.4: it must be one of those offered.
-            return Malformed(400, f"The qop {value.qop[:40]!r} was not offered.")
-        if value.qop and not int(value.nc, 16):
-            return Malformed(400, "The nonce count is zero; it begins with one.")
-        if not value.qop and algorithm.session:
-            return Malformed(400, f"{algorithm.name} needs a qop (RFC 3261 §22.4 item 8).")
+            reason = f"the algorithm {value.algorithm[:40]!r} was not offered"
+            return self.challenge(now, realm=realm, reason=reason, source=source)
+        fault = self._fault(value, algorithm)
+        if fault:
+            return Malformed(400, fault, "Credentials Do Not Fit The Challenge")
+        nonces = self._nonces
+        nonce = nonces.read(value.nonce, realm)
+        fresh = nonces.is_fresh(nonce, now)
+        proven = fresh and nonces.went_to(nonce, source)
+        if not nonces.is_of(nonce, value.username):
+            wait = self._limit.wait(source, value.username, now)
+            if wait > 0:
+                headers = (("Retry-After", str(ceil(wait))),)
+                return Limited(480, headers, "too many wrong passwords from there", proven=proven)
         digest = Digest(algorithm, value.nonce, value.cnonce, value.nc, value.qop)
         account = self._find(value, algorithm, realm)
         known = account is not None and account.serves(algorithm)
@@ -320,20 +283,41 @@ class DigestServer:
         key = digest.key(ha1)
         expected = digest.response(key, method, value.uri, body)
         given = value.response.lower().encode("utf-8", "surrogateescape")
-        right = hmac.compare_digest(expected.encode(), given)
-        if not (right and known):
+        right = hmac.compare_digest(expected.encode(), given) and known
+        if uris is not None and not uris(value.uri) and not self._further(value.uri):
+            # Right or wrong, the answer is the same: it is no way to find a password out.
+            reason = f"the credentials are for {value.uri[:80]!r}, which is not here"
+            phrase = "Credentials Are For Another URI"
+            return Malformed(400, reason, phrase, relayed=right and fresh, proven=proven)
+        if not right:
+            self._limit.count(source, value.username, now)
             reason = "the proof is wrong" if known else f"no such user for {algorithm.name}"
-            return replace(self.challenge(now, realm=realm, reason=reason), username=value.username)
-        made = self._read_nonce(value.nonce, realm)
-        fault = self._use_nonce(value, made, now)
+            verdict = self.challenge(now, realm=realm, reason=reason, source=source)
+            return replace(verdict, username=value.username, guesses=1, proven=proven)
+        fault = nonces.use(nonce, value.username, value.nc if value.qop else "", now)
         if fault:
-            return replace(
-                self.challenge(now, realm=realm, stale=True, reason=fault),
-                username=holder.username,
-            )
-        assert made is not None
-        left = self.lifetime - (now - made / 1000)
-        return Authenticated(holder.username, realm, value.uri, value.qop, digest, key, left)
+            verdict = self.challenge(now, realm=realm, stale=True, reason=fault, source=source)
+            return replace(verdict, username=holder.username)
+        assert nonce is not None
+        left = nonces.left(nonce, now)
+        return Authenticated(
+            holder.username, realm, value.uri, value.qop, digest, key, left, source
+        )
+
+    def _fault(self, value: Credentials, algorithm: Algorithm) -> str:
+        """Return what credentials have that no challenge of ours asks for; "" for nothing."""
+        if value.qop:
+            if value.qop not in self._qop:
+                # RFC 7616 §3.4: it must be one of those offered.
+                return f"The qop {value.qop[:40]!r} was not offered."
+            if not int(value.nc, 16):
+                return "The nonce count is zero; it begins with one."
+        elif algorithm.session:
+            return f"{algorithm.name} needs a qop (RFC 3261 §22.4 item 8)."
+        elif not (self._without_qop and "auth" in self._qop):
+            # RFC 8760 §2.6 item 8: a client that is offered one has to send it.
+            return "The credentials name no qop."
+        return ""
 
     def _find(self, value: Credentials, algorithm: Algorithm, realm: str) -> Account | None:
         if value.userhash:
@@ -349,68 +333,3 @@ class DigestServer:
         if realm not in self.realms:
             raise UsageError(f"{realm!r} is not a realm of {self!r}.")
         return realm
-
-    # ---------------------------------------------------------------- nonces
-
-    def _mac(self, head: bytes, realm: str) -> bytes:
-        data = head + realm.encode("utf-8", "surrogateescape")
-        return hmac.digest(self._secret, data, "sha256")[:_MAC_SIZE]
-
-    def _make_nonce(self, realm: str, now: float) -> str:
-        chance = hashlib.sha256(self._tokens().encode()).digest()[:8]
-        head = _HEAD.pack(int(now * 1000), chance)
-        return urlsafe_b64encode(head + self._mac(head, realm)).decode()
-
-    def _read_nonce(self, nonce: str, realm: str) -> int | None:
-        """Return when a nonce was made, in milliseconds; None for one that is not ours."""
-        try:
-            data = urlsafe_b64decode(nonce.encode("ascii"))
-        except ValueError:
-            return None
-        head, mac = data[: _HEAD.size], data[_HEAD.size :]
-        if len(head) != _HEAD.size or not hmac.compare_digest(mac, self._mac(head, realm)):
-            return None
-        made: int = _HEAD.unpack(head)[0]
-        return made
-
-    def _use_nonce(self, value: Credentials, made: int | None, now: float) -> str:
-        """Count one use of a nonce; return why it is no longer good, or ""."""
-        if made is None:
-            return "the nonce is not ours"
-        if now - made / 1000 > self.lifetime:
-            return "the nonce is too old"
-        # The nonce's text could be spelled in several ways; what it says cannot.
-        name = urlsafe_b64decode(value.nonce)
-        counts = self._used.get(name)
-        if counts is None:
-            if made <= self._horizon:
-                return "the nonce was forgotten"
-            counts = self._used[name] = _Counts(made)
-            self._shrink(now)
-        if not value.qop:
-            # RFC 2069 has no count: once is all.
-            count = counts.highest + self.WINDOW + 1 if not counts.seen else 0
-        else:
-            count = int(value.nc, 16)
-        behind = counts.highest - count
-        if behind >= self.WINDOW or (behind >= 0 and counts.seen >> behind & 1) or not count:
-            return f"a replay: count {value.nc or 'none'} was used before"
-        if behind < 0:
-            counts.seen = (counts.seen << min(-behind, self.WINDOW)) & ((1 << self.WINDOW) - 1)
-            counts.seen |= 1
-            counts.highest = count
-        else:
-            counts.seen |= 1 << behind
-        return ""
-
-    def _shrink(self, now: float) -> None:
-        """Forget the nonces that are too old, and the longest known of those that are too many."""
-        used = self._used
-        while used:
-            name, counts = next(iter(used.items()))
-            old = now - counts.made / 1000 > self.lifetime
-            if not old and len(used) <= self.max_nonces:
-                return
-            del used[name]
-            if not old:
-                self._horizon = max(self._horizon, counts.made)

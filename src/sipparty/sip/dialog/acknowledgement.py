@@ -11,6 +11,7 @@ from typing import Any
 
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request
+from sipparty.sip.outgoing import OutgoingRequest
 from sipparty.sip.routing import NextHop
 
 __all__ = ["Acknowledgement"]
@@ -23,17 +24,30 @@ class Acknowledgement:
         call: The dialog.
         ack: The ACK, without a Via.
         next_hop: Where it goes first.
+        invite: The INVITE; None where it is over.
 
     Attributes:
         failure: Why it could not be sent the last time; "" where it was, or may be yet.
     """
 
-    __slots__ = ("_call", "_data", "_flow", "_next_hop", "_request", "_seeking", "failure")
+    __slots__ = (
+        "_call",
+        "_data",
+        "_flow",
+        "_invite",
+        "_next_hop",
+        "_request",
+        "_seeking",
+        "failure",
+    )
 
-    def __init__(self, call: Any, ack: Request, next_hop: NextHop) -> None:
+    def __init__(
+        self, call: Any, ack: Request, next_hop: NextHop, invite: OutgoingRequest | None
+    ) -> None:
         self._call = call
         self._request = ack
         self._next_hop = next_hop
+        self._invite = invite
         self._data = b""
         self._flow: Flow | None = None
         self._seeking = False
@@ -53,6 +67,11 @@ class Acknowledgement:
         core = self._call.core
         self._seeking = False
         self.failure = ""
+        invite, self._invite = self._invite, None
+        if invite is not None and invite.credentials:
+            # §13.2.2.4, §22.1: an ACK cannot be challenged, so it brings the INVITE's credentials.
+            self._request._fields += invite.credentials_for(flow)
+            self._request._index = None
         core.transactions.put_via(self._request, flow, core.tokens.branch())
         self._flow = flow
         self._data = data = bytes(self._request)

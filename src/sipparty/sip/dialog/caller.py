@@ -286,11 +286,8 @@ class CallingSide(InviteUsage, abstract=True):
         if self._ack_body:
             kind = SDP if self.session is None else self.session.content_type
             fields.append(field("Content-Type", kind))
-        if self._outgoing is not None:
-            # §13.2.2.4, §22.1: an ACK cannot be challenged, so it brings the INVITE's credentials.
-            fields += self._outgoing.credentials
         ack = data.request("ACK", fields, self._ack_body, self._invite_number)
-        self._ack = Acknowledgement(self, ack, data.next_hop())
+        self._ack = Acknowledgement(self, ack, data.next_hop(), self._outgoing)
         self._ack.send()
 
     def _acknowledge_again(self, response: Response) -> None:

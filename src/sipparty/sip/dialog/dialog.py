@@ -24,6 +24,7 @@ from sipparty.errors import (
     copy_of,
 )
 from sipparty.fsm import FSM, Timers, verb
+from sipparty.sip.auth import OUR_CALL, THEIR_CALL
 from sipparty.sip.dialog.state import DialogState, remote_target
 from sipparty.sip.events import Event
 from sipparty.sip.exchange import Exchange
@@ -275,6 +276,11 @@ class Dialog(FSM, abstract=True):
         exchange.portal = self.portal
         return exchange.send(self.endpoint)
 
+    @property
+    def request_origin(self) -> str:
+        """Who has begun what its requests are in: it decides whose challenges are answered."""
+        return THEIR_CALL if self.role == "callee" else OUR_CALL
+
     def _send_request(
         self,
         method: str,
@@ -285,7 +291,10 @@ class Dialog(FSM, abstract=True):
         data = self.data
         assert data is not None
         sender = _DialogRequest(self, method, extra or [], body)
-        outgoing = OutgoingRequest(self.core, sender, data.next_hop(), self.endpoint, self.agent)
+        hop = data.next_hop()
+        outgoing = OutgoingRequest(
+            self.core, sender, hop, self.endpoint, self.agent, self.request_origin
+        )
         outgoing.start()
         return outgoing
 
@@ -369,6 +378,11 @@ class _ExchangeInside(Exchange):
     ) -> None:
         super().__init__(dialog.agent, request, next_hop, next_number)
         self._dialog = dialog
+
+    @property
+    def origin(self) -> str:
+        """Who has it sent."""
+        return self._dialog.request_origin
 
     def _note_final(self, response: Response) -> None:
         super()._note_final(response)

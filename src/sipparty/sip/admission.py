@@ -1,0 +1,160 @@
+"""Who is let in: what a user agent with a guard does with a request outside of dialogs (RFC 3261
+§22.2).
+
+Laws:
+
+* Whatever is refused is answered once, without state, and the same each time it comes: who sends
+  with a false address could have others flooded by what is sent again (§26.3.2.4, §8.2.7).
+* Over UDP an answer is no longer than twice the request, where one challenge less makes it so.
+* Nothing that a function of the user's raises, when it looks for a password, ends anything.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from functools import partial
+from typing import Any
+
+from sipparty.errors import ParseError
+from sipparty.sip.auth import Authenticated, DigestServer, Malformed, Verdict
+from sipparty.sip.components import unescape
+from sipparty.sip.flow import DEFAULT_PORTS, Flow
+from sipparty.sip.grammar import split_sip_uri
+from sipparty.sip.message import Request, Response
+from sipparty.sip.transaction import ServerTransaction
+
+__all__ = ["Admission"]
+
+#: An IPv6 address without its brackets, behind which a port stands.
+_BARE_IPV6 = re.compile(r"(sips?:(?:[^@]*@)?)([0-9a-f]*:[0-9a-f:.]*):([0-9]+)", re.I)
+
+_log = logging.getLogger("sipparty.security")
+
+
+class Admission:
+    """Judges the requests that come for one agent.
+
+    Args:
+        agent: The user agent.
+        guard: What they have to prove themselves to.
+    """
+
+    #: How much longer than the request a challenge by UDP may be.
+    RATIO = 2
+
+    __slots__ = ("_agent", "_failures", "guard")
+
+    def __init__(self, agent: Any, guard: DigestServer) -> None:
+        self._agent = agent
+        self.guard = guard
+        self._failures = 0
+
+    def admits(self, transaction: ServerTransaction) -> bool:
+        """Whether a request proves who sent it; else it is answered, 401 as a rule."""
+        agent, guard, request = self._agent, self.guard, transaction.request
+        # §22.1: ACK and CANCEL cannot be challenged; the core has kept them to itself.
+        try:
+            verdict = guard.verify(
+                request.lines(guard.credentials_name),
+                request.method,
+                request.body,
+                now=agent.core.timers.now,
+                uris=partial(self._is_ours, request, transaction.flow),
+                source=transaction.flow.remote[0],
+            )
+        except Exception:
+            self._log_failure()
+            self._refuse(transaction, 500)
+            return False
+        self._note(verdict, transaction.flow)
+        if isinstance(verdict, Authenticated):
+            transaction.authenticated = verdict.username
+            transaction.complete = partial(self._prove, verdict)
+            return True
+        phrase = verdict.phrase if isinstance(verdict, Malformed) else None
+        self._refuse(transaction, verdict.status, list(verdict.headers), phrase)
+        return False
+
+    def _log_failure(self) -> None:
+        """Log what a function that gives passwords has raised: each time that it was twice as
+        often, as anybody can have it called.
+        """
+        self._failures += 1
+        if not self._failures & (self._failures - 1):
+            _log.exception(
+                "The credentials of a request for %s could not be verified (%d times so far).",
+                self._agent.uri,
+                self._failures,
+            )
+
+    def _note(self, verdict: Verdict, flow: Flow) -> None:
+        """Count wrong passwords, and proofs that were made for another server."""
+        agent = self._agent
+        proven = flow.reliable or getattr(verdict, "proven", False)
+        kinds = ["guessing"] * verdict.guesses
+        if getattr(verdict, "relayed", False):
+            kinds.append("relay")
+        for kind in kinds:
+            agent.core.attacks.note(kind, flow, agent.core.timers.now, proven=proven, agent=agent)
+
+    def _refuse(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        headers: list[tuple[str, str]] | None = None,
+        phrase: str | None = None,
+    ) -> None:
+        request, headers = transaction.request, headers or []
+        tag = self._agent.core.steady_tag(request)
+        response = request.response(status, phrase, headers, to_tag=tag)
+        if len(headers) > 1 and not transaction.flow.reliable:
+            most = self.RATIO * transaction.held
+            while len(headers) > 1 and len(bytes(response)) > most:
+                headers.pop()
+                response = request.response(status, None, headers, to_tag=tag)
+        transaction.respond_once(response)
+
+    def _prove(self, verdict: Authenticated, response: Response) -> None:
+        """Prove in a 2xx that we know the password too (RFC 7616 §3.5)."""
+        now = self._agent.core.timers.now
+        response.add(*self.guard.authentication_info(verdict, now, body=response.body))
+
+    def _is_ours(self, request: Request, flow: Flow, uri: str) -> bool:
+        """Whether credentials for a URI are for this agent (RFC 7616 §3.4.6, RFC 8760 §2.6 item 6):
+        its address of record or its contact. A proxy may have put either in the place of the other;
+        a user that the request names need not be here, so that its sender may hear of that.
+        """
+        agent = self._agent
+        try:
+            # SIPp leaves brackets out.
+            parts = split_sip_uri(_BARE_IPV6.sub(r"\1[\2]:\3", uri) if "::" in uri else uri)
+            asked = split_sip_uri(request.uri_text)
+        except ParseError:
+            return False
+        if parts.user is not None:
+            users = {unescape(user) for user in (agent.user, agent.contact_user, asked.user or "")}
+            if unescape(parts.user) not in users:
+                return False
+        return _is_here(agent, parts.host, parts.port, flow)
+
+
+def _is_here(agent: Any, host: str, port: int | None, flow: Flow) -> bool:
+    """Whether a host and a port are the agent's: its domain, or an address that it has."""
+    here = _address(host)
+    if here is None:
+        return host == agent.host or host.endswith(f".{agent.host}")
+    usual = DEFAULT_PORTS.get(flow.transport, 5060)
+    home = split_sip_uri(agent.uri)
+    ours = (flow.local, flow.own, (home.host, home.port or usual), (home.host, flow.own[1]))
+    # A port that is left out says nothing: many leave it out.
+    return any(port in (None, own) and here == _address(name) for name, own in ours)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return a numeric address, however it is written; None for a name."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

@@ -1,0 +1,358 @@
+"""One request and its retries: which credentials it goes out with (RFC 3261 §22, RFC 7616 §3.4).
+
+Laws:
+
+* Challenges of one realm with the same algorithm and different nonces come of different servers
+  behind a fork, and are all answered (RFC 3261 §22.3).
+* What was refused is not sent again (RFC 3261 §22.1): only a stale nonce, or one remembered from an
+  earlier request, is worth a second try. What can never succeed is a `CredentialsRefused`.
+* No nonce is used twice with one count.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+
+from sipparty.sip.auth.digest import Digest
+from sipparty.sip.auth.errors import CredentialsRefused, NoCredentials, ServerNotProven
+from sipparty.sip.auth.keyring import Keyring, Offer
+from sipparty.sip.auth.sessions import Place, Session
+from sipparty.sip.auth.trust import OUR_CALL, Destination
+from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
+
+__all__ = ["DigestExchange"]
+
+#: Whether proxies ask: the name of the header that answers.
+_HEADERS = {False: "Authorization", True: "Proxy-Authorization"}
+
+
+@dataclass(slots=True, eq=False)
+class _Sent:
+    """Credentials that went out with the exchange's last try."""
+
+    session: Session
+    digest: Digest = field(repr=False)
+    key: str = field(repr=False)
+    #: Whether the nonce was remembered from an earlier request, so that it may have grown old.
+    remembered: bool
+
+
+class DigestExchange:
+    """One request and its retries; made by `DigestClient.exchange`.
+
+    Attributes:
+        attempts: How often it was challenged so far.
+        destination: Where it goes.
+    """
+
+    #: The most challenges of one request, against servers that call every nonce stale.
+    MAX_ATTEMPTS = 8
+    #: The most realms that are looked at in one response: each has an account looked up.
+    MAX_REALMS = 16
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        method: str,
+        uri: str,
+        body: bytes,
+        scope: Hashable,
+        destination: Destination,
+    ) -> None:
+        self.attempts = 0
+        self._keyring = keyring
+        self._method = method
+        self._uri = uri
+        self._body = body
+        self._scope = scope
+        self.destination = destination
+        #: What the next try goes out with.
+        self._groups: dict[Place, list[Session]] = {}
+        #: What the last try went out with.
+        self._sent: dict[Place, list[_Sent]] = {}
+        #: Realms that have refused, and why nothing is to be tried there again.
+        self._refused: dict[Place, CredentialsRefused] = {}
+        self._fresh: set[Place] = set()
+
+    def __repr__(self) -> str:
+        return f"<DigestExchange {self._method} {self._uri!r}, {self.attempts} challenges>"
+
+    def credentials(self) -> list[tuple[str, str]]:
+        """Return the headers for the first try: credentials for the nonces of this scope, maybe
+        none (RFC 7616 §3.6).
+
+        Returns:
+            Header names and values, to be added to the request.
+        """
+        found = self._keyring.sessions.of(self._scope)
+        if found:
+            self._groups = dict(
+                [(place, group) for place, group in found if self._reaches(place, group)][
+                    -self._keyring.max_answers :
+                ]
+            )
+        return self._write()
+
+    def _reaches(self, place: Place, group: list[Session]) -> bool:
+        is_proxy, realm = place
+        return self._keyring.trust.reaches(
+            self.destination,
+            group[0].address,
+            realm,
+            is_proxy=is_proxy,
+            names_realm=group[0].names_realm,
+        )
+
+    def challenged(
+        self, www: Iterable[str] = (), proxy: Iterable[str] = ()
+    ) -> list[tuple[str, str]]:
+        """Take the challenges of a 401 or 407 response and return the headers for the next try.
+
+        They take the place of those of the last try; the next try is a new transaction with a
+        higher CSeq (RFC 3261 §22.2).
+
+        Args:
+            www: The values of its WWW-Authenticate headers.
+            proxy: The values of its Proxy-Authenticate headers; a forked request may bring both
+            (RFC 8760 §2.5).
+
+        Returns:
+            Header names and values.
+
+        Raises:
+            CredentialsRefused: An account was refused, and no other challenge can be answered.
+            NoCredentials: No challenge can be answered.
+        """
+        self.attempts += 1
+        asked: OrderedDict[Place, list[Challenge]] = OrderedDict()
+        reasons: list[str] = []
+        for is_proxy, texts in ((False, www), (True, proxy)):
+            challenges, errors = Challenge.sift(texts)
+            reasons += [str(error).rstrip(".") for error in errors[:5]]
+            for challenge in challenges:
+                place = (is_proxy, challenge.realm)
+                if not challenge.is_digest:  # RFC 8760 §2.6: Basic above all is not to be used
+                    reasons.append(f"the scheme {challenge.scheme[:40]} is not Digest")
+                elif place in asked or len(asked) < self.MAX_REALMS:
+                    asked.setdefault(place, []).append(challenge)
+        realms = tuple(dict.fromkeys(realm for _, realm in asked))
+        if self.attempts > self.MAX_ATTEMPTS:
+            raise NoCredentials(
+                f"{self._method} {self._uri} was challenged {self.attempts} times in a row.", realms
+            )
+        offers = {place: self._offer(place, group) for place, group in asked.items()}
+        for place, offer in offers.items():
+            # All of it before any is answered: what is better may come in the other header.
+            if isinstance(offer, Offer):
+                self._keyring.note(place[1], offer)
+        answered = False
+        for place, offer in offers.items():
+            reason = offer if isinstance(offer, str) else self._answer(place, offer)
+            if reason is None:
+                answered = True
+            else:
+                self._groups.pop(place, None)
+                reasons.append(reason)
+        if not answered:
+            for place in asked:
+                if place in self._refused:
+                    raise self._refused[place]
+            why = "; ".join(reasons[:5]) or "the response holds none"
+            raise NoCredentials(
+                f"No challenge to {self._method} {self._uri} can be answered: {why}.", realms
+            )
+        return self._write()
+
+    def accepted(
+        self,
+        info: Iterable[str] = (),
+        proxy_info: Iterable[str] = (),
+        body: bytes = b"",
+        *,
+        success: bool = True,
+    ) -> bool:
+        """Take a final response that was no challenge: what it says of the nonces to come, and
+        whether the server knows the password (RFC 7616 §3.5).
+
+        Args:
+            info: The values of its Authentication-Info headers.
+            proxy_info: The values of its Proxy-Authentication-Info headers.
+            body: Its body; counts with auth-int.
+            success: Whether it is a 2xx: then what was sent is right.
+
+        Returns:
+            Whether a server has proved that it knows the password; False where it said nothing.
+
+        Raises:
+            ServerNotProven: Its proof is wrong; the response may be forged.
+            ParseError: A header is malformed.
+        """
+        proven = False
+        trust = self._keyring.trust
+        trust.answered(self.destination)
+        if success:
+            for _, realm in self._sent:
+                trust.accepted(self.destination, realm)
+        for is_proxy, texts in ((False, tuple(info)), (True, tuple(proxy_info))):
+            if texts:
+                value = AuthenticationInfo.parse(*texts)
+                proven |= self._take_info(is_proxy, value, body)
+        return proven
+
+    def is_near(self, address: str) -> bool:
+        """Whether what goes to an address gets to the proxies that this request has gone by."""
+        there = self.destination._replace(address=address, origin=OUR_CALL, host="")
+        return address == self.destination.address or self._keyring.trust.is_home(there)
+
+    # ---------------------------------------------------------------- inside
+
+    def _offer(self, place: Place, challenges: list[Challenge]) -> Offer | str:
+        is_proxy, realm = place
+        if place in self._refused:
+            return f"realm {realm[:80]!r} has refused before"
+        return self._keyring.offer(realm, is_proxy, challenges, self.destination)
+
+    def _answer(self, place: Place, offer: Offer) -> str | None:
+        """Make sessions for the challenges of one realm; return a clause where that cannot be."""
+        keyring = self._keyring
+        _, realm = place
+        shown = f"realm {realm[:80]!r}"
+        account = offer.account
+        choice = keyring.choose(realm, offer)
+        if not choice:
+            return f"in {shown} only MD5 is offered where a better algorithm was offered before"
+        sent = self._sent.get(place, [])
+        if sent and self._is_refusal(sent, [challenge for challenge, _, _ in choice]):
+            keyring.sessions.drop(self._scope, place, self._groups.get(place, []))
+            username = sent[0].session.account.username
+            self._refused[place] = CredentialsRefused(
+                f"The {shown} refused user {username!r}: the user or the password is wrong.",
+                realm,
+                username,
+            )
+            return f"{shown} refused user {username!r}"
+        group: list[Session] = []
+        nonces: set[str] = set()
+        for challenge, algorithm, qop in choice:
+            if challenge.nonce not in nonces and len(group) < keyring.max_answers:
+                nonces.add(challenge.nonce)
+                group.append(
+                    Session(
+                        challenge,
+                        account,
+                        algorithm,
+                        qop,
+                        challenge.nonce,
+                        keyring.tokens(),
+                        self.destination.address,
+                        offer.names_realm,
+                    )
+                )
+        keyring.sessions.add(self._scope, place, group)
+        self._groups[place] = group
+        self._fresh.add(place)
+        return None
+
+    def _is_refusal(self, sent: list[_Sent], challenges: list[Challenge]) -> bool:
+        """Whether challenges that follow credentials say that these are wrong (RFC 3261 §22.1)."""
+        used = {one.digest.nonce for one in sent}
+        if all(challenge.nonce in used for challenge in challenges):
+            return True  # no other nonce to try, stale or not
+        if any(challenge.stale for challenge in challenges):
+            return False
+        # A server that does not say "stale" may still mean it of a nonce of an earlier request.
+        return not all(one.remembered for one in sent)
+
+    def _write(self) -> list[tuple[str, str]]:
+        headers: list[tuple[str, str]] = []
+        self._sent = {}
+        for place, group in self._groups.items():
+            for session in group:
+                if len(headers) >= self._keyring.max_answers:
+                    return headers
+                sent, value = self._prove(session, place not in self._fresh)
+                self._sent.setdefault(place, []).append(sent)
+                headers.append((_HEADERS[place[0]], value))
+        return headers
+
+    def _prove(self, session: Session, remembered: bool) -> tuple[_Sent, str]:
+        """Make one set of credentials (RFC 7616 §3.4)."""
+        challenge, algorithm, account = session.challenge, session.algorithm, session.account
+        session.count += 1
+        nc, cnonce = "", ""
+        if session.qop:
+            nc, cnonce = f"{session.count:08x}", session.cnonce
+        digest = Digest(algorithm, session.nonce, cnonce, nc, session.qop)
+        ha1 = account.ha1(algorithm, challenge.realm, normalize=challenge.utf8)
+        assert ha1 is not None  # _choose saw to it
+        key = digest.key(ha1)
+        username = account.name_for(
+            algorithm, challenge.realm, hashed=challenge.userhash, normalize=challenge.utf8
+        )
+        values = {
+            "username": username,
+            "realm": challenge.realm,
+            "nonce": session.nonce,
+            "uri": self._uri,
+            "response": digest.response(key, self._method, self._uri, self._body),
+        }
+        if challenge.get("algorithm") is not None:
+            # RFC 7616 §3.4: what the challenge supplied, and to an RFC 2069 server nothing new.
+            values["algorithm"] = challenge.algorithm
+        if session.qop:
+            values |= {"cnonce": cnonce, "qop": session.qop, "nc": nc}
+        if challenge.opaque is not None:
+            values["opaque"] = challenge.opaque
+        if challenge.userhash:
+            values["userhash"] = "true"
+        return _Sent(session, digest, key, remembered), str(Credentials(values))
+
+    def _take_info(self, is_proxy: bool, info: AuthenticationInfo, body: bytes) -> bool:
+        """Check one Authentication-Info against what was sent; return whether it proves the
+        server.
+        """
+        candidates = [
+            one for place, sent in self._sent.items() if place[0] == is_proxy for one in sent
+        ]
+        if info.cnonce is not None:
+            # The cnonce tells which of several credentials is meant (RFC 7616 §3.5).
+            candidates = [one for one in candidates if one.digest.cnonce == info.cnonce]
+        if len(candidates) != 1:
+            if info.rspauth is not None and self._sent:
+                raise ServerNotProven("Authentication-Info answers no credentials that were sent.")
+            return False
+        sent = candidates[0]
+        proven = False
+        if info.rspauth is not None:
+            if info.nc is not None and _count(info.nc) != _count(sent.digest.nc):
+                raise ServerNotProven(f"Authentication-Info answers nc {info.nc[:16]!r}, not ours.")
+            digest = sent.digest
+            if info.qop in ("auth", "auth-int") and digest.qop:
+                digest = digest._replace(qop=info.qop)
+            expected = digest.response(sent.key, "", self._uri, body)
+            given = info.rspauth.lower().encode("utf-8", "surrogateescape")
+            if not hmac.compare_digest(expected.encode(), given):
+                raise ServerNotProven(
+                    "The rspauth of Authentication-Info is wrong: the server does not know the "
+                    f"password of user {sent.session.account.username!r}, or the response was "
+                    "changed on its way."
+                )
+            proven = True
+        if info.nextnonce:
+            # A new session in all but name: what a -sess key is made of changes with the nonce, so
+            # that a server needs to remember neither (cf. RFC 7616 §3.4.2).
+            session = sent.session
+            session.nonce = info.nextnonce
+            session.cnonce = self._keyring.tokens()
+            session.count = 0
+        return proven
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text[:16], 16)
+    except ValueError:
+        return -1 if text else 0

@@ -1,0 +1,88 @@
+"""The authentication sessions that a client remembers (RFC 7616 §3.6): the nonces it was given, and
+how often it has used each.
+
+Laws:
+
+* They are found by the scope they belong to, at once, however many scopes there are.
+* There are so many at the most: beyond it those of the scope unused the longest are forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from sipparty.sip.auth.digest import Account, Algorithm
+from sipparty.sip.auth.values import Challenge
+
+__all__ = ["Place", "Session", "Sessions"]
+
+#: What asks: whether it is a proxy, and its realm.
+Place = tuple[bool, str]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One authentication session: a challenge, and how often it was answered."""
+
+    challenge: Challenge
+    account: Account
+    algorithm: Algorithm
+    qop: str
+    nonce: str = field(repr=False)
+    cnonce: str = field(repr=False)
+    #: The address of who has asked.
+    address: str = ""
+    #: Whether the account was given for this realm.
+    names_realm: bool = True
+    count: int = 0
+
+
+class Sessions:
+    """Sessions by scope and place; several in one place where a request was forked.
+
+    Args:
+        limit: How many places are remembered at the most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._scopes: OrderedDict[Hashable, OrderedDict[Place, list[Session]]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Return how many places are remembered."""
+        return self._count
+
+    def of(self, scope: Hashable) -> list[tuple[Place, list[Session]]]:
+        """Return the sessions of a scope, those added last at the end."""
+        places = self._scopes.get(scope)
+        return [] if places is None else list(places.items())
+
+    def add(self, scope: Hashable, place: Place, group: list[Session]) -> None:
+        """Remember the sessions of a place, instead of those before."""
+        self.drop(scope, place)
+        places = self._scopes.setdefault(scope, OrderedDict())
+        places[place] = group
+        self._scopes.move_to_end(scope)
+        self._count += 1
+        while self._count > self._limit:
+            oldest = next(iter(self._scopes))
+            self.drop(oldest, next(iter(self._scopes[oldest])))
+
+    def drop(self, scope: Hashable, place: Place, group: list[Session] | None = None) -> None:
+        """Forget the sessions of a place; if a group is given, unless others are there by now."""
+        places = self._scopes.get(scope)
+        if places is None or place not in places:
+            return
+        if group is not None and places[place] is not group:
+            return
+        del places[place]
+        self._count -= 1
+        if not places:
+            del self._scopes[scope]
+
+    def forget(self, scope: Hashable) -> None:
+        """Forget all of a scope."""
+        self._count -= len(self._scopes.pop(scope, ()))
