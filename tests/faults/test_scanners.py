@@ -115,6 +115,8 @@ def test_passwords_are_guessed(
     wait_for(lambda: proofs() > 5, "the tool has begun", PATIENCE, lambda: tool.output)
     with bob.call():
         happened.next(CallReceived)
+    waits = lambda: any(b"SIP/2.0 480 " in one.data for one in records)  # noqa: E731
+    wait_for(waits, "the tool has to wait", PATIENCE, lambda: tool.output)
     finish(bob, tool)
     assert FOUND not in tool.output
     assert happened.empty()

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, SupportsBytes
 
 from sipparty.errors import CallFailed, copy_of
 from sipparty.fsm import FSM, Row, verb
-from sipparty.sip.auth import PROGRAM
+from sipparty.sip.auth import Origin
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.outgoing import OutgoingRequest
@@ -70,9 +70,9 @@ class Exchange(FSM):
     KEPT: ClassVar[int] = 8
 
     @property
-    def origin(self) -> str:
+    def origin(self) -> Origin:
         """Who has it sent, for `OutgoingRequest`."""
-        return PROGRAM
+        return Origin.PROGRAM
 
     def __init__(
         self,

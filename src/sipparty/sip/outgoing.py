@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from sipparty.errors import CallFailed, CallRejected, CallTimedOut, CallUnreachable, ParseError
 from sipparty.sip.auth import (
-    PROGRAM,
     AuthenticationError,
     Destination,
     DigestExchange,
+    Origin,
     ServerNotProven,
 )
 from sipparty.sip.fields import Field, field
@@ -108,8 +108,7 @@ class OutgoingRequest:
         next_hop: Where it goes first.
         endpoint: The endpoint to send from, or None.
         agent: The user agent it is sent for.
-        origin: Who has it sent: `PROGRAM`, or by the call that it is in `OUR_CALL` or `THEIR_CALL`;
-            it decides whose challenges are answered.
+        origin: Who has it sent, which decides whose challenges are answered.
 
     Attributes:
         number: The CSeq number that the next attempt shares with the last; None for a new one.
@@ -151,7 +150,7 @@ class OutgoingRequest:
         next_hop: NextHop,
         endpoint: Hashable,
         agent: Any,
-        origin: str = PROGRAM,
+        origin: Origin = Origin.PROGRAM,
     ) -> None:
         self.origin = origin
         self.host = host

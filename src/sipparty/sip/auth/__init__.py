@@ -30,7 +30,7 @@ from sipparty.sip.auth.errors import (
 )
 from sipparty.sip.auth.exchange import DigestExchange
 from sipparty.sip.auth.server import DigestServer
-from sipparty.sip.auth.trust import OUR_CALL, PROGRAM, THEIR_CALL, Destination, Trust
+from sipparty.sip.auth.trust import Destination, Origin, Trust
 from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
 from sipparty.sip.auth.verdicts import Authenticated, Challenged, Limited, Malformed, Verdict
 from sipparty.sip.headers import Many, register_header
@@ -38,10 +38,7 @@ from sipparty.sip.headers import Many, register_header
 __all__ = [
     "ALGORITHMS",
     "ANY_ALGORITHM",
-    "OUR_CALL",
-    "PROGRAM",
     "STRONG_ALGORITHMS",
-    "THEIR_CALL",
     "Account",
     "Algorithm",
     "Authenticated",
@@ -58,6 +55,7 @@ __all__ = [
     "Limited",
     "Malformed",
     "NoCredentials",
+    "Origin",
     "ServerNotProven",
     "Trust",
     "Verdict",

@@ -20,7 +20,7 @@ from sipparty.sip.auth.digest import Digest
 from sipparty.sip.auth.errors import CredentialsRefused, NoCredentials, ServerNotProven
 from sipparty.sip.auth.keyring import Keyring, Offer
 from sipparty.sip.auth.sessions import Place, Session
-from sipparty.sip.auth.trust import OUR_CALL, Destination
+from sipparty.sip.auth.trust import Destination, Origin
 from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
 
 __all__ = ["DigestExchange"]
@@ -204,7 +204,7 @@ class DigestExchange:
 
     def is_near(self, address: str) -> bool:
         """Whether what goes to an address gets to the proxies that this request has gone by."""
-        there = self.destination._replace(address=address, origin=OUR_CALL, host="")
+        there = self.destination._replace(address=address, origin=Origin.OUR_CALL, host="")
         return address == self.destination.address or self._keyring.trust.is_home(there)
 
     # ---------------------------------------------------------------- inside

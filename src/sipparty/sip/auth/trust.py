@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
+from enum import Enum
 from typing import Any, ClassVar, NamedTuple
 
 from sipparty.errors import ParseError
@@ -35,10 +36,18 @@ from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.policy import CHALLENGES
 from sipparty.sip.reach import Scope, scope_of
 
-__all__ = ["OUR_CALL", "PROGRAM", "THEIR_CALL", "Destination", "Trust"]
+__all__ = ["Destination", "Origin", "Trust"]
 
-#: Who has had a request sent: the program; the program, by a call that it began; the other side.
-PROGRAM, OUR_CALL, THEIR_CALL = "program", "our call", "their call"
+
+class Origin(Enum):
+    """Who has had a request sent."""
+
+    #: The program, outside of calls.
+    PROGRAM = "program"
+    #: The program, inside a call that it began.
+    OUR_CALL = "our call"
+    #: Somebody inside a call that the other side began.
+    THEIR_CALL = "their call"
 
 
 class Destination(NamedTuple):
@@ -49,14 +58,14 @@ class Destination(NamedTuple):
         host: The host that was asked for: of the first Route, or of the Request-URI; "" where it
             takes a connection that was there already, whoever is at its end.
         uri: The Request-URI.
-        origin: `PROGRAM`, `OUR_CALL` or `THEIR_CALL`.
+        origin: Who has it sent.
         routed: Whether the program has named a next hop for it.
     """
 
     address: str
     host: str = ""
     uri: str = ""
-    origin: str = PROGRAM
+    origin: Origin = Origin.PROGRAM
     routed: bool = False
 
 
@@ -90,7 +99,7 @@ class Trust:
 
     def answered(self, destination: Destination) -> None:
         """Take note that what a request was sent to is there."""
-        if destination.origin == PROGRAM:
+        if destination.origin == Origin.PROGRAM:
             address, host = destination.address, destination.host
             self._remember(self._hosts, address, host)
             if destination.routed or self._is_home_name(host):
@@ -98,7 +107,7 @@ class Trust:
 
     def accepted(self, destination: Destination, realm: str) -> None:
         """Take note that a server has accepted an account for a request."""
-        if destination.origin == PROGRAM:
+        if destination.origin == Origin.PROGRAM:
             self._remember(self._accepted, (destination.address, realm), "")
 
     def _remember(self, table: OrderedDict[Any, str], key: Hashable, value: str) -> None:
@@ -125,7 +134,7 @@ class Trust:
             return ""
         if self._is_pretence(destination, realm):
             return "who asks is not the server that the request names"
-        if destination.origin != THEIR_CALL:
+        if destination.origin != Origin.THEIR_CALL:
             if names_realm or self._level >= chosen or self.is_home(destination):
                 return ""
             if scope_of(destination.address) is Scope.HOST:
@@ -150,7 +159,7 @@ class Trust:
     def takes_no_qop(self, destination: Destination) -> bool:
         """Whether a challenge without qop is answered."""
         if self._without_qop == "own":
-            return destination.origin != THEIR_CALL
+            return destination.origin != Origin.THEIR_CALL
         return self._without_qop == "any"
 
     def reaches(
@@ -187,7 +196,9 @@ class Trust:
         if address in self._addresses or address in self._home:
             return True
         # In a call of others a name is theirs; it may be that nobody was asked where it leads.
-        return origin != THEIR_CALL and ((routed and origin == PROGRAM) or self._is_home_name(host))
+        return origin != Origin.THEIR_CALL and (
+            (routed and origin == Origin.PROGRAM) or self._is_home_name(host)
+        )
 
     # ---------------------------------------------------------------- inside
 
@@ -209,7 +220,7 @@ class Trust:
         """Whether a Request-URI of the other side's names our home, or the realm's, and the
         request does not go there.
         """
-        if destination.origin == PROGRAM or self.is_home(destination):
+        if destination.origin == Origin.PROGRAM or self.is_home(destination):
             return False
         try:
             host = split_sip_uri(destination.uri).host

@@ -24,7 +24,7 @@ from sipparty.errors import (
     copy_of,
 )
 from sipparty.fsm import FSM, Timers, verb
-from sipparty.sip.auth import OUR_CALL, THEIR_CALL
+from sipparty.sip.auth import Origin
 from sipparty.sip.dialog.state import DialogState, remote_target
 from sipparty.sip.events import Event
 from sipparty.sip.exchange import Exchange
@@ -277,9 +277,9 @@ class Dialog(FSM, abstract=True):
         return exchange.send(self.endpoint)
 
     @property
-    def request_origin(self) -> str:
+    def request_origin(self) -> Origin:
         """Who has begun what its requests are in: it decides whose challenges are answered."""
-        return THEIR_CALL if self.role == "callee" else OUR_CALL
+        return Origin.THEIR_CALL if self.role == "callee" else Origin.OUR_CALL
 
     def _send_request(
         self,
@@ -380,7 +380,7 @@ class _ExchangeInside(Exchange):
         self._dialog = dialog
 
     @property
-    def origin(self) -> str:
+    def origin(self) -> Origin:
         """Who has it sent."""
         return self._dialog.request_origin
 
