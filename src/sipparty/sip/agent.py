@@ -19,7 +19,7 @@ from sipparty.sip.exchange import IncomingRequest
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS, Flow, host_port
 from sipparty.sip.grammar import check_line, is_token, split_sip_uri
-from sipparty.sip.message import Request, Response
+from sipparty.sip.message import Request
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.values import DNameURI
 
