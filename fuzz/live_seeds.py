@@ -130,7 +130,7 @@ GOOD_SDP = (
 def requests() -> tuple[bytes, ...]:
     """Requests outside of dialogs; those of the corpora as they are, and for one who is there."""
     own = [_wire(_REQUEST.format(method=m, more=more)) for m, more in _MORE.items()]
-    found = list(own) * 4
+    found = list(own) * 12
     for data in seeds.messages():
         found.append(data)
         if not data.startswith(b"SIP/"):
@@ -138,7 +138,7 @@ def requests() -> tuple[bytes, ...]:
             words = line.split(b" ")
             if len(words) >= 3:
                 words[1:-1] = [b"sip:bob@biloxi.com"]
-            found.append(b" ".join(words) + b"\r\n" + rest)
+            found += [b" ".join(words) + b"\r\n" + rest] * 3
     return tuple(found)
 
 

@@ -82,6 +82,7 @@ class Rig:
         self.findings: dict[str, Finding] = {}
         self.surface = ""
         self.number = 0
+        self._turn = 0
         self._current = b""
         self._sources: dict[bytes, bytes] = {}
         self._ahead = 0.0
@@ -163,6 +164,11 @@ class Rig:
             receive(data, flow, now)
 
         core.receive = watched  # type: ignore[method-assign]
+
+    def turn(self) -> int:
+        """Count a batch: what is done by turns goes by it."""
+        self._turn += 1
+        return self._turn
 
     # ---------------------------------------------------------------- findings
 
