@@ -35,7 +35,7 @@ def closed():
     live.close()
 
 
-@pytest.mark.parametrize("surface", ["dialog", "sdp", "rtp", "rtcp"])
+@pytest.mark.parametrize("surface", live.SURFACES)
 def test_mutants_do_no_harm(surface):
     outcome = live.run_chunk(1, SHORT, only=surface)
     assert outcome.inputs == SHORT

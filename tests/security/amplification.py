@@ -101,6 +101,14 @@ _one(
     lambda w: w.request("INVITE", via=_THIRD_VIA, body=sdp()),
 )
 _one(
+    "INVITE whose Via has a multicast maddr",
+    lambda w: w.request("INVITE", via=_THIRD_VIA.replace(THIRD[0], "239.1.2.3"), body=sdp()),
+)
+_one(
+    "INVITE whose Via is a third party's",
+    lambda w: w.request("INVITE", via=f"{THIRD[0]}:{THIRD[1]};branch={{branch}}", body=sdp()),
+)
+_one(
     "INVITE whose Contact is a third party's",
     lambda w: w.request("INVITE", contact=_THIRD_URI, body=sdp()),
 )
@@ -177,6 +185,16 @@ async def _moved(world: World) -> None:
         world.send(again)
         await asyncio.sleep(0.1)
         world.send(world.within("ACK", 2) or b"")
+
+
+@_is("INVITE, ACK and RTP, a stranger's too")
+async def _joined(world: World) -> None:
+    await _acknowledged(world)
+    for number in range(100):
+        world.speak((SOURCE[0], 8000), number)
+        if number > 10:
+            world.speak(MEDIA, 5000 + number)
+        await asyncio.sleep(0.02)
 
 
 @_is("INVITE, ACK and BYE")
@@ -260,5 +278,6 @@ def rows() -> list[str]:
     for name in SCENARIOS:
         worlds = [measure(name, party).result for party in PARTIES]
         cells = " | ".join(map(_cell, worlds))
-        made.append(f"| {name} | {worlds[0].received:,} | {cells} |")
+        most = max(world.received for world in worlds)
+        made.append(f"| {name} | {most:,} | {cells} |")
     return made

@@ -26,6 +26,14 @@ GRAIN = 0.2
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS)
 
 
+#: Those in which nobody has shown to receive at the address that it came from.
+UNPROVEN = [name for name in SCENARIOS if "ACK" not in name or name == "ACK"]
+#: Those in which media is wanted at an address that is not the source's.
+ELSEWHERE = [
+    name for name in SCENARIOS if name not in UNPROVEN and ("third" in name or "else" in name)
+]
+
+
 @pytest.fixture(autouse=True)
 def quiet(caplog):
     """Attacks are logged; here is nothing but attacks."""
@@ -65,6 +73,29 @@ def test_nothing_is_sent_beyond_retransmissions(scenario, party):
 @every_scenario
 def test_no_signalling_goes_to_a_third_party(scenario, party):
     assert THIRD[0] not in measure(scenario, party).result.hosts("sip", "connect")
+
+
+@pytest.mark.parametrize("scenario", UNPROVEN)
+def test_no_media_before_the_ack(scenario):
+    result = measure(scenario, "audio").result
+    assert result.packets("media") == 0
+
+
+@pytest.mark.parametrize("scenario", ELSEWHERE)
+def test_media_for_a_third_party_stops_and_the_call_stays(scenario):
+    world = measure(scenario, "audio")
+    sent = [one[0] for one in world.result.sent if one[1] == "media" and one[3][0] == THIRD[0]]
+    assert sent
+    assert sent[-1] - sent[0] <= 5.0
+    assert "MediaUnproven" in [type(event).__name__ for event in world.media_events]
+    assert world.calls == 1
+
+
+def test_media_does_not_go_to_a_stranger():
+    """Who knows the port of a call sends to it, and would have the call's media in return."""
+    result = measure("INVITE, ACK and RTP, a stranger's too", "audio").result
+    assert result.packets("media") > 0
+    assert result.hosts("media") == {SOURCE[0]}
 
 
 def test_the_page_says_what_was_measured():

@@ -4,8 +4,8 @@ Laws:
 
 * Time passes when the loop has nothing to do, and then at once: a minute takes as long as its work.
 * Nothing leaves: what a socket would send to an IP address, and where it would connect to, is told
-  to the recorder in its place. What comes in is given to the party's endpoint as if a socket had
-  read it, from any address.
+  to the recorder in its place.
+* A datagram comes from the address that it is `claimed` for, whoever on this host has sent it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["VirtualLoop", "silenced"]
+__all__ = ["Real", "VirtualLoop", "silenced"]
 
-_REAL = socket.socket
+#: A socket that does send.
+Real = socket.socket
 #: What a recorder is told: the way ("udp" or "tcp"), the bytes, the address and port.
 Recorder = Callable[[str, bytes, tuple[str, int]], None]
 #: The headers of IPv4 and TCP in a SYN, as bytes: what an attempt to connect costs who is tried.
@@ -53,10 +54,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 @contextlib.contextmanager
-def silenced(record: Recorder) -> Iterator[None]:
-    """Have the sockets that are made meanwhile send nothing, but tell of it."""
+def silenced(record: Recorder, claimed: dict[bytes, tuple[str, int]]) -> Iterator[None]:
+    """Have the sockets that are made meanwhile send nothing, but tell of it.
 
-    class Silent(_REAL):
+    Args:
+        record: What is told.
+        claimed: The source of datagrams that will come, by what is in them.
+    """
+
+    class Silent(Real):
         def sendto(self, data: Any, *rest: Any) -> int:  # type: ignore[override]
             record("udp", bytes(data), rest[-1][:2])
             return len(data)
@@ -67,6 +73,10 @@ def silenced(record: Recorder) -> Iterator[None]:
             data = b"".join(buffers)
             record("udp", data, address[:2])
             return len(data)
+
+        def recvfrom(self, *size: Any) -> Any:  # type: ignore[override]
+            data, address = super().recvfrom(*size)
+            return data, claimed.pop(data, address)
 
         def connect(self, address: Any) -> None:
             if self.type == socket.SOCK_DGRAM:
@@ -82,4 +92,4 @@ def silenced(record: Recorder) -> Iterator[None]:
     try:
         yield
     finally:
-        socket.socket = _REAL  # type: ignore[misc]
+        socket.socket = Real  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from sipparty.transport import Resolver
 from sipparty.transport.nameservers import Answered
 from sipparty.transport.targets import Answer
 
-from .virtual import VirtualLoop, silenced
+from .virtual import Real, VirtualLoop, silenced
 
 __all__ = ["SOURCE", "Measured", "World", "live", "sdp"]
 
@@ -72,6 +73,9 @@ class World:
         self.answers: list[bytes] = []
         self.media_events: list[Any] = []
         self.calls = 0
+        #: What sends RTP, and where that claims to come from.
+        self.voice = Real(socket.AF_INET, socket.SOCK_DGRAM)
+        self.claimed: dict[bytes, tuple[str, int]] = {}
         self._numbers = 0
 
     async def open(self, kind: Any, *, policy: Any = None, **settings: Any) -> None:
@@ -162,10 +166,16 @@ class World:
         return "\r\n".join([*lines, "", ""]).encode() + body
 
     def speak(self, source: tuple[str, int], number: int) -> None:
-        """Send a packet of RTP to the call's port: PCMU, silence of 20 ms."""
-        call = self.party.calls[0]
-        head = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 160 & 0xFFFFFFFF, 7)
-        call.session._rtp._receive(head + b"\xff" * 160, source, self.loop.time())
+        """Send a packet of RTP to the port of the call, if there is one: PCMU, 20 ms of silence."""
+        port = (
+            getattr(self.party.calls[0].session, "local_port", None) if self.party.calls else None
+        )
+        if port is None:
+            return
+        data = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 160 & 0xFFFFFFFF, 7)
+        data += b"\xff" * 160
+        self.claimed[data] = source
+        self.voice.sendto(data, ("127.0.0.1", port))
 
     def answer(self, start: bytes = b"SIP/2.0 2") -> Message | None:
         """The last message that it sent which begins so."""
@@ -203,8 +213,9 @@ def live(run: Callable[[World], Awaitable[None]]) -> World:
         del world.result.sent[sent:], world.answers[answers:]
 
     try:
-        with silenced(world.record):
+        with silenced(world.record, world.claimed):
             loop.run_until_complete(whole())
     finally:
+        world.voice.close()
         loop.close()
     return world

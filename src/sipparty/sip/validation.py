@@ -342,9 +342,10 @@ def _body(message: Message) -> Iterator[Finding]:
     header = "Content-Type"
     try:
         for key in ("content-type", "content-disposition"):
-            if message._text(key):
+            text = message._text(key)
+            if text or (text is not None and key == "content-disposition"):
                 header = HEADERS[key].name
-                HEADERS[key].parse(message._text(key) or "")
+                HEADERS[key].parse(text)
         header = "Content-Type"
         _read_parts(message)
         header = "Content-Transfer-Encoding"
