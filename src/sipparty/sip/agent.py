@@ -285,6 +285,15 @@ class UserAgent:
         ]
         self._respond(transaction, 486 if busy else 200, headers)
 
+    def refuse(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        headers: list[tuple[str, str]] | None = None,
+    ) -> None:
+        """Answer a request with a failure."""
+        self.core.refuse(transaction, status, None, headers or [])
+
     def _respond(
         self, transaction: ServerTransaction, status: int, headers: list[tuple[str, str]]
     ) -> None:

@@ -65,6 +65,8 @@ class Core:
     Attributes:
         attacks: What looks like an attack, counted by source.
         dialogs: The dialogs by Call-ID, local tag and remote tag.
+        calling: Calls of ours that are not answered yet, by Call-ID and local tag: what comes in
+            one of their early dialogs is for them.
         directory: The agents, by where they receive.
         users: Every agent that there is, whether it receives anywhere or not; their `dialogs` are
             all that are neither new nor over.
@@ -89,6 +91,7 @@ class Core:
             policy=self.policy,
         )
         self.dialogs: dict[tuple[str, str, str], Dialog] = {}
+        self.calling: dict[tuple[str, str], Any] = {}
         self.counters: dict[str, int] = dict.fromkeys(
             ("received", "sent", "refused", "stray_responses", "stray_acks"), 0
         )
@@ -189,7 +192,9 @@ class Core:
 
     def add_dialog(self, dialog: Any) -> None:
         """Have a dialog found by its identity."""
-        self.dialogs[dialog.data.identity] = dialog
+        identity = dialog.data.identity
+        self.dialogs[identity] = dialog
+        self.calling.pop(identity[:2], None)
         dialog.agent.dialogs.add(dialog)
         share = dialog.share
         if share is not None:
@@ -218,6 +223,8 @@ class Core:
             identity = dialog.data.identity
             if self.dialogs.get(identity) is dialog:
                 del self.dialogs[identity]
+            elif self.calling.get(identity[:2]) is dialog:
+                del self.calling[identity[:2]]
 
     def weigh(self, dialog: Any) -> None:
         """Count anew what a dialog keeps, as after each agreement on media."""
@@ -348,7 +355,9 @@ class Core:
         if local_tag is not None:
             dialog = self._dialog_of(request, local_tag)
             if dialog is None:
-                self.refuse(transaction, 481)
+                early = self.calling.get((request._text("call-id") or "", local_tag))
+                if early is None or not early.early_request_received(transaction):
+                    self.refuse(transaction, 481)
             else:
                 dialog.request_received(transaction)
             return

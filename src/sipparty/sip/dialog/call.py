@@ -126,7 +126,15 @@ class SimpleCall(CallingSide, CalledSide):
             headers: Further headers.
             parts: What the body holds beside the offer; it is multipart/mixed then (RFC 5621).
             flow: A way to the next hop that is there already, to be taken where it can be.
+
+        Raises:
+            BuildError: A header cannot stand in a message.
+            ParseError: The request-URI or a route is no address to send to.
+            UnexpectedInput: The call was made before.
+            UsageError: `expires` is no number of seconds that can be sent.
         """
+        if expires is not None and not 0 <= expires < 2**32:
+            raise UsageError(f"expires is in seconds, from 0 to below 2**32: not {expires!r}.")
         more = headers, tuple(parts), flow
         self.hit("invite", uri, next_hop, routes, expires, late_offer, *more)
         return self

@@ -52,7 +52,8 @@ class CalledSide(InviteUsage, abstract=True):
                 transaction = self._incoming
                 assert transaction is not None
                 flow = transaction.flow
-                self._emit(CallReceived(self.agent, self, transaction.request, flow))
+                if self.agent.observed:
+                    self._emit(CallReceived(self.agent, self, transaction.request, flow))
             self._fail_media(error, 500)
             return False
         return True
@@ -77,8 +78,8 @@ class CalledSide(InviteUsage, abstract=True):
     def _send_progress(self, status: int, reason: str | None) -> None:
         transaction = self._incoming
         assert transaction is not None
-        self.progress = status
         transaction.respond(self._response(transaction.request, status, reason))
+        self.progress = status
 
     def _send_progress_again(self) -> None:
         if self.progress is not None:

@@ -21,6 +21,7 @@ from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Multipart, Part
 from sipparty.sip.outgoing import OutgoingRequest
 from sipparty.sip.routing import NextHop, as_request_uri, is_secure
+from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.values import DNameURI
 
 __all__ = ["CallingSide"]
@@ -77,6 +78,7 @@ class CallingSide(InviteUsage, abstract=True):
         self.role = "caller"
         self.data = data
         self.agent.dialogs.add(self)
+        self.core.calling[data.call_id, tag] = self
         self._headers = checked
         self._parts = parts
         self._late_offer = late_offer
@@ -158,6 +160,25 @@ class CallingSide(InviteUsage, abstract=True):
                     message = f"The answer could not be acknowledged: {ack.failure}"
                     call.hear("peer_lost", CallUnreachable(message, 503, "Service Unavailable"))
 
+    def early_request_received(self, transaction: ServerTransaction) -> bool:
+        """Answer a request inside of an early dialog (RFC 3261 §12.1): one that a provisional
+        response has made, and that we know the local half of.
+
+        Returns:
+            Whether it was; else no such dialog is here.
+        """
+        method = transaction.request.method
+        if (self.progress or 0) <= 100 or method == "BYE":
+            return False  # §15: the side that was called ends the call by its answer
+        if method == "INVITE":
+            # §14.2: ours is in progress.
+            self.agent.refuse(transaction, 491)
+        elif method == "OPTIONS":
+            self._take_options(transaction)
+        else:
+            self.agent.refuse_method(transaction)
+        return True
+
     def _note_progress(self, response: Response) -> None:
         self.progress = response.status
         if response.status > 100:
@@ -176,6 +197,9 @@ class CallingSide(InviteUsage, abstract=True):
                 return
             self.session.accept(answer)
         except (NegotiationError, ParseError):
+            return
+        except Exception:
+            _log.exception("The early media of %s could not be agreed on.", self.name)
             return
         self._early_tag = tag
         try:
@@ -244,8 +268,13 @@ class CallingSide(InviteUsage, abstract=True):
                 if not body:
                     raise NegotiationError("The answer holds no session description.")
                 session.accept(body)
-        except (NegotiationError, ParseError) as error:
-            return CallFailed(f"The answer carries bad media: {error}", 488, "", response)
+        except Exception as error:
+            # Whatever a session raises, a 2xx is acknowledged, and the call hung up.
+            if not isinstance(error, NegotiationError | ParseError):
+                _log.exception("The media of %s could not be agreed on.", self.name)
+            failure = CallFailed(f"The answer carries bad media: {error}", 488, "", response)
+            failure.__cause__ = error
+            return failure
         return None
 
     def _refuse_offer(self, response: Response) -> None:

@@ -51,7 +51,9 @@ _OWN_VERBS = ("INVITE", "ACK", "CANCEL", "BYE")
 
 def rejection(response: Response) -> CallRejected:
     """Make the error for a final response that is not a 2xx."""
-    reason = f" {response.reason}" if response.reason else ""
+    # It is a stranger's text, and may be shown on a terminal.
+    reason = "".join(char if char.isprintable() else "?" for char in response.reason)
+    reason = f" {reason}" if reason else ""
     return CallRejected(
         f"The other side answered {response.status}{reason}.",
         response.status,
@@ -65,6 +67,8 @@ class DialogHost(RequestHost, Protocol):
 
     timers: Timers
     tokens: Tokens
+    #: Calls of ours that are not answered yet, by Call-ID and local tag.
+    calling: dict[tuple[str, str], Any]
 
     def add_dialog(self, dialog: Any) -> None:
         """Have the dialog found by its identity."""
@@ -116,6 +120,14 @@ class DialogAgent(Protocol):
 
     def answer_options(self, transaction: ServerTransaction) -> None:
         """Answer an OPTIONS request."""
+
+    def refuse(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        headers: list[tuple[str, str]] | None = None,
+    ) -> None:
+        """Answer a request with a failure."""
 
     def refuse_method(self, transaction: ServerTransaction) -> None:
         """Answer a request whose method is not taken."""

@@ -226,8 +226,12 @@ class InviteUsage(Dialog, abstract=True):
                 if not answer:
                     raise NegotiationError("The ACK brings no answer to the offer.")
                 self.session.accept(answer)
-            except (NegotiationError, ParseError) as error:
-                self.hear("media_failed", CallFailed(f"The ACK carries bad media: {error}", 488))
+            except Exception as error:
+                if not isinstance(error, NegotiationError | ParseError):
+                    _log.exception("The media of %s could not be agreed on.", self.name)
+                failure = CallFailed(f"The ACK carries bad media: {error}", 488)
+                failure.__cause__ = error
+                self.hear("media_failed", failure)
                 return
             self.core.weigh(self)
         if first or acceptance.offered:

@@ -118,6 +118,14 @@ def test_a_rejection_is_a_failure(wire, bob, status):
     assert call.state == "InitiatingDialog"
 
 
+def test_progress_that_cannot_be_written_is_none(wire, bob):
+    call = wire.invited()
+    with pytest.raises(UsageError):
+        call.ring(183, "a\r\nb")
+    assert call.progress is None
+    assert wire.sent() == []
+
+
 @pytest.mark.parametrize("status", [100, 200, 99])
 def test_progress_is_provisional(wire, bob, status):
     call = wire.invited()

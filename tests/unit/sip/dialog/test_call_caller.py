@@ -12,7 +12,7 @@ from sipparty.errors import (
     ParseError,
     UsageError,
 )
-from sipparty.sip import SimpleCall
+from sipparty.sip import Message, SimpleCall
 from sipparty.sip.events import CallEnded, CallEstablished, CallProgressed
 from sipparty.sip.routing import NextHop
 
@@ -373,3 +373,102 @@ def test_a_fork_that_offers_is_answered_before_it_is_hung_up(wire, alice):
     assert (ack.body, forked.body) == (b"refused first at 10.0.0.1", b"refused second at 10.0.0.1")
     assert bye.method == "BYE"
     assert call.state == "InDialog"
+
+
+# ---------------------------------------------------------------- early dialogs (§12.1)
+
+
+def within(wire, invite, answer, method):
+    """A request of the other side's in the early dialog that a response has made."""
+    return wire.request(
+        method,
+        invite.contact.uri_text,
+        to=str(invite["From"]),
+        from_=str(answer.to),
+        call_id=invite.call_id,
+        branch=f"z9hG4bK{method}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("OPTIONS", 200), ("INVITE", 491), ("UPDATE", 405), ("DANCE", 501), ("BYE", 481)],
+)
+def test_requests_in_an_early_dialog(wire, calling, method, status):
+    call, invite = calling
+    ringing = Message.parse(wire.answer(invite, 180))
+    wire.receive(ringing)
+    wire.receive(within(wire, invite, ringing, method))
+    assert wire.starts() == [status]
+    assert call.state == "InitiatingDialog"
+    wire.receive(wire.answer(invite, 200))
+    assert call.state == "InDialog"
+    assert not wire.core.calling
+
+
+@pytest.mark.parametrize("end", ["none yet", "refused", "given up"])
+def test_there_is_no_early_dialog_before_progress_and_after_the_end(wire, calling, end):
+    _, invite = calling
+    ringing = Message.parse(wire.answer(invite, 180))
+    wire.receive(wire.answer(invite, 100, tag=""))
+    if end == "refused":
+        wire.receive(ringing)
+        wire.receive(wire.answer(invite, 486))
+    elif end == "given up":
+        wire.receive(ringing)
+        wire.pass_until(181)
+    wire.sent()
+    wire.receive(within(wire, invite, ringing, "OPTIONS"))
+    assert wire.starts() == [481]
+    assert bool(wire.core.calling) == (end == "none yet")
+
+
+# ---------------------------------------------------------------- what may not happen
+
+
+def test_a_reason_phrase_is_shown_without_what_a_terminal_would_obey(wire, calling):
+    call, invite = calling
+    refusal = wire.answer(invite, 486).replace(b"Busy Here", b"Busy \x1b[2J\xe2\x80\xaeHere")
+    wire.receive(refusal)
+    assert str(call.last_error) == "The other side answered 486 Busy ?[2J?Here."
+    assert call.last_error.reason == "Busy \x1b[2J\u202eHere"  # as it came
+
+
+@pytest.mark.parametrize("where", ["accept", "start", "answer"])
+def test_a_session_that_raises_ends_its_call_properly(wire, talker, caplog, where):
+    """The 2xx is acknowledged, and the call hung up."""
+    call, invite = wire.invite(talker, late_offer=where == "answer")
+
+    def fail(*_):
+        raise RuntimeError("no sound card")
+
+    setattr(wire.medias[0], where, fail)
+    wire.receive(wire.answer(invite, 200, body=b"theirs"))
+    assert wire.starts() == ["ACK", "BYE"]
+    assert "no sound card" in str(call.last_error)
+    assert isinstance(call.last_error.__cause__, RuntimeError)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_early_media_that_raises_waits_for_the_2xx(wire, talker, caplog):
+    call, invite = wire.invite(talker)
+    accept = wire.medias[0].accept
+
+    def fail(_):
+        raise RuntimeError("not yet")
+
+    wire.medias[0].accept = fail
+    wire.receive(wire.answer(invite, 183, body=b"theirs"))
+    assert call.progress == 183
+    wire.medias[0].accept = accept
+    wire.receive(wire.answer(invite, 200, body=b"theirs"))
+    assert call.state == "InDialog"
+
+
+@pytest.mark.parametrize("expires", [-1, float("nan"), float("inf"), 2**32])
+def test_a_patience_that_is_none(wire, alice, expires):
+    call = SimpleCall(alice)
+    with pytest.raises(UsageError, match="expires is in seconds"):
+        call.invite("sip:bob@10.0.0.9", expires=expires)
+    assert call.state == "Initial"
+    assert not alice.dialogs
