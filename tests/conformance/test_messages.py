@@ -387,6 +387,12 @@ WHOLE = (
         Expect(200),
     ),
     Probe("RFC 3261 §20.42", "a Via of a comma", Send("OPTIONS", {"Via": ","}), Quiet(), by="udp"),
+    Probe(
+        "RFC 3261 §25.1",
+        "a From of two addresses",
+        Send("OPTIONS", {"From": "<sip:a@b>;tag=1, <sip:c@d>;tag=2"}),
+        Expect(400),
+    ),
 )
 
 

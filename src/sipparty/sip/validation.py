@@ -267,6 +267,9 @@ def _addresses(message: Message, key: str, status: int) -> Iterator[Finding]:
                 spaced = spaced or is_spaced(element)
             bare = _PROTECTED.sub("x", text)
             _refuse_controls(bare, row.name)
+            if "," in bare and row.many is not Many.LIST:
+                # §20: a comma of the URI's own stands in brackets; this one begins another value.
+                raise ParseError(text, "one address", text.find(","))
         except ParseError as error:
             yield _bad(row.name, error, status)
             return

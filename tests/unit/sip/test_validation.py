@@ -65,6 +65,8 @@ FAULTS = [
     ("From: Alice <sip:alice@atlanta.com>", "From: Alice sip:alice@atlanta.com", 400, "From"),
     ("From: Alice <", "From: Al,ice <", 400, "From"),
     ("From: Alice", "f: <sip:eve@atlanta.com>\r\nFrom: Alice", 400, "From"),
+    (";tag=1928301774", ";tag=1928301774, <sip:eve@atlanta.com>;tag=2", 400, "From"),
+    ('To: "Bob" <sip:bob@biloxi.com>', "To: <sip:bob@biloxi.com>, <sip:eve@biloxi.com>", 400, "To"),
     ('To: "Bob" <sip:bob@biloxi.com>\r\n', "", 400, "To"),
     ('To: "Bob" <', 'To: "Bob <', 400, "To"),
     ("<sip:bob@biloxi.com>", "<sip:bob@biloxi.com", 400, "To"),
