@@ -147,7 +147,8 @@ class ParseError(SIPPartyError, ValueError):
         if len(self.text) > start + self.EXCERPT:
             shown += "..."
         place = "" if self.position is None else f" at position {self.position}"
-        return f"{shown} is not a valid {self.what}: expected {self.expected}{place}."
+        text = f"{shown} is not a valid {self.what}: expected {self.expected}{place}."
+        return printable(text)
 
 
 class NegotiationError(SIPPartyError):

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any, ClassVar, Self, cast
 
 from sipparty.callmedia import CallMedia
+from sipparty.checked import Checked, media_types, name_to_show, next_hop_or_none
 from sipparty.deepclass import Attribute
 from sipparty.engine import Engine
 from sipparty.errors import Incomplete, UsageError
@@ -42,7 +43,7 @@ from sipparty.sip import (
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.auth import ANY_ALGORITHM, DigestClient, DigestServer, Trust
 from sipparty.sip.flow import host_port
-from sipparty.sip.grammar import quote
+from sipparty.sip.grammar import check_line, quote
 from sipparty.sip.routing import route_to
 from sipparty.vb import Delegate
 from sipparty.whereabouts import STANDARD_PORT, Whereabouts
@@ -83,6 +84,9 @@ class Party(Whereabouts):
     __hash__ = object.__hash__  # type: ignore[assignment]  # a party is itself, whatever it is called
     __eq__ = object.__eq__
 
+    display_name = Checked(name_to_show, 'The name that people see; "" for none.')
+    proxy = Checked(next_hop_or_none, "The outbound proxy of every request; None for none.")
+
     uri = Attribute(URI)
     aor = Delegate[AOR]("uri.aor")
     username = Delegate[str]("uri.username")
@@ -121,6 +125,8 @@ class Party(Whereabouts):
         self._settings: dict[str, Any] = {}
         self._closed = False
         self._credentials = credentials
+        if isinstance(credentials, tuple):
+            check_line(str(credentials[0]), "user name")
         self.proxy = proxy
         self.local_address = local_address
         self.display_name = display_name
@@ -291,7 +297,7 @@ class Party(Whereabouts):
             "max_calls": max_calls,
             "patience": patience,
             "keep_forks": keep_forks,
-            "accepts": None if accepts is None else tuple(kind.lower() for kind in accepts),
+            "accepts": None if accepts is None else media_types(accepts),
             "guard": guard,
         }
         for setting, value in given.items():

@@ -41,7 +41,7 @@ ROOMS = [
     ("transport", "settings addresses endpoint udp tls stream listener websocket connecting"),
     ("transport", "targets downlist nameservers resolver listening sources late"),
     ("transport", "stun keepalive keeping hub __init__"),
-    ("", "portal handlers engine callmedia observable whereabouts party parties"),
+    ("", "portal handlers engine callmedia observable whereabouts checked party parties"),
     ("testing", "clock weather attached network __init__ strategies.pieces strategies.headers"),
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),
     ("testing", "strategies"),

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sipparty.errors import printable
 from sipparty.media import MediaStatistics
 from sipparty.trace import Ladder, show
 
@@ -53,6 +54,7 @@ class Screen:
     def line(self, text: str, style: str = "") -> None:
         """Print what happened, with the time since the start."""
         elapsed = self._clock() - self._start
+        text = printable(text)
         self._out.print(Text.assemble((f"{elapsed:{_WIDTH}.3f} s  ", "dim"), (text, style)))
 
     def title(self, text: str) -> None:
@@ -70,7 +72,8 @@ class Screen:
 
     def error(self, text: str) -> None:
         """Print what went wrong, to standard error."""
-        self._err.print(Text.assemble(("sipparty: ", "bold red"), text))
+        shown = "\n".join(printable(line) for line in text.split("\n"))
+        self._err.print(Text.assemble(("sipparty: ", "bold red"), shown))
 
     def ladder(self, ladder: Ladder) -> None:
         """Print the ladder of a call."""

@@ -92,6 +92,6 @@ def _reachable(host: str, port: int, family: int) -> Address | None:
     except ValueError:
         pass
     _log.warning(
-        "Cannot send media to %s, which is no IPv%d address, until some comes.", host, version
+        "Cannot send media to %r, which is no IPv%d address, until some comes.", host, version
     )
     return None

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self, SupportsBytes, cast
 
-from sipparty.errors import BuildError, ParseError
+from sipparty.errors import BuildError, ParseError, printable
 from sipparty.sip.components import URI
 from sipparty.sip.fields import NEW_FIELD, Field, field, parse_line, stray_break
 from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_sip_uri
@@ -361,7 +361,7 @@ class Request(Message):
         return response
 
     def __repr__(self) -> str:
-        return f"<Request {self._method} {self._uri_text}>"
+        return printable(f"<Request {self._method} {self._uri_text}>")
 
 
 class Response(Message):
@@ -433,7 +433,7 @@ class Response(Message):
         return self._version
 
     def __repr__(self) -> str:
-        return f"<Response {self._status} {self._reason}>"
+        return printable(f"<Response {self._status} {self._reason}>")
 
 
 # ---------------------------------------------------------------------- the parts of parsing

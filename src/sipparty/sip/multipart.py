@@ -31,7 +31,7 @@ import quopri
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self, SupportsBytes
 
-from sipparty.errors import BuildError, ParseError
+from sipparty.errors import BuildError, ParseError, printable
 from sipparty.sip.boundary import choose_boundary, is_boundary, join_parts, occurs, split_parts
 from sipparty.sip.fields import NEW_FIELD, Field, HeaderFields, parse_line, stray_break
 from sipparty.sip.headervalue import as_octets
@@ -299,7 +299,8 @@ class Part(Entity):
         return bytes(self) == bytes(other) if isinstance(other, Part) else NotImplemented
 
     def __repr__(self) -> str:
-        return f"<Part {self._text('content-type') or self._DEFAULT}, {len(self._body)} bytes>"
+        kind = self._text("content-type") or self._DEFAULT
+        return printable(f"<Part {kind}, {len(self._body)} bytes>")
 
 
 class Multipart:

@@ -307,7 +307,7 @@ def test_a_hash_decides_which_challenge_can_be_answered():
     ("arguments", "expected"),
     [
         ({"username": "bob"}, "needs a password"),
-        ({"username": "b\nob", "password": "x"}, "line break"),
+        ({"username": "b\nob", "password": "x"}, "user name"),
         ({"username": "bob", "hashes": {"MD5": "zz"}}, "32 hexadecimal digits"),
         ({"username": "bob", "hashes": {"SHA-256": "0" * 32}}, "64 hexadecimal digits"),
         ({"username": "bob", "hashes": {"SHA-1": "0" * 40}}, "not an algorithm"),

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sipparty.errors import BuildError
+from sipparty.sip.grammar import check_line
 
 __all__ = [
     "ALGORITHMS",
@@ -221,7 +222,7 @@ class Account:
 
     Raises:
         BuildError: Neither password nor hashes are given, a hash is not of its algorithm, or the
-        name holds a line break.
+        name holds a control character.
     """
 
     __slots__ = ("_hashes", "_password", "username")
@@ -233,8 +234,7 @@ class Account:
         *,
         hashes: Mapping[str, str] | None = None,
     ) -> None:
-        if any(char in username for char in "\r\n\0"):
-            raise BuildError(f"{username[:80]!r} cannot be a user name: it holds a line break.")
+        check_line(username, "user name")
         if password is None and not hashes:
             raise BuildError(f"The account of {username!r} needs a password or hashes of it.")
         self.username = username

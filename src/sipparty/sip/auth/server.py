@@ -33,6 +33,7 @@ from sipparty.sip.auth.guessing import GuessLimit
 from sipparty.sip.auth.nonces import Nonces
 from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
 from sipparty.sip.auth.verdicts import Authenticated, Challenged, Limited, Malformed, Verdict
+from sipparty.sip.grammar import check_line
 
 __all__ = ["DigestServer"]
 
@@ -104,6 +105,8 @@ class DigestServer:
         self.realms = (realms,) if isinstance(realms, str) else tuple(realms)
         if not self.realms:
             raise BuildError("A DigestServer needs a realm.")
+        for realm in self.realms:
+            check_line(realm, "realm")
         if len(secret) < 16:
             raise BuildError(f"The secret of nonces is {len(secret)} bytes; 16 are the least.")
         self._lookup = lookup
