@@ -44,7 +44,7 @@ from sipparty.sip.agent import UserAgent
 from sipparty.sip.auth import ANY_ALGORITHM, DigestClient, DigestServer, Trust
 from sipparty.sip.flow import host_port
 from sipparty.sip.grammar import check_line, quote
-from sipparty.sip.routing import route_to
+from sipparty.sip.routing import as_request_uri, route_to
 from sipparty.vb import Delegate
 from sipparty.whereabouts import STANDARD_PORT, Whereabouts
 
@@ -382,13 +382,7 @@ class Party(Whereabouts):
     def _locate(self, target: Party | URI | AOR | str | bytes) -> tuple[str, NextHop | None]:
         """Return a request-URI, and where to send it if that is not what the URI says."""
         if not isinstance(target, Party):
-            uri = URI.from_user_text(target)
-            if uri.headers or "method" in uri.parameters:
-                # RFC 3261 §19.1.5: neither may stand in a request-URI.
-                uri = uri.copy()
-                uri.headers = ""
-                uri.parameters.pop("method", None)
-            return str(uri), None
+            return as_request_uri(str(URI.from_user_text(target))), None
         contact = target.contact_uri
         if contact is None or target.uri is None:
             raise UsageError("The party to call does not listen.")

@@ -184,7 +184,7 @@ PARTIES: dict[str, Callable[[str], Any]] = {
     "Party(proxy)": lambda text: party(proxy=f"a{text}b"),
     "Party(credentials)": lambda text: party(credentials=(f"a{text}b", "secret")),
     "party.display_name": lambda text: give(party(), "display_name")(f"a{text}b"),
-    "party.proxy": lambda text: give(party(), "proxy")(f"sip:a;x={text}"),
+    "party.proxy": lambda text: give(party(), "proxy")(f"sip:a;x={text}b"),
     "invite(target)": lambda text: party().invite(f"a{text}a@b"),
     "invite(proxy)": lambda text: party().invite("a@b", proxy=f"a{text}b"),
     "invite(headers)": lambda text: party().invite("a@b", headers={"X-Any": f"a{text}b"}),
