@@ -43,16 +43,24 @@ async def tell(event: AttackDetected) -> None:
 
 async def try_it(line: SingleRTPSessionSimplenParty) -> None:
     """Be called by alice, and by somebody who guesses her password."""
+    noticed = asyncio.Event()
+
+    async def notice(event: AttackDetected) -> None:
+        noticed.set()
+
+    line.on(AttackDetected, notice)
     caller = SingleRTPSessionSimplenParty("alice@atlanta.com", credentials=("alice", "tea"))
     guesser = NoMediaSimpleCallsParty("mallory@atlanta.com", credentials=("alice", "coffee"))
     async with caller, guesser:
         call = await caller.invite(line)
         await call.stateCondition(call.States.Terminated.__eq__, timeout=20)
-        for _ in range(5):
+        refused = 0
+        while not noticed.is_set():
             try:
                 await guesser.invite(line)
-            except SIPPartyError as error:
-                print(error)
+            except SIPPartyError:
+                refused += 1
+        print(f"refused {refused} times")
 
 
 async def main() -> None:

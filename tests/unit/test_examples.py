@@ -14,10 +14,7 @@ ROOT = Path(__file__).parents[2]
 #: Example: what it prints.
 PRINTED = {
     "announcement": ["a message: message-from-alice.wav", "the line hung up"],
-    "exposed": [
-        "a call of alice",
-        *["The realm 'biloxi.com' refused user 'alice': the user or the password is wrong."] * 5,
-    ],
+    "exposed": ["a call of alice", "guessing from 127.0.0.1: 5", "refused 5 times"],
     "first_call": ["talking", "done: True"],
     "many_calls": ["20 of 20 calls made and ended"],
 }

@@ -5,7 +5,7 @@ Laws:
 
 * Whatever is refused is answered once, without state, and the same each time it comes: who sends
   with a false address could have others flooded by what is sent again (§26.3.2.4, §8.2.7).
-* Over UDP an answer is no longer than twice the request, where one challenge less makes it so.
+* Over UDP an answer is no longer than twice the request (`economy`).
 * Nothing that a function of the user's raises, when it looks for a password, ends anything.
 """
 
@@ -41,9 +41,6 @@ class Admission:
         guard: What they have to prove themselves to.
     """
 
-    #: How much longer than the request a challenge by UDP may be.
-    RATIO = 2
-
     __slots__ = ("_agent", "_failures", "guard")
 
     def __init__(self, agent: Any, guard: DigestServer) -> None:
@@ -66,7 +63,7 @@ class Admission:
             )
         except Exception:
             self._log_failure()
-            self._refuse(transaction, 500)
+            agent.core.refuse(transaction, 500)
             return False
         self._note(verdict, transaction.flow)
         if isinstance(verdict, Authenticated):
@@ -74,7 +71,7 @@ class Admission:
             transaction.complete = partial(self._prove, verdict)
             return True
         phrase = verdict.phrase if isinstance(verdict, Malformed) else None
-        self._refuse(transaction, verdict.status, list(verdict.headers), phrase)
+        agent.core.refuse(transaction, verdict.status, phrase, list(verdict.headers))
         return False
 
     def _log_failure(self) -> None:
@@ -98,23 +95,6 @@ class Admission:
             kinds.append("relay")
         for kind in kinds:
             agent.core.attacks.note(kind, flow, agent.core.timers.now, proven=proven, agent=agent)
-
-    def _refuse(
-        self,
-        transaction: ServerTransaction,
-        status: int,
-        headers: list[tuple[str, str]] | None = None,
-        phrase: str | None = None,
-    ) -> None:
-        request, headers = transaction.request, headers or []
-        tag = self._agent.core.steady_tag(request)
-        response = request.response(status, phrase, headers, to_tag=tag)
-        if len(headers) > 1 and not transaction.flow.reliable:
-            most = self.RATIO * transaction.held
-            while len(headers) > 1 and len(bytes(response)) > most:
-                headers.pop()
-                response = request.response(status, None, headers, to_tag=tag)
-        transaction.respond_once(response)
 
     def _prove(self, verdict: Authenticated, response: Response) -> None:
         """Prove in a 2xx that we know the password too (RFC 7616 §3.5)."""
