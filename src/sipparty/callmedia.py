@@ -1,15 +1,22 @@
-"""The call that a media session is of, as the session sees it."""
+"""A call and its media: opening a session for a call, what the session sees of the call, and how
+many of them there may be.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from sipparty import descriptors
 from sipparty.engine import Engine
 from sipparty.errors import CallFailed
 from sipparty.sip import Dialog, Flow
+from sipparty.sip.agent import UserAgent
 from sipparty.sip.events import CallMediaUnproven
 from sipparty.sip.policy import Policy
 from sipparty.sip.reach import Scope, scope_of
 
-__all__ = ["CallMedia"]
+__all__ = ["CallMedia", "bound_calls", "open_session"]
 
 
 class CallMedia:
@@ -54,3 +61,53 @@ class CallMedia:
             return
         message = f"The other side has sent no media, and no report of it, for {seconds:.0f} s."
         self._engine.run(self._dialog.hear, "media_failed", CallFailed(message))
+
+
+def open_session(
+    engine: Engine,
+    make: Callable[[], Any],
+    dialog: Dialog,
+    flow: Flow,
+    place: tuple[str, str | None],
+) -> Any:
+    """Return the media session of a call, open: a new one, or the one that it has, moved to where
+    it is for this flow.
+
+    Args:
+        engine: The engine of the call.
+        make: Makes a session.
+        dialog: The call.
+        flow: The way to its peer.
+        place: The address to bind, and what descriptions name in its place.
+    """
+    address, advertised = place
+    session: Any = dialog.session
+    if session is not None:
+        former = getattr(session, "call", None)
+        if former is not None:
+            session.call = CallMedia(engine, dialog, flow, place)
+            if former.place == place:
+                return session
+        session.advertised = advertised
+        if hasattr(session, "move") and session.move(address):
+            return session
+    session = make()
+    if advertised is not None:
+        session.advertised = advertised
+    if getattr(session, "descriptors", 0):
+        session.call = CallMedia(engine, dialog, flow, place)
+    session.open(engine.loop, address)
+    return session
+
+
+def bound_calls(agent: UserAgent, each: int) -> None:
+    """Have no more calls than there are file descriptors for their media, and leave some of them to
+    others than whoever calls most.
+
+    Args:
+        agent: Whose calls.
+        each: How many descriptors one takes.
+    """
+    agent.max_calls = descriptors.media_calls(each) if each else None
+    if agent.max_calls is not None:
+        agent.max_calls_of_one = agent.max_calls * agent.core.limits.max_share // 100

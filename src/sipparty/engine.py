@@ -160,10 +160,15 @@ class Engine(LoopPortal):
                 out = core.transmits()
                 for data, flow in out:
                     endpoint = flow.endpoint
-                    if endpoint.closed:
-                        self.hub.answer_anew(data, flow)
-                    else:
-                        endpoint.send(data, flow)
+                    try:
+                        if endpoint.closed:
+                            self.hub.answer_anew(data, flow)
+                        else:
+                            endpoint.send(data, flow)
+                    except Exception:
+                        # The others of the batch go out all the same.
+                        _log.exception("Sending to %s port %s failed.", *flow.remote)
+                        core.transport_failed(flow, "it could not be sent", core.timers.now)
                 events = core.events()
                 for event in events:
                     try:

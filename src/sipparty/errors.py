@@ -13,6 +13,7 @@
     ├── Timeout (TimeoutError)        a wait ran out
     ├── TransportError                bytes could not be moved
     │   ├── ListenError               an address could not be bound
+    │   │   └── PortsExhausted        no port or file descriptor is left for it
     │   └── MessageTooLarge           a message does not fit the transport
     └── CallFailed                    a call ended in `Error`; `dialog.last_error` is one of these
         ├── CallRejected              the other side answered with 3xx to 6xx
@@ -41,6 +42,7 @@ __all__ = [
     "MessageTooLarge",
     "NegotiationError",
     "ParseError",
+    "PortsExhausted",
     "SIPPartyError",
     "TableError",
     "Timeout",
@@ -179,6 +181,12 @@ class TransportError(SIPPartyError):
 
 class ListenError(TransportError):
     """An address could not be bound; the message names it and the system's reason."""
+
+
+class PortsExhausted(ListenError):
+    """Nothing is left to bind: no free port of those that may be used, or no file descriptor that
+    is not kept for others. It may be tried again; a call whose media meets it is answered 503.
+    """
 
 
 class MessageTooLarge(TransportError):

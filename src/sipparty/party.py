@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Self, cast
 
-from sipparty.callmedia import CallMedia
+from sipparty.callmedia import bound_calls, open_session
 from sipparty.checked import Checked, media_types, name_to_show, next_hop_or_none
 from sipparty.deepclass import Attribute
 from sipparty.engine import Engine
@@ -181,6 +181,8 @@ class Party(Whereabouts):
         agent.reject_offer = partial(_reject_offer, agent)
         for setting, value in self._settings.items():
             setattr(agent, setting, value)
+        if "max_calls" not in self._settings:
+            bound_calls(agent, getattr(self._session_kind, "descriptors", 0))
         if self._decided_by_handler() and "auto_answer" not in self._settings:
             agent.auto_answer = False
         for method in self._methods:
@@ -205,25 +207,9 @@ class Party(Whereabouts):
         )
 
     def _open_session(self, dialog: Dialog, flow: Flow) -> Session:
-        address, advertised = place = self.media_addresses(flow)
-        session: Any = dialog.session
-        if session is not None:
-            # The call goes another way than the one that its media was opened for.
-            former = getattr(session, "call", None)
-            if former is not None:
-                session.call = CallMedia(self.engine, dialog, flow, place)
-                if former.place == place:
-                    return cast(Session, session)
-            session.advertised = advertised
-            if hasattr(session, "move") and session.move(address):
-                return cast(Session, session)
-        session = self.make_session(dialog)
-        if advertised is not None:
-            session.advertised = advertised
-        if getattr(session, "descriptors", 0):
-            session.call = CallMedia(self.engine, dialog, flow, place)
-        session.open(self.engine.loop, address)
-        return cast(Session, session)
+        place = self.media_addresses(flow)
+        make = partial(self.make_session, dialog)
+        return cast(Session, open_session(self.engine, make, dialog, flow, place))
 
     def make_session(self, dialog: Dialog) -> Any:
         """Make the media session of a dialog; override it to choose per call.
@@ -271,7 +257,9 @@ class Party(Whereabouts):
             auto_answer: Answer calls as they come. True by default, until a handler for
                 `CallReceived` is there to decide.
             rings: Whether an automatic answer is preceded by 180 Ringing; True by default.
-            max_calls: Calls beyond so many at a time are answered 486 Busy Here.
+            max_calls: Calls beyond so many at a time are answered 486 Busy Here. By default any
+                number without media, and with it as many as half of the process's file descriptors
+                are enough for, of which one source has no more than `Limits.max_share`.
             patience: Seconds that a call may wait for an answer here, at the most; then it is
                 answered 480 Temporarily Unavailable. 180 by default. The Expires of an INVITE makes
                 it less, never more (RFC 3261 §13.3.1).
@@ -303,6 +291,8 @@ class Party(Whereabouts):
         for setting, value in given.items():
             if value is not None:
                 self._settings[setting] = value
+                if setting == "max_calls" and self._agent is not None:
+                    self._agent.max_calls_of_one = None
                 if self._agent is not None:
                     setattr(self._agent, setting, value)
         return self

@@ -15,7 +15,9 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 #: Modules of the first level without a page, and why.
 WITHOUT = {
+    "callmedia": "the part of a party that knows of media",
     "cli": "commands have their own help",
+    "descriptors": "used by the transport and media alone",
     "handlers": "used by the engine alone",
     "observable": "the part of a party that handlers are told to",
     "paths": "used by vb and deepclass alone",

@@ -6,7 +6,8 @@ Laws:
   other side likes best; each that was agreed on and has the same clock may come.
 * The packet time is what the other side asks for, within `MIN_PTIME` and `MAX_PTIME` and its own
   maximum; ours where it asks for none (RFC 3264 section 5.1).
-* A name is not resolved, which would block: media then goes to where media comes from.
+* A name is not resolved, which would block: media then goes to where media comes from. So it does
+  where the other side names a port that is a service's (RFC 6335 section 6), which no RTP is.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _log = logging.getLogger(__name__)
 MIN_PTIME: Final = 10.0
 #: The most audio in a packet, in milliseconds.
 MAX_PTIME: Final = 60.0
+#: The first port that is not a system port (RFC 6335 section 6).
+_FIRST_USER_PORT: Final = 1024
 
 
 def formats_of(codecs: Iterable[CodecType]) -> tuple[Format, ...]:
@@ -87,11 +90,16 @@ def _reachable(host: str, port: int, family: int) -> Address | None:
     """An address as the socket takes it; None for a name, and for another family's."""
     version = 6 if family == socket.AF_INET6 else 4
     try:
-        if ipaddress.ip_address(host).version == version:
-            return host, port
+        address = ipaddress.ip_address(host)
     except ValueError:
-        pass
-    _log.warning(
-        "Cannot send media to %r, which is no IPv%d address, until some comes.", host, version
-    )
+        address = None
+    if address is None or address.version != version:
+        wrong = f"it is no IPv{version} address"
+    elif port < _FIRST_USER_PORT:
+        wrong = f"port {port} is for services"
+    elif address.is_unspecified:
+        return None
+    else:
+        return str(address), port
+    _log.warning("Cannot send media to %r port %d until some comes: %s.", host, port, wrong)
     return None

@@ -5,7 +5,8 @@ Laws:
 * Members of one period tick together, at `start + n * period` of the loop's clock: nothing adds up
   to drift, whatever a tick takes.
 * After a stall a member is ticked at most `MAX_CATCH_UP` times at once, and told how many ticks
-  were left out: a late sender never bursts (RFC 3550 section 5.1 has the timestamps go on).
+  were left out: a late sender sends no burst, which networks drop, and playout buffers too (RFC
+  3550 section 5.1 has the timestamps go on).
 * A clock without members has no timer; one that nobody holds is forgotten.
 * A member that raises is logged and ticked no more; the others do not notice.
 
@@ -25,7 +26,7 @@ __all__ = ["MAX_CATCH_UP", "Clock", "MediaClock", "Ticked"]
 _log = logging.getLogger(__name__)
 
 #: Ticks that are made up for at once after a stall; what is more is left out.
-MAX_CATCH_UP: Final = 8
+MAX_CATCH_UP: Final = 3
 
 
 class Ticked(Protocol):

@@ -23,7 +23,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
-from sipparty.errors import ListenError, UsageError
+from sipparty import descriptors
+from sipparty.errors import ListenError, PortsExhausted, UsageError
 from sipparty.media.stream import Address
 
 __all__ = ["BATCH", "MAX_DATAGRAM", "MAX_EARLY", "MediaPort", "PortPair", "open_port_pair"]
@@ -38,6 +39,8 @@ MAX_DATAGRAM: Final = 2048
 MAX_EARLY: Final = 32
 #: How often the system is asked for a free port before it counts as having none in pairs.
 _ATTEMPTS: Final = 64
+#: What the system says where it has no socket more.
+_NONE_LEFT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 #: What bind says of a port that another has, or that only the superuser may have.
 _TAKEN: Final = (errno.EADDRINUSE, errno.EACCES)
 
@@ -64,7 +67,8 @@ def open_port_pair(
         The RTP and the RTCP socket; the caller closes them.
 
     Raises:
-        ListenError: No pair is free, or the address is not one of this machine.
+        PortsExhausted: No pair is free, or no file descriptor for it (`sipparty.descriptors`).
+        ListenError: The address is not one of this machine.
         UsageError: The range holds no pair.
     """
     family, sockaddr = _resolve(address)
@@ -81,7 +85,7 @@ def open_port_pair(
     for pair in _bound(family, sockaddr, ports):
         if pair is not None:
             return pair
-    raise ListenError(
+    raise PortsExhausted(
         f"No even UDP port with the next one free in {first}-{last} on {address}, for RTP and RTCP."
     )
 
@@ -100,11 +104,18 @@ def _bind(family: socket.AddressFamily, sockaddr: Address, port: int) -> socket.
     sock = None
     try:
         sock = socket.socket(family, socket.SOCK_DGRAM)
+        if not descriptors.take_media(sock.fileno()):
+            sock.close()
+            raise PortsExhausted("Few file descriptors are left, and they are for others.")
         sock.setblocking(False)
         sock.bind((sockaddr[0], port, *sockaddr[2:]))
     except OSError as error:
         if sock is not None:
-            sock.close()
+            _close(sock)
+        if error.errno in _NONE_LEFT:
+            raise PortsExhausted(
+                f"The system has no socket for media: {error.strerror}."
+            ) from error
         # Only a port may be tried again elsewhere; of an address there is nothing else to try.
         if error.errno in _TAKEN:
             return None
@@ -112,6 +123,13 @@ def _bind(family: socket.AddressFamily, sockaddr: Address, port: int) -> socket.
             f"Cannot bind media to {sockaddr[0]}, port {port}: {error.strerror or error}."
         ) from error
     return sock
+
+
+def _close(sock: socket.socket) -> None:
+    """Close a socket, and count it no more."""
+    if sock.fileno() >= 0:
+        descriptors.give_back_media(sock.fileno())
+    sock.close()
 
 
 def _bound(
@@ -126,10 +144,10 @@ def _bound(
         try:
             rtcp = _bind(family, sockaddr, port + 1)
         except ListenError:
-            rtp.close()
+            _close(rtp)
             raise
         if rtcp is None:
-            rtp.close()
+            _close(rtp)
             yield None
         else:
             yield rtp, rtcp
@@ -143,11 +161,13 @@ def _any_pair(
         if probe is None:
             break
         port = int(probe.getsockname()[1])
-        probe.close()
+        _close(probe)
         for pair in _bound(family, sockaddr, (port & ~1,)):
             if pair is not None:
                 return pair
-    raise ListenError(f"No two neighbouring UDP ports are free on {sockaddr[0]}, for RTP and RTCP.")
+    raise PortsExhausted(
+        f"No two neighbouring UDP ports are free on {sockaddr[0]}, for RTP and RTCP."
+    )
 
 
 class MediaPort:
@@ -218,7 +238,7 @@ class MediaPort:
         if self._reading and not self._loop.is_closed():
             self._loop.remove_reader(self._sock.fileno())
         self._reading = False
-        self._sock.close()
+        _close(self._sock)
 
 
 class _Early(NamedTuple):

@@ -71,6 +71,8 @@ class UserAgent:
         accepts: The media types that an INVITE may carry, as its body or in parts of it; multiparts
             always. What else has to be understood is answered 415 (RFC 5621 §8.4).
         max_calls: How many dialogs may be up before further calls are answered 486; None for any.
+        max_calls_of_one: How many of them one source may have begun, where there are as many;
+            further calls of its are answered 503. None for any.
         patience: Seconds that a call may wait for an answer here, at the most; 180 by default. The
             Expires of its INVITE makes it less, never more (RFC 3261 §13.3.1).
         check_offer: Judges the offer of a call that somebody is to decide on, before they are told
@@ -103,6 +105,7 @@ class UserAgent:
         self.rings = True
         self.accepts: tuple[str, ...] = (SDP,)
         self.max_calls: int | None = None
+        self.max_calls_of_one: int | None = None
         self.patience: float = SimpleCall.PATIENCE
         self.check_offer: Callable[[bytes], None] | None = None
         self.reject_offer: Callable[[bytes, str], bytes] | None = None
@@ -307,6 +310,13 @@ class UserAgent:
     def _busy(self) -> bool:
         return self.max_calls is not None and len(self.dialogs) >= self.max_calls
 
+    def _has_its_part(self, transaction: ServerTransaction) -> bool:
+        """Whether a source has as many calls as it may have of this agent's."""
+        most = self.max_calls_of_one
+        if most is None or len(self.dialogs) < most:
+            return False
+        return sum(one.share is transaction.share for one in self.dialogs) >= most
+
     def _refuse_stray(self, transaction: ServerTransaction) -> None:
         # §15.1.2: a BYE that names no dialog.
         self._respond(transaction, 481, [])
@@ -319,7 +329,7 @@ class UserAgent:
         if self._busy():
             self._respond(transaction, 486, [])
             return
-        if not self.core.has_room(transaction):
+        if not self.core.has_room(transaction) or self._has_its_part(transaction):
             self._respond(transaction, 503, self.core.overloaded)
             return
         tokens = self.core.tokens

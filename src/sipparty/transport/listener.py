@@ -17,13 +17,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import math
 import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 
+from sipparty import descriptors
 from sipparty.errors import ListenError
 from sipparty.sip.flow import Address, Flow
 from sipparty.sip.limits import Limits
@@ -31,11 +31,6 @@ from sipparty.transport.addresses import numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
 from sipparty.transport.tls import describe_failure
-
-try:
-    import resource
-except ImportError:  # pragma: no cover - Windows has no such limit
-    resource = None  # type: ignore[assignment]
 
 __all__ = ["StreamListener", "bind_tcp"]
 
@@ -155,7 +150,7 @@ class StreamListener:
     BATCH = 32
     #: The share of the process's file descriptors (RLIMIT_NOFILE) that connections leave to others:
     #: one that would take of it is closed as it comes.
-    RESERVE = 0.25
+    RESERVE = descriptors.CONNECTIONS_RESERVE
 
     def __init__(
         self,
@@ -282,10 +277,7 @@ class StreamListener:
 
     def _highest(self) -> float:
         """The highest file descriptor that a connection may have."""
-        if resource is None:  # pragma: no cover - Windows
-            return math.inf
-        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return math.inf if most == resource.RLIM_INFINITY else most * (1 - self.RESERVE)
+        return descriptors.highest(self.RESERVE)
 
     def _complain(self, reason: str) -> None:
         """Log why nothing can be accepted, once for each time that this begins."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sipparty.errors import CallFailed, NegotiationError, ParseError
+from sipparty.errors import CallFailed, NegotiationError, ParseError, PortsExhausted
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.dialog.usage import InviteUsage, warning
 from sipparty.sip.events import CallReceived
@@ -44,6 +44,10 @@ class CalledSide(InviteUsage, abstract=True):
             self._prepared = self._describe()
         except (NegotiationError, ParseError) as error:
             self._fail_media(error, error.status)
+            return False
+        except PortsExhausted as error:
+            self.core.counters["refused"] += 1
+            self._fail_media(error, 503)
             return False
         except Exception as error:
             # A fault of ours: whose call it would have been has to know.
@@ -109,4 +113,6 @@ class CalledSide(InviteUsage, abstract=True):
         cause, headers = error.__cause__, []
         if isinstance(cause, NegotiationError | ParseError):
             headers.append(warning(cause))
+        elif isinstance(cause, PortsExhausted):
+            headers += self.core.overloaded
         self._send_rejection(error.status or 488, None, headers)

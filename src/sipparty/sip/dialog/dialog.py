@@ -69,6 +69,12 @@ class DialogHost(RequestHost, Protocol):
     tokens: Tokens
     #: Calls of ours that are not answered yet, by Call-ID and local tag.
     calling: dict[tuple[str, str], Any]
+    #: How many messages came and went, and what was refused, by name.
+    counters: dict[str, int]
+
+    @property
+    def overloaded(self) -> list[tuple[str, str]]:
+        """What a 503 says of when to come back."""
 
     def add_dialog(self, dialog: Any) -> None:
         """Have the dialog found by its identity."""
