@@ -165,17 +165,24 @@ class World:
         lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join([*lines, "", ""]).encode() + body
 
-    def speak(self, source: tuple[str, int], number: int) -> None:
+    def speak(self, source: tuple[str, int], number: int, ssrc: int = 7) -> None:
         """Send a packet of RTP to the port of the call, if there is one: PCMU, 20 ms of silence."""
         port = (
             getattr(self.party.calls[0].session, "local_port", None) if self.party.calls else None
         )
         if port is None:
             return
-        data = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 160 & 0xFFFFFFFF, 7)
+        data = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 160 & 0xFFFFFFFF, ssrc)
         data += b"\xff" * 160
         self.claimed[data] = source
         self.voice.sendto(data, ("127.0.0.1", port))
+
+    def media(self, source: tuple[str, int], data: bytes, control: bool = False) -> None:
+        """Give a datagram to the call's port of RTP, or of RTCP, if that is read."""
+        ports = self.party.calls[0].session._ports
+        port = ports.rtcp if control else ports.rtp
+        if port._receive is not None:
+            port._receive(data, source, self.loop.time())
 
     def answer(self, start: bytes = b"SIP/2.0 2") -> Message | None:
         """The last message that it sent which begins so."""
