@@ -52,12 +52,14 @@ def highest(reserve: float) -> float:
     return limit() * (1 - reserve)
 
 
-def take_media(number: int) -> bool:
-    """Count one that was opened for media; whether it may be. If not, it has to be closed."""
+def take_media(*numbers: int) -> bool:
+    """Count some that were opened for media; whether they may be. If not, they are to be closed."""
     most = limit()
-    if len(_media) >= most * MEDIA_PART or number > most * (1 - MEDIA_RESERVE):
+    if len(_media) + len(numbers) > most * MEDIA_PART:
         return False
-    _media.add(number)
+    if max(numbers) > most * (1 - MEDIA_RESERVE):
+        return False
+    _media.update(numbers)
     return True
 
 

@@ -67,7 +67,7 @@ def open_port_pair(
         The RTP and the RTCP socket; the caller closes them.
 
     Raises:
-        PortsExhausted: No pair is free, or no file descriptor for it (`sipparty.descriptors`).
+        PortsExhausted: No pair is free, or the system has no file descriptor for it.
         ListenError: The address is not one of this machine.
         UsageError: The range holds no pair.
     """
@@ -104,14 +104,11 @@ def _bind(family: socket.AddressFamily, sockaddr: Address, port: int) -> socket.
     sock = None
     try:
         sock = socket.socket(family, socket.SOCK_DGRAM)
-        if not descriptors.take_media(sock.fileno()):
-            sock.close()
-            raise PortsExhausted("Few file descriptors are left, and they are for others.")
         sock.setblocking(False)
         sock.bind((sockaddr[0], port, *sockaddr[2:]))
     except OSError as error:
         if sock is not None:
-            _close(sock)
+            sock.close()
         if error.errno in _NONE_LEFT:
             raise PortsExhausted(
                 f"The system has no socket for media: {error.strerror}."
@@ -123,13 +120,6 @@ def _bind(family: socket.AddressFamily, sockaddr: Address, port: int) -> socket.
             f"Cannot bind media to {sockaddr[0]}, port {port}: {error.strerror or error}."
         ) from error
     return sock
-
-
-def _close(sock: socket.socket) -> None:
-    """Close a socket, and count it no more."""
-    if sock.fileno() >= 0:
-        descriptors.give_back_media(sock.fileno())
-    sock.close()
 
 
 def _bound(
@@ -144,10 +134,10 @@ def _bound(
         try:
             rtcp = _bind(family, sockaddr, port + 1)
         except ListenError:
-            _close(rtp)
+            rtp.close()
             raise
         if rtcp is None:
-            _close(rtp)
+            rtp.close()
             yield None
         else:
             yield rtp, rtcp
@@ -161,7 +151,7 @@ def _any_pair(
         if probe is None:
             break
         port = int(probe.getsockname()[1])
-        _close(probe)
+        probe.close()
         for pair in _bound(family, sockaddr, (port & ~1,)):
             if pair is not None:
                 return pair
@@ -238,7 +228,9 @@ class MediaPort:
         if self._reading and not self._loop.is_closed():
             self._loop.remove_reader(self._sock.fileno())
         self._reading = False
-        _close(self._sock)
+        if self._sock.fileno() >= 0:
+            descriptors.give_back_media(self._sock.fileno())
+        self._sock.close()
 
 
 class _Early(NamedTuple):
@@ -251,7 +243,8 @@ class _Early(NamedTuple):
 
 
 class PortPair:
-    """The RTP port and the RTCP port of one stream.
+    """The RTP port and the RTCP port of one stream, of the file descriptors that media may have
+    (`sipparty.descriptors`).
 
     Args:
         loop: Whose thread they belong to.
@@ -271,7 +264,11 @@ class PortPair:
         start: int,
         time: Callable[[], float],
     ) -> None:
-        rtp, rtcp = open_port_pair(address, port_range, start=start)
+        rtp, rtcp = pair = open_port_pair(address, port_range, start=start)
+        if not descriptors.take_media(*[sock.fileno() for sock in pair]):
+            for sock in pair:
+                sock.close()
+            raise PortsExhausted("Few file descriptors are left, and they are for others.")
         self.rtp = MediaPort(loop, rtp)
         self.rtcp = MediaPort(loop, rtcp)
         self._time = time

@@ -102,6 +102,7 @@ class Core:
         self.refuse = self._refusals.refuse
         self.refuse_for = self._refusals.refuse_for
         self.overloaded = self._refusals.overloaded
+        self.steady_tag = self._refusals.steady_tag
         self.attacks = AttackMonitor(self.counters, self.emit)
         self._out: list[tuple[bytes, Flow]] = []
         self._events: list[Event] = []

@@ -71,10 +71,8 @@ class DialogHost(RequestHost, Protocol):
     calling: dict[tuple[str, str], Any]
     #: How many messages came and went, and what was refused, by name.
     counters: dict[str, int]
-
-    @property
-    def overloaded(self) -> list[tuple[str, str]]:
-        """What a 503 says of when to come back."""
+    #: What a 503 says of when to come back.
+    overloaded: list[tuple[str, str]]
 
     def add_dialog(self, dialog: Any) -> None:
         """Have the dialog found by its identity."""
