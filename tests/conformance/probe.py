@@ -136,6 +136,8 @@ class Scene:
     raw: dict[str, bytes] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     kept: dict[str, Any] = field(default_factory=dict)
+    #: What is closed at the end.
+    opened: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.call_id = f"{self.unique}@peer"
@@ -345,6 +347,8 @@ def run(stage: Stage, probe: Probe, transport: str) -> None:
             _check_alive(stage, ports["udp"])
         finally:
             peer.close()
+            for one in scene.opened:
+                one.close()
 
 
 def _play(scene: Scene, step: Step) -> str:

@@ -26,6 +26,8 @@ __all__ = ["LOOPBACK", "PASSWORD", "PATIENCE", "Clock", "Stage"]
 LOOPBACK = "127.0.0.1"
 #: Seconds that anything here may take by the clock on the wall; nothing that works comes near it.
 PATIENCE = 10
+#: Seconds that time is past a timer that is due.
+_HAIR = 1e-6
 #: The user who may call the guarded party, and by which word.
 PASSWORD = ("alice", "wonder")
 
@@ -66,8 +68,9 @@ class Clock:
     async def _advance(self, seconds: float) -> None:
         until = self._now + seconds
         await self._turn(10)
-        while (due := self._next()) <= until:
-            self._now = max(self._now, due) + 1e-6
+        # Never so near to a timer that the loop takes it for due, and what it calls does not.
+        while (due := self._next()) <= until + _HAIR:
+            self._now = max(self._now, due) + _HAIR
             await self._turn(2)
         self._now = max(self._now, until)
         await self._turn(3)
