@@ -265,6 +265,22 @@ ASKING = (
         Expect(200),
         party="guarded",
     ),
+    Probe(
+        "RFC 7616 §3.4.6",
+        "credentials for another URI",
+        ASKED,
+        Proves("OPTIONS", say={"uri": "sip:carol@chicago.com"}),
+        Expect((400, 401)),
+        party="guarded",
+    ),
+    Probe(
+        "RFC 7616 §3.4.1",
+        "credentials without the qop that was asked for",
+        ASKED,
+        Proves("OPTIONS", say={"qop": None, "nc": None, "cnonce": None}, wrong={"qop": ""}),
+        Expect((400, 401)),
+        party="guarded",
+    ),
 )
 
 
