@@ -425,3 +425,30 @@ def test_an_engine_tells_its_counters_to_any_thread(engine, make_party):
     engine.close()
     with pytest.raises(UsageError):
         engine.counters()
+
+
+def test_what_cannot_be_sent_keeps_no_other_from_its_way(engine, make_party, listening, caplog):
+    """One exception of an endpoint lost all that was to be sent with it, and what waited for it."""
+    bob = listening()
+    alice = make_party("alice@atlanta.com", engine=engine)
+    carol = make_party("carol@chicago.com", engine=engine)
+    carol.listen(None, address=LOOPBACK)
+    endpoint = carol._endpoints[0]
+    send = endpoint.send
+
+    def fail(data, flow):
+        if b"From: <sip:carol@" in data:
+            raise RuntimeError("a defect")
+        send(data, flow)
+
+    def both():
+        failing = carol.invite(bob)
+        return failing, alice.invite(bob)
+
+    endpoint.send = fail
+    failing, call = engine.run(both)
+    assert call.wait(PATIENCE).state == "InDialog"
+    with pytest.raises(CallUnreachable, match="it could not be sent"):
+        failing.wait(PATIENCE)
+    endpoint.send = send
+    assert "failed" in caplog.text

@@ -16,6 +16,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 #: Modules of the first level without a page, and why.
 WITHOUT = {
     "callmedia": "the part of a party that knows of media",
+    "checked": "the settings of a party, as they are given",
     "cli": "commands have their own help",
     "descriptors": "used by the transport and media alone",
     "handlers": "used by the engine alone",

@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from sipparty.errors import ListenError, UsageError
-from sipparty.media.ports import BATCH, MediaPort, open_port_pair
+from sipparty.media.ports import BATCH, MAX_EARLY, MediaPort, PortPair, open_port_pair
 
 
 def numbers(pair):
@@ -146,3 +146,79 @@ def test_a_port_can_be_closed_after_its_loop():
     loop.close()
     for port in ports:
         port.close()
+
+
+# Both ports of a stream.
+
+
+class Ear:
+    def __init__(self):
+        self.rtp, self.rtcp = [], []
+
+    def take(self, pair, max_age=0.4):
+        pair.deliver(
+            lambda data, address, now: self.rtp.append(data),
+            lambda data, address, now: self.rtcp.append(data),
+            max_age,
+        )
+
+
+@pytest.fixture
+def now():
+    return [100.0]
+
+
+@pytest.fixture
+async def pair(now):
+    made = PortPair(asyncio.get_running_loop(), "127.0.0.1", None, 0, lambda: now[0])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def say(pair):
+    """Send a datagram to a port of the pair, and have it read."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+
+        async def send(data, port=pair.rtp):
+            sock.sendto(data, ("127.0.0.1", port.port))
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+        yield send
+
+
+async def test_what_comes_before_anybody_hears_is_kept_for_a_while(pair, now, say):
+    pair.listen()
+    await say(b"old")
+    now[0] += 0.3
+    pair.listen()
+    await say(b"young")
+    await say(b"report", pair.rtcp)
+    now[0] += 0.2
+    ear = Ear()
+    ear.take(pair)
+    assert (ear.rtp, ear.rtcp) == ([b"young"], [b"report"])
+    await say(b"new")
+    assert ear.rtp == [b"young", b"new"]
+    pair.listen()  # changes nothing any more
+    await say(b"newer")
+    assert ear.rtp[2:] == [b"newer"]
+
+
+async def test_what_is_kept_is_bounded(pair, say):
+    pair.listen()
+    for n in range(MAX_EARLY + 5):
+        await say(b"%d" % n)
+    ear = Ear()
+    ear.take(pair)
+    assert ear.rtp == [b"%d" % n for n in range(5, MAX_EARLY + 5)]
+
+
+async def test_without_anybody_to_listen_nothing_is_read(pair, say):
+    await say(b"waits")
+    ear = Ear()
+    ear.take(pair)
+    assert ear.rtp == []
+    await say(b"comes")
+    assert ear.rtp == [b"waits", b"comes"]

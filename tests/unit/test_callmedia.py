@@ -1,0 +1,131 @@
+"""A call as its media sees it, and what that has become of it."""
+
+import pytest
+
+from sipparty.callmedia import CallMedia, open_session
+from sipparty.engine import Engine
+from sipparty.sip import Flow
+from sipparty.sip.events import CallMediaUnproven
+from sipparty.sip.policy import Policy
+
+HERE = "192.168.1.5"
+
+
+@pytest.fixture
+def engine():
+    made = Engine(policy=Policy(silent_media=7.0))
+    yield made
+    made.close()
+
+
+class Dialog:
+    agent = "agent"
+
+    def __init__(self, state="InDialog", session=None):
+        self.state, self.session, self.heard = state, session, []
+
+    def hear(self, *what):
+        self.heard.append(what)
+
+
+def flow(host):
+    return Flow("UDP", (HERE, 5060), (host, 5060), "endpoint")
+
+
+def seen(engine, host, dialog=None):
+    return CallMedia(engine, dialog or Dialog(), flow(host), (HERE, None))
+
+
+@pytest.mark.parametrize(
+    ("peer", "address", "may"),
+    [
+        ("192.168.1.9", "192.168.1.9", True),
+        ("8.8.8.8", "9.9.9.9", True),
+        ("8.8.8.8", "192.168.1.9", True),  # a phone behind a NAT says so
+        ("8.8.8.8", "media.example.com", True),
+        ("8.8.8.8", "127.0.0.1", False),
+        ("8.8.8.8", "::1", False),
+        ("192.168.1.9", "127.0.0.1", False),
+        ("8.8.8.8", "169.254.169.254", False),
+        ("192.168.1.9", "169.254.1.1", False),
+        ("169.254.1.1", "169.254.1.2", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "169.254.1.2", True),
+        (HERE, "127.0.0.1", True),  # from this very host
+    ],
+)
+def test_what_a_peer_may_name(engine, peer, address, may):
+    assert seen(engine, peer).reaches(HERE, address) is may
+
+
+def test_the_policy_is_the_engines(engine):
+    assert seen(engine, "8.8.8.8").policy.silent_media == 7.0
+    assert seen(engine, "8.8.8.8").signalling == "8.8.8.8"
+
+
+def test_what_is_not_sent_any_more_becomes_an_event(engine, monkeypatch):
+    emitted = []
+    monkeypatch.setattr(engine.core, "emit", emitted.append)
+    dialog = Dialog()
+    seen(engine, "8.8.8.8", dialog).media_unproven(("9.9.9.9", 4000))
+    (event,) = emitted
+    assert event == CallMediaUnproven("agent", dialog, ("9.9.9.9", 4000))
+
+
+def test_a_call_that_is_up_ends_where_nothing_comes(engine):
+    dialog = Dialog()
+    seen(engine, "8.8.8.8", dialog).media_timed_out(30.2)
+    ((input, error),) = dialog.heard
+    assert input == "media_failed"
+    assert "for 30 s" in str(error)
+    ringing = Dialog("InitiatingDialog")
+    seen(engine, "8.8.8.8", ringing).media_timed_out(30.2)
+    assert ringing.heard == []
+
+
+class Session:
+    descriptors = 2
+    advertised = None
+
+    def __init__(self, moves=True):
+        self.done, self.moves = [], moves
+
+    def open(self, loop, address):
+        self.done.append(address)
+
+    def move(self, address):
+        self.done.append(("move", address))
+        return self.moves
+
+
+def place(engine, dialog, host, where, advertised=None, make=Session):
+    dialog.session = open_session(engine, make, dialog, flow(host), (where, advertised))
+    return dialog.session
+
+
+def test_a_session_goes_with_its_call(engine):
+    dialog = Dialog()
+    first = place(engine, dialog, "8.8.8.8", HERE)
+    assert first.done == [HERE]
+    assert place(engine, dialog, "8.8.4.4", HERE) is first
+    assert (first.done, first.call.signalling) == ([HERE], "8.8.4.4")
+    assert place(engine, dialog, "8.8.4.4", "10.0.0.1", "203.0.113.7") is first
+    assert first.done == [HERE, ("move", "10.0.0.1")]
+    assert (first.advertised, first.call.place) == ("203.0.113.7", ("10.0.0.1", "203.0.113.7"))
+
+
+def test_one_that_does_not_is_followed_by_another(engine):
+    class Simple:
+        def open(self, loop, address):
+            self.address = address
+
+    dialog = Dialog()
+    first = place(engine, dialog, "8.8.8.8", HERE, make=lambda: Session(moves=False))
+    second = place(engine, dialog, "8.8.8.8", "10.0.0.1")
+    assert second is not first
+    assert second.done == ["10.0.0.1"]
+    dialog = Dialog()
+    first = place(engine, dialog, "8.8.8.8", HERE, make=Simple)
+    assert not hasattr(first, "call")
+    second = place(engine, dialog, "8.8.8.8", "10.0.0.1", make=Simple)
+    assert (first.address, second.address) == (HERE, "10.0.0.1")
