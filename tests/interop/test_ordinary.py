@@ -88,10 +88,10 @@ def test_a_trunk_asks_who_hangs_up(sipp: SIPp, parties: Make) -> None:
 
 def test_a_trunk_that_calls_asks_who_hangs_up(sipp: SIPp, parties: Make) -> None:
     """The account is bound to the trunk's realm, and the trunk is the party's proxy."""
-    bob = parties(NoMediaSimpleCallsParty, "bob", credentials={"sipp.example": ALICE})
+    account = {"sipp.example": ALICE}
+    bob = parties(NoMediaSimpleCallsParty, "bob", credentials=account, proxy="127.0.0.1")
     calls = incoming(bob, lambda call: call.ring().accept())
     run = sipp.call("uac_challenges_bye", bob.contact_uri.port)
-    bob.proxy = run.address
     call = first(calls)
     wait_for(lambda: call.state == "InDialog" and call._acceptance is None, "the ACK came")
     assert call.terminate().wait(5).state == "Terminated"
