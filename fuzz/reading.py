@@ -28,6 +28,7 @@ _BLAME = {
     "media_type": "content-type",
     "parts": "content-type",
     "is_multipart": "content-type",
+    "content": "content-transfer-encoding",
 }
 #: How deep values are followed: an address has a URI, and that has a host.
 _DEPTH = 3

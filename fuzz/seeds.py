@@ -286,6 +286,11 @@ def messages() -> tuple[bytes, ...]:
     sdp = _wire(_SDP)
     own = [_wire(_INVITE).replace(b"%d", str(len(sdp)).encode()).replace(b"%s", sdp)]
     own.append(_wire(_RESPONSE))
+    # As some send it, with bare line feeds, and white space in the start line.
+    own.append(_RESPONSE.replace(b"SIP/2.0 401", b"SIP/2.0  401"))
+    own.append(
+        _INVITE.replace(b"%d", b"0").replace(b"%s", b"").replace(b" SIP/2.0\n", b"\tSIP/2.0 \n")
+    )
     own += [
         b"OPTIONS sip:a@b SIP/2.0\r\n" + line + b"\r\nContent-Length: 0\r\n\r\n"
         for line in _own_lines()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fuzz import bodies, seeds
+from fuzz import bodies, grammar, seeds
 from fuzz.laws import Broken, attempt, check_refusal, law, look_at
 from fuzz.words import AUTH_WORDS, RTP_WORDS, SDP_WORDS, SIP_WORDS
 from sipparty import sdp
@@ -44,6 +44,8 @@ from sipparty.testing import SequentialTokens
 __all__ = ["TARGETS", "Broken", "Target"]
 
 
+#: What is written otherwise than it came: bare line feeds, and white space in a start line.
+_MENDED = re.compile(rb"(?<!\r)\n|\A[\r\n]*[^\r\n]*(?:[ \t][ \t]|\t|[ \t]\r)")
 #: The end of a header line; what is folded goes on (RFC 3261 §7.3.1).
 _LINE_END = re.compile(r"\r\n(?![ \t])")
 
@@ -83,7 +85,7 @@ def _message(data: bytes) -> bool:
     if message is None:
         return False
     wire = bytes(message)
-    law(wire in data, "an untouched message is written back as it came")
+    law(wire in data or _MENDED.search(data), "an untouched message is written back as it came")
     law(Message.parse(wire) == message, "a message is read again as it was")
     head = wire.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
     law(all(b":" in line or line[:1] in b" \t" for line in head), "a header has a colon")
@@ -137,8 +139,10 @@ def _uri(data: bytes) -> bool:
     uri = attempt(URI.parse, data)
     if uri is None:
         law(attempt(URI.parse, text) is None, "bytes and text are read alike")
+        law(attempt(split_sip_uri, text) is None, "both ways of reading a URI take the same")
         return False
     law(bytes(uri) == data, "a URI is written back as it came")
+    grammar.agree(text)
     look_at(uri)
     law(uri.equivalent(uri), "a URI is equivalent to itself")
     law(URI.parse(text) == uri, "bytes and text are read alike")
@@ -388,6 +392,8 @@ _AUTH_HEADERS = (
     "authentication-info",
 )  # fmt: skip
 
+_addresses = _values("from", "to", "contact", "route", "record-route", "f", "t", "m", "refer-to")
+
 #: The parsers, by name.
 TARGETS: dict[str, Target] = {
     target.name: target
@@ -400,8 +406,17 @@ TARGETS: dict[str, Target] = {
             "name-addr",
             _value_of(DNameURI),
             _reads(DNameURI.parse),
-            _values("from", "to", "contact", "route", "record-route", "f", "t", "m", "refer-to"),
+            _addresses,
             SIP_WORDS,
+        ),
+        Target("grammar", grammar.probe_message, _read_message, seeds.messages, SIP_WORDS),
+        Target(
+            "address",
+            grammar.probe_address,
+            grammar.read_address,
+            lambda: (*_addresses(), *grammar.ODD),
+            SIP_WORDS,
+            4096,
         ),
         Target("via", _value_of(Via), _reads(Via.parse), _values("via", "v"), SIP_WORDS),
         Target("headers", _headers, _read_headers, seeds.header_lines, SIP_WORDS),

@@ -301,7 +301,7 @@ def _end_of_head(buffer: bytearray, since: int, limit: int) -> int:
     """Return where the first empty line ends; -1 where there is none yet."""
     usual, other = _ENDS
     at = buffer.find(usual, since, limit)
-    bare = buffer.find(other, since, limit if at < 0 else at)
+    bare = buffer.find(other, since, limit if at < 0 else at + 1)
     if bare >= 0:
         return bare + len(other)
     return at if at < 0 else at + len(usual)

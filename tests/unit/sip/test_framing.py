@@ -347,3 +347,36 @@ def test_however_pings_are_cut_there_are_as_many(crlfs, data):
         assert events.count(Pong()) <= 1
         assert events[-1] == MessageBytes(message())
     assert counts == [crlfs // 2] * 2
+
+
+# -------------------------------------------------------------------- bare line feeds
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        b"OPTIONS sip:b SIP/2.0\nContent-Length: 2\n\nab",
+        b"OPTIONS sip:b SIP/2.0\nl:\n 2\n\nab",
+        b"OPTIONS sip:b SIP/2.0\r\nContent-Length: 2\n\r\nab",
+        b"OPTIONS sip:b SIP/2.0\nContent-Length: 2\r\n\nab",
+        b"OPTIONS sip:b SIP/2.0\nX: y\nl : 4\n\n\n\n\r\n",
+    ],
+)
+def test_heads_whose_lines_end_in_a_line_feed_are_found(one):
+    stream = one + b"\n" + one + b"\n\r\n\n" + message() + one
+    expected = [MessageBytes(one), MessageBytes(one), MessageBytes(message()), MessageBytes(one)]
+    assert whole(stream) == expected
+    for cuts in (range(1, len(stream)), range(3, len(stream), 5)):
+        assert list(piecewise(stream, cuts)) == expected
+
+
+def test_a_head_ends_where_its_first_empty_line_does():
+    one = b"OPTIONS sip:b SIP/2.0\nContent-Length: 4\n\n\r\n\r\n"
+    assert whole(one) == [MessageBytes(one)]
+    other = b"OPTIONS sip:b SIP/2.0\r\nContent-Length: 2\r\n\r\n\n\n"
+    assert whole(other) == [MessageBytes(other)]
+
+
+def test_line_feeds_do_not_make_a_length_of_a_body():
+    events = whole(b"OPTIONS sip:b SIP/2.0\nX: y\n\nContent-Length: 2\n\n")
+    assert isinstance(events[0], FramingFailed)

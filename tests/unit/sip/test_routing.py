@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sipparty.errors import ParseError
-from sipparty.sip.routing import NextHop, is_loose, route_to
+from sipparty.sip.routing import NextHop, as_request_uri, is_loose, route_to
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,45 @@ def test_a_proxy_becomes_a_loose_route(proxy, route):
 def test_what_cannot_be_a_proxy(proxy):
     with pytest.raises(ParseError):
         route_to(proxy)
+
+
+@pytest.mark.parametrize(
+    ("uri", "hop"),
+    [
+        ("sip:h;maddr=192.0.2.9", ("h", "192.0.2.9", True)),
+        ("sip:192.0.2.1;maddr=there.example", ("192.0.2.1", "there.example", False)),
+        ("sip:192.0.2.1;MADDR=[2001:DB8::1]", ("192.0.2.1", "2001:db8::1", True)),
+        ("sip:h;maddr", ("h", "h", False)),
+        ("sip:h;xmaddr=1.2.3.4", ("h", "h", False)),
+    ],
+)
+def test_where_the_packets_go_and_whose_certificate_it_is(uri, hop):
+    # RFC 3263 §4, RFC 5922 §4
+    found = NextHop.of(uri)
+    assert (found.host, found.place, found.is_numeric) == hop
+
+
+@pytest.mark.parametrize(
+    ("uri", "written"),
+    [
+        ("sip:a@b", "sip:a@b"),
+        ("sip:a@b?Route=%3Csip:x%3E", "sip:a@b"),
+        ("sip:a@b;transport=tcp?X=1&Y=2", "sip:a@b;transport=tcp"),
+        ("sip:a@b;method=REGISTER", "sip:a@b"),
+        ("sip:a@b;lr;Method=BYE;x=1?X=1", "sip:a@b;lr;x=1"),
+        ("sip:a@b;METHOD;;x", "sip:a@b;;x"),
+        ("sip:a?b;method=c@d", "sip:a?b;method=c@d"),
+        ("sip:method@b;xmethod=1", "sip:method@b;xmethod=1"),
+        ("sip:[::1]:5060;method=x", "sip:[::1]:5060"),
+        ("tel:+1?method", "tel:+1?method"),
+    ],
+)
+def test_what_may_stand_in_a_request_line(uri, written):
+    # RFC 3261 §19.1.1 table 1
+    assert as_request_uri(uri) == written
+
+
+def test_a_proxy_is_a_route_and_nothing_else():
+    assert route_to("sip:p;lr?X=1") == "<sip:p;lr>"
+    with pytest.raises(ParseError, match="is not a valid proxy"):
+        route_to("a b")

@@ -51,9 +51,8 @@ _OWN_VERBS = ("INVITE", "ACK", "CANCEL", "BYE")
 
 def rejection(response: Response) -> CallRejected:
     """Make the error for a final response that is not a 2xx."""
-    # It is a stranger's text, and may be shown on a terminal.
-    reason = "".join(char if char.isprintable() else "?" for char in response.reason)
-    reason = f" {reason}" if reason else ""
+    # A stranger's text: errors show no control characters, whoever wrote them.
+    reason = f" {response.reason}" if response.reason else ""
     return CallRejected(
         f"The other side answered {response.status}{reason}.",
         response.status,

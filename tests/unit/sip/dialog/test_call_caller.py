@@ -430,7 +430,7 @@ def test_a_reason_phrase_is_shown_without_what_a_terminal_would_obey(wire, calli
     call, invite = calling
     refusal = wire.answer(invite, 486).replace(b"Busy Here", b"Busy \x1b[2J\xe2\x80\xaeHere")
     wire.receive(refusal)
-    assert str(call.last_error) == "The other side answered 486 Busy ?[2J?Here."
+    assert str(call.last_error) == r"The other side answered 486 Busy \x1b[2J\u202eHere."
     assert call.last_error.reason == "Busy \x1b[2J\u202eHere"  # as it came
 
 

@@ -216,3 +216,43 @@ def test_the_target_is_the_first_contact():
     request.add("Contact", '"a, b" <sip:one@h;x=y>;q=1, <sip:two@h>')
     assert remote_target(request, required=True) == "sip:one@h;x=y"
     assert record_route(request) == ()
+
+
+# ---------------------------------------------------------------- what is sent on
+
+
+@pytest.mark.parametrize("method", ["BYE", "ACK"])
+def test_nothing_of_a_contact_but_its_address_goes_into_a_request_line(method):
+    # §19.1.1 table 1: whoever calls could have us send headers of theirs.
+    contact = "<sip:alice@10.0.0.9;method=REGISTER;x=1?Route=%3Csip:evil%3E&Subject=x>"
+    data = DialogState.of_request(invite(Contact=contact), "b1", 1)
+    assert data.remote_target == "sip:alice@10.0.0.9;x=1"
+    assert data.request(method, []).uri_text == "sip:alice@10.0.0.9;x=1"
+    theirs = state().established_by(answer(contact="<sip:bob@10.0.0.2?a=b>"))
+    assert theirs.remote_target == "sip:bob@10.0.0.2"
+
+
+def test_nor_of_a_strict_router():
+    data = state(route_set=("<sip:p1.example;method=x?a=b>",), remote_target="sip:bob@h")
+    assert data.request("BYE", []).uri_text == "sip:p1.example"
+
+
+def test_what_was_read_mildly_is_sent_as_it_should_be():
+    request = invite(
+        From="Alice < sip:alice@atlanta.com >;;tag=a1;",
+        To="<sip:bob@biloxi.com;x=1; y=2>",
+        Contact="< sip:alice@10.0.0.9 >;",
+        **{"Record-Route": "< sip:p1;lr >;, <sip:p2;lr>"},
+    )
+    data = DialogState.of_request(request, "b1", 1)
+    bye = data.request("BYE", [])
+    assert bye.uri_text == "sip:alice@10.0.0.9"
+    assert bye.lines("To") == ["Alice <sip:alice@atlanta.com>;tag=a1"]
+    assert bye.lines("From") == ["<sip:bob@biloxi.com;x=1;y=2>;tag=b1"]
+    assert bye.lines("Route") == ["<sip:p1;lr>", "<sip:p2;lr>"]
+
+
+@pytest.mark.parametrize("route", ["<sip:a%zz@p2>", "<tel:+1>", "p2", "<sip:p2;maddr=-x>"])
+def test_every_route_of_an_answer_has_to_be_one(route):
+    with pytest.raises(ParseError):
+        state().established_by(answer(f"Record-Route: <sip:p1;lr>, {route}"))
