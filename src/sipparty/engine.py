@@ -256,6 +256,10 @@ class Engine(LoopPortal):
         self.core.at(self.loop.time())
         self.hub.keeping.pong_received(flow)
 
+    def hold(self, host: str, size: int) -> bool:
+        """Count what a connection keeps for its peer; called by endpoints."""
+        return self.core.transactions.hold(host, size)
+
     def flow_closed(self, flow: Flow, reason: str) -> None:
         """Tell the core that a connection has ended; called by endpoints."""
         self.hub.connection_closed(flow.endpoint)

@@ -73,7 +73,10 @@ def dial(
             sock.sendall(HANDSHAKE)
             answer = b""
             while not answer.endswith(b"\r\n\r\n"):
-                answer += sock.recv(1)
+                byte = sock.recv(1)
+                if not byte:
+                    raise ConnectionResetError("There is no answer to the handshake.")
+                answer += byte
             assert answer.startswith(b"HTTP/1.1 101 "), answer
     except BaseException:
         sock.close()

@@ -5,11 +5,13 @@ what they are told, go away in the middle, or are too many.
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import ssl
 import struct
 import sys
 import threading
+from asyncio.sslproto import SSLProtocol
 from typing import Any
 
 import pytest
@@ -134,7 +136,9 @@ def test_a_handshake_that_never_ends(defended: Any, transport: str) -> None:
 def test_who_does_not_read(
     defended: Any, transport: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits for it has a limit; then it is dropped, and others have not waited."""
+    """It is not read from either, and so has little waiting for it; where that does not get less in
+    time it is dropped. Others do not wait meanwhile.
+    """
     reasons = []
     abort = Connection.abort
 
@@ -143,7 +147,6 @@ def test_who_does_not_read(
         abort(connection, reason)
 
     monkeypatch.setattr(Connection, "abort", note)
-    monkeypatch.setattr(Connection, "MAX_BACKLOG", 100_000)
     bob = defended(transport)
 
     def said(number: int) -> bytes:
@@ -154,12 +157,85 @@ def test_who_does_not_read(
         return b"\r\n\r\n" * 500
 
     with dial(bob.port, transport, small=True) as sock, bob.call():
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
+        sock.settimeout(0.3)  # until nothing goes any more
+        with contextlib.suppress(TimeoutError):
             for number in range(30_000):
                 sock.sendall(said(number))
-        assert "the other side does not read" in reasons
+        waiting = bob.engine.run(
+            lambda: max(one._pipe.get_write_buffer_size() for one in bob.listener.connections)
+        )
+        assert Connection.HIGH_WATER <= waiting < 5 * Connection.HIGH_WATER
+        assert "the other side does not read" not in reasons
+        bob.clock.advance(Connection.CATCH_UP + 1)
+        wait_for(lambda: "the other side does not read" in reasons, "it is dropped", PATIENCE)
         is_there(bob, 1)
     bob.check()
+
+
+@pytest.mark.parametrize("transport", STREAMS)
+def test_who_reads_in_the_end(defended: Any, transport: str) -> None:
+    """It gets all that was said to it, and is served on."""
+    bob = defended(transport)
+    with dial(bob.port, transport, small=True) as sock:
+        sock.settimeout(0.3)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            for sent in range(30_000):
+                sock.sendall(frame(request("OPTIONS", transport, number=sent), transport))
+        assert 0 < sent < 29_999
+        wait_for(lambda: has_catching_up(bob), "it is not read from", PATIENCE)
+        sock.settimeout(PATIENCE)
+        seen = b""
+        while f"Call-ID: {sent - 1}@".encode() not in seen:
+            seen = seen[-4096:] + sock.recv(1 << 20)
+        wait_for(lambda: not has_catching_up(bob), "it is read from", PATIENCE)
+    bob.check()
+    assert bob.engine.core.transactions.held == 0
+
+
+def has_catching_up(bob: Defender) -> bool:
+    """Whether somebody has to catch up."""
+    there = bob.listener.connections
+    return bool(bob.engine.run(lambda: any(one._catching_up is not None for one in there)))
+
+
+@pytest.mark.parametrize("transport", STREAMS)
+def test_fifty_who_do_not_read(defended: Any, transport: str) -> None:
+    """Each had four megabytes wait for it, which counted as nothing."""
+    bob = defended(transport)
+    held = bob.engine.core.transactions
+    with contextlib.ExitStack() as stack, bob.call():
+        for _ in range(50):
+            sock = stack.enter_context(dial(bob.port, transport, small=True))
+            sock.setblocking(False)
+            data = frame(request("OPTIONS", transport), transport) * 300
+            with contextlib.suppress(OSError):
+                sock.send(data)
+        wait_for(lambda: held.held > 50 * Connection.WEIGHT, "they are counted", PATIENCE)
+        wait_for(lambda: bob.received() > 50, "they are read", PATIENCE)
+        assert held.held < 12_500_000
+    bob.clock.advance(60)
+    bob.check()
+    assert held.held == 0
+
+
+@pytest.mark.parametrize("transport", STREAMS)
+def test_messages_that_are_never_complete(defended: Any, transport: str) -> None:
+    """What is begun counts, by source and in all; who goes beyond it is cut off."""
+    limits = Limits(max_held=4_000_000)
+    bob = defended(transport, options={"limits": limits})
+    half = frame(request("MESSAGE", transport, body=b"x" * 200_000), transport)[:-1000]
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            with contextlib.suppress(OSError):
+                sock = stack.enter_context(dial(bob.port, transport, source="127.0.0.66"))
+                sock.sendall(half)
+        wait_for(lambda: bob.engine.core.transactions.held > 2_000_000, "it counts", PATIENCE)
+        assert bob.engine.run(lambda: bob.engine.core.transactions.held) < 3_500_000
+        with bob.call():
+            pass
+    bob.check()
+    assert bob.engine.core.transactions.held == 0
 
 
 # -------------------------------------------------------------------- going away
@@ -293,4 +369,37 @@ def test_connections_that_are_reset_at_once(defended: Any, transport: str) -> No
                 sock.settimeout(PATIENCE)
                 sock.connect((LOOPBACK, bob.port))
         is_there(bob, 1)
+    bob.check()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.66 is an address on Linux alone")
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_descriptors_are_for_all_who_connect(
+    defended: Any, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One host holds open all that the process has for connections: another one gets in, and the
+    listener does not stop.
+    """
+    bob = defended(transport)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(dial(bob.port, "tcp", source="127.0.0.66"))
+        is_there(bob, 20)
+        monkeypatch.setattr(bob.listener, "_highest", lambda: 0)
+        with bob.call():
+            is_there(bob, 20)
+    bob.check()
+
+
+def test_a_tls_handshake_that_does_not_come_is_cheap(defended: Any) -> None:
+    """Each took a quarter of a megabyte to read into, from its first moment."""
+    bob = defended("tls")
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(dial(bob.port, "tcp"))
+        is_there(bob, 30)
+        gc.collect()
+        found = [one for one in gc.get_objects() if isinstance(one, SSLProtocol)]
+        assert len(found) >= 30
+        assert max(len(one._ssl_buffer) for one in found) <= 16_384
     bob.check()

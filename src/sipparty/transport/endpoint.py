@@ -38,6 +38,17 @@ class EndpointOwner(Protocol):
         and what is wrong with it. `batch_over` follows.
         """
 
+    def hold(self, host: str, size: int) -> bool:
+        """Count bytes that are kept for a peer, less than nothing for those that are not any more.
+
+        Args:
+            host: The peer's address.
+            size: How many more.
+
+        Returns:
+            Whether there is room for them; they are counted in either case.
+        """
+
     def flow_closed(self, flow: Flow, reason: str) -> None:
         """Take note that a connection has ended; nothing can be sent by its flow any more, and
         nothing comes. `reason` is in lower case.

@@ -8,7 +8,8 @@ Laws:
   address that has more than its share. So nobody keeps others out who does not come from as many
   addresses as there may be connections.
 * However many connect, some file descriptors are left: for the media of calls, for connections of
-  our own, for whatever else the program opens.
+  our own, for whatever else the program opens. Where only those are left, who comes is dealt with
+  as if the listener were full; so a host that holds what it has opened keeps nobody out.
 * A connection that fails before it is there costs a line of the log, and no more.
 """
 
@@ -21,16 +22,17 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
 
 from sipparty import descriptors
 from sipparty.errors import ListenError
 from sipparty.sip.flow import Address, Flow
 from sipparty.sip.limits import Limits
+from sipparty.sip.shares import source_of
 from sipparty.transport.addresses import numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
 from sipparty.transport.tls import describe_failure
+from sipparty.transport.tlsbuffer import serve_tls
 
 __all__ = ["StreamListener", "bind_tcp"]
 
@@ -115,18 +117,6 @@ class _Coming:
         self.given_up = False
 
 
-@lru_cache(maxsize=4096)
-def _share_of(host: str) -> bytes:
-    """Return what of an address is one peer's: all of it, or the 64 bits of IPv6 that a network has
-    (RFC 4291 §2.5.4), as one host may have as many addresses as it likes in it.
-    """
-    family = numeric_family(host.partition("%")[0])
-    if family is None:
-        return host.encode()
-    packed = socket.inet_pton(family, host.partition("%")[0])
-    return packed[:8] if family == socket.AF_INET6 else packed
-
-
 class StreamListener:
     """A socket that accepts connections.
 
@@ -152,6 +142,9 @@ class StreamListener:
     #: one that would take of it is closed as it comes.
     RESERVE = descriptors.CONNECTIONS_RESERVE
 
+    #: Seconds until the log is told again that nothing can be accepted, where it could meanwhile.
+    QUIET = 60.0
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -174,6 +167,7 @@ class StreamListener:
         self._resume: asyncio.TimerHandle | None = None
         #: Whether the log knows that nothing can be accepted.
         self._logged = False
+        self._logged_at = 0.0
         self.transport = transport
         self.family = sock.family
         self.address: Address = sock.getsockname()[:2]
@@ -200,15 +194,16 @@ class StreamListener:
                 # would be all that the loop does.
                 self._complain(f"{error.strerror}. Trying on.")
                 self._loop.remove_reader(self._socket)
-                self._resume = self._loop.call_later(self.PAUSE, self._accept_again)
+                pause = 0.0 if self._make_room("") else self.PAUSE
+                self._resume = self._loop.call_later(pause, self._accept_again)
                 return
-            if sock.fileno() > highest:
-                # The system deals out the lowest one that is free.
-                sock.close()
+            # The system deals out the lowest one that is free.
+            short = sock.fileno() > highest
+            if short:
                 self._complain("few file descriptors are left, and they are for others.")
-                continue
-            self._logged = False
-            if self._is_full() and not self._make_room(address[0]):
+            elif self._logged and self._loop.time() > self._logged_at + self.QUIET:
+                self._logged = False
+            if (short or self._is_full()) and not self._make_room(address[0]):
                 sock.close()
                 continue
             sock.setblocking(False)
@@ -216,6 +211,8 @@ class StreamListener:
             task = self._loop.create_task(self._serve(coming))
             self._coming[task] = coming
             task.add_done_callback(self._came)
+            if short:
+                return  # what has made room is closed when the loop has turned
 
     def _is_full(self) -> bool:
         """Whether there are as many connections as there may be."""
@@ -251,13 +248,13 @@ class StreamListener:
         among = among or list(self.connections)
         if not among:
             return False  # none may be had at all
-        shares = Counter([_share_of(one.remote[0]) for one in among])
+        shares = Counter([source_of(one.remote[0]) for one in among])
         most = max(shares.values())
-        if not silent and most <= shares[_share_of(newcomer)] + 1:
+        if not silent and most <= shares[source_of(newcomer)] + 1:
             return False
         self._end(
             min(
-                (one for one in among if shares[_share_of(one.remote[0])] == most),
+                (one for one in among if shares[source_of(one.remote[0])] == most),
                 key=lambda one: one.last_used,
             )
         )
@@ -283,6 +280,7 @@ class StreamListener:
         """Log why nothing can be accepted, once for each time that this begins."""
         if not self._logged:
             self._logged = True
+            self._logged_at = self._loop.time()
             _log.error("Cannot accept on %s: %s", self._place, reason)
 
     @property
@@ -299,6 +297,9 @@ class StreamListener:
             coming.connection = self._make(self)
             return coming.connection
 
+        if self._context is not None and isinstance(self._loop, asyncio.SelectorEventLoop):
+            await serve_tls(self._loop, coming.socket, make(), self._context, self.HANDSHAKE)
+            return
         await self._loop.connect_accepted_socket(
             make,
             coming.socket,

@@ -9,7 +9,10 @@ Laws:
   when nothing went either way for a while. A peer that has answered one before and leaves one
   without an answer is taken for dead; others may not know of pings (§4.4).
 * Nobody holds a connection for nothing: the first message, each begun one and an end have their
-  time. A peer that does not read is dropped once so much waits for it.
+  time. A peer that does not read is not read from either while much waits for it, and dropped where
+  that does not get less in time.
+* What a connection takes is counted with the rest of what peers have us hold: itself, the message
+  that is not complete, and what waits to be read. Where there is no room for it, it ends.
 * What a peer says before its certificate is found to be for its name is not heard.
 * A connection that ends, however it ends, closes its flow, once; one that never had a flow says
   nothing.
@@ -39,6 +42,7 @@ from sipparty.sip.framing import (
 from sipparty.sip.limits import Limits
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.tls import TLSError, check_certificate, describe_failure
+from sipparty.transport.tlsbuffer import shrink
 
 __all__ = ["Acceptor", "Connection"]
 
@@ -49,6 +53,8 @@ _PONG = b"\r\n"
 _OPTIONS = (
     (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    # What the kernel keeps for a peer that does not read is a part of what it costs us.
+    (socket.SOL_SOCKET, "SO_SNDBUF", 131_072),
     # A peer that is gone is noticed within about three minutes of silence, ...
     (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 120),
     (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 15),
@@ -94,7 +100,14 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     #: Bytes that may wait for a peer that does not read.
-    MAX_BACKLOG = 4 << 20
+    MAX_BACKLOG = 1 << 20
+    #: How many wait before nothing more is read from it. Once a quarter of that waits, it is read
+    #: from again; that has to be so within so many seconds.
+    HIGH_WATER = 65_536
+    CATCH_UP = 20.0
+    #: What a connection takes by itself, in bytes; of TLS most is OpenSSL's.
+    WEIGHT = 8192
+    WEIGHT_OF_TLS = 65_536
     #: Seconds without traffic after which a ping is sent, at the least and at the most (RFC 5626
     #: §4.4.1), and how long it waits for the pong.
     PING_INTERVAL = (95.0, 120.0)
@@ -146,6 +159,10 @@ class Connection(asyncio.BufferedProtocol):
         self._since = self._last = 0.0
         self._unfinished: float | None = None
         self._pinged: float | None = None
+        #: What is counted as held for it, in bytes.
+        self._held = 0
+        #: What ends it where it does not read; None while it does.
+        self._catching_up: asyncio.TimerHandle | None = None
         #: When a ping went out last, of the loop's clock, whoever asked for it.
         self._asked = 0.0
         self._interval = random.uniform(*self.PING_INTERVAL)
@@ -176,6 +193,9 @@ class Connection(asyncio.BufferedProtocol):
         if self.closed or not peer or (self._accepted_by is not None and self._accepted_by.closed):
             self.abort("the connection was gone before it began")
             return
+        transport.set_write_buffer_limits(self.HIGH_WATER)
+        if transport.get_extra_info("ssl_object") is not None:
+            shrink(transport)
         self.family = sock.family
         self.address, self.remote = transport.get_extra_info("sockname")[:2], peer[:2]
         if self.server_name:
@@ -186,6 +206,8 @@ class Connection(asyncio.BufferedProtocol):
                 text = str(error).rstrip(".")
                 self.abort(text[:1].lower() + text[1:])
                 return
+        if not self._count():
+            return
         self._watch()
         self.begin()
 
@@ -217,8 +239,12 @@ class Connection(asyncio.BufferedProtocol):
         events = self.read(data)
         self.take(events)
         if not self.unfinished():
-            self._unfinished = None
-        elif self._unfinished is None or any(isinstance(event, MessageBytes) for event in events):
+            if self._unfinished is not None:
+                self._unfinished = None
+                self._count()
+            return
+        self._count()
+        if self._unfinished is None or any(isinstance(event, MessageBytes) for event in events):
             self._unfinished = now
             timer = self._timer
             if not self.closed and timer is not None and timer.when() > now + self.MESSAGE:
@@ -235,6 +261,10 @@ class Connection(asyncio.BufferedProtocol):
     def unfinished(self) -> bool:
         """Whether a message has begun and not ended."""
         return not self._framer.idle
+
+    def begun(self) -> int:
+        """Return how much of a message is here that is not complete, in bytes."""
+        return self._framer.pending
 
     def take(self, events: list[StreamEvent]) -> None:
         """Act on what was found in the stream."""
@@ -282,6 +312,11 @@ class Connection(asyncio.BufferedProtocol):
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+            self._catching_up = None
+        self.owner.hold(self.remote[0], -self._held)
+        self._held = 0
         if self._accepted_by is not None:
             self._accepted_by.connections.discard(self)
         if not self.reason:
@@ -325,6 +360,49 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._last = self._loop.time()
         pipe.write(data)
+        if self._catching_up is not None:
+            self._count()
+
+    def pause_writing(self) -> None:
+        """Take note that much waits for the peer: who does not read is not listened to."""
+        if self._pipe is None or self._catching_up is not None:
+            return
+        self._pinged = None  # its answer would not be read
+        self._pipe.pause_reading()
+        self._catching_up = self._loop.call_later(self.CATCH_UP, self._too_far_behind)
+        self._count()
+
+    def resume_writing(self) -> None:
+        """Take note that the peer has read most of it."""
+        if self._catching_up is None:
+            return
+        self._catching_up.cancel()
+        self._catching_up = None
+        self._count()
+        if self._pipe is not None and not self.closed:
+            self._pipe.resume_reading()
+
+    def _too_far_behind(self) -> None:
+        self.abort("the other side does not read")
+
+    def _count(self) -> bool:
+        """Have what the connection takes be counted; False where it has ended for want of room."""
+        pipe = self._pipe
+        if pipe is None:
+            return True  # it is over, or has not begun
+        held = self.WEIGHT + self.begun()
+        if self.transport in ("TLS", "WSS"):
+            held += self.WEIGHT_OF_TLS
+        if self._catching_up is not None:
+            held += pipe.get_write_buffer_size()
+        more, self._held = held - self._held, held
+        if self.owner.hold(self.remote[0], more):
+            return True
+        # At once: what this one gives back may be what the next one needs.
+        self.owner.hold(self.remote[0], -held)
+        self._held = 0
+        self.abort("there is no room for what it takes")
+        return False
 
     def close(self) -> None:
         """End the connection; what was written still goes out, if the peer reads it soon."""

@@ -193,6 +193,12 @@ class WebSocketConnection(Connection):
         """Whether a message has begun and not ended."""
         return self._piece or self._parts is not None
 
+    def begun(self) -> int:
+        """Return how much of a message is here that is not complete, in bytes."""
+        reader = getattr(self._library, "reader", None)
+        pieces = len(getattr(reader, "buffer", b""))
+        return pieces + (0 if self._parts is None else len(self._parts))
+
     def _found(self, more: bool = False) -> list[StreamEvent]:
         """Return what the library found; send what it has to say."""
         protocol = self._protocol

@@ -34,6 +34,7 @@ class Owner:
         self.answers = []
         self.batches = 0
         self.stun, self.pongs = [], []
+        self.held, self.most_held = 0, float("inf")
         self.happened = asyncio.Event()
 
     def datagram_received(self, data, flow):
@@ -58,6 +59,10 @@ class Owner:
     def pong_received(self, flow):
         self.pongs.append(flow)
         self.happened.set()
+
+    def hold(self, host, size):
+        self.held += size
+        return self.held <= self.most_held
 
     def send_failed(self, flow, reason):
         self.failed.append((flow, reason))

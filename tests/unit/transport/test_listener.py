@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from sipparty.errors import ListenError
-from sipparty.transport.listener import _share_of, bind_tcp
+from sipparty.sip.shares import source_of
+from sipparty.transport.listener import bind_tcp
 from sipparty.transport.tls import TLSConfig
 
 LOOPBACK = "127.0.0.1"
@@ -128,7 +129,7 @@ async def test_who_has_more_than_a_share_makes_room(owner, serve, dial, clock, e
     ],
 )
 def test_whose_an_address_is(one, other, same):
-    assert (_share_of(one) == _share_of(other)) is same
+    assert (source_of(one) == source_of(other)) is same
 
 
 async def test_a_tls_handshake_under_way_makes_room(serve, dial, clock, eventually, authority):

@@ -275,6 +275,67 @@ async def test_a_peer_that_does_not_read_is_dropped(owner, accept, open_to):
     assert owner.reasons == ["the other side does not read"]
 
 
+async def test_a_peer_that_does_not_read_is_not_read_from(owner, accept, open_to, clock, turns):
+    server = await accept()
+    connection = await open_to("TCP", server.address)
+    connection.MAX_BACKLOG = 1 << 30
+    peer = await server.peer()
+    peer.writer.transport.pause_reading()
+    before = owner.held
+    connection.send(message(1, b"x" * 9_000_000), connection.flow)
+    assert owner.held > before + connection.HIGH_WATER
+    peer.write(message(1))
+    await turns()
+    assert owner.received == []
+    connection.send(message(2), connection.flow)
+    counted = owner.held
+    peer.writer.transport.resume_reading()
+    await peer.reader.readexactly(9_000_000)
+    await owner.until(lambda: owner.received)
+    assert owner.held == before < counted
+    clock.advance(connection.CATCH_UP + 1)
+    await turns()
+    assert owner.gone == []
+
+
+async def test_a_peer_has_its_time_to_catch_up(owner, accept, open_to, clock):
+    server = await accept()
+    connection = await open_to("TCP", server.address)
+    peer = await server.peer()
+    peer.writer.transport.pause_reading()
+    connection.send(message(1, b"x" * 9_000_000), connection.flow)
+    clock.advance(connection.CATCH_UP)
+    await owner.until(lambda: owner.gone)
+    assert owner.reasons == ["the other side does not read"]
+    assert owner.held == 0
+
+
+async def test_what_a_connection_takes_is_counted(owner, serve, dial, eventually):
+    listener = serve()
+    peer = await dial(listener)
+    await eventually(lambda: owner.held == Connection.WEIGHT)
+    whole = message(1, b"x" * 10_000)
+    peer.write(whole[:-1])
+    await eventually(lambda: owner.held == Connection.WEIGHT + len(whole) - 1)
+    peer.write(whole[-1:])
+    await owner.until(lambda: owner.received)
+    await eventually(lambda: owner.held == Connection.WEIGHT)
+    peer.writer.close()
+    await owner.until(lambda: owner.gone)
+    assert owner.held == 0
+
+
+async def test_where_there_is_no_room_it_ends(owner, serve, dial, eventually):
+    owner.most_held = Connection.WEIGHT + 5000
+    peer = await dial(serve())
+    peer.write(message(1, b"x" * 10_000)[:-1])
+    await owner.until(lambda: owner.gone)
+    assert owner.reasons == ["there is no room for what it takes"]
+    assert owner.held == 0
+    owner.most_held = 0
+    assert await (await dial(serve())).read_to_end() == b""
+
+
 async def test_abort_ends_it_at_once(owner, serve, open_to):
     connection = await open_to("TCP", serve().address)
     connection.abort()

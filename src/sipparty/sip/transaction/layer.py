@@ -257,6 +257,20 @@ class TransactionLayer:
             self._merged.setdefault(merge_key, transaction)
         return transaction
 
+    def hold(self, host: str, size: int) -> bool:
+        """Count bytes that are kept for an address outside of transactions, or are not any more.
+
+        Returns:
+            Whether there is room for them.
+        """
+        share = self.shares.of(host)
+        self.held += size
+        share.held += size
+        if size <= 0:
+            self.shares.leave(share)
+            return True
+        return not (self.is_full() or self.shares.is_full(share))
+
     def _check_room(
         self,
         request: Request,
