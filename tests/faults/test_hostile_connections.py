@@ -375,7 +375,7 @@ def test_connections_that_are_reset_at_once(defended: Any, transport: str) -> No
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.66 is an address on Linux alone")
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_descriptors_are_for_all_who_connect(
-    defended: Any, transport: str, monkeypatch: pytest.MonkeyPatch
+    defended: Any, transport: str, monkeypatch: pytest.MonkeyPatch, logged_errors: list[str]
 ) -> None:
     """One host holds open all that the process has for connections: another one gets in, and the
     listener does not stop.
@@ -389,6 +389,8 @@ def test_descriptors_are_for_all_who_connect(
         with bob.call():
             is_there(bob, 20)
     bob.check()
+    assert len(logged_errors) == 1
+    assert "few file descriptors are left" in logged_errors.pop()
 
 
 def test_a_tls_handshake_that_does_not_come_is_cheap(defended: Any) -> None:
