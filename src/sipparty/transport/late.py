@@ -20,7 +20,7 @@ from typing import Any
 from sipparty.errors import ParseError
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Response
-from sipparty.sip.transaction.layer import top_via
+from sipparty.sip.transaction.vias import top_via
 from sipparty.transport.listening import standard_port
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import Target

@@ -43,6 +43,7 @@ from sipparty.sip.limits import Limits
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.tls import TLSError, check_certificate, describe_failure
 from sipparty.transport.tlsbuffer import shrink
+from sipparty.transport.weight import Weight
 
 __all__ = ["Acceptor", "Connection"]
 
@@ -105,9 +106,6 @@ class Connection(asyncio.BufferedProtocol):
     #: from again; that has to be so within so many seconds.
     HIGH_WATER = 65_536
     CATCH_UP = 20.0
-    #: What a connection takes by itself, in bytes; of TLS most is OpenSSL's.
-    WEIGHT = 8192
-    WEIGHT_OF_TLS = 65_536
     #: Seconds without traffic after which a ping is sent, at the least and at the most (RFC 5626
     #: §4.4.1), and how long it waits for the pong.
     PING_INTERVAL = (95.0, 120.0)
@@ -159,10 +157,7 @@ class Connection(asyncio.BufferedProtocol):
         self._since = self._last = 0.0
         self._unfinished: float | None = None
         self._pinged: float | None = None
-        #: What is counted as held for it, in bytes.
-        self._held = 0
-        #: What ends it where it does not read; None while it does.
-        self._catching_up: asyncio.TimerHandle | None = None
+        self._weight = Weight(self)
         #: When a ping went out last, of the loop's clock, whoever asked for it.
         self._asked = 0.0
         self._interval = random.uniform(*self.PING_INTERVAL)
@@ -206,7 +201,7 @@ class Connection(asyncio.BufferedProtocol):
                 text = str(error).rstrip(".")
                 self.abort(text[:1].lower() + text[1:])
                 return
-        if not self._count():
+        if not self._weight.count(transport):
             return
         self._watch()
         self.begin()
@@ -241,9 +236,9 @@ class Connection(asyncio.BufferedProtocol):
         if not self.unfinished():
             if self._unfinished is not None:
                 self._unfinished = None
-                self._count()
+                self._weight.count(self._pipe)
             return
-        self._count()
+        self._weight.count(self._pipe)
         if self._unfinished is None or any(isinstance(event, MessageBytes) for event in events):
             self._unfinished = now
             timer = self._timer
@@ -312,11 +307,7 @@ class Connection(asyncio.BufferedProtocol):
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._catching_up is not None:
-            self._catching_up.cancel()
-            self._catching_up = None
-        self.owner.hold(self.remote[0], -self._held)
-        self._held = 0
+        self._weight.drop()
         if self._accepted_by is not None:
             self._accepted_by.connections.discard(self)
         if not self.reason:
@@ -360,49 +351,19 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._last = self._loop.time()
         pipe.write(data)
-        if self._catching_up is not None:
-            self._count()
+        if self._weight.behind:
+            self._weight.count(pipe)
 
     def pause_writing(self) -> None:
         """Take note that much waits for the peer: who does not read is not listened to."""
-        if self._pipe is None or self._catching_up is not None:
-            return
-        self._pinged = None  # its answer would not be read
-        self._pipe.pause_reading()
-        self._catching_up = self._loop.call_later(self.CATCH_UP, self._too_far_behind)
-        self._count()
+        if self._pipe is not None:
+            self._pinged = None  # its answer would not be read
+            self._weight.fall_behind(self._pipe, self.CATCH_UP)
 
     def resume_writing(self) -> None:
         """Take note that the peer has read most of it."""
-        if self._catching_up is None:
-            return
-        self._catching_up.cancel()
-        self._catching_up = None
-        self._count()
-        if self._pipe is not None and not self.closed:
-            self._pipe.resume_reading()
-
-    def _too_far_behind(self) -> None:
-        self.abort("the other side does not read")
-
-    def _count(self) -> bool:
-        """Have what the connection takes be counted; False where it has ended for want of room."""
-        pipe = self._pipe
-        if pipe is None:
-            return True  # it is over, or has not begun
-        held = self.WEIGHT + self.begun()
-        if self.transport in ("TLS", "WSS"):
-            held += self.WEIGHT_OF_TLS
-        if self._catching_up is not None:
-            held += pipe.get_write_buffer_size()
-        more, self._held = held - self._held, held
-        if self.owner.hold(self.remote[0], more):
-            return True
-        # At once: what this one gives back may be what the next one needs.
-        self.owner.hold(self.remote[0], -held)
-        self._held = 0
-        self.abort("there is no room for what it takes")
-        return False
+        if self._pipe is not None:
+            self._weight.catch_up(self._pipe)
 
     def close(self) -> None:
         """End the connection; what was written still goes out, if the peer reads it soon."""

@@ -18,12 +18,11 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from sipparty.errors import ParseError
 from sipparty.fsm import Timers
 from sipparty.sip.flow import DEFAULT_PORTS, RELIABLE_TRANSPORTS, Flow, host_port
-from sipparty.sip.grammar import find_parameter, split_list
+from sipparty.sip.grammar import find_parameter
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Request, Response
 from sipparty.sip.policy import Policy
@@ -42,9 +41,15 @@ from sipparty.sip.transaction.server import (
 )
 from sipparty.sip.transaction.timing import Timing
 from sipparty.sip.transaction.user import ClientUser
+from sipparty.sip.transaction.vias import (
+    has_sent_by,
+    replace_top_via,
+    top_via,
+    via_with_source,
+)
 from sipparty.sip.values import Via
 
-__all__ = ["Overload", "TransactionLayer", "top_via"]
+__all__ = ["Overload", "TransactionLayer"]
 
 
 _COOKIE = BRANCH_COOKIE.lower()
@@ -75,20 +80,6 @@ class Overload(Exception):
         self.flow = flow
         self.size = size
         self.flood = flood
-
-
-def top_via(text: str) -> Via:
-    """Parse the first element of a Via line.
-
-    Raises:
-        ParseError: There is none, or it is no Via.
-    """
-    if "," in text:
-        elements = split_list(text, "Via")
-        if not elements:
-            raise ParseError(text, "SIP/2.0/transport host", 0, what="Via")
-        text = elements[0]
-    return Via.parse(text)
 
 
 class TransactionLayer:
@@ -192,7 +183,7 @@ class TransactionLayer:
         transaction = self.clients.get((find_parameter(via, "branch"), cseq.split()[-1]))
         if transaction is None:
             return False
-        if not via.startswith(transaction.sent_by) and not _has_sent_by(via, transaction.sent_by):
+        if not via.startswith(transaction.sent_by) and not has_sent_by(via, transaction.sent_by):
             return False  # §18.1.2: not what we wrote, so the response is dropped in silence
         transaction.receive(response)
         return True
@@ -357,8 +348,8 @@ class TransactionLayer:
         names = via._tail.lower()
         asks_port = "rport" in names and via.rport == ""
         if asks_port or via._host != host:
-            text = _via_with_source(via, host, port if asks_port else None)
-            _replace_top_via(request, text)
+            text = via_with_source(via, host, port if asks_port else None)
+            replace_top_via(request, text)
         if flow.transport in RELIABLE_TRANSPORTS:
             return flow
         maddr = None
@@ -439,30 +430,6 @@ def _way(flow: Flow) -> object:
     return flow.transport, flow.remote
 
 
-def _has_sent_by(text: str, ours: str) -> bool:
-    """Whether a Via has the sent-by of ours, however it is written: the case of a name, the zeros
-    of an IPv6 address, a default port or spaces.
-
-    Raises:
-        ParseError: The text is no Via.
-    """
-    theirs, own = top_via(text), top_via(ours.rstrip(";"))
-    default = DEFAULT_PORTS.get(own._transport.upper(), 5060)
-    return _same_host(theirs._host, own._host) and (
-        (theirs._port or default) == (own._port or default)
-    )
-
-
-def _same_host(one: str, other: str) -> bool:
-    one, other = one.strip("[]").lower(), other.strip("[]").lower()
-    if one == other:
-        return True
-    try:
-        return ip_address(one) == ip_address(other)
-    except ValueError:
-        return False
-
-
 def _is_first(request: Request) -> bool:
     """Whether a request is outside of any dialog: its To has no tag."""
     to = request._text("to") or ""
@@ -470,34 +437,3 @@ def _is_first(request: Request) -> bool:
         return find_parameter(to[to.rfind(">") + 1 :], "tag") is None
     except ParseError:
         return False  # whoever looks for its dialog says what is wrong
-
-
-def _via_with_source(via: Via, host: str, port: int | None) -> str:
-    """Return a Via element with `received`, and with `rport` filled in where a port is given."""
-    tail = via._tail
-    if port is not None:
-        parts = []
-        for part in tail.split(";"):
-            name, _, value = part.partition("=")
-            if name.strip().lower() == "rport" and not value.strip():
-                part = f"rport={port}"
-            parts.append(part)
-        tail = ";".join(parts)
-    head = f"{via._protocol}/{via._version}/{via._transport} {via.sent_by}"
-    # A `received` that came with the request is a lie or a loop: ours takes its place.
-    if find_parameter(tail, "received") is not None:
-        tail = "".join(
-            f";{part}"
-            for part in tail.split(";")[1:]
-            if part.partition("=")[0].strip().lower() != "received"
-        )
-    return f"{head}{tail};received={host}"
-
-
-def _replace_top_via(request: Request, text: str) -> None:
-    at = request._make_index()["via"] if request._index is None else request._index["via"]
-    _, value, _ = request._fields[at]
-    if "," in value:
-        text = ", ".join([text, *split_list(value, "Via")[1:]])
-    request._fields[at] = ("via", text, f"Via: {text}")
-    request._data = None
