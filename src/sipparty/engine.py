@@ -166,9 +166,8 @@ class Engine(LoopPortal):
                         else:
                             endpoint.send(data, flow)
                     except Exception:
-                        # The others of the batch go out all the same.
+                        # As if the network had lost it; the others of the batch go out.
                         _log.exception("Sending to %s port %s failed.", *flow.remote)
-                        core.transport_failed(flow, "it could not be sent", core.timers.now)
                 events = core.events()
                 for event in events:
                     try:

@@ -448,7 +448,6 @@ def test_what_cannot_be_sent_keeps_no_other_from_its_way(engine, make_party, lis
     endpoint.send = fail
     failing, call = engine.run(both)
     assert call.wait(PATIENCE).state == "InDialog"
-    with pytest.raises(CallUnreachable, match="it could not be sent"):
-        failing.wait(PATIENCE)
+    assert "RuntimeError: a defect" in caplog.text
     endpoint.send = send
-    assert "failed" in caplog.text
+    assert failing.wait(PATIENCE).state == "InDialog"  # sent again, as what was lost is
