@@ -7,7 +7,8 @@ from __future__ import annotations
 from .message import Message
 from .probe import Probe, cases, run
 from .stage import Stage
-from .steps import Asks, Does, Expect, Keep, Later, Quiet, Repeats, Reply, Same, Stands
+from .steps import Expect, Keep, Later, Quiet, Repeats, Reply, Same
+from .user import Asks, Does, Stands
 
 #: The party asks what we can do.
 ASKS = (Asks("OPTIONS"), Expect("OPTIONS"))

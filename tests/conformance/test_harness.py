@@ -12,7 +12,8 @@ from .peer import Peer
 from .probe import Probe, Scene, Step, run
 from .rtp import Packet, read_compound, rtp
 from .stage import Stage
-from .steps import Ack, Dial, Expect, Later, Quiet, Repeats, Reply, Send, Stands
+from .steps import Ack, Expect, Later, Quiet, Repeats, Reply, Send
+from .user import Dial, Stands
 
 #: Probes that are wrong, and what is said of each.
 WRONG: tuple[tuple[str, tuple[Step, ...]], ...] = (

@@ -13,8 +13,6 @@ from .steps import (
     Again,
     Cancel,
     Closed,
-    Dial,
-    Does,
     Expect,
     HangUp,
     Later,
@@ -24,9 +22,9 @@ from .steps import (
     Repeats,
     Reply,
     Send,
-    Stands,
     Within,
 )
+from .user import Dial, Does, Stands
 
 END = (Within("BYE"), Expect(200))
 UP = (Send("INVITE"), Expect(200), Ack())
