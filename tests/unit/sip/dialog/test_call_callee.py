@@ -242,6 +242,18 @@ def test_an_ack_without_a_good_answer_ends_the_call(wire, talker, body):
     wire.over()
 
 
+def test_their_bye_that_crosses_ours_does_not_hide_what_went_wrong(wire, talker):
+    call = wire.invited()
+    call.accept()
+    answer = wire.one()
+    wire.acknowledge(answer, body=b"bad")
+    assert wire.one().method == "BYE"
+    wire.receive(wire.within(answer, "BYE"))
+    assert wire.starts() == [200]
+    assert call.state == "Error"
+    assert call.last_error.status == 488
+
+
 @pytest.mark.parametrize("body", [b"", b"bad", b"yes"])
 def test_an_ack_that_comes_while_hanging_up_still_has_us_hang_up(wire, talker, body):
     # RFC 5407 §3.2.4: its answer is of no use any more, whatever it is.
@@ -384,15 +396,20 @@ def test_nobody_waits_for_an_answer_for_a_hundred_years(wire, bob):
     assert wire.starts()[-1] == 480  # it is not the invitation that ran out
 
 
-@pytest.mark.parametrize(("expires", "ends"), [(None, 20), (10, 10), (20, 20), (3600, 20)])
-def test_our_own_patience_is_the_most(wire, bob, expires, ends):
+@pytest.mark.parametrize(
+    ("expires", "ends", "status"),
+    [(None, 20, 480), (10, 10, 487), (20, 20, 487), (3600, 20, 480)],
+)
+def test_our_own_patience_is_the_most(wire, bob, expires, ends, status):
     """A datagram of a stranger's does not hold a call for as long as it says."""
     bob.patience = 20
     call = wire.invited(headers=[] if expires is None else [f"Expires: {expires}"])
     wire.pass_until(ends - 0.001)
     assert call.state == "InitiatingDialog"
+    wire.sent()
     wire.pass_until(ends)
     assert call.state == "Error"
+    assert wire.starts() == [status]
     wire.over()
 
 

@@ -375,6 +375,24 @@ def test_a_fork_that_offers_is_answered_before_it_is_hung_up(wire, alice):
     assert call.state == "InDialog"
 
 
+def test_a_fork_that_answers_our_offer_is_acknowledged_without_another(wire, talker):
+    talker.reject_offer = refuse
+    _, invite = wire.invite(talker)
+    wire.receive(wire.answer(invite, 200, body=b"first"))
+    wire.receive(wire.answer(invite, 200, tag="b2", body=b"second"))
+    ack, forked, bye = wire.sent()
+    assert (ack.body, forked.body, bye.method) == (b"", b"", "BYE")
+
+
+def test_a_route_that_cannot_be_followed_is_found_behind_others_too(wire, calling):
+    call, invite = calling
+    routes = [("Record-Route", "<sip:p1.example;lr>"), ("Record-Route", "<tel:+1>")]
+    wire.receive(wire.answer(invite, 200, headers=routes))
+    assert call.state == "Error"
+    assert str(call.last_error).startswith("The answer cannot be used: 'tel:+1'")
+    assert wire.sent() == []
+
+
 # ---------------------------------------------------------------- early dialogs (§12.1)
 
 
