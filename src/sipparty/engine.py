@@ -38,6 +38,7 @@ from sipparty.sip.limits import Limits
 from sipparty.sip.policy import Policy
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Timing
+from sipparty.sip.wanted import TargetAnswered
 from sipparty.trace import Wire
 from sipparty.transport import Hub, Resolver, TLSConfig, WebSocketConfig
 from sipparty.transport.stream import Connection
@@ -187,6 +188,8 @@ class Engine(LoopPortal):
             self.hub.find(event)
         elif isinstance(event, TargetFailed):
             self.hub.mark_down(event.flow, event.retry_after)
+        elif isinstance(event, TargetAnswered):
+            self.hub.mark_up(event.flow)
         elif event.agent is None:
             # Of nobody in particular: every party hears of it, once.
             for owner in dict.fromkeys(agent.owner for agent in self.core.agents()):

@@ -5,11 +5,12 @@ flows it keeps open.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from sipparty.engine import Engine
-from sipparty.errors import AlreadyListening, ParseError, UsageError
+from sipparty.errors import AlreadyListening, ListenError, ParseError, UsageError
 from sipparty.fsm import verb
 from sipparty.observable import Observable
 from sipparty.sip import URI, Flow
@@ -30,6 +31,11 @@ __all__ = ["STANDARD_PORT", "Whereabouts"]
 
 #: The port that a transport has by itself: 5060, or 5061 for TLS.
 STANDARD_PORT = -1
+
+_log = logging.getLogger(__name__)
+
+#: Whether it was said that anybody may call.
+_warned = False
 
 #: A host and a port that peers are told; the port that is bound where it is None.
 _Told = tuple[str, "int | None"]
@@ -108,7 +114,6 @@ class Whereabouts(Observable):
 
     # ---------------------------------------------------------------- listening
 
-    @verb
     def listen(
         self,
         port: int | None = STANDARD_PORT,
@@ -127,7 +132,8 @@ class Whereabouts(Observable):
             port: The port; None for a free one; by default the transport's own: 5060, 5061 for TLS.
             address: The numeric address to bind, or several: "0.0.0.0" is every IPv4 address of the
                 host, and "::" every IPv6 one. By default `local_address`, else "0.0.0.0".
-            port_filter: Which ports will do, where `port` is None: called with a port.
+            port_filter: Which ports will do, where `port` is None: called with each port there is,
+                on the caller's thread.
             transport: "UDP", "TCP", "TLS", "WS" or "WSS", or several of them.
             advertise: What peers are told (Via, Contact, and media's address) in the place of what
                 is bound: the outside of a NAT, as an address or a host name, with a port or
@@ -146,6 +152,20 @@ class Whereabouts(Observable):
             UsageError: An address is advertised that is of no family that is listened on; or who
                 shares the socket advertises another.
         """
+        transports = [name.upper() for name in _several(transport)]
+        ports = None if port_filter is None else _chosen(port, transports, port_filter)
+        told = () if advertise is None else tuple(_several(advertise))
+        return self._listen(port, address, ports, transports, told)
+
+    @verb
+    def _listen(
+        self,
+        port: int | None,
+        address: str | Iterable[str] | None,
+        ports: Sequence[int] | None,
+        transports: Sequence[str],
+        advertised: Sequence[str],
+    ) -> Self:
         agent = self._agent_now("listen")
         hub = self.engine.hub
         if self.listening:
@@ -156,16 +176,15 @@ class Whereabouts(Observable):
         if address is None:
             address = self._local_address or "0.0.0.0"  # noqa: S104 - a party is there to be called
         hosts = _several(address)
-        told = _told(() if advertise is None else _several(advertise), hosts)
+        told = _told(advertised, hosts)
         # What calls under way still use, from listening before: taken back, not bound anew.
         had = [endpoint for one, endpoint in hub.leaving if one is agent]
-        transports = [name.upper() for name in _several(transport)]
         bound: list[Listening] = []
         try:
             for host in hosts:
                 for name in transports:
                     number = standard_port(name) if port == STANDARD_PORT else port
-                    bound.append(hub.listen(agent, host, number, port_filter, name, told[host]))
+                    bound.append(hub.listen(agent, host, number, ports, name, told[host]))
         except BaseException:
             for endpoint in dict.fromkeys(bound):
                 if endpoint in had:
@@ -174,6 +193,8 @@ class Whereabouts(Observable):
                     hub.release(agent, endpoint)
             raise
         self._endpoints = list(dict.fromkeys(bound))
+        if agent.auto_answer and agent.guard is None:
+            _warn_of_strangers(self._endpoints)
         return self
 
     @verb
@@ -269,6 +290,40 @@ class Whereabouts(Observable):
         if self._agent is not None:
             self.engine.hub.keeping.stop(self._agent)
         return self
+
+
+def _chosen(
+    port: int | None, transports: Iterable[str], port_filter: Callable[[int], bool]
+) -> list[int]:
+    """Return the ports that a filter takes.
+
+    Raises:
+        ListenError: It takes none, or not the one that is asked for.
+    """
+    if port:
+        for name in transports:
+            number = standard_port(name) if port == STANDARD_PORT else port
+            if not port_filter(number):
+                raise ListenError(f"Cannot listen on port {number}: the port filter refuses it.")
+        return []
+    found = [number for number in range(1024, 65536) if port_filter(number)]
+    if not found:
+        raise ListenError("Cannot listen: the port filter refuses every port.")
+    return found
+
+
+def _warn_of_strangers(endpoints: Iterable[Listening]) -> None:
+    """Say once what it means to answer whoever gets here."""
+    global _warned
+    here = next((one.address for one in endpoints if is_wildcard(one.address[0])), None)
+    if here is not None and not _warned:
+        _warned = True
+        _log.warning(
+            "Calls are answered as they come, from anybody who reaches port %d of any address of "
+            "this host. To listen on one address: listen(address=...); to ask callers who they "
+            "are: configure(guard=...); to decide on each call: a handler for CallReceived.",
+            here[1],
+        )
 
 
 def _several(given: str | Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from sipparty import whereabouts
 from sipparty.engine import Engine
 from sipparty.errors import CallUnreachable, ListenError, UsageError
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
@@ -81,6 +82,47 @@ class TestListening:
     def test_what_a_filter_raises_comes_back(self, alice):
         with pytest.raises(ZeroDivisionError):
             alice.listen(None, port_filter=lambda number: 1 // 0)
+
+    def test_a_filter_is_asked_on_the_callers_thread_once(self, alice):
+        """Sixty thousand calls of a user's function held up every call of the engine, and once more
+        for each address and transport.
+        """
+        asked = []
+
+        def takes(number):
+            asked.append((number, threading.get_ident()))
+            return number % 1000 == 7
+
+        alice.listen(None, address=LOOPBACK, port_filter=takes, transport=("UDP", "TCP"))
+        assert {endpoint.address[1] % 1000 for endpoint in alice._endpoints} == {7}
+        assert len(asked) == len({number for number, _ in asked}) == 65536 - 1024
+        assert {thread for _, thread in asked} == {threading.get_ident()}
+
+    def test_a_filter_is_asked_about_the_port_of_a_transport(self, alice):
+        asked = []
+        with pytest.raises(ListenError, match="port 5060: the port filter refuses it"):
+            alice.listen(port_filter=asked.append, transport="TCP")
+        assert asked == [5060]
+
+    @pytest.mark.parametrize(
+        ("address", "settings", "warns"),
+        [
+            ("0.0.0.0", {}, True),
+            ("::", {}, True),
+            (LOOPBACK, {}, False),
+            ("0.0.0.0", {"auto_answer": False}, False),
+            ("0.0.0.0", {"guard": {"bob": "secret"}}, False),
+        ],
+    )
+    def test_whoever_answers_strangers_is_told_so_once(
+        self, make_party, caplog, monkeypatch, address, settings, warns
+    ):
+        monkeypatch.setattr(whereabouts, "_warned", False)
+        for name in ("bob@biloxi.com", "carol@chicago.com"):
+            make_party(name).configure(**settings).listen(None, address=address)
+        said = [one for one in caplog.records if one.name == "sipparty.whereabouts"]
+        assert len(said) == warns
+        assert all("from anybody who reaches port" in one.getMessage() for one in said)
 
     def test_a_name_is_no_address_to_listen_on(self, alice):
         with pytest.raises(ListenError, match="expected a numeric address"):

@@ -47,7 +47,7 @@ from sipparty.sip.transaction import (
     TransactionLayer,
 )
 from sipparty.sip.validation import blame, check_response, first_fault
-from sipparty.sip.wanted import FlowWanted, TargetFailed
+from sipparty.sip.wanted import FlowWanted, TargetAnswered, TargetFailed
 
 __all__ = ["Core", "FlowWanted", "TargetFailed"]
 
@@ -72,6 +72,9 @@ class Core:
             all that are neither new nor over.
         counters: How many messages came and went, and what was dropped, by name.
     """
+
+    #: Targets that have failed and are looked out for; all are forgotten when there are more.
+    MAX_SUSPECTS = 1024
 
     def __init__(
         self,
@@ -104,6 +107,8 @@ class Core:
         self.overloaded = self._refusals.overloaded
         self.steady_tag = self._refusals.steady_tag
         self.attacks = AttackMonitor(self.counters, self.emit)
+        #: What has failed, and was not heard of since: transport, address and port.
+        self._suspects: set[tuple[str, str, int]] = set()
         self._out: list[tuple[bytes, Flow]] = []
         self._events: list[Event] = []
 
@@ -161,6 +166,12 @@ class Core:
     def target_failed(self, flow: Flow, agent: Any, retry_after: float | None) -> None:
         """Tell that what a flow leads to does not serve."""
         self._events.append(TargetFailed(agent, flow, retry_after))
+
+    def suspect(self, flow: Flow) -> None:
+        """Have it told when what a flow leads to, and is said to be down, answers."""
+        if len(self._suspects) >= self.MAX_SUSPECTS:
+            self._suspects.clear()
+        self._suspects.add((flow.transport, *flow.remote))
 
     def flow_found(self, wanted: FlowWanted, flow: Flow, now: float) -> None:
         """Answer a `FlowWanted`."""
@@ -256,7 +267,7 @@ class Core:
             if message.__class__ is Request:
                 self._take_request(message, flow)
             else:
-                self._take_response(message)  # type: ignore[arg-type]
+                self._take_response(message, flow)  # type: ignore[arg-type]
         except ParseError as error:
             self._take_malformed(data, flow, error)
 
@@ -278,11 +289,16 @@ class Core:
         back = self.transactions.way_back
         self._refusals.refuse_malformed(data, error, lambda request: back(request, flow))
 
-    def _take_response(self, response: Response) -> None:
+    def _take_response(self, response: Response, flow: Flow) -> None:
         if not is_plain(response):
             check_response(response)
         if not self.transactions.response_received(response):
             self.counters["stray_responses"] += 1
+        elif self._suspects and response.status != 503:
+            where = (flow.transport, *flow.remote)
+            if where in self._suspects:
+                self._suspects.discard(where)
+                self.emit(TargetAnswered(None, flow))
 
     def _take_request(self, request: Request, flow: Flow) -> None:
         try:

@@ -10,7 +10,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.outgoing import FlowUser
 from sipparty.sip.routing import NextHop
 
-__all__ = ["FlowWanted", "TargetFailed"]
+__all__ = ["FlowWanted", "TargetAnswered", "TargetFailed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,3 +44,14 @@ class TargetFailed(Event):
 
     flow: Flow
     retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetAnswered(Event):
+    """What a flow leads to has answered, after it was said not to.
+
+    Args:
+        flow: The flow.
+    """
+
+    flow: Flow

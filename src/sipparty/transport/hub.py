@@ -7,7 +7,8 @@ Laws:
   by a connection that is open or by a new one; the connection that the dialog's peer has opened, as
   nothing else leads to a phone behind a NAT, whatever its Contact says.
 * What a peer names, and may not (`Policy.named_targets`), is sent by the way that the peer came.
-* A target that cannot be reached is remembered as down; the next one is tried at once.
+* A target that cannot be reached is remembered as down, until it answers; the next one is tried at
+  once. There is one attempt at a time to connect to it, for all who want to.
 * A request that is too large for UDP goes by TCP; if nobody takes it there, by UDP after all
   (RFC 3261 §18.1.1).
 * Every question is answered once, by `core.flow_found` or `core.flow_failed`.
@@ -47,6 +48,16 @@ _log = logging.getLogger(__name__)
 _Key = tuple[str, str, int, str, str]
 
 
+class _Pending:
+    """A connection that is being made: who waits for it, and where else each of them may go."""
+
+    __slots__ = ("others", "wanted")
+
+    def __init__(self) -> None:
+        self.wanted: list[FlowWanted] = []
+        self.others: list[list[Target]] = []
+
+
 class Hub(Sources):
     """The endpoints of an engine; used on its loop's thread alone.
 
@@ -78,8 +89,10 @@ class Hub(Sources):
         self.resolver = resolver or Resolver(transports=OURS)
         self.keeping = Keeping(owner.core, self.mark_down)
         self._pool: dict[_Key, Connection] = {}
+        #: The connections that are being made, by where they will be kept.
+        self._connecting: dict[tuple[bool, _Key], _Pending] = {}
         #: What is being found out, and for whom.
-        self._tasks: dict[asyncio.Task[None], FlowWanted] = {}
+        self._tasks: dict[asyncio.Task[None], list[FlowWanted]] = {}
         #: Responses whose connection has ended.
         self.late = LateResponses(self._seek_anew)
 
@@ -117,7 +130,7 @@ class Hub(Sources):
             # Nothing to find out: the case of nearly every request inside a dialog.
             self._try(wanted, [Target("UDP", hop.place, hop.port or 5060, hop.host)], "")
         else:
-            self._spawn(wanted, self._resolve(wanted))
+            self._spawn([wanted], self._resolve(wanted))
 
     async def _resolve(self, wanted: FlowWanted) -> None:
         hop = wanted.next_hop
@@ -158,7 +171,15 @@ class Hub(Sources):
             try:
                 if target.transport == "UDP":
                     endpoint = self._datagrams(wanted.agent, wanted.endpoint, target.address)
-                    flow = endpoint.flow_to(target.address, target.port)
+                    if (
+                        back is not None
+                        and back.endpoint is endpoint
+                        and (target.address == back.remote[0])
+                    ):
+                        # From the address that the peer knows us by (RFC 3581 §4).
+                        flow = back._replace(remote=(target.address, target.port))
+                    else:
+                        flow = endpoint.flow_to(target.address, target.port)
                     self._found(wanted, self._told(wanted.agent, flow))
                     return
                 source = self._source(wanted.agent, target)
@@ -171,7 +192,13 @@ class Hub(Sources):
                 if connection is not None and not connection.closed and connection.flow is not None:
                     self._found(wanted, self._joined(wanted.agent, connection))
                     return
-            self._spawn(wanted, self._connect(wanted, target, targets[at + 1 :], source))
+            place = (self._pool_for(wanted) is self._pool, key)
+            pending = self._connecting.get(place)
+            if pending is None:
+                pending = self._connecting[place] = _Pending()
+                self._spawn(pending.wanted, self._connect(wanted, target, source))
+            pending.wanted.append(wanted)
+            pending.others.append(targets[at + 1 :])
             return
         if refused:
             assert back is not None
@@ -186,9 +213,9 @@ class Hub(Sources):
         """Whether a peer may have us send somewhere else than to itself."""
         return self._owner.core.policy.named_targets(target.address, back.remote[0])
 
-    async def _connect(
-        self, wanted: FlowWanted, target: Target, others: list[Target], source: str
-    ) -> None:
+    async def _connect(self, wanted: FlowWanted, target: Target, source: str) -> None:
+        """Connect to a target, for all who wait for that."""
+        connection, reason = None, ""
         try:
             from sipparty.transport.connecting import connect
 
@@ -203,39 +230,54 @@ class Hub(Sources):
             )
         except TransportError as error:
             self.resolver.mark_down(target)
-            self._owner.run(self._try, wanted, others, str(error))
-            return
+            reason = str(error)
         except OSError as error:  # of the import: there are no file descriptors left
-            self._owner.run(self._try, wanted, others, f"Cannot connect: {error.strerror}.")
-            return
-        self._owner.run(self._connected, wanted, target, connection, others, source)
+            reason = f"Cannot connect: {error.strerror}."
+        self._owner.run(self._connected, wanted, target, connection, reason, source)
 
     def _connected(
         self,
         wanted: FlowWanted,
         target: Target,
-        connection: Connection,
-        others: list[Target],
+        connection: Connection | None,
+        reason: str,
         source: str,
     ) -> None:
         pool, key = self._pool_for(wanted), _key(target, source)
+        pending = self._connecting.pop((pool is self._pool, key))
+        if connection is not None and (connection.flow is None or connection.closed):
+            self.resolver.mark_down(target)
+            reason = f"{target.address} port {target.port} closed the connection."
+            connection = None
+        if connection is not None:
+            self.resolver.mark_up(target)
+            connection = self._pooled(pool, key, connection)
+        for one, others in zip(pending.wanted, pending.others, strict=True):
+            try:
+                if connection is None or connection.closed:
+                    self._try(one, others, reason)
+                else:
+                    self._found(one, self._joined(one.agent, connection))
+            except Exception:
+                _log.exception("A flow could not be used.")  # the next one may have it all the same
+        pending.wanted.clear()
+
+    def _pooled(
+        self, pool: dict[_Key, Connection], key: _Key, connection: Connection
+    ) -> Connection:
+        """Keep a connection for what goes to the same place; return the one that is kept."""
         most = self.MAX_POOL if pool is self._pool else self.late.MAX_CONNECTIONS
         other = pool.get(key)
         if other is not None and not other.closed:
             # Another call was faster: one connection will do (RFC 5923).
             connection.close()
             connection = other
-        elif connection.flow is None or connection.closed:
-            self.resolver.mark_down(target)
-            reason = f"{target.address} port {target.port} closed the connection."
-            self._try(wanted, others, reason)
-            return
         else:
             kept = [one for one in pool.values() if not one.closed]
             if len(kept) >= most:
                 min(kept, key=lambda one: one.last_used).close()
             pool[key] = connection
-        self._found(wanted, self._joined(wanted.agent, connection))
+        return connection
 
     def _pool_for(self, wanted: FlowWanted) -> dict[_Key, Connection]:
         """Return where a connection is kept that is opened for somebody."""
@@ -293,6 +335,12 @@ class Hub(Sources):
             )
         host, port = flow.remote[0], flow.remote[1]
         self.resolver.mark_down(Target(flow.transport, host, port, host), retry_after=retry_after)
+        self._owner.core.suspect(flow)
+
+    def mark_up(self, flow: Flow) -> None:
+        """Note that what a flow leads to answers after all."""
+        host, port = flow.remote[0], flow.remote[1]
+        self.resolver.mark_up(Target(flow.transport, host, port, host))
 
     def connection_closed(self, connection: Any) -> None:
         """Forget a connection that ended."""
@@ -311,28 +359,34 @@ class Hub(Sources):
 
     # ---------------------------------------------------------------- the end
 
-    def _spawn(self, wanted: FlowWanted, work: Any) -> None:
+    def _spawn(self, wanted: list[FlowWanted], work: Any) -> None:
         task = self._loop.create_task(work)
         self._tasks[task] = wanted
         task.add_done_callback(self._found_out)
 
     def _found_out(self, task: asyncio.Task[None]) -> None:
         """See that nobody waits for what a defect of ours has ended."""
-        wanted = self._tasks.pop(task, None)
-        if wanted is None or task.cancelled():
+        waiting = self._tasks.pop(task, None)
+        if waiting is None or task.cancelled():
             return
         error = task.exception()
-        if error is not None:
-            _log.error("A flow could not be found.", exc_info=error)
+        if error is None:
+            return
+        _log.error("A flow could not be found.", exc_info=error)
+        for place in [one for one, it in self._connecting.items() if it.wanted is waiting]:
+            del self._connecting[place]
+        for wanted in waiting:
             self._owner.run(self._failed, wanted, f"No flow was found: {error}.")
 
     def give_up(self, reason: str) -> None:
         """Tell everybody who waits for a flow that there will be none."""
         self.keeping.stop()
-        for task, wanted in list(self._tasks.items()):
+        tasks, self._tasks = self._tasks, {}
+        self._connecting.clear()
+        for task, waiting in tasks.items():
             task.cancel()
-            self._failed(wanted, reason)
-        self._tasks.clear()
+            for wanted in waiting:
+                self._failed(wanted, reason)
 
     def abandon(self) -> None:
         """Let go of every socket without touching the loop, in a forked child."""
@@ -356,6 +410,8 @@ class Hub(Sources):
         for task in list(self._tasks):
             task.cancel()
         self._tasks.clear()
+        self._connecting.clear()
+        self.resolver.abandon()
         for endpoint in {*self.endpoints(), *self._listening.values()}:
             if isinstance(endpoint, UDPEndpoint):
                 endpoint.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -81,7 +81,7 @@ class Places:
         agent: UserAgent,
         host: str,
         port: int | None,
-        port_filter: Callable[[int], bool] | None = None,
+        ports: Sequence[int] | None = None,
         transport: str = "UDP",
         advertised: tuple[str, int | None] | None = None,
     ) -> Listening:
@@ -91,7 +91,7 @@ class Places:
             agent: The agent.
             host: A numeric address, or a wildcard.
             port: The port; None or 0 for a free one.
-            port_filter: Which ports will do.
+            ports: Which ports will do where none is given; None for any.
             transport: "UDP", "TCP", "TLS", "WS" or "WSS".
             advertised: Host and port that peers are told; the port bound where the port is None.
 
@@ -103,7 +103,7 @@ class Places:
         """
         endpoint = self._listening.get((transport, host, port or 0))
         if endpoint is None:
-            endpoint = self._bind(transport, host, port or 0, port_filter)
+            endpoint = self._bind(transport, host, port or 0, ports)
             self._listening[(transport, *endpoint.address)] = endpoint
             if advertised is not None:
                 endpoint.advertised = _told(endpoint, advertised)
@@ -121,21 +121,14 @@ class Places:
             raise
         return endpoint
 
-    def _bind(
-        self, transport: str, host: str, port: int, port_filter: Callable[[int], bool] | None
-    ) -> Listening:
+    def _bind(self, transport: str, host: str, port: int, ports: Sequence[int] | None) -> Listening:
         make = self._maker(transport)
-        if port or port_filter is None:
-            if port_filter is not None and not port_filter(port):
-                raise ListenError(f"Cannot listen on port {port}: the port filter refuses it.")
+        if port or ports is None:
             return make(host, port)
-        wanted = [number for number in range(1024, 65536) if port_filter(number)]
-        if not wanted:
-            raise ListenError("Cannot listen: the port filter refuses every port.")
         # Begin anywhere, so that many parties do not all try the same ports.
-        start = self._owner.core.tokens.number(16) % len(wanted)
+        start = self._owner.core.tokens.number(16) % len(ports)
         error: ListenError | None = None
-        for number in wanted[start:] + wanted[:start]:
+        for number in (*ports[start:], *ports[:start]):
             try:
                 return make(host, number)
             except ListenError as taken:

@@ -260,11 +260,15 @@ class Resolver:
         self._cache.clear()
 
     async def close(self) -> None:
-        """Stop asking. What waits for an answer gets a `ResolveError`."""
+        """Stop asking, and wait for that. What waits for an answer gets a `ResolveError`."""
         tasks = list(self._asking.values())
-        for task in tasks:
-            task.cancel()
+        self.abandon()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def abandon(self) -> None:
+        """Stop asking; the loop sees to it when it turns."""
+        for task in self._asking.values():
+            task.cancel()
 
     # ---------------------------------------------------------------- questions
 

@@ -9,6 +9,8 @@ Laws:
 * What the network says of a datagram that went out (ICMP) fails the flow it went by (§18.4), where
   the system tells (Linux).
 * Which of our addresses a peer is reached from is found out once, and anew where a flow has failed.
+* A socket that is bound to all of our addresses answers from the one that was asked (RFC 3581 §4),
+  where the system tells (Linux): a peer behind a NAT hears nothing from any other.
 """
 
 from __future__ import annotations
@@ -36,6 +38,19 @@ _ERROR_QUEUE = {
     socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
 }
 _HAS_ERROR_QUEUE = sys.platform == "linux"
+
+#: By address family: the level, the option that has the kernel tell which of our addresses a
+#: datagram came to, and what it tells that by, which takes the same to send from there. The numbers
+#: of IPv4 are Linux's.
+_ARRIVAL = {
+    socket.AF_INET: (socket.IPPROTO_IP, 8, 8),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 49, 50),
+}
+_HAS_ARRIVAL = sys.platform == "linux"
+#: struct in_pktinfo: interface, our address (where a datagram to many came in), destination. struct
+#: in6_pktinfo: destination, interface.
+_ARRIVAL4, _ARRIVAL6 = struct.Struct("=i4s4s"), struct.Struct("=16si")
+_CONTROL = socket.CMSG_SPACE(_ARRIVAL6.size) if hasattr(socket, "CMSG_SPACE") else 0
 _MSG_ERRQUEUE = 0x2000
 #: struct sock_extended_err: errno, origin, type, code, pad, info, data.
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
@@ -120,8 +135,18 @@ class UDPEndpoint:
         self.advertised = advertised
         self._any = is_wildcard(self.address[0])
         self._flows: dict[Address, Flow] = {}
+        #: Of what comes to one of several addresses: the flows by the peer, and by what the kernel
+        #: says of where it came to; and what it is told to send from each of them.
+        self._arrivals: dict[tuple[str, int, bytes], Flow] = {}
+        self._controls: dict[str, tuple[int, int, bytes]] = {}
         self._waiting: deque[tuple[bytes, Flow]] = deque()
         self.closed = False
+        #: Whether the kernel tells where a datagram came to.
+        self._told = False
+        if self._any and _HAS_ARRIVAL:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(*_ARRIVAL[self.family][:2], 1)
+                self._told = True
         loop.add_reader(sock, self._readable)
 
     def __repr__(self) -> str:
@@ -152,6 +177,27 @@ class UDPEndpoint:
             self._flows[remote] = flow
         return flow
 
+    def _arrived(self, remote: Address, here: bytes) -> Flow:
+        """Return the flow of what came to one of our addresses, which is to be answered from it."""
+        if self.family == socket.AF_INET:
+            packed = _ARRIVAL4.unpack_from(here)[1]
+            info = _ARRIVAL4.pack(0, packed, bytes(4))
+        else:
+            packed = _ARRIVAL6.unpack_from(here)[0]
+            info = _ARRIVAL6.pack(packed, 0)
+        if not any(packed) or (len(packed) == 16 and packed[0] == 0xFF):
+            return self._flow(remote)  # it came to many (RFC 4291 §2.7)
+        host = socket.inet_ntop(self.family, packed)
+        level, _, kind = _ARRIVAL[self.family]
+        self._controls[host] = (level, kind, info)
+        if len(self._arrivals) >= self.PEERS:
+            self._arrivals.clear()
+        flow = Flow(self.transport, (host, self.address[1]), remote, self)
+        if self.advertised is not None:
+            flow = flow._replace(local=self.advertised, bound=flow.local)
+        self._arrivals[(*remote, here)] = flow
+        return flow
+
     def forget(self, remote: Address) -> None:
         """Find out anew how an address is reached: routes change, and our addresses with them. To
         be called where that may be why nothing comes back.
@@ -162,11 +208,15 @@ class UDPEndpoint:
 
     def _readable(self) -> None:
         owner, wire = self._owner, self._owner.wire
-        receive, size, flows = self._socket.recvfrom, self.MAX_DATAGRAM, self._flows
+        size, flows, arrivals = self.MAX_DATAGRAM, self._flows, self._arrivals
+        told, receive, receive_told = self._told, self._socket.recvfrom, self._socket.recvmsg
         try:
             for number in range(self.BATCH):
                 try:
-                    data, address = receive(size)
+                    if told:
+                        data, control, _, address = receive_told(size, _CONTROL)
+                    else:
+                        data, address = receive(size)
                 except (BlockingIOError, InterruptedError):
                     if not number:
                         # Woken for no datagram: for errors, then, which a send has cleared.
@@ -179,10 +229,11 @@ class UDPEndpoint:
                         break
                     continue
                 remote = (address[0], address[1])
-                flow = flows.get(remote)
+                here = control[0][2] if told and control else b""
+                flow = arrivals.get((*remote, here)) if here else flows.get(remote)
                 if flow is None:
                     try:
-                        flow = self._flow(remote)
+                        flow = self._arrived(remote, here) if here else self._flow(remote)
                     except TransportError:
                         continue  # nobody there could be answered
                 if len(data) >= _STUN_HEADER and data[0] < 64 and data[4:8] == _STUN_COOKIE:
@@ -208,8 +259,8 @@ class UDPEndpoint:
                 return
             if not address:
                 continue
-            for _level, _kind, payload in control:
-                if len(payload) >= _EXTENDED_ERROR.size:
+            for level, kind, payload in control:
+                if (level, kind) == _ERROR_QUEUE[self.family]:
                     number = _EXTENDED_ERROR.unpack_from(payload)[0]
                     remote = (address[0], address[1])
                     # Not by `_flow`: it may be that no route leads there any more.
@@ -239,17 +290,25 @@ class UDPEndpoint:
         # The address may be what a peer wrote in a Via: a name would be looked up, by the kernel's
         # caller, while all calls wait.
         reason = "it is not an address that this socket can send to"
+        control = None
+        if self._told:
+            own = flow.local if flow.bound is None else flow.bound
+            control = self._controls.get(own[0])  # none of what came to nowhere in particular
         if numeric_family(flow.remote[0]) == self.family:
             # The first error may be what became of an earlier datagram, to somebody else. It is
             # cleared by being told; `_readable` reads in the queue whom it is about.
             for _ in range(2):
                 try:
-                    self._socket.sendto(data, flow.remote)
+                    if control is None:
+                        self._socket.sendto(data, flow.remote)
+                    else:
+                        self._socket.sendmsg([data], [control], 0, flow.remote)
                     return True
                 except (BlockingIOError, InterruptedError):
                     return False
                 except OSError as error:
                     reason = (error.strerror or str(error)).lower()
+                    control = None  # the address may not be ours any more
         self.forget(flow.remote)
         # Not at once: a transaction that is just sending must not end within that.
         self._loop.call_soon(self._owner.send_failed, flow, reason)

@@ -479,12 +479,8 @@ async def test_who_comes_back_stays(hub, alice):
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
 async def test_a_filter_chooses_among_the_ports(hub, alice, transport):
-    endpoint = hub.listen(alice, LOOPBACK, 0, lambda port: port % 1000 == 7, transport)
+    endpoint = hub.listen(alice, LOOPBACK, 0, range(1007, 65536, 1000), transport)
     assert endpoint.address[1] % 1000 == 7
-    with pytest.raises(ListenError, match="refuses every port"):
-        hub.listen(alice, LOOPBACK, 0, lambda port: False, transport)
-    with pytest.raises(ListenError, match="the port filter refuses it"):
-        hub.listen(alice, LOOPBACK, 5070, lambda port: False, transport)
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
@@ -498,7 +494,7 @@ async def test_a_port_that_is_taken(hub, alice, transport):
         with pytest.raises(ListenError, match=str(port)):
             hub.listen(alice, LOOPBACK, port, transport=transport)
         with pytest.raises(ListenError, match="every port that the filter takes is in use"):
-            hub.listen(alice, LOOPBACK, 0, lambda number: number == port, transport)
+            hub.listen(alice, LOOPBACK, 0, [port], transport)
     assert hub.unused()
 
 

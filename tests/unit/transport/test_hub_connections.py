@@ -9,13 +9,14 @@ import pytest
 
 from sipparty.engine import Engine
 from sipparty.parties import NoMediaSimpleCallsParty
-from sipparty.sip import Flow, NextHop, UserAgent
+from sipparty.sip import Flow, Message, NextHop, UserAgent
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.events import CallReceived
-from sipparty.transport import WebSocketConfig
+from sipparty.transport import Resolver, WebSocketConfig
 from sipparty.transport.hub import Hub, _can_take, _goes_to, _is_beyond_nat
 from sipparty.transport.late import LateResponses
 from sipparty.transport.stream import Connection
+from sipparty.transport.targets import Target
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 10
@@ -429,3 +430,132 @@ async def test_peers_are_told_where_it_listens_in_later_requests_too(
         assert (accepted.flow.local, accepted.flow.own) == (told, listener.address)
         accepted.abort()
         await eventually(lambda: not listener.connections)
+
+
+# ---------------------------------------------------------------- one attempt for all who want it
+
+
+def several(engine, alice, number, hop):
+    """Have so many look for a flow at once; return who they are."""
+    users = [User() for _ in range(number)]
+
+    def find():
+        for user in users:
+            engine.hub.find(FlowWanted(alice, hop, None, user))
+
+    engine.run(find)
+    return users
+
+
+async def outcomes(users):
+    return await asyncio.wait_for(asyncio.gather(*[user.outcome for user in users]), PATIENCE)
+
+
+async def test_fifty_requests_at_once_open_one_connection(engine, alice, servers, monkeypatch):
+    """Forty-nine were opened besides, and closed."""
+    port, taken = await servers()
+    flows = await outcomes(several(engine, alice, 50, NextHop(LOOPBACK, port, "TCP")))
+    assert len({flow.endpoint for flow in flows}) == 1
+    assert not engine.hub._connecting
+    (again,) = await outcomes(several(engine, alice, 1, NextHop(LOOPBACK, port, "TCP")))
+    assert again.endpoint is flows[0].endpoint
+    await asyncio.wait_for(taken.get(), PATIENCE)
+    assert taken.empty()
+
+
+async def test_where_nobody_listens_all_of_them_hear_of_it(engine, alice, free_port):
+    users = several(engine, alice, 5, NextHop(LOOPBACK, free_port, "TCP"))
+    assert all("refused" in reason for reason in await outcomes(users))
+    assert not engine.hub._connecting
+
+
+async def test_one_that_raises_keeps_it_from_no_other(engine, alice, servers, caplog):
+    port, _ = await servers()
+    users = several(engine, alice, 3, NextHop(LOOPBACK, port, "TCP"))
+    users[1].flow_found = lambda flow: 1 / 0
+    first, last = await outcomes([users[0], users[2]])
+    assert first.endpoint is last.endpoint
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_defect_leaves_none_of_them_waiting(engine, alice, free_port, monkeypatch, caplog):
+    async def fail(*_):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(engine.hub, "_connect", fail)
+    users = several(engine, alice, 3, NextHop(LOOPBACK, free_port, "TCP"))
+    assert set(await outcomes(users)) == {"No flow was found: a defect."}
+    assert not engine.hub._connecting
+
+
+async def test_giving_up_tells_all_of_them(engine, alice):
+    users = several(engine, alice, 3, NextHop("192.0.2.1", 5060, "TCP"))
+    engine.run(engine.hub.give_up, "it is over")
+    assert set(await outcomes(users)) == {"it is over"}
+    assert not engine.hub._connecting
+
+
+# ---------------------------------------------------------------- what is down, and what answers
+
+
+async def test_a_target_that_answers_is_not_down_any_more(engine, alice, servers):
+    port, _ = await servers()
+    down = engine.hub.resolver.down
+    engine.hub.resolver.mark_down(Target("TCP", LOOPBACK, port, LOOPBACK))
+    await outcomes(several(engine, alice, 1, NextHop(LOOPBACK, port, "TCP")))
+    assert len(down) == 0
+
+
+async def test_nor_is_one_that_answers_by_udp(engine, alice, peer):
+    """It was remembered as down for half a minute, however often it answered meanwhile."""
+    bob = NoMediaSimpleCallsParty("bob@biloxi.com", engine=engine)
+    bob.listen(None, address=LOOPBACK)
+    down = engine.hub.resolver.down
+    engine.hub.mark_down(bob._endpoints[0].flow_to(LOOPBACK, peer.port))
+    assert len(down) == 1
+    peer.socket.setblocking(False)
+    exchange = bob.options(f"sip:{LOOPBACK}:{peer.port}")
+    data = await asyncio.wait_for(
+        asyncio.get_running_loop().sock_recv(peer.socket, 65536), PATIENCE
+    )
+    request = Message.parse(data)
+    for status, left in ((503, 1), (200, 0)):
+        flow = bob._endpoints[0].flow_to(LOOPBACK, peer.port)
+        engine.datagram_received(bytes(request.response(status, to_tag="t")), flow)
+        engine.batch_over()
+        assert len(down) == left
+        if status == 503:
+            exchange = bob.options(f"sip:{LOOPBACK}:{peer.port}")
+            data = await asyncio.wait_for(
+                asyncio.get_running_loop().sock_recv(peer.socket, 65536), PATIENCE
+            )
+            request = Message.parse(data)
+    assert exchange.response.status == 200
+    await bob.aclose()
+
+
+async def test_an_engine_that_closes_asks_no_more():
+    asked = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def lookup(question):
+        asked.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    engine = Engine(asyncio.get_running_loop(), resolver=Resolver(lookup=lookup, hosts=None))
+    agent = UserAgent(engine.core, "sip:alice@atlanta.com")
+    users = several(engine, agent, 1, NextHop("example.com"))
+    await asyncio.wait_for(asked.wait(), PATIENCE)
+    await engine.aclose()
+    await asyncio.wait_for(ended.wait(), PATIENCE)
+    assert isinstance(await users[0].outcome, str)
+
+
+async def test_of_suspects_so_many_are_remembered(engine):
+    flow = Flow("UDP", (LOOPBACK, 5060), (LOOPBACK, 1))
+    for port in range(engine.core.MAX_SUSPECTS + 1):
+        engine.core.suspect(flow._replace(remote=(LOOPBACK, port)))
+    assert len(engine.core._suspects) == 1

@@ -209,6 +209,7 @@ class TestReceiving:
         def nowhere(host):
             raise TransportError("No route leads there.")
 
+        monkeypatch.setattr("sipparty.transport.udp._HAS_ARRIVAL", False)
         endpoint = make("0.0.0.0")
         monkeypatch.setattr("sipparty.transport.udp.local_address_to", nowhere)
         peer.send(b"x", endpoint.address[1])
@@ -442,3 +443,92 @@ async def test_what_it_looks_like(make):
     assert repr(endpoint) == f"<UDPEndpoint 127.0.0.1 port {endpoint.address[1]}>"
     endpoint.close()
     assert repr(endpoint).endswith(" closed>")
+
+
+# ---------------------------------------------------------------- which of our addresses it came to
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux alone")
+class TestArrival:
+    """RFC 3581 §4: a response comes from the address that its request went to; a NAT lets nothing
+    else through.
+    """
+
+    @pytest.fixture
+    def make(self, make_party):
+        def make(address="0.0.0.0", **options):
+            return make_party("bob@biloxi.com").listen(None, address=address, **options)
+
+        return make
+
+    @pytest.mark.parametrize("own", ["127.0.0.1", "127.0.0.2", "127.0.0.3"])
+    def test_the_answer_comes_from_where_the_request_went(self, make, peer, own):
+        bob = make()
+        port = bob.contact_uri.port
+        for branch in ("z9hG4bKone", "z9hG4bKtwo"):
+            peer.request("OPTIONS", "sip:bob@biloxi.com", port, host=own, branch=branch)
+            answer = peer.receive("SIP/2.0 200")
+            assert peer.source == (own, port)
+            assert answer.contact.uri.host.address == own
+
+    def test_of_two_addresses_each_is_answered_from(self, make, peer):
+        bob = make()
+        port = bob.contact_uri.port
+        for own in ("127.0.0.1", "127.0.0.2", "127.0.0.1"):
+            peer.request("OPTIONS", "sip:bob@biloxi.com", port, host=own, branch=f"z9hG4bK{own}")
+            peer.receive("SIP/2.0 200")
+            assert peer.source[0] == own
+
+    def test_a_request_inside_of_the_call_comes_from_there_too(self, make, peer):
+        bob = make()
+        port = bob.contact_uri.port
+        peer.request("INVITE", "sip:bob@biloxi.com", port, host="127.0.0.2")
+        answer = peer.receive("SIP/2.0 200")
+        to = ("To", answer._text("to"))
+        peer.request(
+            *("ACK", "sip:bob@biloxi.com", port, [to, ("CSeq", "1 ACK")]), host="127.0.0.2"
+        )
+        call = next(iter(bob._agent.dialogs))
+        engine = bob.engine
+        engine.run(lambda: None)  # the ACK was read
+        call.terminate()
+        bye = peer.receive("BYE")
+        assert peer.source == ("127.0.0.2", port)
+        assert bye.via.host == "127.0.0.2"
+        peer.answer(bye, 200)
+        assert call.wait(5).state == "Terminated"
+
+    def test_what_is_advertised_is_told_all_the_same(self, make, peer):
+        bob = make(advertise="203.0.113.7")
+        port = bob._endpoints[0].address[1]
+        peer.request("OPTIONS", "sip:bob@biloxi.com", port, host="127.0.0.2")
+        answer = peer.receive("SIP/2.0 200")
+        assert peer.source == ("127.0.0.2", port)
+        assert answer.contact.uri.host.address == "203.0.113.7"
+
+    def test_by_ipv6(self, make, make_peer):
+        bob, peer = make("::"), make_peer("::1")
+        peer.request("OPTIONS", "sip:bob@biloxi.com", bob.contact_uri.port)
+        assert peer.receive("SIP/2.0 200").contact.uri.host.address == "::1"
+
+    def test_an_address_that_is_gone_is_sent_from_by_another(self, make, peer):
+        bob = make()
+        endpoint = bob._endpoints[0]
+        bob.engine.run(endpoint._controls.__setitem__, "192.0.2.9", (0, 8, bytes(12)))
+        gone = endpoint.flow_to(peer.host, peer.port)._replace(local=("192.0.2.9", 5060))
+        bob.engine.run(endpoint.send, b"SIP/2.0 200 OK\r\n\r\n", gone)
+        assert peer.socket.recv(100) == b"SIP/2.0 200 OK\r\n\r\n"
+
+    def test_so_many_are_remembered(self, make, peer, monkeypatch):
+        monkeypatch.setattr(UDPEndpoint, "PEERS", 2)
+        bob = make()
+        port = bob.contact_uri.port
+        for own in ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"):
+            peer.request("OPTIONS", "sip:bob@biloxi.com", port, host=own, branch=f"z9hG4bK{own}")
+            peer.receive("SIP/2.0 200")
+            assert peer.source[0] == own
+        assert len(bob._endpoints[0]._arrivals) == 2
+
+    def test_one_address_is_not_asked_about(self, make):
+        bob = make(LOOPBACK)
+        assert not bob._endpoints[0]._told
