@@ -148,7 +148,7 @@ def summarise(data: bytes) -> Summary | None:
     """
     head, _, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
     first, *lines = _FOLD.sub(b" ", head).split(b"\n")
-    words = first.split(None, 2) or [b""]
+    words = first.strip().split(None, 2) or [b""]
     found: dict[str, bytes] = {}
     for line in lines:
         name, colon, value = line.partition(b":")
