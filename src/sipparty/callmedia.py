@@ -5,18 +5,21 @@ many of them there may be.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from sipparty import descriptors
 from sipparty.engine import Engine
-from sipparty.errors import CallFailed
-from sipparty.sip import Dialog, Flow
+from sipparty.errors import CallFailed, NegotiationError
+from sipparty.sdp.agreement import unreachable
+from sipparty.sdp.offeranswer import read_offer
+from sipparty.sip import Dialog, Flow, Session
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.events import CallMediaUnproven
 from sipparty.sip.policy import Policy
 from sipparty.sip.reach import Scope, scope_of
 
-__all__ = ["CallMedia", "bound_calls", "open_session"]
+__all__ = ["CallMedia", "bound_calls", "check_offer", "open_session"]
 
 
 class CallMedia:
@@ -46,8 +49,7 @@ class CallMedia:
 
     def reaches(self, local: str, address: str) -> bool:
         """Whether the peer may have media sent to an address; a name is not sent to."""
-        there, peer = scope_of(address), self.signalling
-        return there not in (Scope.HOST, Scope.LINK) or scope_of(peer) <= there or peer == local
+        return _reaches(self.signalling, local, address)
 
     def media_unproven(self, address: tuple[str | int, ...]) -> None:
         """Tell of it."""
@@ -63,13 +65,42 @@ class CallMedia:
         self._engine.run(self._dialog.hear, "media_failed", CallFailed(message))
 
 
+def _reaches(peer: str, local: str, address: str) -> bool:
+    there = scope_of(address)
+    return there not in (Scope.HOST, Scope.LINK) or scope_of(peer) <= there or peer == local
+
+
+def check_offer(check: Callable[[bytes], None], each: int, offer: bytes, flow: Flow) -> None:
+    """Judge an offer before anybody is told of its call.
+
+    Args:
+        check: Judges it by what a session could do.
+        each: How many descriptors a session takes; one that takes none sends nothing.
+        offer: The offer.
+        flow: The way it came.
+
+    Raises:
+        NegotiationError: Nothing in it could be agreed on, or media could go nowhere by it.
+        ParseError: It is no session description.
+    """
+    check(offer)
+    if not each:
+        return
+    reaches = partial(_reaches, flow.remote[0], flow.own[0])
+    places = [one.connection_or_session for one in read_offer(offer).media if one.port]
+    faults = [unreachable(place, reaches) for place in places if place is not None]
+    if faults and all(faults):
+        code, reason = faults[0] or (399, "")
+        raise NegotiationError(f"No media could be sent to the other side: {reason}.", warning=code)
+
+
 def open_session(
     engine: Engine,
     make: Callable[[], Any],
     dialog: Dialog,
     flow: Flow,
     place: tuple[str, str | None],
-) -> Any:
+) -> Session:
     """Return the media session of a call, open: a new one, or the one that it has, moved to where
     it is for this flow.
 
@@ -87,17 +118,17 @@ def open_session(
         if former is not None:
             session.call = CallMedia(engine, dialog, flow, place)
             if former.place == place:
-                return session
+                return cast(Session, session)
         session.advertised = advertised
         if hasattr(session, "move") and session.move(address):
-            return session
+            return cast(Session, session)
     session = make()
     if advertised is not None:
         session.advertised = advertised
     if getattr(session, "descriptors", 0):
         session.call = CallMedia(engine, dialog, flow, place)
     session.open(engine.loop, address)
-    return session
+    return cast(Session, session)
 
 
 def bound_calls(agent: UserAgent, each: int) -> None:

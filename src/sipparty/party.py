@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Self, cast
 
-from sipparty.callmedia import bound_calls, open_session
+from sipparty.callmedia import bound_calls, check_offer, open_session
 from sipparty.checked import Checked, media_types, name_to_show, next_hop_or_none
 from sipparty.deepclass import Attribute
 from sipparty.engine import Engine
@@ -175,14 +175,15 @@ class Party(Whereabouts):
         agent.observed = self.observed
         agent.digest = self._make_digest(agent)
         self.engine.hub.send_from(agent, self.local_address)
+        descriptors = getattr(self._session_kind, "descriptors", 0)
         if self._session_kind is not None:
             agent.open_session = self._open_session
-            agent.check_offer = self.check_offer
+            agent.check_offer = partial(check_offer, self.check_offer, descriptors)
         agent.reject_offer = partial(_reject_offer, agent)
         for setting, value in self._settings.items():
             setattr(agent, setting, value)
         if "max_calls" not in self._settings:
-            bound_calls(agent, getattr(self._session_kind, "descriptors", 0))
+            bound_calls(agent, descriptors)
         if self._decided_by_handler() and "auto_answer" not in self._settings:
             agent.auto_answer = False
         for method in self._methods:
@@ -207,9 +208,8 @@ class Party(Whereabouts):
         )
 
     def _open_session(self, dialog: Dialog, flow: Flow) -> Session:
-        place = self.media_addresses(flow)
         make = partial(self.make_session, dialog)
-        return cast(Session, open_session(self.engine, make, dialog, flow, place))
+        return open_session(self.engine, make, dialog, flow, self.media_addresses(flow))
 
     def make_session(self, dialog: Dialog) -> Any:
         """Make the media session of a dialog; override it to choose per call.

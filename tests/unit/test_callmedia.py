@@ -2,8 +2,9 @@
 
 import pytest
 
-from sipparty.callmedia import CallMedia, open_session
+from sipparty.callmedia import CallMedia, check_offer, open_session
 from sipparty.engine import Engine
+from sipparty.errors import NegotiationError
 from sipparty.sip import Flow
 from sipparty.sip.events import CallMediaUnproven
 from sipparty.sip.policy import Policy
@@ -129,3 +130,46 @@ def test_one_that_does_not_is_followed_by_another(engine):
     assert not hasattr(first, "call")
     second = place(engine, dialog, "8.8.8.8", "10.0.0.1", make=Simple)
     assert (first.address, second.address) == (HERE, "10.0.0.1")
+
+
+LINES = "m=audio {port} RTP/AVP 0\r\nc={connection}\r\n"
+
+
+def offer(*streams):
+    head = "v=0\r\no=- 1 1 IN IP4 8.8.8.8\r\ns=-\r\nt=0 0\r\n"
+    lines = (LINES.format(port=port, connection=connection) for port, connection in streams)
+    return (head + "".join(lines)).encode()
+
+
+LOOP, FAR = (4000, "IN IP4 127.0.0.1"), (4000, "IN IP4 8.8.8.8")
+
+
+@pytest.mark.parametrize(
+    ("streams", "code"),
+    [
+        ([FAR], None),
+        ([LOOP], 399),
+        ([LOOP, FAR], None),
+        ([(4000, "IN IP4 224.0.0.1"), LOOP], 330),
+        ([(0, "IN IP4 224.0.0.1")], None),
+        ([], None),
+    ],
+)
+def test_nobody_is_told_of_a_call_whose_media_could_go_nowhere(streams, code):
+    judged = []
+    if code is None:
+        check_offer(judged.append, 2, offer(*streams), flow("8.8.8.8"))
+    else:
+        with pytest.raises(NegotiationError, match="No media could be sent") as caught:
+            check_offer(judged.append, 2, offer(*streams), flow("8.8.8.8"))
+        assert caught.value.warning == code
+        check_offer(judged.append, 0, offer(*streams), flow("8.8.8.8"))
+    assert judged[0] == offer(*streams)
+
+
+def test_what_a_session_could_not_do_is_told_first():
+    def check(text):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        check_offer(check, 2, b"", flow("8.8.8.8"))

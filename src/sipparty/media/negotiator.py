@@ -11,7 +11,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 from sipparty.errors import UsageError
 from sipparty.media.agreed import formats_of
@@ -24,7 +23,7 @@ from sipparty.sdp import (
     NegotiationState,
     SessionDescription,
 )
-from sipparty.sdp.offeranswer import assign_capabilities
+from sipparty.sdp.offeranswer import assign_capabilities, read_offer
 
 __all__ = ["Negotiator", "judge_offer"]
 
@@ -32,9 +31,6 @@ __all__ = ["Negotiator", "judge_offer"]
 _ANY_PORT = 9
 #: Bytes that are kept for each m= line of an agreement, beside the peer's text.
 _LINE = 512
-
-#: An offer is read when it is judged, and again when it is answered: once, if that is soon after.
-_read_offer = lru_cache(maxsize=16)(SessionDescription.parse)
 
 
 def judge_offer(offer: bytes, codecs: Iterable[CodecType]) -> None:
@@ -45,7 +41,7 @@ def judge_offer(offer: bytes, codecs: Iterable[CodecType]) -> None:
         NegotiationError: It could not.
     """
     capability = MediaCapability("audio", formats_of(codecs), _ANY_PORT)
-    assign_capabilities(_read_offer(offer), [capability])
+    assign_capabilities(read_offer(offer), [capability])
 
 
 class Negotiator:
@@ -117,7 +113,7 @@ class Negotiator:
             NegotiationError: Nothing in it can be agreed on, or it cannot come now.
         """
         negotiation = self._negotiation.fork()
-        negotiation.receive_offer(_read_offer(offer))
+        negotiation.receive_offer(read_offer(offer))
         answer = bytes(negotiation.answer())
         self._negotiation = negotiation
         self._offered = None

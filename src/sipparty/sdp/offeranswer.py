@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from sipparty.errors import NegotiationError
 from sipparty.sdp.agreement import Reaches, common_formats, unreachable
@@ -39,11 +40,17 @@ __all__ = [
     "hold",
     "make_answer",
     "make_offer",
+    "read_offer",
     "reject_all",
     "rejected",
     "resume",
     "revised",
 ]
+
+
+#: Reads an offer, as `SessionDescription.parse`. It is read when it is judged and again when it is
+#: answered: once, where that is soon after.
+read_offer = lru_cache(maxsize=16)(SessionDescription.parse)
 
 
 def make_offer(

@@ -107,7 +107,7 @@ class UserAgent:
         self.max_calls: int | None = None
         self.max_calls_of_one: int | None = None
         self.patience: float = SimpleCall.PATIENCE
-        self.check_offer: Callable[[bytes], None] | None = None
+        self.check_offer: Callable[[bytes, Flow], None] | None = None
         self.reject_offer: Callable[[bytes, str], bytes] | None = None
         self.keep_forks = False
         self.observed = True
@@ -348,7 +348,7 @@ class UserAgent:
                 # §8.2.3 comes before §13.3.1: nobody is called for what cannot be taken.
                 offer = session_description(request, self.accepts)
                 if offer:
-                    self.check_offer(offer)
+                    self.check_offer(offer, flow)
         except (NegotiationError, ParseError) as error:
             self.core.refuse_for(transaction, error)
             return

@@ -10,7 +10,7 @@ from sipparty.sip import SimpleCall
 from sipparty.sip.events import CallEnded, CallReceived
 
 
-def judge(offer):
+def judge(offer, flow):
     if offer == b"bad":
         raise NegotiationError('There is nothing in "common".')
     if offer == b"garbage":
