@@ -18,7 +18,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 from sipparty.callmedia import bound_calls, check_offer, open_session
 from sipparty.checked import Checked, media_types, name_to_show, next_hop_or_none
