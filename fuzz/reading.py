@@ -22,13 +22,13 @@ from sipparty.sip.validation import findings
 
 __all__ = ["read_call", "read_message", "read_value"]
 
-#: Properties that are no headers, and the header that is to blame where they refuse.
+#: Properties that are no headers, and the headers that are to blame where they refuse.
 _BLAME = {
-    "uri": "request-uri",
-    "media_type": "content-type",
-    "parts": "content-type",
-    "is_multipart": "content-type",
-    "content": "content-transfer-encoding",
+    "uri": {"request-uri"},
+    "media_type": {"content-type"},
+    "parts": {"content-type", "content-disposition", "content-transfer-encoding"},
+    "is_multipart": {"content-type"},
+    "content": {"content-transfer-encoding"},
 }
 #: How deep values are followed: an address has a URI, and that has a host.
 _DEPTH = 3
@@ -79,8 +79,7 @@ def read_message(message: Message) -> None:
         try:
             read_value(getattr(message, name))
         except ParseError:
-            header = _BLAME.get(name, name.replace("_", "-"))
-            if header not in blamed:
+            if blamed.isdisjoint(_BLAME.get(name, {name.replace("_", "-")})):
                 raise
 
 

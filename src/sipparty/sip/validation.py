@@ -350,18 +350,23 @@ def _body(message: Message) -> Iterator[Finding]:
                 header = HEADERS[key].name
                 HEADERS[key].parse(text)
         header = "Content-Type"
-        _read_parts(message)
+        if message.is_multipart:
+            yield from _parts(message)
         header = "Content-Transfer-Encoding"
         _ = message.content
     except ParseError as error:
         yield _bad(header, error, error.status if status else 0)
 
 
-def _read_parts(entity: Entity) -> None:
-    """Read the parts of a body, and theirs."""
-    if entity.is_multipart:
-        for part in entity.parts:
-            _read_parts(part)
+def _parts(entity: Entity) -> Iterator[Finding]:
+    """The parts of a body, and theirs. One that cannot be read keeps none from being served."""
+    for part in entity.parts:
+        try:
+            _ = part.content
+        except ParseError as error:
+            yield _bad("Content-Transfer-Encoding", error, 0)
+        if part.is_multipart:
+            yield from _parts(part)
 
 
 def _require(message: Message) -> Iterator[Finding]:

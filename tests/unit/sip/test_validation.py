@@ -210,3 +210,17 @@ def test_hostile_values_are_findings_and_nothing_else(hostile, header):
     text = f"{header}: {value}{hostile * (16_000 // len(hostile))}\r\nMax-Forwards"
     request = made("Max-Forwards", text)
     assert all(isinstance(found, Finding) for found in findings(request))
+
+
+def test_a_part_that_cannot_be_read_is_listed_and_refuses_nothing():
+    part = b"Content-Transfer-Encoding: bir:nary\r\n\r\nx\r\n"
+    body = b"--b\r\n" + part + b"--b\r\n\r\ny\r\n--b--\r\n"
+    head = (
+        b"MESSAGE sip:bob@biloxi.com SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n"
+        b"From: <sip:a@b>;tag=1\r\nTo: <sip:bob@biloxi.com>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\n"
+        b"Max-Forwards: 70\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n"
+    )
+    message = Message.parse(head + body)
+    found = [(one.status, one.header) for one in findings(message)]
+    assert found == [(0, "Content-Transfer-Encoding")]
+    assert first_fault(message) is None
