@@ -13,6 +13,7 @@ import re
 
 from sipparty.errors import ParseError
 from sipparty.sip.grammar import TOKEN_CHARS
+from sipparty.sip.mending import with_crlf
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Part
 
@@ -40,6 +41,7 @@ def parse_sipfrag(data: bytes) -> Request | Response | Part:
         raise ParseError(data, "a start line or a header line", 0, what="message/sipfrag")
     if _HEADER.match(data):
         return _parse_headers(data)
+    data = with_crlf(data, Message.MAX_HEAD) or data
     if b"\r\n\r\n" not in data:
         data = data.removesuffix(b"\r\n") + b"\r\n\r\n"
     message = Message.parse(data)
