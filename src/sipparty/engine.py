@@ -74,6 +74,8 @@ class Engine(LoopPortal):
     GRAIN = 0.01
     #: Seconds that connections may take to end before they are cut off.
     GOODBYE = 0.2
+    #: Why what was under way in a closed engine has failed.
+    _CLOSED = "the engine was closed"
 
     _shared: ClassVar[Engine | None] = None
     _all: ClassVar[weakref.WeakSet[Engine]] = weakref.WeakSet()
@@ -321,6 +323,8 @@ class Engine(LoopPortal):
     async def aclose(self) -> None:
         """Hang up, give back every socket and forget everything; on the engine's loop."""
         if not self.closed:
+            # What is not sent yet fails, and says why; only what is, is cancelled or hung up.
+            self._act(self.hub.give_up, (f"No route was found: {self._CLOSED}.",))
             await self.hang_up(list(self.core.users), self.FAREWELL)
             connections = self.hub.connections()
             self._close_now()
@@ -341,7 +345,7 @@ class Engine(LoopPortal):
 
     def _abandon(self) -> None:
         """Fail what is still under way, so that nobody waits for it any more."""
-        reason = "the engine was closed"
+        reason = self._CLOSED
         self.hub.give_up(f"No route was found: {reason}.")
         for transaction in list(self.core.transactions.clients.values()):
             transaction.break_transport(reason)
