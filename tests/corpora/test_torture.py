@@ -119,8 +119,7 @@ CASES = {
     "port-ambiguous": Case(True, 405),
     "port-unambiguous": Case(True, 405),
     "via-received-param-with-delim": Case(True, 481),
-    # Whom it is for is not said; an address without a user is nobody's.
-    "via-received-param-no-delim": Case(True, 200),
+    "via-received-param-no-delim": Case(True, 200),  # to the host, where one party alone is
     "ipv6-in-sdp": Case(True, 200),
     "mult-ip-in-header": Case(True, 481),
     "mult-ip-in-sdp": Case(True, 200),
