@@ -26,9 +26,17 @@ _URI_TOKEN = r"[A-Za-z0-9\-.!*_+`'~]++"  # noqa: S105 - no secret
 _URI_PARAMETERS = rf"(?:;{_URI_TOKEN}(?:=[A-Za-z0-9\-.!*_+`'~:\[\]]++)?+){_TIMES}"
 _PARAMETERS = rf'(?:;[{TOKEN_CHARS}]++(?:=(?:[{TOKEN_CHARS}:\[\]]++|"[^"\\\n]*+"))?+){_TIMES}'
 _PORT = f"(?::{PLAIN_PORT})?+"
-_PLAIN_VIA = re.compile(rf"SIP/2\.0/[A-Z]++ [A-Za-z0-9](?:[A-Za-z0-9.\-]*+){_PORT}{_PARAMETERS}")
+_GROUP = "[0-9A-Fa-f]{1,4}"
+#: An IPv6 address as most are: in full, or with a gap behind three groups at the most.
+_IPV6 = (
+    rf"\[(?:(?:{_GROUP}:){{7}}{_GROUP}|(?:{_GROUP}:){{1,3}}:(?:{_GROUP}(?::{_GROUP}){{0,3}})?"
+    rf"|::(?:{_GROUP}(?::{_GROUP}){{0,6}})?)\]"
+)
+_PLAIN_VIA = re.compile(
+    rf"SIP/2\.0/[A-Z]++ (?:[A-Za-z0-9][A-Za-z0-9.\-]*+|\[[0-9A-Fa-f:]++\]){_PORT}{_PARAMETERS}"
+)
 _USER = r"[A-Za-z0-9\-_.!~*'()&=+$,]++"
-_PLAIN_URI = re.compile(rf"sips?:(?:{_USER}@)?{PLAIN_HOST}{_PORT}{_URI_PARAMETERS}")
+_PLAIN_URI = re.compile(rf"sips?:(?:{_USER}@)?(?:{PLAIN_HOST}|{_IPV6}){_PORT}{_URI_PARAMETERS}")
 _PLAIN_ADDRESS = re.compile(
     rf"(?:\"[^\"\\\n]*+\"[ \t]*+|[{TOKEN_CHARS}][{TOKEN_CHARS} \t]*+)?+"
     rf"<{_PLAIN_URI.pattern}>{_PARAMETERS}"
