@@ -15,15 +15,15 @@ from sipparty.errors import ParseError
 from sipparty.sip.grammar import next_quoted, split_at_semicolons
 from sipparty.sip.values import DNameURI
 
-__all__ = ["has_tag", "is_spaced", "tidied", "with_crlf", "with_single_spaces"]
+__all__ = ["has_tag", "is_spaced", "is_untidy", "tidied", "with_crlf", "with_single_spaces"]
 
 #: The end of a head: an empty line, be it ended by CRLF or by LF.
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 #: What stands between the parts of a start line.
 _GAP = re.compile(r"[ \t]++")
-#: What may have to be written otherwise; it says so of more than has to.
-_UNTIDY = re.compile(r";[ \t]*+(?:;|$)|<[^<> \t]*+[ \t]")
+#: Finds what may have to be written otherwise in a name and address; in more of them than have to.
+is_untidy = re.compile(r";[ \t]*+(?:;|$)|<[^<> \t]*+[ \t]").search
 
 
 def with_crlf(data: bytes, most: int) -> bytes | None:
@@ -79,7 +79,7 @@ def tidied(text: str) -> str:
     Raises:
         ParseError: It is no name and address.
     """
-    if _UNTIDY.search(text) is None:
+    if is_untidy(text) is None:
         return text
     value = DNameURI.parse(text)
     tail = [part for part in split_at_semicolons(value._tail, DNameURI.WHAT) if part.strip()]

@@ -381,3 +381,65 @@ def test_events_are_in_order(wire):
         (CallReceived, "carol"),
         (CallReceived, "bob"),
     ]
+
+
+# ---------------------------------------------------------------- how it is told what is malformed
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"from_": "<sip:a%zz@x>;tag=1"},
+            "Malformed From: expected '@', or a character a user may",
+        ),
+        ({"to": "<sip:b@-x>"}, "Malformed To: expected a host name without stray"),
+        ({"contact": "<tel:+1>"}, "Malformed Contact: expected a sip: or sips: URI"),
+        ({"contact": "<sip:a@x;maddr=-y>"}, "Malformed "),
+        ({"headers": ["Require: ;"]}, "Malformed Require: expected a token"),
+        ({"headers": ["Record-Route: x"]}, "Malformed Record-Route: expected a scheme"),
+        ({"body": b"x", "kind": "text"}, "Malformed Content-Type: expected type/subtype"),
+        ({"body": b"x", "kind": "multipart/mixed"}, "Malformed Content-Type: expected a boundary"),
+    ],
+)
+def test_a_400_names_the_header(wire, changes, reason):
+    # §21.4.1
+    wire.agent()
+    wire.receive(wire.request("INVITE", **changes))
+    answer = wire.one()
+    assert answer.status == 400
+    assert answer.reason.startswith(reason)
+    assert "Is Not Valid" not in answer.reason
+
+
+def test_a_malformed_request_with_bare_line_feeds_is_answered(wire):
+    wire.agent()
+    data = (
+        wire.request("OPTIONS")
+        .replace(b"\r\n", b"\n")
+        .replace(b" SIP/2.0\n", b" more SIP/2.0\n", 1)
+    )
+    wire.receive(data)
+    answer = wire.one()
+    assert (answer.status, answer.cseq.method) == (400, "OPTIONS")
+    assert b"\n" not in bytes(answer).replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize("via", [",", " , ", ",;", ";", "SIP/2.0/UDP"])
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_via_that_names_nobody_is_dropped(wire, via, broken):
+    """It raised IndexError, for each datagram."""
+    wire.agent()
+    data = wire.request("OPTIONS", via=via)
+    wire.receive(data.replace(b"Call-ID:", b"Call ID:") if broken else data)
+    assert wire.sent() == []
+    assert wire.core.counters["malformed"] == 1
+    wire.receive(b"SIP/2.0 200 OK\r\n" + data.partition(b"\r\n")[2])
+    assert wire.core.counters["malformed"] == 2
+
+
+@pytest.mark.parametrize("data", [b"\n", b"\n\n", b"\r\n", b"\r\n\r\n", b"\0", b"\0\0\0\0"])
+def test_what_keeps_a_flow_open_is_not_malformed(wire, data):
+    wire.receive(data)
+    assert wire.core.counters["malformed"] == 0
+    assert wire.sent() == []

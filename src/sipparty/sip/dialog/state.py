@@ -8,7 +8,7 @@ from sipparty.errors import ParseError
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import find_parameter, split_list, split_sip_uri
-from sipparty.sip.mending import tidied
+from sipparty.sip.mending import is_untidy, tidied
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.routing import NextHop, as_request_uri, is_loose, is_secure
 from sipparty.sip.validation import is_rfc2543
@@ -95,7 +95,9 @@ class DialogState:
                 `sips:` URI, and Contact or a Record-Route is not one (RFC 5630 §5.1.2).
         """
         # What came is read as it is; what is sent on is written as it should be.
-        to, remote = tidied(_required(request, "to")), tidied(_required(request, "from"))
+        to, remote = _required(request, "to"), _required(request, "from")
+        if is_untidy(to) or is_untidy(remote):
+            to, remote = tidied(to), tidied(remote)
         made = cls(
             call_id=_required(request, "call-id"),
             local=f"{to};tag={local_tag}",
@@ -151,7 +153,9 @@ class DialogState:
             ParseError: To, Contact or a Record-Route is wrong; or the INVITE was to a `sips:` URI,
                 and they are not.
         """
-        remote = tidied(_required(response, "to"))
+        remote = _required(response, "to")
+        if is_untidy(remote):
+            remote = tidied(remote)
         routes = record_route(response)
         for route in routes:
             NextHop.of(DNameURI.parse(route).uri_text)
@@ -295,4 +299,4 @@ def remote_target(message: Message, *, required: bool) -> str:
     # §8.1.1.8: a SIP or SIPS URI.
     if not split_sip_uri(uri).host:
         raise ParseError(uri, "a sip: or sips: URI", 0, what="Contact")
-    return as_request_uri(uri)
+    return as_request_uri(uri) if "?" in uri or ";" in uri else uri
