@@ -84,6 +84,9 @@ def test_a_head_is_looked_for_as_far_as_it_may_be():
     data = b"A" * 10 + b"\n\n"
     assert with_crlf(data, 10) == b"A" * 10 + b"\r\n\r\n"
     assert with_crlf(data, 7) is None
+    longest = b"A\n" + b"B" * 8 + b"\r\n\r\n"
+    assert with_crlf(longest, 10) == longest.replace(b"A\n", b"A\r\n")
+    assert with_crlf(longest, 9) is None
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,13 @@ def test_responses():
     assert first_fault(response).header == "CSeq"
 
 
+def test_a_message_that_was_built_may_be_plain():
+    headers = [(name, made()[name]) for name in ("Via", "From", "To", "Call-ID", "CSeq")]
+    assert is_plain(Request("INVITE", "sip:bob@biloxi.com", headers))
+    assert is_plain(Response(200, headers=headers))
+    assert not is_plain(Request("BYE", "sip:bob@biloxi.com", headers))
+
+
 def test_built_messages():
     built = Request("OPTIONS", "sip:bob@biloxi.com", {"From": "<sip:a@a.com>;tag=1"})
     assert [found.header for found in findings(built)][:4] == ["Via", "To", "Call-ID", "CSeq"]
