@@ -130,6 +130,8 @@ def test_what_may_stand_in_a_request_line(uri, written):
 
 
 def test_a_proxy_is_a_route_and_nothing_else():
+    assert route_to("::1") == "<sip:[::1];lr>"
+    assert route_to("p:5070") == "<sip:p:5070;lr>"
     assert route_to("sip:p;lr?X=1") == "<sip:p;lr>"
     with pytest.raises(ParseError, match="is not a valid proxy"):
         route_to("a b")

@@ -1,8 +1,15 @@
 import pytest
 
+from sipparty.errors import ParseError
 from sipparty.sip import Message, Request, Response
 from sipparty.sip.plain import is_plain
-from sipparty.sip.validation import Finding, findings, first_fault, is_rfc2543
+from sipparty.sip.validation import (
+    Finding,
+    check_response,
+    findings,
+    first_fault,
+    is_rfc2543,
+)
 
 INVITE = (
     "INVITE sip:bob@biloxi.com:5060;transport=udp SIP/2.0\r\n"
@@ -239,3 +246,103 @@ def test_a_part_that_cannot_be_read_is_listed_and_refuses_nothing():
     found = [(one.status, one.header) for one in findings(message)]
     assert found == [(0, "Content-Transfer-Encoding")]
     assert first_fault(message) is None
+
+
+def with_body(body, *lines, start="INVITE"):
+    text = INVITE.replace("Content-Length: 0", f"Content-Length: {len(body)}")
+    text = text.replace("INVITE", start) if start != "INVITE" else text
+    return Message.parse((text + "".join(f"{line}\r\n" for line in lines) + "\r\n" + body).encode())
+
+
+MIXED = "Content-Type: multipart/mixed;boundary=b"
+
+
+@pytest.mark.parametrize(
+    ("body", "lines", "status", "header"),
+    [
+        ("x", [], 0, "Content-Type"),
+        ("x", ["Content-Type: text"], 400, "Content-Type"),
+        ("x", ["Content-Type: a/b", "Content-Disposition: ;"], 400, "Content-Disposition"),
+        (
+            "x",
+            ["Content-Type: a/b", "Content-Transfer-Encoding: y"],
+            415,
+            "Content-Transfer-Encoding",
+        ),
+        ("x", [MIXED], 400, "Content-Type"),
+        ("--b\r\nno header\r\n--b--", [MIXED], 400, "Content-Type"),
+        (f"--b\r\n{MIXED[:-1]}c\r\n\r\nx\r\n--b--", [MIXED], 400, "Content-Type"),
+    ],
+)
+def test_what_describes_a_body(body, lines, status, header):
+    request = with_body(body, *lines)
+    (found,) = findings(request)
+    assert (found.status, found.header) == (status, header)
+    assert first_fault(request) == (found if status else None)
+    response = Message.parse(
+        bytes(request).replace(
+            b"INVITE sip:bob@biloxi.com:5060;transport=udp SIP/2.0", b"SIP/2.0 200 OK"
+        )
+    )
+    # A response cannot be refused: who uses its body judges it.
+    assert first_fault(response) is None
+    assert header in {found.header for found in findings(response)}
+
+
+def test_parts_that_are_right():
+    inner = "--c\r\nContent-Type: a/b\r\n\r\nx\r\n--c--"
+    assert findings(with_body(f"--b\r\n{MIXED[:-1]}c\r\n\r\n{inner}\r\n--b--", MIXED)) == []
+
+
+@pytest.mark.parametrize("method", ["BYE", "OPTIONS", "MESSAGE", "CANCEL", "INFO"])
+@pytest.mark.parametrize("line", ["Contact: <sip:a%zz@x>", "Record-Route: x", "Contact: *"])
+def test_what_makes_no_dialog_needs_no_way_back(method, line):
+    # §8.2: nobody is kept from hanging up by a Contact that is not used.
+    text = INVITE.replace("INVITE", method).replace("Contact: <sip:alice@pc33.atlanta.com>", line)
+    request = Message.parse((text + "\r\n").encode())
+    assert first_fault(request) is None
+    assert [found.status for found in findings(request) if found.header in line] == [0]
+    assert request.contact is None or "Record-Route" in line or request.contact.is_wildcard
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<sip:bob@biloxi.com>", "<sip:b%zz@x>"),
+        ("<sip:alice@atlanta.com>", "<sip:-a@-x>"),
+        ("314159 INVITE", "x INVITE"),
+        ("z9hG4bK776asdhds", "x\0"),
+        ("a84b4c76e66710@", "\x1b"),
+        ("To: ", "t: <sip:x>\r\nTo: "),
+    ],
+)
+def test_a_response_has_to_say_whose_it_is(old, new):
+    response = Message.parse(
+        bytes(made().response(200, to_tag="b")).replace(old.encode(), new.encode())
+    )
+    fault = first_fault(response)
+    assert fault.status == 400
+    assert not is_plain(response)
+    with pytest.raises(ParseError) as refusal:
+        check_response(response)
+    assert refusal.value.expected == fault.what
+    assert len(refusal.value.text) <= 80
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Contact: <",
+        "Record-Route: x",
+        "Max-Forwards: x",
+        "Require: ;",
+        "Max-Forwards: 1\r\nMax-Forwards: 2",
+    ],
+)
+def test_what_else_is_wrong_with_a_response_is_tolerated(line):
+    response = Message.parse(
+        bytes(made().response(200, to_tag="b"))[:-2] + line.encode() + b"\r\n\r\n"
+    )
+    assert first_fault(response) is None
+    assert findings(response)
+    check_response(response)
