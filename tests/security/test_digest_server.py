@@ -1,0 +1,599 @@
+"""Attacks on a party with a guard: each is an exploit, and fails."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import pytest
+
+from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.sip import Message
+from sipparty.sip.auth import Challenge
+from sipparty.sip.events import AttackDetected, CallReceived
+
+from ..faults.raw import LOOPBACK, catch_up, dial
+from .digest import REALM, Guarded, prove
+
+HOME = "sip:bob@biloxi.com"
+
+
+# ---------------------------------------------------------------- proofs for another server
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sip:mallory@evil.com",
+        "sip:bob@evil.com",
+        "sip:bob@notbiloxi.com",
+        "sip:bob@10.0.0.9",
+        "sip:bob@10.0.0.1:6666",
+        "sip:carol@biloxi.com",
+        "sip:evil.com",
+        "tel:+15551234567",
+        "x",
+    ],
+)
+def test_a_proof_that_was_relayed(method: str, uri: str) -> None:
+    """Alice calls mallory, who has bob challenge mallory, hands alice the challenge, and brings
+    bob what alice answered: right, but made for mallory.
+    """
+    guarded = Guarded()
+    credentials = prove(guarded.offer(), method, uri)
+    answer = guarded.ask(method, [credentials])
+    assert (answer.status, answer.reason) == (400, "Credentials Are For Another URI")
+    assert guarded.counters()["relay"] == 1
+    assert CallReceived not in guarded.wire.kinds()
+    assert guarded.bob.dialogs == set()
+    guarded.wire.over()
+
+
+@pytest.mark.parametrize("uri", ["sip:bob@evil.com", "sip:bob@198.51.100.66"])
+def test_a_relay_says_in_the_request_what_the_proof_says(uri: str) -> None:
+    """Mallory calls himself bob, elsewhere; a request that names him there still is for bob here,
+    as the only one there is.
+    """
+    guarded = Guarded()
+    credentials = prove(guarded.offer(), "INVITE", uri)
+    assert guarded.ask("INVITE", [credentials], uri=uri).status == 400
+    assert guarded.bob.dialogs == set()
+
+
+def test_a_relay_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """At once, as no stranger can make it up: the proof is right, and its nonce is ours."""
+    guarded = Guarded()
+    with caplog.at_level(logging.WARNING, "sipparty.security"):
+        guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", "sip:bob@evil.com")])
+    (event,) = [one for one in guarded.wire.happened if isinstance(one, AttackDetected)]
+    assert (event.kind, event.source, event.proven) == ("relay", "10.0.0.9", True)
+    assert "attack kind=relay source=10.0.0.9" in caplog.text
+
+
+@pytest.mark.parametrize("changes", [{"password": "no"}, {"nonce": "made up"}])
+def test_what_is_no_proof_is_no_relay(changes: dict[str, str]) -> None:
+    """Nobody can have others accused, nor learn from the answer whether a password is right."""
+    guarded = Guarded()
+    credentials = prove(guarded.offer(), "OPTIONS", "sip:bob@evil.com", **changes)
+    answer = guarded.ask("OPTIONS", [credentials])
+    assert (answer.status, answer.reason) == (400, "Credentials Are For Another URI")
+    assert guarded.counters()["relay"] == guarded.counters()["guessing"] == 0
+
+
+@pytest.mark.parametrize(
+    ("uri", "asked"),
+    [
+        (HOME, HOME),
+        ("sip:bob@BILOXI.com", HOME),
+        ("sip:b%6fb@biloxi.com;user=phone", HOME),
+        ("sips:bob@biloxi.com", HOME),
+        ("sip:bob@biloxi.com:5060;transport=udp", HOME),
+        ("sip:bob@sip.biloxi.com", HOME),
+        ("sip:biloxi.com", HOME),
+        # A proxy has put the contact in the place of the address, or nobody has.
+        (HOME, "sip:bob@10.0.0.1"),
+        ("sip:bob@10.0.0.1", "sip:bob@10.0.0.1"),
+        ("sip:bob@10.0.0.1:5060", "sip:bob@10.0.0.1:5060"),
+        ("sip:10.0.0.1:5060", "sip:bob@10.0.0.1:5060"),
+    ],
+)
+def test_a_proof_for_what_bob_is_called(uri: str, asked: str) -> None:
+    guarded = Guarded()
+    answer = guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", uri)], uri=asked)
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("uris", [["sip:sales@biloxi.com"], lambda uri: "sales" in uri])
+def test_another_name_that_requests_are_forwarded_from(uris: object) -> None:
+    guarded = Guarded(uris=uris)
+    for uri, status in (("sip:sales@biloxi.com", 200), ("sip:bob@evil.com", 400)):
+        assert guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", uri)]).status == status
+
+
+# ---------------------------------------------------------------- proofs with less than was asked
+
+
+@pytest.mark.parametrize(
+    ("offered", "sent"),
+    [(["auth"], ""), (["auth-int"], ""), (["auth-int"], "auth"), (["auth", "auth-int"], "")],
+)
+def test_the_quality_of_protection_is_taken_out(offered: list[str], sent: str) -> None:
+    """One in between takes qop out of a challenge: then the body is not protected, and the same
+    password gives the same answer to the same nonce.
+    """
+    guarded = Guarded(qop=offered)
+    answer = guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", HOME, qop=sent)])
+    assert answer.status == 400
+
+
+def test_old_phones_may_be_let_in_without_it() -> None:
+    guarded = Guarded(without_qop=True)
+    credentials = prove(guarded.offer(), "OPTIONS", HOME, qop="")
+    assert guarded.ask("OPTIONS", [credentials]).status == 200
+    assert guarded.ask("OPTIONS", [credentials]).status == 401  # once
+    protected = Guarded(without_qop=True, qop=["auth-int"])
+    credentials = prove(protected.offer(), "OPTIONS", HOME, qop="")
+    assert protected.ask("OPTIONS", [credentials]).status == 400
+
+
+def test_a_body_is_changed_on_its_way() -> None:
+    guarded = Guarded(qop=["auth-int"])
+    guarded.bob.handle_method("MESSAGE")
+    credentials = prove(guarded.offer(), "MESSAGE", HOME, qop="auth-int", body=b"pay bob")
+    changed = {"body": b"pay mallory", "kind": "text/plain"}
+    assert guarded.ask("MESSAGE", [credentials], **changed).status == 401
+    assert guarded.wire.kinds() == []
+    assert guarded.ask("MESSAGE", [credentials], body=b"pay bob", kind="text/plain") is None
+
+
+def test_an_algorithm_that_was_not_offered() -> None:
+    guarded = Guarded(algorithms=["SHA-256"])
+    weak = guarded.offer("SHA-256").replace("SHA-256", "MD5")
+    assert guarded.ask("OPTIONS", [prove(weak, "OPTIONS", HOME)]).status == 401
+
+
+# ---------------------------------------------------------------- proofs that were seen, or made up
+
+
+def test_a_proof_is_used_again() -> None:
+    guarded = Guarded()
+    credentials = prove(guarded.offer(), "OPTIONS", HOME)
+    assert guarded.ask("OPTIONS", [credentials]).status == 200
+    again = guarded.ask("OPTIONS", [credentials])
+    assert again.status == 401
+    assert Challenge.parse(again.lines("WWW-Authenticate")[0]).stale
+    assert guarded.counters()["guessing"] == 0  # whoever has seen it need not guess
+
+
+def test_a_proof_is_used_for_another_request() -> None:
+    guarded = Guarded()
+    credentials = prove(guarded.offer(), "OPTIONS", HOME)
+    assert guarded.ask("INVITE", [credentials]).status == 401
+    assert guarded.bob.dialogs == set()
+
+
+@pytest.mark.parametrize(
+    "nonce",
+    ["", "x", "AAAA", "A" * 32, "A" * 44, "=" * 9, "\u00e9", "-" * 5000],
+)
+def test_a_nonce_is_made_up(nonce: str) -> None:
+    guarded = Guarded()
+    credentials = prove(guarded.offer(), "INVITE", HOME, nonce=nonce or "0")
+    assert guarded.ask("INVITE", [credentials]).status == 401
+    assert guarded.bob.dialogs == set()
+
+
+def test_each_bit_of_a_nonce_is_ours() -> None:
+    guarded = Guarded()
+    offer = guarded.offer()
+    nonce = Challenge.parse(offer).nonce
+    for at in range(len(nonce)):
+        other = nonce[:at] + ("A" if nonce[at] != "A" else "B") + nonce[at + 1 :]
+        credentials = prove(offer, "OPTIONS", HOME, nonce=other)
+        assert guarded.ask("OPTIONS", [credentials]).status == 401
+
+
+def test_a_nonce_of_another_realm() -> None:
+    """A server of two realms: what is right in one is worth nothing in the other."""
+    guarded = Guarded(realm=[REALM, "atlanta.com"])
+    other = guarded.bob.guard.challenge(0.0, realm="atlanta.com").headers[0][1]
+    credentials = prove(other, "OPTIONS", HOME)
+    assert guarded.ask("OPTIONS", [credentials]).status == 401
+    moved = prove(other.replace("atlanta.com", REALM), "OPTIONS", HOME)
+    assert guarded.ask("OPTIONS", [moved]).status == 401
+
+
+@pytest.mark.parametrize("nc", ["ffffffff", "7fffffff", "00010000"])
+def test_a_huge_count(nc: str) -> None:
+    """It is one's own nonce that is used up."""
+    guarded = Guarded()
+    offer = guarded.offer()
+    assert guarded.ask("OPTIONS", [prove(offer, "OPTIONS", HOME, nc=nc)]).status == 200
+    for number in (nc, "00000001", "00000002"):
+        answer = guarded.ask("OPTIONS", [prove(offer, "OPTIONS", HOME, nc=number)])
+        assert answer.status == 401
+    assert guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", HOME)]).status == 200
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"nc": "00000000"},
+        {"nc": "100000000"},
+        {"nc": "-0000001"},
+        {"nc": "0x000001"},
+        {"nc": "\u0661"},
+        {"qop": "none"},
+        {"username*": "UTF-8''alice"},
+        {"cnonce": None},
+        {"response": None},
+    ],
+)
+def test_what_makes_no_sense(bad: dict[str, str | None]) -> None:
+    guarded = Guarded()
+    changes = dict(bad)
+    text = prove(guarded.offer(), "OPTIONS", HOME, **changes)
+    assert guarded.ask("OPTIONS", [text]).status == 400
+
+
+def test_a_parameter_comes_twice() -> None:
+    """Two readers could see two different users."""
+    guarded = Guarded()
+    text = prove(guarded.offer(), "OPTIONS", HOME)
+    for more in ('username="carol"', f'uri="{HOME}"', 'realm="x"', "nc=00000002", 'NONCE="n"'):
+        assert guarded.ask("OPTIONS", [f"{text}, {more}"]).status == 400
+
+
+def test_no_answer_repeats_what_came() -> None:
+    """What is in credentials cannot begin a line of the answer, nor stand in one."""
+    guarded = Guarded()
+    text = prove(guarded.offer(), "OPTIONS", HOME)
+    for mark in ('evil\\"', "evil\\\\\r\n X: evil", "evil\x1b[2J", "evil\u00e9"):
+        for name in ("username", "uri", "nonce", "cnonce", "response", "algorithm", "qop"):
+            before, found, rest = text.partition(f"{name}=")
+            _, comma, rest = rest.partition(",")
+            answer = guarded.ask("OPTIONS", [f'{before}{found}"{mark}"{comma}{rest}'])
+            assert answer.status in (400, 401, 480)
+            assert b"evil" not in bytes(answer)
+
+
+# ---------------------------------------------------------------- guessing
+
+
+def guess(guarded: Guarded, offer: str, number: int, **changes: str) -> int:
+    changes.setdefault("password", f"guess{number}")
+    source = changes.pop("source", "")
+    credentials = prove(offer, "OPTIONS", HOME, nc=f"{number + 1:08x}", **changes)
+    status: int = guarded.ask("OPTIONS", [credentials], source=source).status
+    return status
+
+
+def test_a_thousand_guesses_a_second() -> None:
+    """Ten are looked at; then not even the right one is, for three seconds each."""
+    looked: list[str] = []
+    guarded = Guarded(lookup=lambda user, realm: looked.append(user) or "wonderland")
+    offer = guarded.offer()
+    answers = [guess(guarded, offer, number) for number in range(1000)]
+    assert answers == [401] * 10 + [480] * 990
+    assert looked == ["alice"] * 10
+    assert guess(guarded, offer, 1000, password="wonderland") == 480
+    guarded.wire.pass_until(3.5)
+    # One more, which is the right one.
+    assert guess(guarded, offer, 1001, password="wonderland") == 200
+    assert len(looked) == 11
+
+
+def test_who_is_made_to_wait_is_told_for_how_long() -> None:
+    guarded = Guarded()
+    offer = guarded.offer()
+    for number in range(11):
+        guess(guarded, offer, number)
+    answer = guarded.ask("OPTIONS", [prove(offer, "OPTIONS", HOME)])
+    assert answer.status == 480
+    assert answer["Retry-After"] == "3"
+    assert "WWW-Authenticate" not in answer
+
+
+def test_guesses_are_counted_and_told_of() -> None:
+    guarded = Guarded()
+    offer = guarded.offer()
+    for number in range(20):
+        guess(guarded, offer, number)
+    assert guarded.counters()["guessing"] == 20
+    events = [one for one in guarded.wire.happened if isinstance(one, AttackDetected)]
+    assert [one.count for one in events] == [5, 10, 20]
+    assert {(one.kind, one.source, one.proven) for one in events} == {
+        ("guessing", "10.0.0.9", True)
+    }
+    assert all(one.agent is guarded.bob for one in events)
+
+
+@pytest.mark.parametrize("how", ["made up", "sent to another", "old"])
+def test_a_false_address_is_not_proven(how: str) -> None:
+    """Who sends with an address of others' has them accused, but not proven guilty."""
+    guarded = Guarded(lifetime=60)
+    source = "10.0.0.66" if how == "sent to another" else ""
+    offer = guarded.offer(source=source)
+    if how == "old":
+        guarded.wire.pass_until(100)
+    changes = {"nonce": "made up"} if how == "made up" else {}
+    for number in range(5):
+        guess(guarded, offer, number, **changes)
+    (event,) = [one for one in guarded.wire.happened if isinstance(one, AttackDetected)]
+    assert (event.kind, event.source, event.proven) == ("guessing", "10.0.0.9", False)
+
+
+def test_what_is_no_guess() -> None:
+    """No credentials, none that is for us, and one whose nonce has grown old."""
+    guarded = Guarded(lifetime=60)
+    offer = guarded.offer()
+    guarded.wire.pass_until(100)
+    for number in range(20):
+        assert guess(guarded, offer, number, password="wonderland") == 401  # stale
+        guarded.ask("OPTIONS", [offer.replace("biloxi", "atlanta")])
+    assert guarded.counters()["guessing"] == 0
+    assert guess(guarded, guarded.offer(), 0, password="wonderland") == 200
+
+
+def test_others_at_the_same_address_get_in() -> None:
+    """Behind a NAT, one guesses at alice's password; carol knows her own."""
+    guarded = Guarded()
+    offer = guarded.offer()
+    for number in range(100):
+        guess(guarded, offer, number)
+    assert guess(guarded, guarded.offer(), 0, user="carol", password="christmas") == 200
+
+
+def test_who_has_proved_it_goes_on() -> None:
+    """Alice is in, and one behind the same NAT guesses at her password; her nonce is her own."""
+    guarded = Guarded()
+    hers = guarded.offer()
+    assert guess(guarded, hers, 0, password="wonderland") == 200
+    offer = guarded.offer()
+    assert 480 in [guess(guarded, offer, number) for number in range(100)]
+    assert guess(guarded, hers, 1, password="wonderland") == 200
+    # But with carol's nonce nobody guesses at alice's.
+    carols = guarded.offer()
+    assert guess(guarded, carols, 0, user="carol", password="christmas") == 200
+    assert guess(guarded, carols, 1) == 480
+
+
+def test_others_elsewhere_are_not_locked_out() -> None:
+    guarded = Guarded()
+    offer = guarded.offer()
+    for number in range(100):
+        guess(guarded, offer, number)
+    offer = guarded.offer(source="10.0.0.66")
+    assert guess(guarded, offer, 0, password="wonderland", source="10.0.0.66") == 200
+
+
+def test_guesses_that_come_together() -> None:
+    """Many in one request, before one's own right password: each counts."""
+    guarded = Guarded()
+    offer = guarded.offer()
+    wrong = [prove(offer, "OPTIONS", HOME, password=f"guess{n}") for n in range(7)]
+    right = prove(offer, "OPTIONS", HOME, user="carol")
+    assert guarded.ask("OPTIONS", [*wrong, right]).status == 200
+    assert guarded.counters()["guessing"] == 7
+    assert guarded.ask("OPTIONS", [*wrong]).status == 401
+    assert guarded.counters()["guessing"] == 14
+    assert guarded.ask("OPTIONS", [*wrong]).status == 480
+
+
+def test_users_that_are_made_up_cost_nothing() -> None:
+    """Neither memory without end, nor the place of the one whose password is guessed at."""
+    guarded = Guarded()
+    offer = guarded.offer()
+    for number in range(12):
+        guess(guarded, offer, number)
+    limit = guarded.bob.guard._limit
+    for number in range(limit.MAX_PAIRS - 1):
+        limit.count("10.0.0.9", f"user{number}", 0.0)
+    assert len(limit._until) == limit.MAX_PAIRS
+    assert guess(guarded, offer, 12) == 480
+    limit.count("10.0.0.9", "one more", 0.0)
+    assert len(limit._until) == limit.MAX_PAIRS
+
+
+def test_a_network_of_ipv6_is_one_source() -> None:
+    """A host has 2**64 addresses of its own."""
+    guarded = Guarded()
+    answers = []
+    for number in range(20):
+        source = f"2001:db8:1:2::{number:x}"
+        answers.append(guess(guarded, guarded.offer(source=source), 0, source=source))
+    assert 480 in answers
+    assert guess(guarded, guarded.offer(source="2001:db8:1:3::1"), 0, source="2001:db8:1:3::1") == (
+        401
+    )
+
+
+@pytest.mark.parametrize("user", ["ALICE", "Alice"])
+def test_a_name_in_another_case_is_no_other_user(user: str) -> None:
+    guarded = Guarded(lookup=lambda name, realm: "x" if name.lower() == "alice" else None)
+    offer = guarded.offer()
+    for number in range(12):
+        guess(guarded, offer, number)
+    assert guess(guarded, offer, 13, user=user) == 480
+
+
+# ---------------------------------------------------------------- how it is refused
+
+
+def refused(guarded: Guarded, why: str) -> list[str]:
+    """Credentials that are refused, each time for the same reason."""
+    offer = guarded.offer()
+    right = prove(offer, "INVITE", HOME)
+    if why == "stale":
+        guarded.wire.pass_until(1000)
+    elif why == "limited":
+        for number in range(11):
+            guess(guarded, offer, number)
+    return {
+        "none": [],
+        "wrong": [prove(offer, "INVITE", HOME, password="x")],
+        "stale": [right],
+        "malformed": ["Digest"],
+        "another URI": [prove(offer, "INVITE", "x")],
+        "without qop": [prove(offer, "INVITE", HOME, qop="")],
+        "limited": [right],
+        "lookup fails": [right],
+    }[why]
+
+
+REASONS = ("none", "wrong", "stale", "malformed", "another URI", "without qop", "limited")
+
+
+@pytest.mark.parametrize("why", [*REASONS, "lookup fails"])
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
+def test_a_refusal_is_sent_once(why: str, method: str, logged_errors: list[str]) -> None:
+    """To an address that may be forged, with the same tag each time, and nothing is kept."""
+    lookup = {"lookup": lambda user, realm: 1 / 0} if why == "lookup fails" else {}
+    guarded = Guarded(**lookup)
+    wire = guarded.wire
+    credentials = refused(guarded, why)
+    assert wire.core.idle()
+    headers = [f"Authorization: {text}" for text in credentials]
+    request = wire.request(method, branch="z9hG4bKsame", call_id="same", headers=headers)
+    now = wire.now
+    answers = []
+    for _ in range(2):
+        wire.receive(request)
+        answers.append(wire.one())
+        assert wire.core.idle()
+    assert answers[0].to.tag == answers[1].to.tag is not None
+    assert answers[0].status == answers[1].status >= 400
+    wire.pass_until(now + 64)
+    assert wire.sent() == []
+    assert wire.kinds().count(CallReceived) == 0
+    logged_errors.clear()
+
+
+@pytest.mark.parametrize("found", [OSError("the database is gone"), 5, b"bytes", ("a", "b")])
+def test_what_looks_passwords_up_fails(found: object, logged_errors: list[str]) -> None:
+    """A stranger can have it called as often as they please: it ends nothing, and fills no log."""
+
+    def lookup(user: str, realm: str) -> object:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    guarded = Guarded(lookup=lookup)
+    offer = guarded.offer()
+    for number in range(100):
+        assert guess(guarded, offer, number) == 500
+    assert len(logged_errors) == 7
+    logged_errors.clear()
+    assert guarded.ask("OPTIONS").status == 401
+    assert guarded.wire.core.idle()
+
+
+def test_a_flood_of_credentials() -> None:
+    """Two hundred lines of them: eight are looked at."""
+    looked: list[str] = []
+    guarded = Guarded(lookup=lambda user, realm: looked.append(user), guesses=1000)
+    offer = guarded.offer()
+    lines = [prove(offer, "OPTIONS", HOME, user=f"user{number}") for number in range(200)]
+    assert guarded.ask("OPTIONS", lines).status == 401
+    assert len(looked) == 8
+
+
+@pytest.mark.parametrize("source", ["", "10.0.0.7"])
+def test_a_challenge_is_no_longer_than_twice_the_request(source: str) -> None:
+    """By UDP, where its address may be forged; the best that all understand is what remains."""
+    guarded = Guarded()
+    wire = guarded.wire
+    small = wire.request("OPTIONS", contact=None, from_="<sip:a@b>;tag=1")
+    wire.receive(small)
+    answer = wire.one()
+    assert [Challenge.parse(text).algorithm for text in answer.lines("WWW-Authenticate")] == ["MD5"]
+    assert len(bytes(answer)) <= 2 * len(small)
+    wire.receive(wire.request("OPTIONS", call_id="c" * 200, branch="z9hG4bK2"))
+    assert len(wire.one().lines("WWW-Authenticate")) == 2
+
+
+# ---------------------------------------------------------------- live
+
+
+def test_a_callee_passes_a_challenge_on(defended, make_party) -> None:
+    """Mallory is called by alice, and calls bob meanwhile; what bob asks, mallory asks alice."""
+    bob = defended(guard={"alice": "wonderland"})
+    friend = make_party("alice@atlanta.com", credentials={"biloxi.com": ("alice", "wonderland")})
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mallory,
+        dial(bob.port, "udp") as outside,
+    ):
+        mallory.bind((LOOPBACK, 0))
+        mallory.settimeout(15)
+        port = mallory.getsockname()[1]
+        call = friend.invite(f"bob@{LOOPBACK}:{port}")
+        data, alice = mallory.recvfrom(65535)
+        invite = Message.parse(data)
+
+        def at_bob(credentials: list[str], number: int) -> Message:
+            lines = [
+                f"INVITE sip:bob@{LOOPBACK}:{port} SIP/2.0",
+                f"Via: SIP/2.0/UDP 127.0.0.1:9;rport;branch=z9hG4bKm{number}",
+                "Max-Forwards: 70",
+                "From: <sip:alice@atlanta.com>;tag=m",
+                "To: <sip:bob@biloxi.com>",
+                "Call-ID: relayed",
+                f"CSeq: {number} INVITE",
+                "Contact: <sip:m@127.0.0.1:9>",
+                *(f"Authorization: {text}" for text in credentials),
+                "Content-Length: 0",
+            ]
+            outside.send("\r\n".join([*lines, "", ""]).encode())
+            return Message.parse(outside.recv(65535))
+
+        asked = at_bob([], 1)
+        assert asked.status == 401
+        headers = [("WWW-Authenticate", text) for text in asked.lines("WWW-Authenticate")]
+        mallory.sendto(bytes(invite.response(401, None, headers, to_tag="m")), alice)
+        answers: list[str] = []
+        while not answers:
+            answers = Message.parse(mallory.recv(65535)).lines("Authorization")
+        refused = at_bob(answers, 2)
+        assert (refused.status, refused.reason) == (400, "Credentials Are For Another URI")
+        assert bob.party.calls == []
+        assert bob.counts()["relay"] == 1
+        catch_up(outside)
+        assert call.state == "InitiatingDialog"
+    friend.close()
+    bob._friend._credentials = None
+
+
+def test_a_live_guesser_is_made_to_wait(defended) -> None:
+    """Two hundred guesses at once; who knows the password calls meanwhile."""
+    bob = defended(
+        guard={"bob": "123456", "alice": "wonderland"}, credentials=("alice", "wonderland")
+    )
+    with dial(bob.port, "udp") as outside:
+        template = (
+            "OPTIONS sip:bob@biloxi.com SIP/2.0\r\n"
+            "Via: SIP/2.0/UDP 127.0.0.1:9;rport;branch=z9hG4bKg{number}\r\n"
+            "Max-Forwards: 70\r\nFrom: <sip:m@evil.com>;tag=m\r\nTo: <sip:bob@biloxi.com>\r\n"
+            "Call-ID: g{number}\r\nCSeq: 1 OPTIONS\r\n{more}Content-Length: 0\r\n\r\n"
+        )
+        outside.send(template.format(number="first", more="").encode())
+        offer = Message.parse(outside.recv(65535)).lines("WWW-Authenticate")[0]
+        seen = []
+        for number in range(200):
+            credentials = prove(
+                offer, "OPTIONS", HOME, user="bob", password=f"{number}", nc=f"{number + 1:08x}"
+            )
+            more = f"Authorization: {credentials}\r\n"
+            outside.send(template.format(number=number, more=more).encode())
+            seen.append(Message.parse(outside.recv(65535)).status)
+        assert seen.count(401) < 40
+        assert seen[-1] == 480
+        assert bob.counts()["guessing"] == 200
+        with bob.call():
+            pass
+    bob.check()
+
+
+def test_a_party_without_a_guard_is_not_concerned(make_party) -> None:
+    party = make_party("bob@biloxi.com", NoMediaSimpleCallsParty)
+    assert party._agent_now("listen").guard is None
