@@ -197,7 +197,7 @@ class Party(Whereabouts):
             return None
         home = [agent.host]
         if self.proxy is not None:
-            home.append(NextHop.of(route_to(self.proxy)[1:-1]).host)
+            home.append(NextHop.of(route_to(self.proxy)[1:-1]).place)
         by_realm, one = (None, given) if isinstance(given, tuple) else (given, None)
         return DigestClient(
             by_realm,

@@ -267,7 +267,7 @@ class OutgoingRequest:
     def _destination(self, request: Request, flow: Flow) -> Destination:
         """Return what decides whose challenges are answered."""
         # By a flow that was there it goes to whoever is at its end, whatever host is named.
-        host = "" if isinstance(self.endpoint, Flow) else self.next_hop.host.lower()
+        host = "" if isinstance(self.endpoint, Flow) else self.next_hop.place.lower()
         routed = request._text("route") is not None
         return Destination(flow.remote[0], host, request.uri_text, self.origin, routed)
 

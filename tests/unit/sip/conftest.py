@@ -107,7 +107,7 @@ class Wire:
         return self.core.transmits()
 
     def give_flow(self, wanted):
-        remote = (wanted.next_hop.host, wanted.next_hop.port or 5060)
+        remote = (wanted.next_hop.place, wanted.next_hop.port or 5060)
         self.core.flow_found(wanted, self.flow._replace(remote=remote), self.now)
 
     def receive(self, message, flow=None):

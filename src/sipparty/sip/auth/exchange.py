@@ -193,13 +193,13 @@ class DigestExchange:
         proven = False
         trust = self._keyring.trust
         trust.answered(self.destination)
-        if success:
-            for _, realm in self._sent:
-                trust.accepted(self.destination, realm)
         for is_proxy, texts in ((False, tuple(info)), (True, tuple(proxy_info))):
             if texts:
                 value = AuthenticationInfo.parse(*texts)
                 proven |= self._take_info(is_proxy, value, body)
+        if success:
+            for _, realm in self._sent:
+                trust.accepted(self.destination, realm)
         return proven
 
     def is_near(self, address: str) -> bool:
