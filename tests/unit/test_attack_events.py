@@ -19,8 +19,8 @@ async def test_every_party_hears_of_an_attack_once():
             party.on(AttackDetected, hear)
         core = alice.engine.core
         flow = Flow("UDP", ("127.0.0.1", 5060), ("192.0.2.7", 5060))
-        alice.engine.run(core.attacks.note, "flood", flow, 0.0)
+        alice.engine.run(core.attacks.note, "relay", flow, 0.0)
         while len(heard) < 2:
             await alice.options(bob)
         await bob.aclose()
-    assert sorted(heard) == [("alice", "flood", "192.0.2.7"), ("bob", "flood", "192.0.2.7")]
+    assert sorted(heard) == [("alice", "relay", "192.0.2.7"), ("bob", "relay", "192.0.2.7")]

@@ -8,6 +8,9 @@ Laws:
   takes the place of the one that is silent longest. So the memory of this is bounded too.
 * The source address of a datagram may be forged, and whoever blocks it may block a bystander.
   `proven` says whether the source has shown that it receives what is sent to it.
+* Proven and unproven messages are counted apart: forged datagrams do not bring a source to the
+  threshold at which it is reported as proven, and take no memory from the proven ones.
+* A source is an IPv4 address, or an IPv6 network of 64 bits (`source_of`).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any, ClassVar
 
 from sipparty.sip.events import AttackDetected
 from sipparty.sip.flow import Flow
+from sipparty.sip.shares import source_of
 
 __all__ = ["AttackMonitor"]
 
@@ -25,7 +29,7 @@ _log = logging.getLogger("sipparty.security")
 
 
 class _Source:
-    """What one source has done of one kind."""
+    """What one source has done of one kind, proven or not."""
 
     __slots__ = ("count", "last", "report_at")
 
@@ -51,7 +55,7 @@ class AttackMonitor:
         "guessing": 5,  # wrong credentials
         "relay": 1,  # right ones that were made for another server
         "malformed": 20,  # what is no message, or cannot be processed
-        "flood": 1,  # beyond what one source may have us hold
+        "flood": 20,  # beyond what one source may have us hold; a call too many is no attack
     }
     #: Seconds of silence after which a source is forgotten.
     MEMORY: ClassVar[float] = 600.0
@@ -62,8 +66,9 @@ class AttackMonitor:
         self._counters = counters
         counters.update(dict.fromkeys(self.THRESHOLDS, 0))
         self._emit = emit
-        #: Ordered by the last message: the first is silent longest.
-        self._sources: dict[tuple[str, str], _Source] = {}
+        #: By whether they are proven; each ordered by the last message: the first is silent
+        #: longest.
+        self._sources: dict[bool, dict[tuple[str, str], _Source]] = {False: {}, True: {}}
 
     def note(
         self, kind: str, flow: Flow, now: float, *, proven: bool | None = None, agent: Any = None
@@ -79,27 +84,38 @@ class AttackMonitor:
             agent: The user agent it was for; None for none in particular.
 
         Returns:
-            How many of the kind the source has sent while it is remembered.
+            How many of the kind the source has sent while it is remembered, as proven as this one.
         """
         self._counters[kind] += 1
-        key = (kind, flow.remote[0])
-        source = self._sources.pop(key, None)
+        if proven is None:
+            proven = flow.reliable
+        key = (kind, source_of(flow.remote[0]))
+        sources = self._sources[proven]
+        source = sources.pop(key, None)
         if source is None or now - source.last > self.MEMORY:
             source = _Source(self.THRESHOLDS[kind])
-        self._sources[key] = source
-        if len(self._sources) > self.MAX_SOURCES:
-            del self._sources[next(iter(self._sources))]
+        sources[key] = source
+        if len(self) > self.MAX_SOURCES:
+            first = self._sources[False] or self._sources[True]
+            del first[next(iter(first))]
         source.count += 1
         source.last = now
         if source.count >= source.report_at:
             source.report_at = source.count * 2
-            self._report(kind, flow, flow.reliable if proven is None else proven, source, agent)
+            self._report(kind, flow, proven, source, agent)
         return source.count
 
+    def __len__(self) -> int:
+        """How many sources are remembered, over all kinds, proven and not."""
+        return sum(map(len, self._sources.values()))
+
     def count(self, kind: str, host: str, now: float) -> int:
-        """Return how many of a kind an address has sent, as far as that is remembered."""
-        source = self._sources.get((kind, host))
-        return 0 if source is None or now - source.last > self.MEMORY else source.count
+        """Return how many of a kind a source has sent, proven and not, as far as that is
+        remembered.
+        """
+        key = (kind, source_of(host))
+        found = [sources[key] for sources in self._sources.values() if key in sources]
+        return sum(one.count for one in found if now - one.last <= self.MEMORY)
 
     def _report(self, kind: str, flow: Flow, proven: bool, source: _Source, agent: Any) -> None:
         host, count = flow.remote[0], source.count

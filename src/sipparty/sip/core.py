@@ -345,7 +345,7 @@ class Core:
         dialog = self._dialog_of(ack, tag)
         if dialog is None:
             self.counters["stray_acks"] += 1
-            share = self.transactions.shares.doubted(flow.remote[0])
+            share = self.transactions.shares.doubted(flow.remote[0], flow.reliable)
             if share is not None and tag == self._refusals.steady_tag(ack):
                 share.prove()  # it has read our refusal, so it is there, and may have more
         else:

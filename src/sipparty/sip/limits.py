@@ -39,7 +39,9 @@ class Limits:
             Retry-After.
         max_share: The part of `max_transactions`, `max_held` and `max_dialogs` that one source may
             have, in percent; the rest is for others. A source is an IPv4 address, or an IPv6
-            network of 64 bits. Beyond it its requests are answered 503, as if there were no room.
+            network of 64 bits; its connections and its datagrams have a share each, as the source
+            of datagrams can be forged. Beyond it requests are answered 503, as if there were no
+            room.
         max_half_open: Calls of one source that are not answered, or whose answer it has not
             acknowledged; beyond it an INVITE is answered 503, without state. Each ACK of the source
             allows as many more, so that this bounds who only sends, or whose address is forged.

@@ -4,6 +4,8 @@ Laws:
 
 * A source is an IPv4 address, or the 64 bits of IPv6 that a network has (RFC 4291 §2.5.4), as one
   host may have as many addresses as it likes in it.
+* What comes by connections has a share of its own, apart from the datagrams of the same source:
+  whoever forges a source's address takes no room from its connections, and no trust either.
 * A source has a share of what there is room for, and so many calls that are half open: begun, and
   not yet acknowledged. Datagrams may come with anybody's address, and cost next to nothing.
 * Each ACK shows that somebody is there, and allows as many half-open calls more; each call that is
@@ -38,10 +40,10 @@ def source_of(host: str) -> str:
 
 
 class Share:
-    """What one source has here.
+    """What one source has here, by connections or by datagrams.
 
     Args:
-        source: The source.
+        key: The source, and whether it comes by a connection.
 
     Attributes:
         transactions: Its requests that are being answered, or were lately.
@@ -51,13 +53,13 @@ class Share:
         proofs: How often it has shown that it receives what it is sent.
     """
 
-    __slots__ = ("dialogs", "half_open", "held", "proofs", "source", "transactions")
+    __slots__ = ("dialogs", "half_open", "held", "key", "proofs", "transactions")
 
     #: Proofs that are counted.
     MAX_PROOFS = 1000
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self, key: tuple[str, bool]) -> None:
+        self.key = key
         self.transactions = 0
         self.held = 0
         self.dialogs = 0
@@ -80,11 +82,11 @@ class Shares:
         limits: What there is room for.
 
     Attributes:
-        by_source: Their shares.
+        by_source: Their shares, by the source and whether it comes by a connection.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.by_source: dict[str, Share] = {}
+        self.by_source: dict[tuple[str, bool], Share] = {}
         part = limits.max_share / 100
         #: What one source may have.
         self.transactions = limits.max_transactions * part
@@ -92,28 +94,33 @@ class Shares:
         self.dialogs = limits.max_dialogs * part
         self.half_open = limits.max_half_open
 
-    def of(self, host: str) -> Share:
-        """Return the share of an address, a new one where it has nothing here yet."""
-        source = source_of(host)
-        share = self.by_source.get(source)
+    def of(self, host: str, reliable: bool) -> Share:
+        """Return the share of an address, a new one where it has nothing here yet.
+
+        Args:
+            host: The address.
+            reliable: Whether it comes by a connection.
+        """
+        key = (source_of(host), reliable)
+        share = self.by_source.get(key)
         if share is None:
-            share = self.by_source[source] = Share(source)
+            share = self.by_source[key] = Share(key)
         return share
 
     def leave(self, share: Share) -> None:
         """Forget a source, if it has nothing here any more."""
         if not (share.transactions or share.dialogs or share.held):
-            self.by_source.pop(share.source, None)
+            self.by_source.pop(share.key, None)
 
     def is_full(self, share: Share, times: int = 1) -> bool:
         """Whether a source has so many times as many requests as it may have, or as many bytes."""
         return share.transactions >= self.transactions * times or share.held >= self.held * times
 
-    def doubted(self, host: str) -> Share | None:
-        """Return the share of an address that may have no more half-open calls than a stranger;
-        None for any other.
+    def doubted(self, host: str, reliable: bool) -> Share | None:
+        """Return the share of an address that has all the half-open calls which a source without
+        proofs may have; None for any other.
         """
-        share = self.by_source.get(source_of(host))
+        share = self.by_source.get((source_of(host), reliable))
         return share if share is not None and share.half_open >= self.half_open else None
 
     def is_unproven(self, share: Share) -> bool:

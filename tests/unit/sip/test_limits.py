@@ -270,7 +270,7 @@ def from_stranger(wire, number, method="INVITE", remote=STRANGER, **changes):
 
 
 def share(wire):
-    return wire.core.transactions.shares.by_source["10.0.0.66"]
+    return wire.core.transactions.shares.by_source["10.0.0.66", False]
 
 
 def test_calls_that_a_source_does_not_acknowledge(wire_with):
@@ -428,6 +428,40 @@ def test_a_source_has_a_share_of_the_calls(wire_with):
     assert wire.core.counts()["server_transactions"] == 2
     wire.invited()
     assert wire.core.counts()["dialogs"] == 3
+
+
+def by_connection(wire, number):
+    """Send an INVITE by a connection from the stranger's address; return the final answers."""
+    via = f"SIP/2.0/TCP 10.0.0.66;branch=z9hG4bKt{number}"
+    request = wire.request("INVITE", via=via, branch=f"z9hG4bKt{number}", call_id=f"t{number}")
+    wire.receive(request, wire.flow._replace(transport="TCP", remote=STRANGER))
+    return [message for message in wire.sent() if message.status >= 200]
+
+
+def test_forged_datagrams_take_no_room_from_connections_of_the_same_host(wire_with):
+    """Somebody forges the address of a trunk that calls by TCP: its calls get through."""
+    wire = wire_with(max_half_open=2, max_dialogs=8, max_share=50)
+    for number in range(9):
+        from_stranger(wire, number)
+    assert from_stranger(wire, 10)[0].status == 503
+    assert [by_connection(wire, number) for number in range(2)] == [[], []]
+    assert by_connection(wire, 2)[0].status == 503
+
+
+def test_forged_calls_take_no_trust_from_connections_of_the_same_host(wire_with):
+    wire = wire_with(max_half_open=2)
+    agent = wire.core.agents()[0]
+    agent.auto_answer = True
+    (answer,) = by_connection(wire, 0)
+    ack = wire.request("ACK", branch="z9hG4bKa", to=answer._text("to"), call_id="t0")
+    wire.receive(ack, wire.flow._replace(transport="TCP", remote=STRANGER))
+    shares = wire.core.transactions.shares.by_source
+    assert shares["10.0.0.66", True].proofs == 1
+    for number in range(2):
+        from_stranger(wire, number)
+    wire.pass_until(33)
+    assert shares["10.0.0.66", True].proofs == 1
+    assert wire.core.counts()["dialogs"] == 1
 
 
 def test_the_addresses_of_one_ipv6_network_are_one_source(wire_with):

@@ -3,7 +3,8 @@
 Laws:
 
 * It is counted by source and user: who guesses at one account does not keep others out who share
-  the address, behind a NAT say, and one host cannot lock a user out who is elsewhere.
+  the address, behind a NAT say, and one host cannot lock a user out who is elsewhere. A source is
+  an IPv4 address, or an IPv6 network of 64 bits (`source_of`).
 * What is kept is bounded, and of a fixed size for each: a source that makes up users has others of
   its own forgotten after thousands of tries, which is no way to be fast.
 """
@@ -11,9 +12,10 @@ Laws:
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections import OrderedDict
 from typing import ClassVar
+
+from sipparty.sip.shares import source_of
 
 __all__ = ["GuessLimit"]
 
@@ -57,16 +59,5 @@ class GuessLimit:
     def _key(self, source: str, username: str) -> bytes:
         # Some look users up whatever their case; that is no other user.
         name = username.casefold()
-        data = f"{_network(source)}\0{name}".encode("utf-8", "surrogateescape")
+        data = f"{source_of(source)}\0{name}".encode("utf-8", "surrogateescape")
         return hashlib.blake2b(data, digest_size=16, key=self._secret).digest()
-
-
-def _network(source: str) -> str:
-    """Return what one host has of addresses: one of IPv4, 64 bits of IPv6 (RFC 4291 §2.5.4)."""
-    if ":" not in source:
-        return source
-    try:
-        packed = ipaddress.IPv6Address(source.partition("%")[0]).packed
-    except ValueError:
-        return source
-    return packed[:8].hex()

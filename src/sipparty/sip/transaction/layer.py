@@ -221,7 +221,8 @@ class TransactionLayer:
             return flow
         merge_key = None
         limits, shares = self.limits, self.shares
-        share = shares.by_source.get(source if ":" not in source else source_of(source))
+        reliable = flow.transport in RELIABLE_TRANSPORTS
+        share = shares.by_source.get((source if ":" not in source else source_of(source), reliable))
         if (
             len(self.servers) >= limits.max_transactions
             or self.held >= limits.max_held
@@ -239,7 +240,7 @@ class TransactionLayer:
             merge_key = (request._text("call-id"), request._text("from"), request._text("cseq"))
         kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
         if share is None:
-            share = shares.of(source)
+            share = shares.of(source, reliable)
         share.transactions += 1
         transaction = kind(self, key, request, flow, merge_key, size, share)
         self.servers[key] = transaction
@@ -249,12 +250,13 @@ class TransactionLayer:
         return transaction
 
     def hold(self, host: str, size: int) -> bool:
-        """Count bytes that are kept for an address outside of transactions, or are not any more.
+        """Count bytes that are kept for an address by its connections, outside of transactions, or
+        are not any more.
 
         Returns:
             Whether there is room for them.
         """
-        share = self.shares.of(host)
+        share = self.shares.of(host, True)
         self.held += size
         share.held += size
         if size <= 0:
