@@ -18,6 +18,7 @@ from sipparty.sip.auth import (
     AuthenticationInfo,
     Challenge,
     Credentials,
+    Destination,
     DigestClient,
     NoCredentials,
     ServerNotProven,
@@ -337,16 +338,15 @@ def test_whom_we_call_is_called_like_our_own_server(contact: str, realm: str, me
         call.send(method)
     message, flow = alice.wire.way()
     assert flow.remote[0] == STRANGER
-    foreign = "biloxi" in contact and realm != REALM  # neither ours nor the realm's
-    assert bool(alice.challenges(message, realm=realm)) is foreign
+    assert alice.challenges(message, realm=realm) == []
 
 
 @pytest.mark.parametrize("status", [401, 407])
 def test_nor_unasked(status: int) -> None:
     """Mallory has challenged the INVITE; so the next requests bring credentials by themselves."""
-    alice = Alice({"atlanta.com": ACCOUNT})
+    alice = Alice({"biloxi.com": ACCOUNT})
     call, invite = alice.wire.invite(alice.agent, "sip:mallory@evil.com")
-    (second,) = alice.challenges(invite, status, realm="atlanta.com")
+    (second,) = alice.challenges(invite, status, realm="biloxi.com")
     route, contact = [("Record-Route", f"<sip:{STRANGER};lr>")], "<sip:premium@atlanta.com>"
     alice.wire.receive(alice.wire.answer(second, 200, contact=contact, headers=route))
     alice.wire.sent()
@@ -436,6 +436,135 @@ def test_nobody_has_md5_refused_who_is_not_answered() -> None:
     assert alice.challenges(invite, algorithm="SHA-256") == []
     _, request = alice.sends("sip:atlanta.com", "REGISTER")
     assert proofs(alice.challenges(request)[0])[0].algorithm == "MD5"
+
+
+@pytest.mark.parametrize(("first", "status"), [("OPTIONS", 401), ("OPTIONS", 407)])
+@pytest.mark.parametrize("accepts", [True, False])
+def test_others_cannot_have_md5_refused_at_the_real_server(
+    first: str, status: int, accepts: bool
+) -> None:
+    """Whom alice calls asks for SHA-256 in the name of her registrar's realm, which has but MD5."""
+    alice = Alice(BY_REALM)
+    _, request = alice.sends("sip:m@192.0.2.66", first)
+    (again,) = alice.challenges(request, status, algorithm="SHA-256")
+    alice.wire.receive(alice.wire.answer(again, 200 if accepts else 404))
+    _, register = alice.sends("sip:biloxi.com", "REGISTER")
+    (again,) = alice.challenges(register)
+    assert proofs(again)[0].algorithm == "MD5"
+
+
+def test_who_is_behind_ones_own_proxy_cannot_either() -> None:
+    """The registrar has taken MD5 by then."""
+    alice = Alice(BY_REALM)
+    route = {"Route": f"<sip:{PROXY};lr>"}
+    for _ in range(2):
+        _, register = alice.sends("sip:biloxi.com", "REGISTER", **route)
+        (again,) = alice.challenges(register)
+        assert proofs(again)[0].algorithm == "MD5"
+        alice.wire.receive(alice.wire.answer(again, 200))
+        _, request = alice.sends("sip:m@evil.com", **route)
+        (again,) = alice.challenges(request, algorithm="SHA-256")
+        alice.wire.receive(alice.wire.answer(again, 200))
+
+
+@pytest.mark.parametrize("strong", [401, 407])
+@pytest.mark.parametrize("weak", [401, 407])
+def test_the_same_request_gets_no_worse(strong: int, weak: int) -> None:
+    """Also where another server of the same name answers its second try."""
+    agent = client(BY_REALM)
+    exchange = agent.exchange("INVITE", "sip:bob@biloxi.com", destination=Destination("192.0.2.1"))
+    names = {401: "www", 407: "proxy"}
+    assert exchange.challenged(**{names[strong]: [STRONG[1]]})
+    exchange.destination = Destination("192.0.2.2")
+    with pytest.raises(NoCredentials, match="only MD5 is offered where a better"):
+        exchange.challenged(**{names[weak]: [WEAK[1]]})
+
+
+def test_what_the_registrar_takes_holds_everywhere() -> None:
+    """It takes SHA-256; so nobody else gets MD5 in its realm."""
+    agent = client(BY_REALM)
+    there = Destination("192.0.2.1", "biloxi.com")
+    exchange = agent.exchange("REGISTER", "sip:biloxi.com", destination=there)
+    exchange.challenged([STRONG[1]])
+    exchange.accepted()
+    assert offer(agent, proxy=[WEAK]) == ""
+
+
+# ---------------------------------------------------------------- in the name of a known server
+
+
+def registered(**accounts: Any) -> Alice:
+    """Alice, whose account a registrar has accepted that is neither her proxy nor her domain."""
+    alice = Alice(**accounts, challenges="home")
+    _, request = alice.sends(f"sip:{PROXY}", "REGISTER")
+    (again,) = alice.challenges(request)
+    alice.wire.receive(alice.wire.answer(again, 200))
+    return alice
+
+
+def test_whom_we_call_claims_a_realm_whose_server_is_known() -> None:
+    """Alice has registered in it, or it is her own domain."""
+    alice = registered(accounts={REALM: ACCOUNT, "atlanta.com": ACCOUNT, "else": ACCOUNT})
+    for realm, count in ((REALM, 0), ("atlanta.com", 0), ("else", 1)):
+        exchange, request = alice.sends("sip:m@192.0.2.66")
+        assert len(alice.challenges(request, realm=realm)) == count
+        if not count:
+            assert "who asks is not a known server of that realm" in str(exchange.error)
+    _, request = alice.sends(f"sip:bob@{PROXY}")
+    assert alice.challenges(request)
+    _, request = alice.sends("sip:bob@sip.biloxi.com")
+    assert alice.challenges(request)
+
+
+def test_nobody_makes_themselves_known() -> None:
+    """Whom alice calls claims a realm and accepts her: the real server is asked all the same."""
+    alice = Alice({"trunk": ACCOUNT})
+    _, request = alice.sends("sip:m@192.0.2.66")
+    (again,) = alice.challenges(request, realm="trunk")
+    alice.wire.receive(alice.wire.answer(again, 200))
+    _, request = alice.sends("sip:15551234567@192.0.2.1")
+    assert alice.challenges(request, realm="trunk")
+
+
+@pytest.mark.parametrize(("contact", "status"), [("192.0.2.1", 401), ("192.0.2.77", 407)])
+def test_ones_own_registrar_challenges_our_bye(contact: str, status: int) -> None:
+    """`credentials=("user", "password")`, as most write it, and a call that came in by the PBX."""
+    pbx = "192.0.2.1"
+    alice = Alice(default=ACCOUNT, home=["atlanta.com", pbx])
+    _, request = alice.sends(f"sip:{pbx}", "REGISTER")
+    (again,) = alice.challenges(request, realm="asterisk")
+    alice.wire.receive(alice.wire.answer(again, 200))
+    route = f"<sip:{pbx};lr>" if status == 407 else ""
+    call = alice.called(f"<sip:m@{contact}>", route, pbx)
+    call.terminate()
+    bye, flow = alice.wire.way()
+    assert flow.remote[0] == pbx
+    (again,) = alice.challenges(bye, status, realm="asterisk")
+    assert proofs(again)[0].username == "alice"
+
+
+@pytest.mark.parametrize(
+    ("source", "contact", "status", "realm"),
+    [
+        ("192.0.2.66", "192.0.2.66", 401, "asterisk"),
+        ("192.0.2.66", "192.0.2.66", 407, "asterisk"),
+        ("192.0.2.1", "192.0.2.66", 401, "asterisk"),
+        ("192.0.2.1", "192.0.2.1", 401, "another"),
+    ],
+)
+def test_others_challenge_our_bye_and_claim_its_realm(
+    source: str, contact: str, status: int, realm: str
+) -> None:
+    """From elsewhere, or from behind the PBX, or for a realm that it never named."""
+    pbx = "192.0.2.1"
+    alice = Alice(default=ACCOUNT, home=["atlanta.com", pbx])
+    _, request = alice.sends(f"sip:{pbx}", "REGISTER")
+    (again,) = alice.challenges(request, realm="asterisk")
+    alice.wire.receive(alice.wire.answer(again, 200))
+    route = f"<sip:{source};lr>" if source != contact else ""
+    call = alice.called(f"<sip:m@{contact}>", route, source)
+    call.terminate()
+    assert alice.challenges(alice.wire.one(), status, realm=realm) == []
 
 
 # ---------------------------------------------------------------- too much, and what makes no sense

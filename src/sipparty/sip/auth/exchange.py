@@ -76,6 +76,8 @@ class DigestExchange:
         #: Realms that have refused, and why nothing is to be tried there again.
         self._refused: dict[Place, CredentialsRefused] = {}
         self._fresh: set[Place] = set()
+        #: Realms that have offered better than MD5.
+        self._strong: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<DigestExchange {self._method} {self._uri!r}, {self.attempts} challenges>"
@@ -146,8 +148,10 @@ class DigestExchange:
         offers = {place: self._offer(place, group) for place, group in asked.items()}
         for place, offer in offers.items():
             # All of it before any is answered: what is better may come in the other header.
-            if isinstance(offer, Offer):
-                self._keyring.note(place[1], offer)
+            if isinstance(offer, Offer) and self._keyring.note(
+                place[1], offer, self.destination.address
+            ):
+                self._strong.add(place[1])
         answered = False
         for place, offer in offers.items():
             reason = offer if isinstance(offer, str) else self._answer(place, offer)
@@ -190,17 +194,22 @@ class DigestExchange:
             ServerNotProven: Its proof is wrong; the response may be forged.
             ParseError: A header is malformed.
         """
-        proven = False
+        proof: _Sent | None = None
         trust = self._keyring.trust
         trust.answered(self.destination)
         for is_proxy, texts in ((False, tuple(info)), (True, tuple(proxy_info))):
             if texts:
                 value = AuthenticationInfo.parse(*texts)
-                proven |= self._take_info(is_proxy, value, body)
+                proof = self._take_info(is_proxy, value, body) or proof
         if success:
-            for _, realm in self._sent:
-                trust.accepted(self.destination, realm)
-        return proven
+            for (_, realm), sent in self._sent.items():
+                # A REGISTER goes to a server that the program has chosen, and to nobody behind it.
+                certain = self._method == "REGISTER" or any(one is proof for one in sent)
+                trust.accepted(self.destination, realm, certain=certain)
+                if certain:
+                    weak = any(one.session.algorithm.weak for one in sent)
+                    self._keyring.taken(realm, self.destination.address, weak=weak)
+        return proof is not None
 
     def is_near(self, address: str) -> bool:
         """Whether what goes to an address gets to the proxies that this request has gone by."""
@@ -221,7 +230,9 @@ class DigestExchange:
         _, realm = place
         shown = f"realm {realm[:80]!r}"
         account = offer.account
-        choice = keyring.choose(realm, offer)
+        choice = keyring.choose(
+            realm, offer, self.destination.address, strong=realm in self._strong
+        )
         if not choice:
             return f"in {shown} only MD5 is offered where a better algorithm was offered before"
         sent = self._sent.get(place, [])
@@ -310,9 +321,9 @@ class DigestExchange:
             values["userhash"] = "true"
         return _Sent(session, digest, key, remembered), str(Credentials(values))
 
-    def _take_info(self, is_proxy: bool, info: AuthenticationInfo, body: bytes) -> bool:
-        """Check one Authentication-Info against what was sent; return whether it proves the
-        server.
+    def _take_info(self, is_proxy: bool, info: AuthenticationInfo, body: bytes) -> _Sent | None:
+        """Check one Authentication-Info against what was sent; return what it proves the server
+        by, if it does.
         """
         candidates = [
             one for place, sent in self._sent.items() if place[0] == is_proxy for one in sent
@@ -323,9 +334,8 @@ class DigestExchange:
         if len(candidates) != 1:
             if info.rspauth is not None and self._sent:
                 raise ServerNotProven("Authentication-Info answers no credentials that were sent.")
-            return False
+            return None
         sent = candidates[0]
-        proven = False
         if info.rspauth is not None:
             if info.nc is not None and _count(info.nc) != _count(sent.digest.nc):
                 raise ServerNotProven(f"Authentication-Info answers nc {info.nc[:16]!r}, not ours.")
@@ -340,7 +350,6 @@ class DigestExchange:
                     f"password of user {sent.session.account.username!r}, or the response was "
                     "changed on its way."
                 )
-            proven = True
         if info.nextnonce:
             # A new session in all but name: what a -sess key is made of changes with the nonce, so
             # that a server needs to remember neither (cf. RFC 7616 §3.4.2).
@@ -348,7 +357,7 @@ class DigestExchange:
             session.nonce = info.nextnonce
             session.cnonce = self._keyring.tokens()
             session.count = 0
-        return proven
+        return None if info.rspauth is None else sent
 
 
 def _count(text: str) -> int:

@@ -4,8 +4,11 @@ Laws:
 
 * No account is used for a realm that it was not given for; the default is for all others.
 * Of the challenges of one realm the topmost one is chosen whose algorithm is allowed (RFC 8760
-  §2.4), MD5 only where no better one is on offer; and never MD5 in a realm that has offered better
-  that we could use before, whether by 401 or 407, unless `downgrade` allows it.
+  §2.4), MD5 only where no better one is on offer; and never MD5 where better that we could use was
+  offered before, whether by 401 or 407, unless `downgrade` allows it: by the same server for the
+  realm, to the same request, or anywhere by who was certainly a server of the realm. Anybody may
+  claim a realm, so that what others offer in its name holds for themselves alone; nor does it hold
+  where a certain server has taken MD5.
 """
 
 from __future__ import annotations
@@ -72,8 +75,11 @@ class Keyring:
         self.sessions = Sessions(max_sessions)
         self.max_answers = max_answers
         self._max_realms = max_sessions
-        #: The realms that have offered better than MD5, as an ordered set.
-        self._strong: OrderedDict[str, None] = OrderedDict()
+        #: The realms that have offered better than MD5, by the address of the server; "" for any
+        #: server. An ordered set.
+        self._strong: OrderedDict[tuple[str, str], None] = OrderedDict()
+        #: Where MD5 was taken by a certain server of the realm.
+        self._weak: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def offer(
         self, realm: str, is_proxy: bool, challenges: list[Challenge], destination: Destination
@@ -94,18 +100,41 @@ class Keyring:
             return f"in {shown} {', '.join(dict.fromkeys(refusals[:5]))}"
         return Offer(account, names_realm, usable)
 
-    def note(self, realm: str, offer: Offer) -> None:
-        """Remember a realm that offers better than MD5."""
-        if any(not row.weak for _, row, _ in offer.usable):
-            self._strong[realm] = None
-            self._strong.move_to_end(realm)
-            if len(self._strong) > self._max_realms:
-                self._strong.popitem(last=False)
+    def note(self, realm: str, offer: Offer, address: str) -> bool:
+        """Return whether a realm offers better than MD5, and remember that of the server."""
+        if all(row.weak for _, row, _ in offer.usable):
+            return False
+        if (address, realm) not in self._weak:
+            self._remember(self._strong, (address, realm))
+        return True
 
-    def choose(self, realm: str, offer: Offer) -> list[Choice]:
-        """Return the challenges to answer; none where better was offered before."""
+    def taken(self, realm: str, address: str, *, weak: bool) -> None:
+        """Remember what a certain server of a realm has taken: MD5, or better."""
+        if weak:
+            self._remember(self._weak, (address, realm))
+            self._strong.pop((address, realm), None)
+        else:
+            self._remember(self._strong, ("", realm))
+            self._weak.pop((address, realm), None)
+
+    def _remember(self, table: OrderedDict[tuple[str, str], None], key: tuple[str, str]) -> None:
+        table[key] = None
+        table.move_to_end(key)
+        if len(table) > self._max_realms:
+            table.popitem(last=False)
+
+    def choose(self, realm: str, offer: Offer, address: str, *, strong: bool) -> list[Choice]:
+        """Return the challenges to answer; none where better was offered before.
+
+        Args:
+            realm: The realm.
+            offer: What can be answered in it.
+            address: The server's.
+            strong: Whether the same request was offered better before.
+        """
         best = [choice for choice in offer.usable if not choice[1].weak]
-        if not best and (realm not in self._strong or self._downgrade):
+        strong = strong or (address, realm) in self._strong or ("", realm) in self._strong
+        if not best and (not strong or self._downgrade):
             best = offer.usable
         # The topmost (RFC 8760 §2.4), and its like from other branches of a fork.
         return [choice for choice in best if choice[1] == best[0][1]]

@@ -14,9 +14,13 @@ Laws:
 * What is sent at the program's own word, and in its own calls, is answered for where an account
   names the realm; for an account that names none, only at home, or where it does not leave this
   host.
+* A realm whose servers are known is theirs: the party's own domain, and what a certain server has
+  accepted an account for. In its name nobody else gets an answer, but at home, or where the request
+  asks for a host of that name.
 * In a call that others began, only an account that names the realm answers, and only at home or to
-  a server that has accepted it for a request of the program's own. A challenge of the far end (401)
-  is answered only where that is the far end.
+  a server that has accepted it for a request of the program's own; at that server, and for that
+  realm, the account that names none does so too. A challenge of the far end (401) is answered only
+  where that is the far end.
 * Proofs that name a server of ours, or the realm's, go there: nobody gets one by calling themselves
   so in a Contact (RFC 3261 §12.2.1.1 makes that the Request-URI, which is what is proved).
 * A challenge without qop (RFC 2069) has answers that can be looked up in tables made beforehand
@@ -94,6 +98,8 @@ class Trust:
         self._hosts: OrderedDict[str, str] = OrderedDict()
         #: Address and realm of servers that have accepted an account.
         self._accepted: OrderedDict[tuple[str, str], str] = OrderedDict()
+        #: The same of those that certainly are servers of the realm, with the host asked for.
+        self._certain: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     # ---------------------------------------------------------------- what is learnt
 
@@ -105,10 +111,20 @@ class Trust:
             if destination.routed or self._is_home_name(host):
                 self._remember(self._addresses, address, host)
 
-    def accepted(self, destination: Destination, realm: str) -> None:
-        """Take note that a server has accepted an account for a request."""
+    def accepted(self, destination: Destination, realm: str, *, certain: bool = False) -> None:
+        """Take note that a server has accepted an account for a request.
+
+        Args:
+            destination: Where the request went.
+            realm: The realm.
+            certain: Whether it is a server of that realm, and nobody who claims so: it has proved
+            that it knows the password (RFC 7616 §3.5), or is a registrar of the program's.
+        """
         if destination.origin == Origin.PROGRAM:
-            self._remember(self._accepted, (destination.address, realm), "")
+            key = (destination.address, realm)
+            self._remember(self._accepted, key, "")
+            if certain:
+                self._remember(self._certain, key, destination.host)
 
     def _remember(self, table: OrderedDict[Any, str], key: Hashable, value: str) -> None:
         table[key] = value
@@ -135,22 +151,27 @@ class Trust:
         if self._is_pretence(destination, realm):
             return "who asks is not the server that the request names"
         if destination.origin != Origin.THEIR_CALL:
-            if names_realm or self._level >= chosen or self.is_home(destination):
+            if self._level >= chosen or self.is_home(destination):
                 return ""
             if scope_of(destination.address) is Scope.HOST:
                 return ""  # the answer stays on this host
+            if names_realm:
+                if self._is_of_realm(destination, realm):
+                    return ""
+                return "who asks is not a known server of that realm"
             return (
                 f"who asks is not one's own server, and the account names no realm: give "
                 f"credentials={{{realm[:80]!r}: (user, password)}} to answer it"
             )
         if self._level < home:
             return "the other side began the call"
-        if not names_realm:
+        accepted = self._has_accepted(destination, realm)
+        if not (names_realm or accepted):
             return (
                 "the other side began the call, and the account names no realm: give "
                 f"credentials={{{realm[:80]!r}: (user, password)}} to answer it there"
             )
-        if not (self.is_home(destination) or self._has_accepted(destination, realm)):
+        if not (accepted or self.is_home(destination)):
             return "the other side began the call, and who asks is no server of the program's"
         if not is_proxy and not self._is_far_end(destination):
             return "the other side began the call, and who asks may be anybody behind the server"
@@ -207,6 +228,16 @@ class Trust:
 
     def _has_accepted(self, destination: Destination, realm: str) -> bool:
         return (destination.address, realm) in self._accepted
+
+    def _is_of_realm(self, destination: Destination, realm: str) -> bool:
+        """Whether a server may ask in the name of a realm: nobody else is known to."""
+        host = destination.host
+        if _is_within(host, realm.lower()):
+            return True
+        known = [(there, name) for (there, its), name in self._certain.items() if its == realm]
+        if any(destination.address == there or (name and host == name) for there, name in known):
+            return True
+        return not known and not self._is_home_name(realm.lower())
 
     def _is_far_end(self, destination: Destination) -> bool:
         """Whether the Request-URI, the other side's Contact, is where the request goes first."""
