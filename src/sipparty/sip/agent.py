@@ -311,11 +311,26 @@ class UserAgent:
         return self.max_calls is not None and len(self.dialogs) >= self.max_calls
 
     def _has_its_part(self, transaction: ServerTransaction) -> bool:
-        """Whether a source has as many calls as it may have of this agent's."""
-        most = self.max_calls_of_one
-        if most is None or len(self.dialogs) < most:
-            return False
-        return sum(one.share is transaction.share for one in self.dialogs) >= most
+        """Whether a source has as many calls as it may have of this agent's; or all those have that
+        nobody has answered for: half of `max_calls` is for who has shown to be there.
+        """
+        count, most, share = len(self.dialogs), self.max_calls_of_one, transaction.share
+        full = (
+            most is not None
+            and count >= most
+            and sum(one.share is share for one in self.dialogs) >= most
+        )
+        if (
+            not full
+            and self.max_calls is not None
+            and count >= (half := (self.max_calls + 1) // 2)
+            and _is_unproven(transaction)
+        ):
+            full = sum(one.is_unproven for one in self.dialogs) >= half
+        if full:
+            self.core.counters["refused"] += 1
+            self.core.attacks.note("flood", transaction.flow, self.core.timers.now)
+        return full
 
     def _refuse_stray(self, transaction: ServerTransaction) -> None:
         # §15.1.2: a BYE that names no dialog.
@@ -341,7 +356,7 @@ class UserAgent:
             )
             data.next_hop()  # a route that cannot be followed is refused now, not when we hang up
             if data.secure and flow.transport not in SECURE_TRANSPORTS:
-                # RFC 5630 §5.1.2: it came in clear, and so would what we send.
+                # RFC 5630 §4.1: it came in clear, and so would what we send.
                 self._respond(transaction, 480, [("Warning", '380 sipparty "SIPS Not Allowed"')])
                 return
             if request.body and self.check_offer is not None and not self.auto_answer:
@@ -381,3 +396,12 @@ class UserAgent:
             raise
         finally:
             dialog.portal = self.portal
+
+
+def _is_unproven(transaction: ServerTransaction) -> bool:
+    """Whether nothing shows that a request comes from where it says."""
+    return not (
+        transaction.flow.transport in RELIABLE_TRANSPORTS
+        or transaction.authenticated is not None
+        or transaction.share.proofs
+    )

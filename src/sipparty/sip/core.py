@@ -219,17 +219,16 @@ class Core:
     def remove_dialog(self, dialog: Any) -> None:
         """Have it found no more."""
         dialog.agent.dialogs.discard(dialog)
-        self.transactions.held -= dialog.held
         share = dialog.share
-        if share is not None:
-            share.held -= dialog.held
+        if share is None:
+            self.transactions.held -= dialog.held
+        else:
             dialog.share = None
             share.dialogs -= 1
             if dialog.half_open:
                 dialog.half_open = False
                 share.half_open -= 1
-            if not share.transactions:
-                self.transactions.shares.leave(share)
+            self.transactions.release(share, dialog.held)
         dialog.held = 0
         if dialog.data is not None:
             identity = dialog.data.identity
@@ -346,7 +345,7 @@ class Core:
         if dialog is None:
             self.counters["stray_acks"] += 1
             share = self.transactions.shares.doubted(flow.remote[0], flow.reliable)
-            if share is not None and tag == self._refusals.steady_tag(ack):
+            if share is not None and tag == self._refusals.steady_tag(ack, flow.remote[0]):
                 share.prove()  # it has read our refusal, so it is there, and may have more
         else:
             dialog.ack_received(ack)
@@ -378,12 +377,11 @@ class Core:
             else:
                 dialog.request_received(transaction)
             return
-        if self.transactions.is_merged(transaction):
-            self.refuse(transaction, 482)
-            return
         agent = self.directory.agent_for(request.uri_text, transaction.flow)
         if agent is None:
             self._refuse_stranger(transaction)
+        elif self.transactions.is_merged(transaction, agent):
+            self.refuse(transaction, 482)
         else:
             agent.request_received(transaction)
 

@@ -16,11 +16,9 @@ MAX_RATIO = 2
 
 #: What a response has to have (RFC 3261 §8.2.6.2), and what makes use of a refusal.
 _CHALLENGES = ("www-authenticate", "proxy-authenticate")
-_NEEDED = frozenset(
-    (
-        *("via", "from", "to", "call-id", "cseq", "content-length", "retry-after"),
-        *("allow", "unsupported", "min-expires", *_CHALLENGES),
-    )
+_BARE = frozenset(("via", "from", "to", "call-id", "cseq", "content-length", "retry-after"))
+_NEEDED = _BARE.union(
+    ("allow", "accept", "accept-encoding", "unsupported", "min-expires", *_CHALLENGES)
 )
 
 
@@ -29,7 +27,7 @@ def refusal(response: Response, size: int, transport: str) -> bytes:
 
     Args:
         response: The refusal, complete. It is cut down where it has to be: first what is of no use
-            goes, then all challenges but one.
+            goes, then all challenges but one, then all that it could do without.
         size: How long its request was, in bytes.
         transport: How it goes.
     """
@@ -44,4 +42,7 @@ def refusal(response: Response, size: int, transport: str) -> bytes:
         challenged = challenged or line[0] in _CHALLENGES
         fields.append(line)
     data = bytes(Response.of(response.status, response.reason, fields))
+    if len(data) > size * MAX_RATIO and not challenged:
+        fields = [line for line in fields if line[0] in _BARE]
+        data = bytes(Response.of(response.status, response.reason, fields))
     return data if len(data) <= size * MAX_RATIO else b""

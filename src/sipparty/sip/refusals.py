@@ -72,7 +72,7 @@ class Refusals:
             and transaction.takes("send_once")
             and not self._is_here(request)
         ):
-            tag = self.steady_tag(request)
+            tag = self.steady_tag(request, transaction.flow.remote[0])
             transaction.respond_once(self.answer(request, status, reason, tag, headers))
         elif transaction.takes("send_failure"):
             transaction.respond(self.answer(request, status, reason, headers=headers))
@@ -91,7 +91,7 @@ class Refusals:
         if has_tag(request) and not self._is_here(request):
             answer = self.answer(request, 481)  # it is inside of no dialog that is here
         else:
-            tag = self.steady_tag(request)
+            tag = self.steady_tag(request, overload.flow.remote[0])
             answer = self.answer(request, 503, tag=tag, headers=self.overloaded)
         self._send_small(answer, overload.size, overload.flow)
 
@@ -113,7 +113,7 @@ class Refusals:
             back = way_back(request)
         except ParseError:
             return
-        tag = self.steady_tag(request)
+        tag = self.steady_tag(request, back.remote[0])
         self._send_small(self.answer(request, error.status, blame(error), tag), len(data), back)
 
     def _send_small(self, response: Response, size: int, flow: Flow) -> None:
@@ -121,13 +121,19 @@ class Refusals:
         if data:
             self._send(data, flow)
 
-    def steady_tag(self, request: Request) -> str:
+    def steady_tag(self, request: Request, host: str) -> str:
         """Return the To tag of an answer without state: the same for a request sent again, and
         another for any other (RFC 3261 §8.2.7).
+
+        Args:
+            request: The request.
+            host: Where the answer goes. It is part of the tag, as what the Via says of it may be
+                the sender's invention: who knows the tag receives there.
         """
         texts = [request._text(name) or "" for name in ("via", "from", "call-id")]
         # An ACK has that of its INVITE but for the method (§17.1.1.3).
-        return self._tokens.tag_of(*texts, (request._text("cseq") or "").partition(" ")[0])
+        number = (request._text("cseq") or "").partition(" ")[0]
+        return self._tokens.tag_of(host, *texts, number)
 
     def answer(
         self,

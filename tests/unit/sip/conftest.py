@@ -306,6 +306,10 @@ class Host:
     def send(self, data, flow):
         self.out.append((self.timers.now, start(Message.parse(data)), data))
 
+    def release(self, share, size):
+        self.held -= size
+        share.held -= size
+
     def forget(self, key, transaction):
         self.forgotten.append((self.timers.now, key))
 

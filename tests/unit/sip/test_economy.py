@@ -74,3 +74,23 @@ def test_so_is_what_is_malformed(wire):
     wire.receive(b"O x\r\nv:SIP/2.0/UDP h\r\nf:a:b\r\nt:a:b\r\ni:1\r\nCSeq:1 O\r\n\r\n")
     assert wire.sent() == []
     assert wire.core.counts()["malformed"] == 1
+
+
+def test_one_that_needs_no_challenge_is_cut_to_what_every_response_has():
+    request = Request("INVITE", "sip:b@h")
+    for name, value in (
+        ("Via", "SIP/2.0/UDP h;branch=z9hG4bK1"),
+        ("From", "<sip:a@h>;tag=1"),
+        ("To", "<sip:b@h>"),
+        ("Call-ID", "1"),
+        ("CSeq", "1 INVITE"),
+    ):
+        request.add(name, value)
+    accept = ("Accept", "application/sdp, multipart/mixed")
+    made = request.response(415, None, [accept, ("Server", "x" * 80)], to_tag="t")
+    size = len(bytes(made))
+    assert "accept" in names(refusal(made, (size - 60) // 2, "UDP"))
+    assert names(refusal(made, (size - 110) // 2, "UDP"))[:5] == [
+        *("via", "from", "to", "call-id", "cseq"),
+    ]
+    assert "accept" not in names(refusal(made, (size - 110) // 2, "UDP"))

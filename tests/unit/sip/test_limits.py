@@ -353,6 +353,39 @@ def test_a_trunk_shows_that_it_is_there_by_the_ack_for_a_refusal(wire_with):
     assert from_stranger(wire, 5)[0].status == 503
 
 
+def test_a_refusal_that_another_got_proves_nothing(wire_with):
+    """Whoever is refused at its own address, with a Via that names another's, and forges an ACK
+    from there, shows nothing of it.
+    """
+    wire = wire_with(max_half_open=1)
+    assert from_stranger(wire, 1) == []
+    sent_by = "SIP/2.0/UDP 10.0.0.66:5060"
+    own = ("10.0.0.9", 5060)
+    assert from_stranger(wire, 2, remote=own) == []
+    via = f"{sent_by};branch=z9hG4bKq"
+    (refusal,) = from_stranger(wire, 3, remote=own, via=via)
+    assert refusal.status == 503
+    via = f"{sent_by};branch=z9hG4bKq;received=10.0.0.9"
+    acknowledge(wire, refusal, "z9hG4bKq", via=via)
+    assert share(wire).proofs == 0
+
+
+def test_half_of_a_partys_calls_is_for_who_is_there(wire_with):
+    """INVITEs with many forged addresses, none of which answers, take half of what it may have."""
+    wire = wire_with()
+    agent = wire.core.agents()[0]
+    agent.auto_answer, agent.max_calls = True, 8
+    call_from_stranger(wire, 0)
+    for number in range(1, 10):
+        (answer,) = from_stranger(wire, number, remote=(f"10.0.1.{number}", 5060))
+        assert answer.status == (200 if number <= 4 else 503)
+    assert wire.core.counts()["refused"] == wire.core.counts()["flood"] == 5
+    call_from_stranger(wire, 11)
+    secure = wire.flow._replace(transport="TLS", remote=("10.0.2.1", 5061))
+    wire.receive(wire.request("INVITE", branch="z9hG4bKtls", call_id="tls"), secure)
+    assert wire.sent()[-1].status == 200
+
+
 @pytest.mark.parametrize(
     "changes", [{"number": 2}, {"from_": "<sip:alice@atlanta.com>;tag=other"}, {"branch": "other"}]
 )

@@ -92,8 +92,7 @@ class Acceptance(FSM):
         self.transaction.host.send(self._data, self.transaction.flow)
 
     def _let_go(self, *_: object) -> None:
-        self.transaction.host.held -= len(self._data)
-        self.transaction.share.held -= len(self._data)
+        self.transaction.host.release(self.transaction.share, len(self._data))
         self._data = b""
 
     def _report(self, ack: Request) -> None:

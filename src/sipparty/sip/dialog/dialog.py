@@ -254,6 +254,11 @@ class Dialog(FSM, abstract=True):
             raise copy_of(self.last_error)
         return self
 
+    @property
+    def is_unproven(self) -> bool:
+        """Whether a peer began it of whom nothing shows yet that it receives what it is sent."""
+        return self.half_open and self.share is not None and not self.share.proofs
+
     # ---------------------------------------------------------------- requests out
 
     @verb

@@ -199,7 +199,8 @@ class DialogState:
             hop = hop.secured()
         if self.proven or back is None:
             return hop
-        return hop._replace(host=back.remote[0], port=back.remote[1], transport=back.transport)
+        host, port = back.remote[0], back.remote[1]
+        return hop._replace(host=host, port=port, transport=back.transport, maddr=None)
 
     def next_number(self) -> int:
         """Count one request more, and return its sequence number (§12.2.1.1)."""

@@ -217,6 +217,8 @@ class InviteUsage(Dialog, abstract=True):
             share.prove()
         acceptance.transaction.user = None
         self._acceptance = self._incoming = None
+        if not first:
+            self._follow(acceptance.transaction.flow)
         if self._hang_up_due:
             self._hang_up_after_all()  # an answer that came with the ACK is of no use any more
             return
@@ -238,6 +240,15 @@ class InviteUsage(Dialog, abstract=True):
             self._start_media()
         if first and self.agent.observed and self.state == "InDialog":
             self._emit(CallEstablished(self.agent, self))
+
+    def _follow(self, flow: Flow) -> None:
+        """Send requests by the way that a re-INVITE came, once its sender has acknowledged what
+        went back there: a peer may move to another address or connection (RFC 3261 §12.2.2).
+        """
+        data = self.data
+        if data is not None and data.back is not None and flow != data.back:
+            data.back = flow
+            self.endpoint = flow.endpoint
 
     def acceptance_abandoned(self, acceptance: Acceptance) -> None:
         """RFC 3261 §13.3.1.4: without an ACK the session ends with a BYE."""
@@ -288,6 +299,7 @@ class InviteUsage(Dialog, abstract=True):
             return
         assert self.data is not None
         self.data.remote_target = target
+        self.flow_contact = self.agent.contact(transaction.flow, self.data.secure)
         transaction.user = self  # an ACK with the branch of its INVITE comes this way
         self._accept_invite(transaction, body, offered, self.data.remote_seq)
         if self.session is not None:

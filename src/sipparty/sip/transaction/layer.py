@@ -245,8 +245,6 @@ class TransactionLayer:
         transaction = kind(self, key, request, flow, merge_key, size, share)
         self.servers[key] = transaction
         self._ways.setdefault(_way(flow), {})[transaction] = None
-        if merge_key is not None:
-            self._merged.setdefault(merge_key, transaction)
         return transaction
 
     def hold(self, host: str, size: int) -> bool:
@@ -263,6 +261,13 @@ class TransactionLayer:
             self.shares.leave(share)
             return True
         return not (self.is_full() or self.shares.is_full(share))
+
+    def release(self, share: Share, size: int) -> None:
+        """Count bytes that are kept of a source no more, and forget it if nothing of it is left."""
+        self.held -= size
+        share.held -= size
+        if not share.transactions:
+            self.shares.leave(share)
 
     def _check_room(
         self,
@@ -318,10 +323,15 @@ class TransactionLayer:
             raise ParseError(str(request)[:80], "a Via header", None, what="SIP request")
         return top_via(text)
 
-    def is_merged(self, transaction: ServerTransaction) -> bool:
-        """Whether this request came before by another path (§8.2.2.2): answer it with 482."""
-        first = self._merged.get(transaction.merge_key, transaction)
-        return first is not transaction
+    def is_merged(self, transaction: ServerTransaction, user: object) -> bool:
+        """Whether a request for a user came before by another path (§8.2.2.2): answer it with 482.
+
+        What a proxy forks to several users who share this layer is not merged.
+        """
+        if transaction.merge_key is None:
+            return False
+        key = transaction.merge_key = (user, transaction.merge_key)
+        return self._merged.setdefault(key, transaction) is not transaction
 
     def cancelled_by(self, cancel: ServerTransaction) -> ServerTransaction | None:
         """Return the transaction that a CANCEL is for (§9.2); None where there is none.
@@ -415,10 +425,9 @@ class TransactionLayer:
             merge_key = transaction.merge_key
             if merge_key is not None and self._merged.get(merge_key) is transaction:
                 del self._merged[merge_key]
-            share = transaction.share
-            share.transactions -= 1
-            if not share.transactions:
-                self.shares.leave(share)
+            transaction.share.transactions -= 1
+            if not transaction.share.transactions:
+                self.shares.leave(transaction.share)
         else:
             self.clients.pop(key, None)
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from sipparty.fsm import Timers
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
+from sipparty.sip.shares import Share
 from sipparty.sip.transaction.timing import Timing
 
 __all__ = ["ClientUser", "ServerUser", "TransactionHost"]
@@ -56,3 +57,6 @@ class TransactionHost(Protocol):
 
     def forget(self, key: object, transaction: Any) -> None:
         """Drop a transaction that is over."""
+
+    def release(self, share: Share, size: int) -> None:
+        """Count bytes that are kept of a source no more."""

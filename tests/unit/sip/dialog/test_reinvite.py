@@ -242,3 +242,40 @@ def test_a_caller_takes_it_too(wire, talker):
     assert (again.status, again.body) == (200, b"answer to theirs")
     assert again.lines("To") == [str(ack.from_)]
     assert call._acceptance is not None
+
+
+# ---------------------------------------------------------------- a peer that moves (§12.2.2)
+
+MOVED = ("10.0.0.77", 5060)
+
+
+def moved(wire, answer, **changes):
+    """The peer asks for another session from another address."""
+    flow = wire.flow._replace(remote=MOVED)
+    again = wire.within(answer, "INVITE", 2, body=b"second", **changes)
+    wire.receive(again, flow)
+    return wire.sent()[-1], flow
+
+
+def test_a_peer_that_has_moved_is_followed_once_it_acknowledges(wire, up):
+    """A phone whose network has changed: what goes back to it goes to where it is now."""
+    call, answer = up
+    again, flow = moved(wire, answer)
+    assert call.data.back.remote == wire.flow.remote
+    wire.receive(wire.within(again, "ACK", 2), flow)
+    assert call.data.back.remote == MOVED
+    assert call.endpoint == flow.endpoint
+
+
+def test_one_that_does_not_acknowledge_from_there_is_not(wire, up):
+    call, answer = up
+    moved(wire, answer)
+    wire.pass_until(40)
+    assert call.data is None or call.data.back.remote == wire.flow.remote
+
+
+def test_a_source_that_only_a_change_came_from_leaves_nothing(wire, up):
+    _, answer = up
+    moved(wire, answer)
+    wire.over()
+    assert not wire.core.transactions.shares.by_source

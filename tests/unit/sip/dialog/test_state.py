@@ -256,3 +256,13 @@ def test_what_was_read_mildly_is_sent_as_it_should_be():
 def test_every_route_of_an_answer_has_to_be_one(route):
     with pytest.raises(ParseError):
         state().established_by(answer(f"Record-Route: <sip:p1;lr>, {route}"))
+
+
+def test_what_is_not_proven_goes_back_whatever_its_contact_says(wire):
+    wire.agent()
+    contact = "<sip:alice@10.0.0.9;maddr=192.0.2.99>"
+    call = wire.invited(contact=contact)
+    hop = call.data.next_hop()
+    assert (hop.place, hop.port) == wire.flow.remote
+    call.data.proven = True
+    assert call.data.next_hop().place == "192.0.2.99"

@@ -339,6 +339,15 @@ def test_a_copy_by_another_path_is_answered_482(wire, bob, method):
     assert len(wire.happened) == (method == "INVITE")
 
 
+def test_what_is_forked_to_two_users_of_one_core_is_not_merged(wire, bob):
+    """A proxy that rings two phones of one program: each is a user agent of its own."""
+    wire.agent("sip:carol@biloxi.com")
+    wire.receive(wire.request("INVITE"))
+    wire.receive(wire.request("INVITE", "sip:carol@biloxi.com", branch="z9hG4bK2"))
+    assert wire.sent() == []
+    assert [event.agent.user for event in wire.happened] == ["bob", "carol"]
+
+
 @pytest.mark.parametrize(
     "change",
     [{"number": 2}, {"call_id": "c2"}, {"from_": "<sip:alice@atlanta.com>;tag=a2"}],
