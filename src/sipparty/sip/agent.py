@@ -23,10 +23,14 @@ from sipparty.sip.message import Request
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.values import DNameURI
 
-__all__ = ["MAX_CONTACTS", "UserAgent"]
+__all__ = ["MANY_CALLS", "MAX_CONTACTS", "UserAgent"]
 
 #: The option tags that the stack honours by itself (RFC 3261 §19.2).
 SUPPORTED: tuple[str, ...] = ()
+
+#: From so many calls at a time on, half of them are kept for callers who have shown that they
+#: receive what they are sent: by a connection, credentials, or an ACK before. Fewer are for people.
+MANY_CALLS = 64
 
 #: Contact values remembered for each user agent; all are forgotten when there are more.
 MAX_CONTACTS = 1024
@@ -311,8 +315,8 @@ class UserAgent:
         return self.max_calls is not None and len(self.dialogs) >= self.max_calls
 
     def _has_its_part(self, transaction: ServerTransaction) -> bool:
-        """Whether a source has as many calls as it may have of this agent's; or all those have that
-        nobody has answered for: half of `max_calls` is for who has shown to be there.
+        """Whether a source has as many calls as it may have of this agent's; or whether all have
+        that have shown nothing yet: where there are many, half of `max_calls` is for who is there.
         """
         count, most, share = len(self.dialogs), self.max_calls_of_one, transaction.share
         full = (
@@ -323,6 +327,7 @@ class UserAgent:
         if (
             not full
             and self.max_calls is not None
+            and self.max_calls >= MANY_CALLS
             and count >= (half := (self.max_calls + 1) // 2)
             and _is_unproven(transaction)
         ):
