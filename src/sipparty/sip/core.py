@@ -37,7 +37,7 @@ from sipparty.sip.plain import is_plain
 from sipparty.sip.policy import Policy
 from sipparty.sip.refusals import Refusals
 from sipparty.sip.routing import NextHop
-from sipparty.sip.shares import DIALOG_WEIGHT
+from sipparty.sip.shares import DIALOG_WEIGHT, is_shortage
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import (
     InviteServerTransaction,
@@ -317,7 +317,12 @@ class Core:
             self._serve(taken)
         except ParseError as error:
             self.refuse(taken, error.status, blame(error, request))
-        except Exception:
+        except Exception as error:
+            if is_shortage(error):
+                # It is nobody's fault, and over some time.
+                self.counters["refused"] += 1
+                self.refuse(taken, 503, None, self.overloaded)
+                return
             # A defect, of ours or of a user's class: the peer hears of it, and so does our caller.
             self.refuse(taken, 500)
             raise

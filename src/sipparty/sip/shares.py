@@ -16,15 +16,33 @@ Laws:
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from functools import lru_cache
 
 from sipparty.sip.limits import Limits
 
-__all__ = ["DIALOG_WEIGHT", "Share", "Shares", "source_of"]
+__all__ = ["DIALOG_WEIGHT", "Share", "Shares", "is_shortage", "source_of"]
 
 #: What a dialog takes besides its texts, in bytes.
 DIALOG_WEIGHT = 2048
+
+
+#: What the system says where it has none left: descriptors, buffers, memory.
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def is_shortage(error: BaseException | None) -> bool:
+    """Whether an error, or what it comes of, is that the system has nothing more to give."""
+    for _ in range(8):
+        if isinstance(error, MemoryError):
+            return True
+        if isinstance(error, OSError) and error.errno in _SHORT:
+            return True
+        if error is None:
+            return False
+        error = error.__cause__
+    return False
 
 
 @lru_cache(maxsize=4096)

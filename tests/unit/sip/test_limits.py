@@ -1,5 +1,7 @@
 """What peers may have us hold: beyond it they are told so, and what is under way goes on."""
 
+import errno
+
 import pytest
 
 from sipparty.errors import ParseError
@@ -254,6 +256,45 @@ def test_too_long_a_request_is_told_so(wire_with):
     many = "".join(f";p{number}" for number in range(300))
     wire.receive(wire.request("OPTIONS", from_=f"<sip:a@a.com>;tag=a{many}", branch="z9hG4bK3"))
     assert wire.one().status == 400
+
+
+# ---------------------------------------------------------------- what the system has no more of
+
+
+def caused(error):
+    outer = RuntimeError("it could not be done")
+    outer.__cause__ = error
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (MemoryError(), True),
+        (OSError(errno.EMFILE, "Too many open files"), True),
+        (caused(OSError(errno.ENOBUFS, "No buffer space")), True),
+        (caused(caused(MemoryError())), True),
+        (OSError(errno.ENOENT, "No such file"), False),
+        (RuntimeError("a defect"), False),
+    ],
+)
+def test_what_there_is_none_left_of_is_no_defect(wire_with, error, short):
+    """A 500 says that it is our fault, and raised out of the core, with a traceback for each."""
+    wire = wire_with(retry_after=7)
+
+    def fail(transaction):
+        raise error
+
+    wire.core.agents()[0].methods["MESSAGE"] = fail
+    if not short:
+        with pytest.raises(type(error)):
+            ask(wire, 1, "MESSAGE")
+        assert wire.one().status == 500
+        return
+    (answer,) = ask(wire, 1, "MESSAGE")
+    assert (answer.status, answer["Retry-After"]) == (503, "7")
+    assert wire.core.counts()["refused"] == 1
+    assert wire.core.idle()
 
 
 # ---------------------------------------------------------------- one source, and all others
