@@ -55,7 +55,7 @@ _OPTIONS = (
     (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
     # What the kernel keeps for a peer that does not read is a part of what it costs us.
-    (socket.SOL_SOCKET, "SO_SNDBUF", 131_072),
+    (socket.SOL_SOCKET, "SO_SNDBUF", 32_768),
     # A peer that is gone is noticed within about three minutes of silence, ...
     (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 120),
     (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 15),
@@ -65,8 +65,9 @@ _OPTIONS = (
 )
 
 
-#: How much is read at a time, in bytes; and where to, for each loop.
-_BUFFER = 65_536
+#: How much is read at a time, in bytes: some twenty requests, so that of many who have much to say
+#: none keeps the others waiting for long; and where to, for each loop.
+_BUFFER = 8192
 _buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = (
     weakref.WeakKeyDictionary()
 )
@@ -104,7 +105,7 @@ class Connection(asyncio.BufferedProtocol):
     MAX_BACKLOG = 1 << 20
     #: How many wait before nothing more is read from it. Once a quarter of that waits, it is read
     #: from again; that has to be so within so many seconds.
-    HIGH_WATER = 65_536
+    HIGH_WATER = 32_768
     CATCH_UP = 20.0
     #: Seconds without traffic after which a ping is sent, at the least and at the most (RFC 5626
     #: §4.4.1), and how long it waits for the pong.
