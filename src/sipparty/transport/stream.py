@@ -149,6 +149,8 @@ class Connection(asyncio.BufferedProtocol):
         self._pipe: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._told = False
+        #: Whether asyncio has told of the end.
+        self._lost = False
         #: Whether what still comes is thrown away.
         self._deaf = False
         self._heard = False
@@ -305,7 +307,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """End."""
-        self.closed = True
+        self.closed = self._lost = True
         if self._timer is not None:
             self._timer.cancel()
         self._weight.drop()
@@ -400,8 +402,8 @@ class Connection(asyncio.BufferedProtocol):
         """End the connection at once."""
         self.reason = self.reason or reason or "the connection was closed by this side"
         self.closed = True
-        if self._pipe is not None:
-            self._pipe.abort()
+        if self._pipe is not None and not self._lost:
+            self._pipe.abort()  # asyncio's own raises once it has ended after all was sent
 
     @property
     def last_used(self) -> float:
