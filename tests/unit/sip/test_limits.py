@@ -1,6 +1,8 @@
 """What peers may have us hold: beyond it they are told so, and what is under way goes on."""
 
 import errno
+import gc
+from collections import Counter
 
 import pytest
 
@@ -558,3 +560,49 @@ def test_what_is_in_a_call_has_room_beyond_the_share(wire_with):
     assert [one.status for one in wire.sent()] == [200] * 4
     wire.receive(wire.within(answer, "OPTIONS", 7))
     assert wire.one().status == 503
+
+
+# ---------------------------------------------------------------- what calls leave behind
+
+
+def census():
+    """How many objects of ours there are, by kind."""
+    gc.collect()
+    return Counter(
+        type(one).__qualname__
+        for one in gc.get_objects()
+        if type(one).__module__.startswith("sipparty.")
+    )
+
+
+def test_calls_leave_nothing_behind(wire_with):
+    """Of whatever sources, however they end: a party that serves for years keeps its size."""
+    wire = wire_with()
+    agent = wire.core.agents()[0]
+    found = []
+    for batch in range(3):
+        for number in range(batch * 100, batch * 100 + 100):
+            remote = (f"10.1.{number % 7}.{number % 11}", 5060 + number)
+            agent.auto_answer = number % 3 > 0
+            names = {"branch": f"z9hG4bKc{number}", "call_id": f"leave{number}"}
+            flow = wire.flow._replace(remote=remote)
+            wire.receive(wire.request("INVITE", from_=f"<sip:a@a.b>;tag={number}", **names), flow)
+            answers = wire.sent()
+            if number % 3 == 0:
+                wire.receive(wire.request("CANCEL", from_=f"<sip:a@a.b>;tag={number}", **names))
+            elif number % 3 == 1:
+                to = answers[-1]._text("to")
+                more = {"to": to, "call_id": names["call_id"], "from_": f"<sip:a@a.b>;tag={number}"}
+                wire.receive(wire.request("ACK", branch=f"z9hG4bKa{number}", **more), flow)
+                bye = wire.request("BYE", branch=f"z9hG4bKb{number}", number=2, **more)
+                wire.receive(bye, flow)
+            wire.sent()
+        wire.over()
+        wire.happened.clear()
+        wire.out.clear()
+        assert wire.core.transactions.held == 0
+        assert not wire.core.transactions.shares.by_source
+        assert not wire.core.transactions._ways
+        assert not wire.core.transactions._merged
+        found.append(census())
+    assert found[1] == found[2]
