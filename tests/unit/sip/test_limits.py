@@ -571,7 +571,7 @@ def census():
     return Counter(
         type(one).__qualname__
         for one in gc.get_objects()
-        if type(one).__module__.startswith("sipparty.")
+        if str(getattr(type(one), "__module__", "")).startswith("sipparty.sip.")
     )
 
 
