@@ -18,6 +18,7 @@ from sipparty.sip.agent import UserAgent
 from sipparty.sip.events import CallMediaUnproven
 from sipparty.sip.policy import Policy
 from sipparty.sip.reach import Scope, scope_of
+from sipparty.unproven import UnprovenHosts
 
 __all__ = ["CallMedia", "bound_calls", "check_offer", "open_session"]
 
@@ -46,6 +47,17 @@ class CallMedia:
     def policy(self) -> Policy:
         """What is done at the word of a peer."""
         return self._engine.core.policy
+
+    @property
+    def unproven_hosts(self) -> UnprovenHosts:
+        """The hosts that calls of this engine have sent to, and nothing has come from."""
+        return self._engine.unproven_hosts
+
+    def behind_nat(self, address: str) -> bool:
+        """Whether an address that the peer names is in a private network, and its signalling comes
+        from the Internet: its media will come from somewhere else.
+        """
+        return scope_of(address) is Scope.PRIVATE and scope_of(self.signalling) is Scope.INTERNET
 
     def reaches(self, local: str, address: str) -> bool:
         """Whether the peer may have media sent to an address; a name is not sent to."""

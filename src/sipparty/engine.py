@@ -42,6 +42,7 @@ from sipparty.sip.wanted import TargetAnswered
 from sipparty.trace import Wire
 from sipparty.transport import Hub, Resolver, TLSConfig, WebSocketConfig
 from sipparty.transport.stream import Connection
+from sipparty.unproven import UnprovenHosts
 
 __all__ = ["Engine"]
 
@@ -67,6 +68,7 @@ class Engine(LoopPortal):
         core: The core; to be touched on the engine's thread only.
         wire: What every message is told to; add taps to it.
         hub: The endpoints.
+        unproven_hosts: The hosts that calls have sent media to, and nothing has come from.
     """
 
     #: Timers are looked at so many seconds apart at the most often: none of SIP's minds, and a
@@ -99,6 +101,7 @@ class Engine(LoopPortal):
         self.wire = Wire()
         self.core = Core(Tokens(os.urandom), timing, self.loop.time(), limits, policy)
         self.dispatcher = Dispatcher(self.loop, self.core.limits)
+        self.unproven_hosts = UnprovenHosts()
         self._guests = 0
         self.hub = Hub(self.loop, self, resolver, tls, websocket)
         self._timer: asyncio.TimerHandle | None = None

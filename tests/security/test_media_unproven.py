@@ -1,4 +1,4 @@
-"""Calls that have us send media to whom its sender likes: the voice hammer (RFC 8445 §19.5.1)."""
+"""Calls that have us send media to whom its sender likes: the voice hammer."""
 
 from __future__ import annotations
 
@@ -98,6 +98,57 @@ def test_invitations_inside_the_call_give_no_more_time() -> None:
 
     world = live(run)
     assert world.result.packets("media") <= 260
+
+
+def test_new_hosts_give_no_more_time_either() -> None:
+    """Re-INVITEs that name a new host each second: each had five seconds of its own."""
+
+    async def run(world: World) -> None:
+        await answered(world, sdp(*VICTIM))
+        for number in range(2, 40):
+            world.send(world.within("INVITE", number, body=sdp(f"13.0.0.{number}", 9000)))
+            world.send(world.within("ACK", number))
+            await asyncio.sleep(1.0)
+
+    assert live(run).result.packets("media") <= 260
+
+
+def test_short_calls_without_end_send_no_more_to_one_host_than_a_long_one() -> None:
+    """INVITE, ACK and BYE in a loop: each call stayed below its five seconds."""
+
+    async def run(world: World) -> None:
+        await world.open(SingleRTPSessionSimplenParty)
+        for number in range(30):
+            call = f"c{number}"
+            world.send(world.request("INVITE", body=sdp(*VICTIM), call=call))
+            await asyncio.sleep(0.1)
+            world.send(world.within("ACK", call=call))
+            await asyncio.sleep(2.0)
+            world.send(world.within("BYE", 2, call=call))
+            await asyncio.sleep(0.1)
+
+    world = live(run)
+    assert 200 <= packets(world, VICTIM) <= 260
+
+
+def test_a_media_server_that_sends_has_media_in_every_call() -> None:
+    """What was done to it before is forgotten with its first packet."""
+
+    async def run(world: World) -> None:
+        await answered(world)
+        await asyncio.sleep(20.0)
+        world.send(world.within("BYE", 2))
+        for number in range(3):
+            call = f"d{number}"
+            world.send(world.request("INVITE", body=sdp(*PEER), call=call))
+            await asyncio.sleep(0.1)
+            world.send(world.within("ACK", call=call))
+            at = world.loop.time()
+            await both(world, 10.0, (PEER, 7))
+            assert packets(world, PEER, at) >= 490
+            world.send(world.within("BYE", 2, call=call))
+
+    live(run)
 
 
 def test_reports_to_a_third_address_stop_too() -> None:

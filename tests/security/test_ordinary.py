@@ -121,3 +121,34 @@ def test_a_phone_behind_a_nat():
     signalling = {one[3] for one in world.result.sent if one[1] == "sip"}
     assert signalling == {phone}
     assert world.answers[-1].startswith(b"BYE sip:phone@192.168.1.5")
+
+
+def test_a_phone_behind_a_nat_that_a_proxy_is_before_may_begin_late():
+    """Its description names a private address, its signalling is the proxy's, and it is muted for
+    longer than a latch is open: its media comes from a third host, and was never heard.
+    """
+    nat = ("13.0.0.5", 40404)
+
+    async def run(world):
+        call = await answered(world, sdp("192.168.1.5", 8000))
+        await asyncio.sleep(60.0)
+        await talk(world, nat, 10.0)
+        assert call.session.statistics.packets_received > 490
+        assert sent_to(world, nat) > 490
+
+    live(run)
+
+
+def test_a_pbx_that_moves_its_port_is_heard():
+    """A NAT, or a media server, goes on from another port at the same host, without a word."""
+    moved = (SERVER[0], 30100)
+
+    async def run(world):
+        call = await answered(world, sdp(*SERVER))
+        number = await talk(world, SERVER, 2.0)
+        await talk(world, moved, 2.0, number)
+        assert call.session.statistics.packets_received == 200
+        assert call.session.statistics.lost == 0
+        assert sent_to(world, moved) > 95
+
+    live(run)

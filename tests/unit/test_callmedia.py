@@ -59,6 +59,24 @@ def test_what_a_peer_may_name(engine, peer, address, may):
     assert seen(engine, peer).reaches(HERE, address) is may
 
 
+@pytest.mark.parametrize(
+    ("peer", "address", "hidden"),
+    [
+        ("8.8.8.8", "192.168.1.5", True),
+        ("8.8.8.8", "100.64.1.5", True),
+        ("8.8.8.8", "9.9.9.9", False),
+        ("192.168.1.1", "192.168.1.5", False),
+        ("8.8.8.8", "media.example.com", False),
+    ],
+)
+def test_who_is_behind_a_nat(engine, peer, address, hidden):
+    assert seen(engine, peer).behind_nat(address) is hidden
+
+
+def test_all_calls_have_one_memory_of_hosts(engine):
+    assert seen(engine, "8.8.8.8").unproven_hosts is seen(engine, "9.9.9.9").unproven_hosts
+
+
 def test_the_policy_is_the_engines(engine):
     assert seen(engine, "8.8.8.8").policy.silent_media == 7.0
     assert seen(engine, "8.8.8.8").signalling == "8.8.8.8"

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "sipparty"
 #: Room ("" for the package's own files), and its files in order; a package's name stands for its
 #: `__init__`, as "transaction" does in "sip".
 ROOMS = [
-    ("", "__init__ errors descriptors"),
+    ("", "__init__ errors descriptors unproven"),
     ("fsm", "timers table drawing waiting fsm __init__"),
     ("", "parse paths vb deepclass"),
     ("sip", "limits shares reach policy grammar flow tokens status pairs components headervalue"),

@@ -6,8 +6,8 @@ Laws:
   and out as bytes.
 * One `send_frame` and one `play_frame` for each frame of time; the stream sends, plays and reports
   as its `StreamSettings` say, which may change at any time.
-* What is malformed, unknown or from a stranger is counted and dropped, never raised. Who is none,
-  and where media goes, is for `sipparty.media.remote` to say.
+* What is malformed, unknown or from an unknown source is counted and dropped, never raised. Which
+  source is known, and where media goes, is for `sipparty.media.remote` to say.
 * Every packet of the source that is heard is counted as received, whether it is played or not (RFC
   3550 section A.3): on hold, telephone events, comfort noise.
 """
@@ -50,6 +50,7 @@ from sipparty.media.rtp import RTPPacket
 from sipparty.media.settings import StreamSettings
 from sipparty.media.statistics import MediaStatistics, RemoteReport
 from sipparty.media.stream import Address, RTPReceiver, RTPSender
+from sipparty.unproven import UnprovenHosts
 
 __all__ = ["AudioStream"]
 
@@ -73,11 +74,15 @@ class AudioStream:
         signalling: The host that the signalling comes from; None where that is not known.
         symmetric: Whether media may go to where it comes from.
         latch: Seconds from an agreement in which it may go to a host that was not signalled.
-        unproven: Seconds that it is sent to a host that is not the signalling's and from which
+        unproven: Seconds that it is sent to hosts that are not the signalling's and from which
             nothing has come; None for no limit.
-        silence_after: Seconds of nothing after which `RemoteFellSilent` is told, once.
+        unproven_hosts: Where it is kept to which hosts other calls have sent so; None for a memory
+            of its own.
+        behind_nat: Says whether a host that the other side names is behind a NAT, seen from here;
+            None for none.
+        silence_after: Seconds of nothing after which `RemoteFellSilent` is reported, once.
         silent: Seconds without RTP and RTCP, where something should be heard, after which
-            `MediaTimedOut` is told, once; None for never.
+            `MediaTimedOut` is reported, once; None for never.
         min_delay: Least delay of the playout buffer, in seconds.
         max_delay: Most delay of it.
         accept_echo: Whether to hear packets under our own SSRC, which are a collision or a loop by
@@ -100,6 +105,8 @@ class AudioStream:
         symmetric: bool = True,
         latch: float = 10.0,
         unproven: float | None = None,
+        unproven_hosts: UnprovenHosts | None = None,
+        behind_nat: Callable[[str], bool] | None = None,
         silence_after: float = 10.0,
         silent: float | None = None,
         min_delay: float = 0.04,
@@ -119,6 +126,8 @@ class AudioStream:
             symmetric=symmetric,
             latch=latch,
             unproven=unproven,
+            hosts=unproven_hosts,
+            behind_nat=behind_nat,
         )
         self._silence_after = silence_after
         self._silent_limit = math.inf if silent is None else silent
@@ -126,7 +135,7 @@ class AudioStream:
         self._delays = (min_delay, max_delay)
         rate = settings.codec.clock_rate
         self._sender = RTPSender(tokens(32), tokens(16), tokens(32), rate)
-        self._receiver = RTPReceiver(rate, rank=self._end.rank)
+        self._receiver = RTPReceiver(rate, rank=self._rank)
         self._schedule = RTCPSchedule(self._sender.ssrc, now, lambda: tokens(24) / (1 << 24))
         self._encoder: AudioCodec = settings.codec.make()
         self._buffer = self._new_buffer()
@@ -136,15 +145,18 @@ class AudioStream:
         self._queued: list[bytes] = []
         self._ignored = 0
         self._restarts = 0
-        # Whether the next that is heard is news, and whether silence was told of.
+        # Whether the next that is heard is news, and whether silence was reported.
         self._silent = True
-        self._silence_told = self._timeout_told = False
+        self._silence_reported = self._timeout_reported = False
         # When to look whether it lasts too long.
         self._look_at = now
         self._waiting_since = now
         self._heard_rtcp = self._agreed_at = now
         self._withheld = False
         self._sent_rtcp = False
+
+    def _rank(self, address: Address, now: float, same_stream: bool) -> int | None:
+        return self._end.rank(address, now, same_stream, self._receiver.heard)
 
     def _new_buffer(self) -> JitterBuffer:
         settings = self.settings
@@ -162,11 +174,11 @@ class AudioStream:
         before = self.settings
         self.settings = settings
         self._agreed_at = self._look_at = now
-        self._timeout_told = False
+        self._timeout_reported = False
         self._end.agree(settings.remote, settings.remote_rtcp, now, sends=settings.sends)
         if settings.receives and not before.receives:
             self._waiting_since = now
-            self._silence_told = False
+            self._silence_reported = False
             self._end.reopen(now)
             self._buffer.reset()  # what waited since the hold began is stale
         if settings.codec != before.codec:
@@ -225,7 +237,7 @@ class AudioStream:
         return bytes(sender.send(payload, ticks, settings.payload_type, now))
 
     def _may_send(self, destination: Address, now: float) -> bool:
-        """Whether RTP may go there; where that changes, it is told."""
+        """Whether RTP may go there; where that changes, it is reported."""
         withheld = not self._end.may_send(destination, now)
         if withheld is not self._withheld:
             self._withheld = withheld
@@ -250,6 +262,7 @@ class AudioStream:
         known = packet.payload_type in settings.receive
         if not known and (before is None or packet.ssrc != before.ssrc):
             # RFC 3550 section A.1: no source is valid by what is not understood.
+            self._end.hear_unplayed(address)
             self._ignored += 1
             return
         packets = receiver.receive(packet, address, now, known)
@@ -267,7 +280,7 @@ class AudioStream:
             self._ignored += len(packets)
             return
         if self._silent or source is not before:
-            self._silent = self._silence_told = self._timeout_told = False
+            self._silent = self._silence_reported = self._timeout_reported = False
             self._look_at = now
             self.events.append(SourceHeard(source.address, source.ssrc))
         # Section 5.1: a payload type that is not understood is ignored; the buffer has to know of
@@ -293,15 +306,15 @@ class AudioStream:
         heard = max(self._receiver.heard or 0.0, self._waiting_since)
         silence_at = heard + self._silence_after
         timeout_at = max(heard, self._heard_rtcp, self._agreed_at) + self._silent_limit
-        if now >= silence_at and not self._silence_told:
+        if now >= silence_at and not self._silence_reported:
             self.events.append(RemoteFellSilent(now - heard))
-            self._silence_told = self._silent = True
-        if now >= timeout_at and not self._timeout_told:
+            self._silence_reported = self._silent = True
+        if now >= timeout_at and not self._timeout_reported:
             self.events.append(MediaTimedOut(self._silent_limit))
-            self._timeout_told = True
+            self._timeout_reported = True
         self._look_at = min(
-            math.inf if self._silence_told else silence_at,
-            math.inf if self._timeout_told else timeout_at,
+            math.inf if self._silence_reported else silence_at,
+            math.inf if self._timeout_reported else timeout_at,
         )
 
     def drain(self) -> bytes:
@@ -312,7 +325,7 @@ class AudioStream:
         """Somebody sends under our own SSRC (RFC 3550 section 8.2)."""
         self._ignored += 1
         if not self._end.knows(address):
-            return  # a stranger cannot know it, and takes no part
+            return  # an unknown source cannot know it, and takes no part
         if address in self._conflicts or len(self._conflicts) >= _MAX_CONFLICTS:
             # Our own packets come back, which another SSRC did not help before.
             return
@@ -388,6 +401,8 @@ class AudioStream:
     def reports(self, now: float) -> list[bytes]:
         """The RTCP datagrams that are due; to be sent to `rtcp_destination`."""
         due, self._queued = self._queued, []
+        if not due and now < self._schedule.next:
+            return due
         destination = self.rtcp_destination
         if destination is None or not self._end.may_send(destination, now):
             return []

@@ -10,7 +10,7 @@ Laws:
 * What is opened is closed by `close`, and after it nothing is called back.
 * From `listen` on what comes is read (RFC 3264 section 5.1 wants that as soon as an offer is sent).
   Before anybody is there to hear it, the last of it is kept for so long as it could still be
-  played, and no longer.
+  played, and no longer; what hosts of the call send is not displaced by what others do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _log = logging.getLogger(__name__)
 BATCH: Final = 32
 #: Octets of a datagram that are read; none of media is as large on an Ethernet.
 MAX_DATAGRAM: Final = 2048
-#: Datagrams that are kept while nobody hears them, at most.
+#: Datagrams that are kept while nobody hears them, at most: so many of the hosts of the call, and
+#: so many of others.
 MAX_EARLY: Final = 32
 #: How often the system is asked for a free port before it counts as having none in pairs.
 _ATTEMPTS: Final = 64
@@ -254,7 +255,7 @@ class PortPair:
         time: Gives the time, in seconds.
     """
 
-    __slots__ = ("_early", "_time", "rtcp", "rtp")
+    __slots__ = ("_early", "_hosts", "_other", "_time", "rtcp", "rtp")
 
     def __init__(
         self,
@@ -272,23 +273,39 @@ class PortPair:
         self.rtp = MediaPort(loop, rtp)
         self.rtcp = MediaPort(loop, rtcp)
         self._time = time
+        # Of the hosts of the call, and of others.
         self._early: deque[_Early] | None = None
+        self._other: deque[_Early] = deque(maxlen=MAX_EARLY)
+        self._hosts: frozenset[str | int] = frozenset()
 
-    def listen(self) -> None:
-        """Read from now on, and keep the last of what comes until `deliver`."""
+    def listen(self, hosts: Iterable[str] = ()) -> None:
+        """Read from now on, and keep the last of what comes until `deliver`.
+
+        Args:
+            hosts: Those that take part in the call, as far as they are known.
+        """
+        self._hosts = frozenset(hosts)
         if self._early is None:
             early = self._early = deque(maxlen=MAX_EARLY)
+            other = self._other
 
             def keep(control: bool) -> Receive:
-                return lambda data, address, now: early.append(_Early(control, data, address, now))
+                def take(data: bytes, address: Address, now: float) -> None:
+                    kept = early if address[0] in self._hosts else other
+                    kept.append(_Early(control, data, address, now))
+
+                return take
 
             self.rtp.read(keep(False), self._time)
             self.rtcp.read(keep(True), self._time)
 
     def deliver(self, rtp: Receive, rtcp: Receive, max_age: float) -> None:
-        """Give what comes to who hears it, first what has come in the last `max_age` seconds."""
-        early = self._early or ()
+        """Give what comes to who hears it, first what has come in the last `max_age` seconds: that
+        of the hosts of the call, then that of others.
+        """
+        early = (*(self._early or ()), *self._other)
         self._early = deque(maxlen=0)
+        self._other.clear()
         oldest = self._time() - max_age
         self.rtp.read(rtp, self._time)
         self.rtcp.read(rtcp, self._time)
@@ -301,3 +318,4 @@ class PortPair:
         self.rtp.close()
         self.rtcp.close()
         self._early = None
+        self._other.clear()

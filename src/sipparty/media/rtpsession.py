@@ -68,7 +68,7 @@ class SingleRTPSession(MediaSession):
         latch_within: Seconds from an agreement in which it may go to a host that was not asked for,
             and is not where the signalling comes from, because media comes from there.
         rtcp_mux: Whether RTCP may share the port of RTP (RFC 5761).
-        silence_after: Seconds of nothing after which `RemoteFellSilent` is told.
+        silence_after: Seconds of nothing after which `RemoteFellSilent` is reported.
         min_delay: Least delay of the playout buffer, in seconds.
         max_delay: Most delay of the playout buffer, in seconds.
         accept_echo: Whether to hear our own packets when they come back; see `AudioStream`.
@@ -427,8 +427,14 @@ class SingleRTPSession(MediaSession):
             self._ports.deliver(self._receive_rtp, self._receive_rtcp, self._delays[1])
 
     def _listen(self) -> None:
-        if not self._started and self._ports is not None:
-            self._ports.listen()
+        if self._started or self._ports is None:
+            return
+        stream = None if self._negotiator is None else self._negotiator.stream
+        known = (
+            None if self.call is None else self.call.signalling,
+            None if stream is None else stream.remote_address,
+        )
+        self._ports.listen([host for host in known if host is not None])
 
     def _apply(self) -> None:
         """Bring the stream to what is agreed on."""
@@ -454,6 +460,8 @@ class SingleRTPSession(MediaSession):
                 symmetric=self._symmetric,
                 latch=self._latch_within,
                 unproven=None if call is None else call.policy.unproven_media,
+                unproven_hosts=None if call is None else call.unproven_hosts,
+                behind_nat=None if call is None else call.behind_nat,
                 silent=None if call is None else call.policy.silent_media,
                 silence_after=self._silence_after,
                 min_delay=self._delays[0],

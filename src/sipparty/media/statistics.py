@@ -39,8 +39,8 @@ class MediaStatistics:
         concealed: Frames in which something was missing.
         dropped: Packets thrown away because too many were waiting.
         jitter: Interarrival jitter in seconds (RFC 3550 section A.8).
-        ignored: Datagrams that were malformed, of strangers, of an unknown payload type, or came
-            while nothing was to be heard.
+        ignored: Datagrams that were malformed, of unknown sources, of an unknown payload type, or
+            came while nothing was to be heard.
         remote: The last report of the other side; None before one came.
     """
 

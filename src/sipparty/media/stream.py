@@ -380,7 +380,13 @@ class RTPReceiver:
             current = self._rank(source.address, now, True)
             if current is None:
                 current = _NO_RANK
-        if same and current is not None and rank < current:
+        if (
+            same
+            and source is not None
+            and current is not None
+            and (rank < current or (rank == current and address[0] == source.address[0]))
+        ):
+            # Of a better rank, or of the same host by another port, as a NAT may have it.
             return self._move(source, address, (packet,), now, timed)
         key = (packet.ssrc, address)
         candidate, held, _ = self._candidates.pop(key, (None, None, 0))

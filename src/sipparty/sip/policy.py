@@ -25,10 +25,11 @@ class Policy:
     """What is done at the word of a peer.
 
     Args:
-        unproven_media: Seconds that RTP is sent to an address that is not the one that the
-            signalling comes from, and from which nothing has come; then sending stops until
-            something comes, and the call stays (RFC 3261 §26, RFC 8445 §19.5.1: the voice hammer).
-            None for as long as the call lasts.
+        unproven_media: Seconds that RTP is sent to hosts that are not the one that the signalling
+            comes from, and from which nothing has come: to all of them in a call, and to one of
+            them in all calls, until nothing went there for five minutes. Then sending stops until
+            something comes, and the call stays (the voice hammer, which RFC 8445 §19.5.1
+            describes). None for as long as the call lasts.
         silent_media: Seconds without RTP and RTCP from the peer after which a call is ended; None,
             the default, for never, as announcements are one way.
         named_targets: Which addresses a peer may have requests sent to by what it names in Contact

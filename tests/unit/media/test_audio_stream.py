@@ -483,12 +483,35 @@ def test_where_the_signalling_comes_from_needs_no_proof(tokens):
     assert not stream.events
 
 
-def test_many_addresses_get_no_more_than_some(tokens):
+def test_many_addresses_get_no_more_than_one(tokens):
+    """Each re-INVITE named another host, and each of eight had its own five seconds."""
     stream = make(tokens, signalling="203.0.113.1")
-    for n in range(20):
-        stream.apply(dataclasses.replace(SETTINGS, remote=(f"198.51.100.{n}", 4000)), n * 10.0)
-        sent(stream, n * 10.0, 10.0)
-    assert stream.statistics.packets_sent == 8 * 250
+    for n in range(100):
+        stream.apply(dataclasses.replace(SETTINGS, remote=(f"198.51.100.{n}", 4000)), n * 0.5)
+        sent(stream, n * 0.5, 0.5)
+    assert stream.statistics.packets_sent == 250
+
+
+def test_a_call_that_moves_has_what_is_left(tokens):
+    stream = make(tokens, signalling="203.0.113.1")
+    assert sent(stream, 0.0, 1.0) == 50
+    heard(stream, 2, start=1.0)
+    assert sent(stream, 1.0, 100.0) == 5000
+    moved = dataclasses.replace(SETTINGS, remote=("198.51.100.1", 4000))
+    stream.apply(moved, 101.0)
+    assert 50 <= sent(stream, 101.0, 10.0) <= 250
+
+
+def test_other_payload_types_prove_their_host_and_are_no_source(tokens):
+    """A gateway that sends comfort noise, or a telephone event, before anything else."""
+    for kind in (13, 101):
+        stream = make(tokens, signalling="203.0.113.1")
+        heard(stream, 1, address=ELSEWHERE, payload_type=kind)
+        assert sent(stream, 0.0, 10.0) == 250
+        heard(stream, 1, payload_type=kind)
+        assert sent(stream, 10.0, 10.0) == 500
+        assert stream.statistics.packets_received == 0
+        assert SourceHeard not in map(type, stream.events)
 
 
 def test_a_call_that_nothing_comes_of_is_told_of_once(tokens):

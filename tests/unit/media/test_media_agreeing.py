@@ -20,6 +20,7 @@ from sipparty.media import (
 from sipparty.media.ports import MediaPort
 from sipparty.sdp import SessionDescription
 from sipparty.sip.policy import Policy
+from sipparty.unproven import UnprovenHosts
 
 OFFER = (
     "v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
@@ -37,7 +38,11 @@ class Call:
     def __init__(self, signalling="192.0.2.2", **policy):
         self.signalling = signalling
         self.policy = Policy(**policy)
+        self.unproven_hosts = UnprovenHosts()
         self.told = []
+
+    def behind_nat(self, address):
+        return False
 
     def reaches(self, local, address):
         self.told.append((local, address))

@@ -222,3 +222,16 @@ async def test_without_anybody_to_listen_nothing_is_read(pair, say):
     assert ear.rtp == []
     await say(b"comes")
     assert ear.rtp == [b"waits", b"comes"]
+
+
+async def test_what_hosts_of_the_call_send_is_not_displaced_by_others(pair, say):
+    pair.listen(["192.0.2.1"])
+    await say(b"other")
+    pair.listen(["127.0.0.1"])
+    await say(b"known")
+    pair.listen(["192.0.2.1"])
+    for n in range(MAX_EARLY):
+        await say(b"%d" % n)
+    ear = Ear()
+    ear.take(pair)
+    assert ear.rtp == [b"known", *(b"%d" % n for n in range(MAX_EARLY))]

@@ -49,12 +49,14 @@ def test_a_stranger_is_latched_in_time_or_not_at_all():
     assert end().rank(NAT, 1e6) is Rank.HOST
 
 
-def test_nobody_else_is_heard_once_the_signalled_address_is():
+def test_no_other_host_is_heard_once_the_signalled_address_is():
     it = end()
     assert not it.hear(THERE, 0.0)
     assert it.settled == THERE
-    for address in (BESIDE, NAT, STRANGER):
+    for address in (NAT, STRANGER):
         assert it.rank(address, 0.1, same_stream=True) is None
+        assert it.rank(address, 1e6, last=0.0) is None
+    assert it.rank(BESIDE, 2.9, last=0.0) is None
 
 
 def test_the_first_that_is_latched_stays():
@@ -146,7 +148,89 @@ def test_rtcp_on_the_port_of_rtp_goes_where_rtp_goes():
     assert it.rtcp_destination == NAT
 
 
+def test_the_first_may_come_late_where_the_signalled_address_cannot_be_heard():
+    it = end(behind_nat=lambda host: host == THERE[0])
+    assert it.rank(STRANGER, 1e6) is Rank.ELSEWHERE
+    it.hear(STRANGER, 1e6)
+    assert it.rank(OTHER, 1e6) is None
+    assert end(behind_nat=lambda host: True, latch=0.0).rank(STRANGER, 0.0) is None
+
+
+def test_the_time_for_a_latch_begins_anew_with_each_agreement_until_something_is_heard():
+    it = end()
+    it.agree(THERE, THERE_RTCP, 60.0)  # it rang for a minute
+    assert it.rank(STRANGER, 69.9) is Rank.ELSEWHERE
+    assert it.rank(STRANGER, 70.0) is None
+    it.agree(THERE, THERE_RTCP, 100.0)
+    assert it.rank(STRANGER, 100.0) is Rank.ELSEWHERE
+    it.hear(NAT, 101.0)
+    it.agree(THERE, THERE_RTCP, 200.0)
+    assert it.rank(STRANGER, 200.0) is None
+
+
 # In a stream.
+
+
+MOVED = (THERE[0], 40000)
+
+
+def test_a_nat_that_gives_another_port_loses_no_packet(stream):
+    heard(stream, 50)
+    heard(stream, 50, first=50, address=MOVED, start=1.0)
+    assert stream.destination == MOVED
+    assert stream.statistics.packets_received == 100
+    assert stream.statistics.lost == 0
+    # And again, and back.
+    heard(stream, 50, first=100, address=(THERE[0], 40002), start=2.0)
+    assert stream.destination == (THERE[0], 40002)
+    heard(stream, 50, first=150, start=3.0)
+    assert stream.destination == THERE
+    assert stream.statistics.packets_received == 200
+
+
+def test_another_stream_at_the_host_is_heard_after_a_silence(stream):
+    heard(stream, 50)
+    heard(stream, 50, ssrc=88, address=MOVED, start=1.0)
+    assert stream.destination == THERE
+    heard(stream, 50, first=100, ssrc=88, address=MOVED, start=5.0)
+    assert stream.destination == MOVED
+    assert stream.statistics.packets_received == 100
+    # The signalled address takes over at once all the same.
+    heard(stream, 2, first=500, ssrc=99, start=6.0)
+    assert stream.destination == THERE
+    assert stream.statistics.packets_received == 102
+
+
+def test_reports_follow_a_port_that_has_moved():
+    it = end()
+    it.hear(THERE, 0.0)
+    it.hear_rtcp(THERE_RTCP, of_source=True)
+    it.hear(MOVED, 1.0)
+    it.hear_rtcp((THERE[0], 40001), of_source=True)
+    assert it.rtcp_destination == (THERE[0], 40001)
+
+
+HERE6, THERE6, STRANGER6 = "2001:db8::1", ("2001:db8::2", 5000), ("2001:db8::66", 666, 0, 0)
+
+
+def test_the_old_stream_does_not_take_media_back_over_ipv6(tokens):
+    """Packets have a flow label and a scope in their address, which descriptions have not."""
+    settings = dataclasses.replace(SETTINGS, remote=THERE6, remote_rtcp=None)
+    stream = AudioStream(settings, 0.0, tokens, signalling=HERE6)
+    old = (*THERE6, 0, 0)
+    heard(stream, 50, ssrc=66, address=STRANGER6)
+    assert stream.destination == STRANGER6
+    heard(stream, 50, address=old, start=1.0)
+    assert stream.destination == THERE6
+    moved = ("2001:db8::2", 6000)
+    stream.apply(dataclasses.replace(settings, remote=moved), 2.0)
+    heard(stream, 50, first=50, address=old, start=2.0)
+    assert stream.destination == moved
+    heard(stream, 50, first=100, address=(*moved, 0, 0), start=3.0)
+    heard(stream, 50, ssrc=66, address=STRANGER6, start=4.0)
+    heard(stream, 50, first=150, address=old, start=5.0)
+    assert stream.destination == moved
+    assert stream.statistics.packets_received == 50 + 50 + 50 + 50
 
 
 def test_who_sends_from_the_signalled_address_takes_the_call_back_at_once(stream):

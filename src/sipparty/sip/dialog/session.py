@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from sipparty.sip.policy import Policy
+from sipparty.unproven import UnprovenHosts
 
 __all__ = ["MediaUser", "Session"]
 
@@ -20,6 +21,15 @@ class MediaUser(Protocol):
     @property
     def policy(self) -> Policy:
         """What is done at the word of a peer."""
+
+    @property
+    def unproven_hosts(self) -> UnprovenHosts:
+        """The hosts that other calls have sent to, and nothing has come from."""
+
+    def behind_nat(self, address: str) -> bool:
+        """Whether a numeric address that the peer names cannot be reached from here, as it is in a
+        private network of the peer's.
+        """
 
     def reaches(self, local: str, address: str) -> bool:
         """Whether the peer may have media sent to a numeric address, or a name, from a local one:
