@@ -23,6 +23,7 @@ WITHOUT = {
     "observable": "the part of a party that handlers are told to",
     "paths": "used by vb and deepclass alone",
     "portal": "the part of an engine that knows of threads",
+    "unproven": "used by engines and media alone",
 }
 
 

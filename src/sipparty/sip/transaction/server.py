@@ -110,7 +110,7 @@ class ServerTransaction(FSM):
         self.authenticated: str | None = None
         self.complete: Callable[[Response], None] | None = None
         self._data = b""
-        self.share = share = share or Share("")
+        self.share = share = share or Share(("", False))
         self.held = self._size = size = size + self.WEIGHT_UNANSWERED
         host.held += size
         share.held += size
