@@ -40,6 +40,7 @@ from sipparty.sip import (
     Session,
     SimpleCall,
 )
+from sipparty.sip.admission import password_guard, read_name
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.auth import ANY_ALGORITHM, DigestClient, DigestServer, Trust
 from sipparty.sip.flow import host_port
@@ -250,6 +251,8 @@ class Party(Whereabouts):
         keep_forks: bool | None = None,
         accepts: Iterable[str] | None = None,
         guard: DigestServer | Mapping[str, str] | None = None,
+        guard_algorithms: Iterable[str] = ("MD5", "SHA-256"),
+        names: Iterable[str] | None = None,
     ) -> Self:
         """Change how the party takes calls; None leaves a setting as it is.
 
@@ -264,21 +267,22 @@ class Party(Whereabouts):
                 answered 480 Temporarily Unavailable. 180 by default. The Expires of an INVITE makes
                 it less, never more (RFC 3261 §13.3.1).
             keep_forks: Whether further answers to a forked call are kept; False by default.
-            accepts: The media types that a call may bring, as its body or in parts of it; what else
-                has to be understood is answered 415 (RFC 5621 §8.4). ("application/sdp",) by
-                default.
+            accepts: The media types that a call may bring, as body or part; what else has to be
+                understood is answered 415 (RFC 5621 §8.4). ("application/sdp",) by default.
             guard: Who may call, as passwords by user for the realm of the party's host, or as a
-                `DigestServer`: requests outside of dialogs are challenged (RFC 3261 §22.2). The
-                user is then `authenticated` of the dialog, or of the request.
+                `DigestServer`, for requests outside of dialogs (RFC 3261 §22.2).
+            guard_algorithms: What a guard of passwords offers, in order; ("MD5", "SHA-256").
+            names: Further hosts and addresses that a guard takes credentials for.
 
         Raises:
             Incomplete: Passwords are given, and the uri lacks the host that names their realm.
             UsageError: The patience is not above 0.
+            ParseError: A name is no host and no address.
         """
         if patience is not None and not 0 < patience < float("inf"):
             raise UsageError(f"The patience is in seconds, above 0: not {patience!r}.")
         if isinstance(guard, Mapping):
-            guard = self._make_guard(dict(guard))
+            guard = self._make_guard(dict(guard), guard_algorithms)
         given = {
             "auto_answer": auto_answer,
             "rings": rings,
@@ -287,6 +291,7 @@ class Party(Whereabouts):
             "keep_forks": keep_forks,
             "accepts": None if accepts is None else media_types(accepts),
             "guard": guard,
+            "names": None if names is None else tuple(read_name(name) for name in names),
         }
         for setting, value in given.items():
             if value is not None:
@@ -297,15 +302,10 @@ class Party(Whereabouts):
                     setattr(self._agent, setting, value)
         return self
 
-    def _make_guard(self, passwords: Mapping[str, str]) -> DigestServer:
+    def _make_guard(self, passwords: Mapping[str, str], algorithms: Iterable[str]) -> DigestServer:
         if self.uri is None or not self.host:
             raise Incomplete("Party instance can't guard as it has an incomplete uri")
-        return DigestServer(
-            str(self.host),
-            lambda user, realm: passwords.get(user),
-            secret=os.urandom(32),
-            tokens=lambda: os.urandom(8).hex(),
-        )
+        return password_guard(str(self.host), passwords, algorithms, os.urandom)
 
     # ---------------------------------------------------------------- calling
 

@@ -100,7 +100,10 @@ class Guarded:
             method,
             branch=f"z9hG4bK{self._number}",
             call_id=f"c{self._number}",
-            headers=[f"Authorization: {text}" for text in credentials],
+            headers=[
+                *(f"Authorization: {text}" for text in credentials),
+                *changes.pop("headers", ()),
+            ],
             **changes,
         )
         self.wire.receive(request, flow)

@@ -9,11 +9,12 @@ import pytest
 
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.sip import Message
+from sipparty.sip.admission import read_name
 from sipparty.sip.auth import Challenge
 from sipparty.sip.events import AttackDetected, CallReceived
 
 from ..faults.raw import LOOPBACK, catch_up, dial
-from .digest import REALM, Guarded, prove
+from .digest import REALM, Guarded, make_guard, prove
 
 HOME = "sip:bob@biloxi.com"
 
@@ -109,6 +110,68 @@ def test_another_name_that_requests_are_forwarded_from(uris: object) -> None:
     guarded = Guarded(uris=uris)
     for uri, status in (("sip:sales@biloxi.com", 200), ("sip:bob@evil.com", 400)):
         assert guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", uri)]).status == status
+
+
+def test_names_of_the_party(caplog: pytest.LogCaptureFixture) -> None:
+    """A public address, and an address that is forwarded; others stay others."""
+    guarded = Guarded()
+
+    def status(uri: str, asked: str = HOME) -> int:
+        proof = prove(guarded.offer(), "OPTIONS", uri)
+        answer: int = guarded.ask("OPTIONS", [proof], uri=asked).status
+        return answer
+
+    public = "sip:bob@203.0.113.7:5070"
+    with caplog.at_level(logging.WARNING, "sipparty.security"):
+        assert status(public, public) == 400
+    assert f"'{public}', which is not here" in caplog.text
+    assert "configure(names=[...])" in caplog.text
+    names = ("203.0.113.7", "sip:sales@biloxi.com", "pc33.example.net:5062", "[2001:db8::7]")
+    guarded.bob.names = tuple(read_name(name) for name in names)
+    for uri in (
+        *(public, "sip:203.0.113.7", "sip:sales@biloxi.com", "sip:bob@PC33.example.net"),
+        *("sip:bob@pc33.example.net:5062", "sip:bob@[2001:DB8:0::7]:5060"),
+    ):
+        assert status(uri) == 200
+        # It is let in; who "sales" is, the directory says.
+        assert status(uri, uri) == (404 if "sales" in uri else 200)
+    for uri in (
+        *("sip:carol@203.0.113.7", "sip:bob@evil.com", "sip:sales@evil.com"),
+        *("sip:sales@203.0.113.7", "sip:bob@pc33.example.net:6666", "sip:bob@203.0.113.8"),
+    ):
+        assert status(uri) == 400
+    assert status("sip:bob@evil.com", "sip:bob@evil.com") == 400
+
+
+# ---------------------------------------------------------------- requests for nobody
+
+
+def both() -> tuple[Guarded, str]:
+    """Bob of biloxi.com and carol of chicago.com at one address, each with a guard."""
+    guarded = Guarded()
+    guarded.wire.agent("sip:carol@chicago.com", guard=make_guard(realm="chicago.com"))
+    return guarded, "sip:nobody@10.0.0.1"
+
+
+@pytest.mark.parametrize("realm", ["biloxi.com", "chicago.com"])
+def test_one_of_several_guards_is_enough(realm: str) -> None:
+    """To hear that somebody is not here, an account with one of those who are will do."""
+    guarded, uri = both()
+    answer = guarded.ask("MESSAGE", uri=uri, headers=[f"X-Long: {'x' * 999}"])
+    assert answer.status == 401
+    offers = [Challenge.parse(text) for text in answer.lines("WWW-Authenticate")]
+    (offer,) = [one for one in offers if one.realm == realm and one.algorithm == "MD5"]
+    assert guarded.ask("OPTIONS", [prove(str(offer), "OPTIONS", uri)], uri=uri).status == 404
+
+
+def test_a_wrong_password_with_several_guards() -> None:
+    guarded, uri = both()
+    offer = guarded.ask(uri=uri).lines("WWW-Authenticate")[0]
+    wrong = prove(offer, "OPTIONS", uri, password="x")
+    assert guarded.ask(credentials=[wrong], uri=uri).status == 401
+    assert guarded.counters()["guessing"] == 1
+    answer = guarded.ask(uri="sip:nobody@chicago.com")
+    assert answer.lines("WWW-Authenticate")[0].startswith('Digest realm="chicago.com"')
 
 
 # ---------------------------------------------------------------- proofs with less than was asked
@@ -416,6 +479,64 @@ def test_a_name_in_another_case_is_no_other_user(user: str) -> None:
     for number in range(12):
         guess(guarded, offer, number)
     assert guess(guarded, offer, 13, user=user) == 480
+
+
+@pytest.mark.parametrize("how", ["made up", "sent to another", "old"])
+def test_forged_guesses_lock_nobody_out(how: str) -> None:
+    """Datagrams in the name of alice's address: they have no nonce that went there."""
+    guarded = Guarded(lifetime=60)
+    forged = guarded.offer(source="10.0.0.66" if how == "sent to another" else "")
+    if how == "old":
+        guarded.wire.pass_until(100)
+    changes = {"nonce": "made up"} if how == "made up" else {}
+    for number in range(200):
+        assert guess(guarded, forged, number, **changes) == 401
+    assert guess(guarded, guarded.offer(), 0, password="wonderland") == 200
+
+
+def test_an_old_nonce_is_not_refused_for_forged_guesses() -> None:
+    """Alice is asked again, and told that only the nonce was wrong; it was not looked at."""
+    looked: list[str] = []
+    guarded = Guarded(lifetime=60, lookup=lambda user, realm: looked.append(user) or "wonderland")
+    hers = guarded.offer()
+    guarded.wire.pass_until(100)
+    for number in range(200):
+        guess(guarded, hers, number, nonce="made up")
+    assert len(looked) == 10
+    answer = guarded.ask("OPTIONS", [prove(hers, "OPTIONS", HOME)])
+    assert answer.status == 401
+    (again, *_) = answer.lines("WWW-Authenticate")
+    assert Challenge.parse(again).stale
+    assert len(looked) == 10
+    assert guess(guarded, again, 0, password="wonderland") == 200
+
+
+def test_one_password_for_each_user() -> None:
+    """A hundred users are tried; then one each second, whoever they are."""
+    guarded = Guarded()
+    offer = guarded.offer()
+    answers = [guess(guarded, offer, number, user=f"user{number}") for number in range(1000)]
+    assert answers == [401] * 100 + [480] * 900
+    guarded.wire.pass_until(1.5)
+    answers = [guess(guarded, offer, number, user=f"more{number}") for number in range(10)]
+    assert answers == [401] + [480] * 9
+    # Also with nonces that went elsewhere: an answer that only they are old would tell as much.
+    for number in range(1000):
+        guess(guarded, offer, number, user=f"old{number}", nonce="made up")
+    assert guarded.counters()["guessing"] == 1000 + 10 + 1000
+    assert len(guarded.bob.guard._unproven._until) == 100
+
+
+def test_those_who_came_in_before_get_in_while_one_tries_all_users() -> None:
+    guarded = Guarded()
+    assert guess(guarded, guarded.offer(), 0, user="carol", password="christmas") == 200
+    offer = guarded.offer()
+    answers = [guess(guarded, offer, number, user=f"user{number}") for number in range(200)]
+    assert answers[-1] == 480
+    assert guess(guarded, guarded.offer(), 0, user="carol", password="christmas") == 200
+    # Her name is no way to guess more than at her password.
+    answers = [guess(guarded, offer, n, user="carol", password="x") for n in range(20)]
+    assert answers == [401] * 10 + [480] * 10
 
 
 # ---------------------------------------------------------------- how it is refused

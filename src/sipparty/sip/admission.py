@@ -14,18 +14,25 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from sipparty.errors import ParseError
-from sipparty.sip.auth import Authenticated, DigestServer, Malformed, Verdict
+from sipparty.sip.auth import Authenticated, Challenged, DigestServer, Malformed, Verdict
 from sipparty.sip.components import unescape
 from sipparty.sip.flow import DEFAULT_PORTS, Flow
 from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.message import Request, Response
 from sipparty.sip.transaction import ServerTransaction
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "Name", "admits_any", "password_guard", "read_name"]
+
+#: What a party is called besides: a user, None for its own; a host; a port, None for any.
+Name = tuple[str | None, str, int | None]
+#: The most guards that are asked about a request for nobody.
+_MAX_GUARDS = 16
 
 #: An IPv6 address without its brackets, behind which a port stands.
 _BARE_IPV6 = re.compile(r"(sips?:(?:[^@]*@)?)([0-9a-f]*:[0-9a-f:.]*):([0-9]+)", re.I)
@@ -41,15 +48,29 @@ class Admission:
         guard: What they have to prove themselves to.
     """
 
-    __slots__ = ("_agent", "_failures", "guard")
+    __slots__ = ("_agent", "_failures", "_relayed", "guard")
 
     def __init__(self, agent: Any, guard: DigestServer) -> None:
         self._agent = agent
         self.guard = guard
         self._failures = 0
+        self._relayed = 0
 
     def admits(self, transaction: ServerTransaction) -> bool:
         """Whether a request proves who sent it; else it is answered, 401 as a rule."""
+        verdict = self.judge(transaction)
+        if isinstance(verdict, Authenticated):
+            return True
+        self.refuse(transaction, verdict)
+        return False
+
+    @property
+    def host(self) -> str:
+        """The domain of the agent."""
+        return str(self._agent.host)
+
+    def judge(self, transaction: ServerTransaction) -> Verdict | None:
+        """Return what its credentials are worth, and take note of it; None where that failed."""
         agent, guard, request = self._agent, self.guard, transaction.request
         # §22.1: ACK and CANCEL cannot be challenged; the core has kept them to itself.
         try:
@@ -63,16 +84,20 @@ class Admission:
             )
         except Exception:
             self._log_failure()
-            agent.core.refuse(transaction, 500)
-            return False
+            return None
         self._note(verdict, transaction.flow)
         if isinstance(verdict, Authenticated):
             transaction.authenticated = verdict.username
             transaction.complete = partial(self._prove, verdict)
-            return True
+        return verdict
+
+    def refuse(self, transaction: ServerTransaction, verdict: Verdict | None) -> None:
+        """Answer a request that was not admitted."""
+        if verdict is None or isinstance(verdict, Authenticated):
+            self._agent.core.refuse(transaction, 500)
+            return
         phrase = verdict.phrase if isinstance(verdict, Malformed) else None
-        agent.core.refuse(transaction, verdict.status, phrase, list(verdict.headers))
-        return False
+        self._agent.core.refuse(transaction, verdict.status, phrase, list(verdict.headers))
 
     def _log_failure(self) -> None:
         """Log what a function that gives passwords has raised: each time that it was twice as
@@ -93,8 +118,21 @@ class Admission:
         kinds = ["guessing"] * verdict.guesses
         if getattr(verdict, "relayed", False):
             kinds.append("relay")
+            self._log_relayed(verdict)
         for kind in kinds:
             agent.core.attacks.note(kind, flow, agent.core.timers.now, proven=proven, agent=agent)
+
+    def _log_relayed(self, verdict: Verdict) -> None:
+        """Log which URI right credentials were for, each time that it was twice as often."""
+        self._relayed += 1
+        if not self._relayed & (self._relayed - 1):
+            _log.warning(
+                "A request for %s was refused (%d times so far): %s. If that is another name of "
+                "the party, say so: configure(names=[...]).",
+                self._agent.uri,
+                self._relayed,
+                getattr(verdict, "reason", ""),
+            )
 
     def _prove(self, verdict: Authenticated, response: Response) -> None:
         """Prove in a 2xx that we know the password too (RFC 7616 §3.5)."""
@@ -116,8 +154,90 @@ class Admission:
         if parts.user is not None:
             users = {unescape(user) for user in (agent.user, agent.contact_user, asked.user or "")}
             if unescape(parts.user) not in users:
-                return False
-        return _is_here(agent, parts.host, parts.port, flow)
+                return _is_name(agent.names, unescape(parts.user), parts.host, parts.port)
+        return _is_here(agent, parts.host, parts.port, flow) or _is_name(
+            agent.names, None, parts.host, parts.port
+        )
+
+
+def admits_any(agents: Iterable[Any], transaction: ServerTransaction) -> bool:
+    """Whether one guard of several agents admits a request, or there is none; else it is answered.
+
+    Those of the domain that it asks for come first.
+    """
+    admissions = [agent.admission for agent in agents if agent.admission is not None]
+    if not admissions:
+        return True
+    if len(admissions) > 1:
+        try:
+            host = split_sip_uri(transaction.request.uri_text).host
+        except ParseError:
+            host = ""
+        admissions.sort(key=lambda admission: admission.host != host)
+    refused: list[tuple[Admission, Verdict | None]] = []
+    guessed: set[int] = set()
+    for admission in admissions[:_MAX_GUARDS]:
+        if id(admission.guard) in guessed:
+            continue  # one guess, and counted
+        verdict = admission.judge(transaction)
+        if isinstance(verdict, Authenticated):
+            return True
+        refused.append((admission, verdict))
+        if verdict is not None and verdict.guesses:
+            guessed.add(id(admission.guard))
+    for admission, verdict in refused:
+        if not isinstance(verdict, Challenged) or verdict.stale or verdict.guesses:
+            admission.refuse(transaction, verdict)  # it was asked for, and has looked
+            return False
+    # One of all the realms will do (RFC 3261 §22.3).
+    admission, first = refused[0]
+    assert isinstance(first, Challenged)
+    headers = dict.fromkeys(
+        header
+        for _, verdict in refused
+        if isinstance(verdict, Challenged) and verdict.status == first.status
+        for header in verdict.headers
+    )
+    admission.refuse(transaction, replace(first, headers=tuple(headers)))
+    return False
+
+
+def password_guard(
+    realm: str,
+    passwords: Mapping[str, str],
+    algorithms: Iterable[str],
+    chance: Callable[[int], bytes],
+) -> DigestServer:
+    """Return a guard that knows passwords by user; `chance` makes so many bytes of it."""
+    return DigestServer(
+        realm,
+        lambda user, realm: passwords.get(user),
+        secret=chance(32),
+        tokens=lambda: chance(8).hex(),
+        algorithms=algorithms,
+    )
+
+
+def read_name(text: str) -> Name:
+    """Read a name of a party: a host, with a port or without, or an address with or without scheme.
+
+    Raises:
+        ParseError: It is neither.
+    """
+    parts = split_sip_uri(text if text.lower().startswith(("sip:", "sips:")) else f"sip:{text}")
+    return None if parts.user is None else unescape(parts.user), parts.host, parts.port
+
+
+def _is_name(names: Iterable[Name], user: str | None, host: str, port: int | None) -> bool:
+    """Whether a user at a host, None for the agent's own, is among names."""
+    return any(
+        user == its and (there is None or port in (None, there)) and _is_same(host, name)
+        for its, name, there in names
+    )
+
+
+def _is_same(host: str, name: str) -> bool:
+    return host == name or (_address(host) or host) == _address(name)
 
 
 def _is_here(agent: Any, host: str, port: int | None, flow: Flow) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sipparty.errors import BuildError, NegotiationError, ParseError
 from sipparty.fsm import Portal
-from sipparty.sip.admission import Admission
+from sipparty.sip.admission import Admission, Name
 from sipparty.sip.auth import DigestClient, DigestServer
 from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood, session_description
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
@@ -118,6 +118,8 @@ class UserAgent:
         self.portal: Portal | None = None
         self.digest: DigestClient | None = None
         self._admission: Admission | None = None
+        #: What it is called besides, in the URIs of credentials.
+        self.names: tuple[Name, ...] = ()
         self.dialogs: set[Dialog] = set()
         self.methods: dict[str, Callable[[ServerTransaction], None]] = {
             "INVITE": self._take_invite,
@@ -227,6 +229,11 @@ class UserAgent:
         """
         admission = self._admission
         return admission is None or admission.admits(transaction)
+
+    @property
+    def admission(self) -> Admission | None:
+        """What judges those requests; None where nothing is asked for."""
+        return self._admission
 
     @property
     def guard(self) -> DigestServer | None:

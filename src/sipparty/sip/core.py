@@ -22,6 +22,7 @@ from typing import Any
 
 from sipparty.errors import ParseError
 from sipparty.fsm import Timers
+from sipparty.sip.admission import admits_any
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.attacks import AttackMonitor
 from sipparty.sip.dialog.dialog import Dialog
@@ -414,7 +415,7 @@ class Core:
             # To the host, not to anybody there, as those send who ask whether it is up (§11.1).
             here[0].request_received(transaction)
             return
-        if not all(agent.admits(transaction) for agent in here):
+        if not admits_any(here, transaction):
             return  # who asks has to prove who they are before they learn who is not here
         if not here or any(method in agent.methods for agent in here):
             self.refuse(transaction, 404)

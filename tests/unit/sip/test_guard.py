@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipparty.errors import Incomplete
+from sipparty.errors import Incomplete, ParseError
 from sipparty.party import Party
 from sipparty.sip.auth import DigestClient, DigestServer
 from sipparty.sip.events import CallReceived, RequestReceived
@@ -287,3 +287,19 @@ def test_who_is_not_here_is_told_to_nobody_unknown(wire, bob, client, method):
         wire.request(method, "sip:nobody@biloxi.com", branch="z9hG4bK2", number=2, headers=headers)
     )
     assert wire.one().status == (405 if method == "REGISTER" else 404)
+
+
+def test_a_guard_of_passwords_may_offer_others_first(make_party):
+    bob = make_party("bob@biloxi.com")
+    for algorithms in (("SHA-256", "MD5"), ("SHA-256",)):
+        bob.configure(guard={"alice": "tea"}, guard_algorithms=algorithms)
+        guard = bob._settings["guard"]
+        offered = [text for _, text in guard.challenge(0.0).headers]
+        assert [text.rpartition("algorithm=")[2] for text in offered] == list(algorithms)
+    bob.configure(names=["203.0.113.7:5070", "sip:sales@biloxi.com"])
+    assert bob._settings["names"] == (
+        (None, "203.0.113.7", 5070),
+        ("sales", "biloxi.com", None),
+    )
+    with pytest.raises(ParseError):
+        bob.configure(names=["sip:"])

@@ -8,14 +8,17 @@ Laws:
 
 * Nobody gets memory without a password: what a nonce says is in the nonce, and it is remembered
   from its first right answer on (`Nonces`).
-* `stale` is said only to one who knows the password, so that another try is worth it (§3.3).
+* `stale` is said only to one who knows the password, so that another try is worth it (§3.3); and
+  to one whose answer was not looked at, while its nonce is too old or went elsewhere.
 * Proofs are compared in constant time, and an unknown user costs what a known one does.
 * Credentials are good for what their `uri` names alone: a proof that was made for another server is
   refused, whoever passes it on (§3.4.6).
 * What was offered is what is taken: no algorithm and no qop that the challenge did not name, and
   none left out, as one in between would have it (§5.8).
-* Passwords are tried as fast as `GuessLimit` lets a source try those of one user. Whoever has
-  proved to know the password goes on with that nonce as fast as they please.
+* Passwords are tried as fast as `GuessLimit` lets a source try those of one user, and of all.
+  Whoever has proved to know the password goes on with that nonce as fast as they please.
+* The address of a datagram may be forged: wrong answers whose nonce did not go to the source are
+  counted apart, and have no answer refused whose nonce did.
 * ACK and CANCEL are never challenged (RFC 3261 §22.1): asking for it is a `UsageError`.
 """
 
@@ -70,6 +73,9 @@ class DigestServer:
         guesses: How many wrong passwords a source may give for a user at once.
         guess_interval: Seconds until it may give another one; meanwhile its credentials for that
         user are not looked at.
+        source_guesses: How many wrong passwords a source may give at once, for whatever users.
+        source_interval: Seconds until it may give another one; meanwhile its credentials are not
+        looked at, but for users that have come in from there before.
         proxy: Whether it speaks for a proxy: 407 in the place of 401.
         lifetime: How long a nonce is good, in seconds.
         max_nonces: How many nonces in use are remembered, against clients that use a new one for
@@ -97,6 +103,8 @@ class DigestServer:
         uris: Iterable[str] | Callable[[str], bool] = (),
         guesses: int = 10,
         guess_interval: float = 3.0,
+        source_guesses: int = 100,
+        source_interval: float = 1.0,
         proxy: bool = False,
         lifetime: float = 300.0,
         max_nonces: int = 65_536,
@@ -123,7 +131,10 @@ class DigestServer:
         self._without_qop = without_qop
         self._further: Callable[[str], bool]
         self._further = uris if callable(uris) else frozenset(uris).__contains__
-        self._limit = GuessLimit(secret, guesses, guess_interval)
+        speed = (guesses, guess_interval, source_guesses, source_interval)
+        #: By whether the nonce went to the source, not long ago.
+        self._limit = GuessLimit(secret, *speed)
+        self._unproven = GuessLimit(secret, *speed)
         # Stands for the password of users that do not exist.
         self._nobody = Account("", hmac.new(secret, b"nobody", hashlib.sha256).hexdigest())
 
@@ -272,9 +283,18 @@ class DigestServer:
         nonce = nonces.read(value.nonce, realm)
         fresh = nonces.is_fresh(nonce, now)
         proven = fresh and nonces.went_to(nonce, source)
-        if not nonces.is_of(nonce, value.username):
-            wait = self._limit.wait(source, value.username, now)
+        limit = self._limit if proven else self._unproven
+        goes_on = nonces.is_of(nonce, value.username)
+        if not goes_on:
+            wait = limit.wait(source, value.username, now)
             if wait > 0:
+                reason = "too many wrong passwords that answer no nonce sent there"
+                if not proven:
+                    # Others may have sent them in its name: it gets a nonce of its own.
+                    verdict = self.challenge(
+                        now, realm=realm, stale=True, reason=reason, source=source
+                    )
+                    return replace(verdict, username=value.username, guesses=1)
                 headers = (("Retry-After", str(ceil(wait))),)
                 return Limited(480, headers, "too many wrong passwords from there", proven=proven)
         digest = Digest(algorithm, value.nonce, value.cnonce, value.nc, value.qop)
@@ -293,7 +313,7 @@ class DigestServer:
             phrase = "Credentials Are For Another URI"
             return Malformed(400, reason, phrase, relayed=right and fresh, proven=proven)
         if not right:
-            self._limit.count(source, value.username, now)
+            limit.count(source, value.username, now)
             reason = "the proof is wrong" if known else f"no such user for {algorithm.name}"
             verdict = self.challenge(now, realm=realm, reason=reason, source=source)
             return replace(verdict, username=value.username, guesses=1, proven=proven)
@@ -302,6 +322,8 @@ class DigestServer:
             verdict = self.challenge(now, realm=realm, stale=True, reason=fault, source=source)
             return replace(verdict, username=holder.username)
         assert nonce is not None
+        if proven and not goes_on:
+            limit.succeeded(source, value.username)
         left = nonces.left(nonce, now)
         return Authenticated(
             holder.username, realm, value.uri, value.qop, digest, key, left, source
