@@ -80,7 +80,9 @@ class Guarded:
 
     def __init__(self, **options: Any) -> None:
         self.wire = Wire()
-        self.bob = self.wire.agent(guard=make_guard(**options))
+        self.bob = self.wire.agent(
+            options.pop("agent", "sip:bob@biloxi.com"), guard=make_guard(**options)
+        )
         self._number = 0
 
     def ask(

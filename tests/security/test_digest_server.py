@@ -105,6 +105,28 @@ def test_a_proof_for_what_bob_is_called(uri: str, asked: str) -> None:
     assert answer.status == 200
 
 
+@pytest.mark.parametrize(
+    ("address", "uri", "status"),
+    [
+        ("sip:bob@192.0.2.50", "sip:bob@192.0.2.50:5060", 200),
+        ("sip:bob@192.0.2.50", "sip:bob@192.0.2.50", 200),
+        ("sip:bob@192.0.2.50", "sip:bob@192.0.2.50:5061", 400),
+        ("sip:bob@192.0.2.50", "sip:bob@192.0.2.51:5060", 400),
+        ("sip:bob@192.0.2.50:5080", "sip:bob@192.0.2.50:5080", 200),
+        ("sip:bob@192.0.2.50:5080", "sip:bob@192.0.2.50:5090", 400),
+        ("sip:bob@192.0.2.50", "sip:bob@x.192.0.2.50", 400),
+        ("sip:bob@[2001:db8::1]", "sip:bob@[2001:DB8:0::1]:5060", 200),
+        ("sip:bob@[2001:db8::1]", "sip:2001:db8::1:5060", 200),
+        ("sip:bob@[2001:db8::1]", "sip:bob@[2001:db8::2]:5060", 400),
+    ],
+)
+def test_an_address_of_record_that_is_an_address(address: str, uri: str, status: int) -> None:
+    """Another port of it may be somebody else's."""
+    guarded = Guarded(agent=address)
+    credentials = prove(guarded.offer(), "OPTIONS", uri)
+    assert guarded.ask("OPTIONS", [credentials]).status == status
+
+
 @pytest.mark.parametrize("uris", [["sip:sales@biloxi.com"], lambda uri: "sales" in uri])
 def test_another_name_that_requests_are_forwarded_from(uris: object) -> None:
     guarded = Guarded(uris=uris)
@@ -341,6 +363,8 @@ def test_a_thousand_guesses_a_second() -> None:
     assert answers == [401] * 10 + [480] * 990
     assert looked == ["alice"] * 10
     assert guess(guarded, offer, 1000, password="wonderland") == 480
+    guarded.wire.pass_until(2.5)
+    assert guess(guarded, offer, 1002, password="wonderland") == 480
     guarded.wire.pass_until(3.5)
     # One more, which is the right one.
     assert guess(guarded, offer, 1001, password="wonderland") == 200

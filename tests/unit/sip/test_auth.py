@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sipparty.errors import BuildError, ParseError, UsageError
 from sipparty.sip.auth import (
+    ALGORITHMS,
     ANY_ALGORITHM,
     STRONG_ALGORITHMS,
     Account,
@@ -30,6 +31,7 @@ from sipparty.sip.auth import (
     hash_password,
     hash_username,
 )
+from sipparty.sip.auth.digest import Digest
 
 REALM = "biloxi.com"
 URI = "sip:biloxi.com"
@@ -605,6 +607,64 @@ def test_a_server_that_does_not_know_the_password_is_found_out():
     assert exchange.accepted(['nextnonce="next"']) is False
     value = only(agent.exchange("REGISTER", URI).credentials())
     assert (value.nonce, value.nc) == ("next", "00000001")
+
+
+def test_a_proof_of_nothing_that_was_sent():
+    """Where nothing was sent it is passed over; where much was, it has to say what it answers."""
+    assert client().exchange("REGISTER", URI).accepted(['rspauth="00"']) is False
+    exchange = client().exchange("REGISTER", URI)
+    exchange.challenged(www=[challenge("n1"), challenge("n2")])
+    assert exchange.accepted(['nextnonce="n3"']) is False
+    with pytest.raises(ServerNotProven, match="answers no credentials that were sent"):
+        exchange.accepted(['rspauth="00"'])
+
+
+@pytest.mark.parametrize("qop", ["auth", None])
+def test_the_server_says_what_it_answers(qop):
+    """RFC 7616 §3.5: by cnonce and nc, where there are any."""
+    registrar, agent = server(algorithms=["MD5"], without_qop=True), client()
+    nonce = Challenge.parse(registrar.challenge(0.0).headers[0][1]).nonce
+    exchange = agent.exchange("REGISTER", URI)
+    headers = exchange.challenged(www=[challenge(nonce, algorithm="MD5", qop=qop)])
+    verdict = registrar.verify(texts(headers), "REGISTER", now=0.0)
+    info = AuthenticationInfo.parse(registrar.authentication_info(verdict, 0.0)[1])
+    given = only(headers)
+    expected = ("auth", given.cnonce, "00000001") if qop else ("", None, None)
+    assert (info.qop, info.cnonce, info.nc) == expected
+    assert exchange.accepted([str(info)])
+
+
+def test_an_answer_without_qop_is_none_with_it():
+    """A server may name a qop all the same; the proof is that of RFC 2069 then."""
+    exchange = client().exchange("REGISTER", URI)
+    exchange.challenged(www=[challenge(qop=None, algorithm="MD5")])
+    ha1 = hash_password("MD5", "bob", REALM, "zanzibar")
+    right = Digest(ALGORITHMS["md5"], "n1").response(ha1, "", URI)
+    assert exchange.accepted([f'rspauth="{right}", qop=auth'])
+
+
+def test_names_are_taken_as_they_come_where_nobody_was_told_otherwise():
+    """RFC 7616 §4: without charset in the challenge nothing is normalized."""
+    decomposed = "Ja\u0308s"
+    registrar = server(passwords={decomposed: "o\u0308"})
+    assert isinstance(
+        converse(client({REALM: (decomposed, "o\u0308")}), registrar)[1], Authenticated
+    )
+    plain = server(passwords={"bob": "\u00f6"})
+    assert isinstance(converse(client({REALM: ("bob", "o\u0308")}), plain)[1], Challenged)
+
+
+def test_realms_that_offered_better_are_bounded():
+    """The one asked the longest ago is forgotten; one that is asked again is not."""
+    agent = client(default=("bob", "x"), max_sessions=3)
+    for realm in ("one", "two", "three", "one", "four"):
+        agent.exchange("INVITE", URI).challenged(www=[challenge(realm=realm)])
+    weak = [challenge(realm=realm, algorithm="MD5") for realm in ("one", "two", "three", "four")]
+    answered = []
+    for text in weak:
+        with contextlib.suppress(NoCredentials):
+            answered.append(only(agent.exchange("INVITE", URI).challenged(www=[text])).realm)
+    assert answered == ["two"]
 
 
 def test_the_next_nonce_comes_before_the_old_one_ends():
