@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from sipparty.media.audio import AudioStream
-from sipparty.media.events import DestinationLearnt
+from sipparty.media.events import DestinationLearnt, RemoteLeft
 from sipparty.media.remote import Rank, RemoteEnd
-from sipparty.media.rtcp import ReceiverReport, SourceDescription, build_compound
+from sipparty.media.rtcp import Goodbye, ReceiverReport, SourceDescription, build_compound
 
 from .test_audio_stream import SETTINGS, THERE, THERE_RTCP, heard, sent
 
@@ -117,6 +117,22 @@ def test_a_latch_may_be_had_again_after_a_hold():
     assert it.rank(STRANGER, 100.0) is None
     it.reopen(100.0)
     assert it.rank(STRANGER, 109.0) is Rank.ELSEWHERE
+
+
+def test_a_latch_may_be_had_again_after_a_move():
+    it = end()
+    it.agree((THERE[0], 6000), THERE_RTCP, 100.0)
+    assert it.rank(STRANGER, 109.9) is Rank.ELSEWHERE
+    assert it.rank(STRANGER, 110.0) is None
+
+
+def test_the_hold_of_old_keeps_where_reports_go():
+    it = end()
+    it.hear_rtcp((THERE[0], 9), of_source=True)
+    it.agree(None, None, 1.0, sends=False)
+    assert it.rtcp_destination == (THERE[0], 9)
+    it.agree(THERE, None, 2.0)
+    assert it.rtcp_destination is None
 
 
 def test_how_many_addresses_are_remembered_is_bounded():
@@ -314,3 +330,17 @@ def test_a_strangers_packets_prove_no_address_but_his(tokens):
     stream = AudioStream(SETTINGS, 0.0, tokens, signalling=SIGNALLING, unproven=5.0, latch=0.0)
     heard(stream, 50, address=STRANGER)
     assert sent(stream, 0.0, 10.0) == 250
+
+
+def goodbye(*sources):
+    return build_compound([ReceiverReport(5), SourceDescription.cname(5, "x"), Goodbye(sources)])
+
+
+def test_a_goodbye_is_believed_of_the_source_from_where_it_is(stream):
+    stream.receive_rtcp(goodbye(77), THERE_RTCP, 0.0)  # before it is heard
+    heard(stream, 10)
+    stream.receive_rtcp(goodbye(77), (SIGNALLING, 5), 0.2)  # from a host that takes part
+    stream.receive_rtcp(goodbye(78), THERE_RTCP, 0.2)  # of another source
+    assert not any(isinstance(event, RemoteLeft) for event in stream.events)
+    stream.receive_rtcp(goodbye(78, 77), THERE_RTCP, 0.2)
+    assert isinstance(stream.events.pop(), RemoteLeft)

@@ -1,7 +1,7 @@
 import pytest
 
 from sipparty.media.rtp import RTPPacket
-from sipparty.media.stream import MAX_DROPOUT, RTPReceiver, RTPSender, RTPSource
+from sipparty.media.stream import MAX_CANDIDATES, MAX_DROPOUT, RTPReceiver, RTPSender, RTPSource
 
 ALICE = ("192.0.2.1", 4000)
 BOB = ("192.0.2.2", 4000)
@@ -206,3 +206,49 @@ def test_out_of_range_is_a_stray():
     feed(receiver, packets(0, 10))
     assert feed(receiver, packets(30000, 1), start=1.0) == []
     assert receiver.strays == 1
+
+
+# Ranks.
+
+
+def ranked(ranks):
+    """A receiver whose sources have the ranks of their addresses."""
+    return RTPReceiver(rank=lambda address, now, same_stream: ranks.get(address))
+
+
+def test_a_source_of_better_rank_takes_over_at_once_and_one_of_worse_never():
+    receiver = ranked({ALICE: 1, BOB: 0})
+    feed(receiver, packets(0, 10))
+    assert feed(receiver, packets(500, 3, ssrc=2), BOB, start=0.2) == [500, 501, 502]
+    assert feed(receiver, packets(10, 10), start=60.0) == []
+    assert receiver.strays == 11  # one of bob's waited for the next
+
+
+def test_the_stream_that_is_heard_is_followed_with_its_first_packet_from_a_better_rank():
+    receiver = ranked({ALICE: 1, BOB: 0})
+    feed(receiver, packets(0, 10))
+    assert feed(receiver, packets(10, 1), BOB, start=0.2) == [10]
+    assert receiver.source.address == BOB
+    # Under the same SSRC, but not in its sequence, it is another one.
+    receiver = ranked({ALICE: 1, BOB: 0})
+    feed(receiver, packets(0, 10))
+    for first in (9, 9 + MAX_DROPOUT):
+        assert feed(receiver, packets(first, 1), BOB, start=0.2) == []
+
+
+def test_who_has_no_rank_is_not_heard_and_who_has_lost_it_is_left():
+    ranks = {ALICE: 0}
+    receiver = ranked(ranks)
+    assert feed(receiver, packets(0, 10, ssrc=2), BOB) == []
+    assert receiver.strays == 10
+    feed(receiver, packets(0, 10))
+    ranks.clear()
+    ranks[BOB] = 3
+    assert feed(receiver, packets(50, 2, ssrc=2), BOB, start=0.2) == [50, 51]
+
+
+def test_sources_on_probation_are_bounded():
+    receiver = RTPReceiver()
+    for n in range(100):
+        feed(receiver, packets(0, 1, ssrc=n), ("192.0.2.9", n))
+    assert len(receiver._candidates) == MAX_CANDIDATES
