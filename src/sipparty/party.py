@@ -42,7 +42,7 @@ from sipparty.sip import (
 )
 from sipparty.sip.admission import password_guard, read_name
 from sipparty.sip.agent import UserAgent
-from sipparty.sip.auth import ANY_ALGORITHM, DigestClient, DigestServer, Trust
+from sipparty.sip.auth import DigestClient, DigestServer, Trust
 from sipparty.sip.flow import host_port
 from sipparty.sip.grammar import check_line, quote
 from sipparty.sip.routing import as_request_uri, route_to
@@ -204,7 +204,7 @@ class Party(Whereabouts):
             by_realm,
             default=one,
             tokens=agent.core.tokens.tag,
-            algorithms=policy.digest_algorithms or ANY_ALGORITHM,
+            algorithms=policy.algorithms,
             trust=Trust(home, policy.challenges, policy.challenges_without_qop),
         )
 

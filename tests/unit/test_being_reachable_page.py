@@ -2,14 +2,17 @@
 
 import configparser
 import dataclasses
+import inspect
 import logging
 import re
 from pathlib import Path
 
 import pytest
 
+from sipparty.media import SingleRTPSession
 from sipparty.sip import Flow
 from sipparty.sip.attacks import AttackMonitor
+from sipparty.sip.auth import DigestServer
 from sipparty.sip.policy import Policy
 
 PAGE = (Path(__file__).parents[2] / "docs" / "topics" / "being-reachable.md").read_text()
@@ -28,6 +31,32 @@ def test_a_default_is_what_the_page_says(name):
     assert stated == (
         value.__name__ if callable(value) else f"{value:g}" if _is_number(value) else str(value)
     )
+
+
+ELSEWHERE = re.findall(
+    r"^\| `(\w+)\((?:media=\{\")?(\w+)(?:\": |=)\.\.\.\}?\)` \| (.*?) \|", PAGE, re.M
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "page", "names"),
+    [
+        (
+            DigestServer,
+            "DigestServer",
+            {"guesses", "guess_interval", "without_qop", "uris", "algorithms", "lifetime"},
+        ),
+        (SingleRTPSession, "Party", {"symmetric", "latch_within"}),
+    ],
+)
+def test_defaults_elsewhere_are_what_the_page_says(kind, page, names):
+    stated = {name: text for one, name, text in ELSEWHERE if one == page and name != "credentials"}
+    assert set(stated) == names
+    for name, text in stated.items():
+        value = inspect.signature(kind).parameters[name].default
+        if isinstance(value, tuple) and value:
+            value = ", ".join(value)
+        assert text == (f"{value:g}" if _is_number(value) else str(value)), name
 
 
 def _is_number(value):

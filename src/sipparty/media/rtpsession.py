@@ -38,6 +38,7 @@ from sipparty.media.playback import Playback
 from sipparty.media.ports import PortPair
 from sipparty.media.rtp import looks_like_rtcp
 from sipparty.media.session import MediaSession
+from sipparty.media.settings import check_seconds
 from sipparty.media.sinks import Sink, SinkLike, as_sink
 from sipparty.media.sources import Source, SourceLike, as_source
 from sipparty.media.statistics import MediaStatistics
@@ -109,6 +110,8 @@ class SingleRTPSession(MediaSession):
             )
         if direction not in tuple(Direction):
             raise UsageError(f"A direction is one of {', '.join(Direction)}, not {direction!r}.")
+        check_seconds("latch_within", latch_within, zero=True)
+        check_seconds("silence_after", silence_after)
         self._codecs = tuple(find_codec(name) for name in codecs)
         self._ptime = ptime
         self._port_range = port_range

@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
+from sipparty.errors import UsageError
 from sipparty.media.codecs import CodecType
 from sipparty.media.stream import Address
 
-__all__ = ["StreamSettings"]
+__all__ = ["StreamSettings", "check_seconds"]
+
+
+def check_seconds(name: str, value: object, *, zero: bool = False) -> None:
+    """See that an option is a finite number of seconds above 0.
+
+    Args:
+        name: What the option is called.
+        value: What it is.
+        zero: Whether it may be 0.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not isfinite(value)
+        or value < 0
+        or not (value or zero)
+    ):
+        least = "of at least 0" if zero else "above 0"
+        raise UsageError(f"{name}={value!r} is no finite number of seconds {least}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sipparty.media import (
     MemorySink,
     MemorySource,
     RemoteLeft,
+    SingleRTPSession,
     ToneSource,
     find_codec,
 )
@@ -320,3 +321,16 @@ async def test_where_media_cannot_be_sent_it_waits_for_some_to_come(make, host, 
     await pair.run(3)
     assert "Cannot send media to" in caplog.text
     assert pair.b.statistics.packets_sent == 0
+
+
+@pytest.mark.parametrize("name", ["latch_within", "silence_after"])
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, "5", True, None])
+def test_seconds_that_are_none_are_refused_at_once(name, value):
+    with pytest.raises(UsageError, match=f"^{name}="):
+        SingleRTPSession(**{name: value})
+
+
+def test_silence_has_to_last():
+    with pytest.raises(UsageError, match="above 0"):
+        SingleRTPSession(silence_after=0)
+    SingleRTPSession(latch_within=0, silence_after=0.5)

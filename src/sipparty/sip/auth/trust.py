@@ -37,10 +37,12 @@ from typing import Any, ClassVar, NamedTuple
 
 from sipparty.errors import ParseError
 from sipparty.sip.grammar import split_sip_uri
-from sipparty.sip.policy import CHALLENGES
 from sipparty.sip.reach import Scope, scope_of
 
-__all__ = ["Destination", "Origin", "Trust"]
+__all__ = ["CHALLENGES", "Destination", "Origin", "Trust"]
+
+#: The values of `Policy.challenges`, each answering what the one before it does and more.
+CHALLENGES = ("own", "home", "chosen", "any")
 
 
 class Origin(Enum):
@@ -78,8 +80,9 @@ class Trust:
 
     Args:
         home: The hosts that it is at home with: of its own address, and its proxy.
-        challenges: Which challenges are answered; one of `sipparty.sip.policy.CHALLENGES`.
-        without_qop: Where those without qop are; one of `CHALLENGES_WITHOUT_QOP`.
+        challenges: Which challenges are answered; one of `CHALLENGES`.
+        without_qop: Where those without qop are; one of
+            `sipparty.sip.policy.CHALLENGES_WITHOUT_QOP`.
     """
 
     #: Servers remembered at a time, of each kind.
