@@ -65,9 +65,11 @@ _OPTIONS = (
 )
 
 
-#: How much is read at a time, in bytes: some twenty requests, so that of many who have much to say
-#: none keeps the others waiting for long; and where to, for each loop.
+#: How much is read at a time, in bytes, and how much where more than so many connections are there:
+#: some twenty requests, or some five, so that of many who have much to say none keeps the others
+#: waiting for long. And where to, for each loop.
 _BUFFER = 8192
+_BUFFER_OF_MANY, _MANY = 2048, 16
 _buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = (
     weakref.WeakKeyDictionary()
 )
@@ -222,6 +224,9 @@ class Connection(asyncio.BufferedProtocol):
         """Give asyncio where to put what comes: one buffer for all connections of a loop, since
         what is in it is taken at once. One of its own for each read would cost more than the rest.
         """
+        accepted_by = self._accepted_by
+        if accepted_by is not None and len(accepted_by.connections) > _MANY:
+            return self._buffer[:_BUFFER_OF_MANY]
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
