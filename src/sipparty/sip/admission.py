@@ -5,7 +5,7 @@ Laws:
 
 * Whatever is refused is answered once, without state, and the same each time it comes: who sends
   with a false address could have others flooded by what is sent again (§26.3.2.4, §8.2.7).
-* Over UDP an answer is no longer than twice the request (`economy`).
+* Over UDP an answer is no longer than twice the request (`refusal_size`).
 * Nothing that a function of the user's raises, when it looks for a password, ends anything.
 """
 

@@ -24,7 +24,7 @@ from sipparty.sip.fields import NEW_FIELD, Field, field, parse_line, stray_break
 from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_sip_uri
 from sipparty.sip.headers import SPELLINGS
 from sipparty.sip.headervalue import as_octets
-from sipparty.sip.mending import has_tag, with_crlf, with_single_spaces
+from sipparty.sip.lenient import has_tag, with_crlf, with_single_spaces
 from sipparty.sip.multipart import Entity
 from sipparty.sip.status import check_status, reason_phrase
 
@@ -100,9 +100,9 @@ class Message(Entity):
             data = data.lstrip(b"\r\n")
         end = data.find(b"\r\n\r\n")
         if end < 0:
-            mended = with_crlf(data, Message.MAX_HEAD)
-            if mended is not None:
-                return Message.parse(mended)
+            normal = with_crlf(data, Message.MAX_HEAD)
+            if normal is not None:
+                return Message.parse(normal)
             raise ParseError(data, "an empty line after the headers", len(data), what="SIP message")
         if end > Message.MAX_HEAD:
             raise _too_much(data, f"a head of at most {Message.MAX_HEAD} bytes")
@@ -110,9 +110,9 @@ class Message(Entity):
         lines = head.split("\r\n")
         breaks = len(lines) - 1
         if head.count("\n") != breaks or head.count("\r") != breaks:
-            mended = with_crlf(data, Message.MAX_HEAD)
-            if mended is not None:
-                return Message.parse(mended)
+            normal = with_crlf(data, Message.MAX_HEAD)
+            if normal is not None:
+                return Message.parse(normal)
             raise stray_break(head)
         if breaks > Message.MAX_FIELDS and len(NEW_FIELD.split(head)) > Message.MAX_FIELDS + 1:
             raise _too_much(lines[0], f"at most {Message.MAX_FIELDS} header lines")

@@ -5,7 +5,7 @@ Laws:
 * Who is not in a dialog that is here, and has not proved who they are, is answered without state,
   once, and the same each time that the request comes again (RFC 3261 §8.2.7): who sends with a
   false address cannot have others flooded by what is sent again (§26.3.2.4).
-* By datagrams such an answer is no more than `economy.MAX_RATIO` times as long as its request.
+* By datagrams such an answer is no more than `refusal_size.MAX_RATIO` times as long as its request.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from sipparty.errors import NegotiationError, ParseError
 from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.dialog.usage import warning
-from sipparty.sip.economy import refusal
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
+from sipparty.sip.refusal_size import refusal
 from sipparty.sip.salvage import salvage
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Overload, ServerTransaction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sipparty.errors import ParseError
 from sipparty.sip.fields import NEW_FIELD, parse_line
 from sipparty.sip.grammar import is_token
-from sipparty.sip.mending import with_crlf
+from sipparty.sip.lenient import with_crlf
 from sipparty.sip.message import Message, Request
 
 __all__ = ["salvage"]

@@ -13,7 +13,7 @@ import re
 
 from sipparty.errors import ParseError
 from sipparty.sip.grammar import TOKEN_CHARS
-from sipparty.sip.mending import with_crlf
+from sipparty.sip.lenient import with_crlf
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Part
 

@@ -40,7 +40,7 @@ from sipparty.sip.grammar import (
     split_sip_uri,
 )
 from sipparty.sip.headers import HEADERS, Header, Many, header_name
-from sipparty.sip.mending import is_spaced
+from sipparty.sip.lenient import is_spaced
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Entity
 from sipparty.sip.plain import SINGLE

@@ -6,7 +6,7 @@ import pytest
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip.components import URI
-from sipparty.sip.mending import has_tag
+from sipparty.sip.lenient import has_tag
 from sipparty.sip.values import CSeq, DNameURI, MediaType, Via
 
 # -------------------------------------------------------------------- name and address

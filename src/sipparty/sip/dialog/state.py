@@ -8,7 +8,7 @@ from sipparty.errors import ParseError
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import find_parameter, split_list, split_sip_uri
-from sipparty.sip.mending import is_untidy, tidied
+from sipparty.sip.lenient import is_untidy, tidied
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.routing import NextHop, as_request_uri, is_loose, is_secure
 from sipparty.sip.validation import is_rfc2543

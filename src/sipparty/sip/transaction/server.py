@@ -15,10 +15,10 @@ from typing import ClassVar
 
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer
-from sipparty.sip.economy import refusal
 from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow
 from sipparty.sip.grammar import find_parameter
 from sipparty.sip.message import Request, Response
+from sipparty.sip.refusal_size import refusal
 from sipparty.sip.shares import Share
 from sipparty.sip.transaction.user import ServerUser, TransactionHost
 
@@ -118,7 +118,7 @@ class ServerTransaction(FSM):
     def respond_once(self, response: Response) -> None:
         """Send a final response and be over, as if there were no transaction: the request, sent
         again, is a new one, and an ACK is nobody's (§8.2.7, §26.3.2.4). By datagrams it is small,
-        or is not sent at all: see `economy`.
+        or is not sent at all: see `refusal_size`.
         """
         self.hit("send_once", response)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sipparty.sip import Message, Request, Response
-from sipparty.sip.economy import refusal
+from sipparty.sip.refusal_size import refusal
 
 CHALLENGES = [("WWW-Authenticate", f'Digest realm="r", nonce="{n * 60}"') for n in "ab"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from sipparty.errors import ParseError
 from sipparty.sip import DNameURI
-from sipparty.sip.mending import has_tag, is_spaced, tidied, with_crlf, with_single_spaces
+from sipparty.sip.lenient import has_tag, is_spaced, tidied, with_crlf, with_single_spaces
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_white_space_in_brackets(text, spaced):
 
 
 @pytest.mark.parametrize(
-    ("data", "mended"),
+    ("data", "normal"),
     [
         (b"A\nB\n\nbody\n", b"A\r\nB\r\n\r\nbody\n"),
         (b"A\r\nB\n\r\nbody", b"A\r\nB\r\n\r\nbody"),
@@ -76,8 +76,8 @@ def test_white_space_in_brackets(text, spaced):
         (b"\n\n", None),
     ],
 )
-def test_bare_line_feeds(data, mended):
-    assert with_crlf(data, 100) == mended
+def test_bare_line_feeds(data, normal):
+    assert with_crlf(data, 100) == normal
 
 
 def test_a_head_is_looked_for_as_far_as_it_may_be():
@@ -90,7 +90,7 @@ def test_a_head_is_looked_for_as_far_as_it_may_be():
 
 
 @pytest.mark.parametrize(
-    ("line", "mended"),
+    ("line", "normal"),
     [
         ("A  b SIP/2.0", "A b SIP/2.0"),
         ("A b\tSIP/2.0 ", "A b SIP/2.0"),
@@ -103,8 +103,8 @@ def test_a_head_is_looked_for_as_far_as_it_may_be():
         ("sip/2.0 200", None),
     ],
 )
-def test_start_lines(line, mended):
-    assert with_single_spaces(line) == mended
+def test_start_lines(line, normal):
+    assert with_single_spaces(line) == normal
 
 
 def test_tags():

@@ -42,10 +42,10 @@ def with_crlf(data: bytes, most: int) -> bytes | None:
     if end is None:
         return None
     head = data[: end.start()]
-    mended = _BARE_LF.sub(b"\r\n", head)
-    if mended == head and end.group() == b"\r\n\r\n":
+    normal = _BARE_LF.sub(b"\r\n", head)
+    if normal == head and end.group() == b"\r\n\r\n":
         return None
-    return mended + b"\r\n\r\n" + data[end.end() :]
+    return normal + b"\r\n\r\n" + data[end.end() :]
 
 
 def with_single_spaces(line: str) -> str | None:
