@@ -25,6 +25,8 @@ Make = Callable[..., Any]
 
 #: Seconds after which media for nobody known stops: less than a call of these tests lasts.
 SHORT = Policy(unproven_media=0.2)
+#: Packets of 20 ms that take longer than that, and are there on a busy machine too.
+ENOUGH = 20
 #: Another host, as far as anybody can tell.
 ELSEWHERE = "127.0.0.2"
 ALICE = ("alice", "wonderland")
@@ -48,7 +50,7 @@ def test_sipp_without_rtp(sipp: SIPp, talking: Make, direction: str) -> None:
     events = told(call)
     run.finish()
     ended(call)
-    assert call.session.statistics.packets_sent > 50
+    assert call.session.statistics.packets_sent > ENOUGH
     assert "MediaUnproven" not in events
 
 
@@ -62,7 +64,7 @@ def test_a_pbx_whose_media_is_elsewhere(sipp: SIPp, talking: Make, sink: MemoryS
     events = told(call)
     run.finish()
     ended(call)
-    assert call.session.statistics.packets_received > 45
+    assert call.session.statistics.packets_received > ENOUGH
     assert tone_share(samples_of(sink.pcm), OURS) > 0.9
     assert "MediaUnproven" not in events
 
@@ -74,7 +76,7 @@ def test_a_pbx_is_called_whose_media_is_elsewhere(sipp: SIPp, talking: Make) -> 
     events = told(call)
     run.finish()
     ended(call)
-    assert call.session.statistics.packets_received > 45
+    assert call.session.statistics.packets_received > ENOUGH
     assert "MediaUnproven" not in events
 
 
