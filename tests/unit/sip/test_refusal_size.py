@@ -46,6 +46,27 @@ def test_one_that_is_too_large_loses_what_is_of_no_use(response):
     assert refusal(response, smallest - 1, "UDP") == b""
 
 
+def test_what_just_fits_keeps_what_it_says():
+    request = Request("DANCE", "sip:b@h")
+    for name, value in (
+        ("Via", "SIP/2.0/UDP h;branch=z9hG4bK1"),
+        ("From", "<sip:a@h>;tag=1"),
+        ("To", "<sip:b@h>;tag=2"),
+        ("Call-ID", "1"),
+        ("CSeq", "1 DANCE"),
+    ):
+        request.add(name, value)
+    useful = request.response(405, None, [("Allow", "INVITE, ACK")])
+    if len(bytes(useful)) % 2:  # a request is of whole bytes
+        useful = request.response(405, None, [("Allow", "INVITE, ACKS")])
+    refused = request.response(
+        405, None, [("Allow", useful._text("allow")), ("Warning", '399 h "words"')]
+    )
+    half = len(bytes(useful)) // 2
+    assert refusal(refused, half, "UDP") == bytes(useful)
+    assert "allow" not in names(refusal(refused, half - 1, "UDP"))
+
+
 def test_over_a_connection_nobody_else_can_get_it(response):
     assert refusal(response, 1, "TCP") == bytes(response)
 
