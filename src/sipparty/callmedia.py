@@ -11,8 +11,6 @@ from typing import Any, cast
 from sipparty import descriptors
 from sipparty.engine import Engine
 from sipparty.errors import CallFailed, NegotiationError
-from sipparty.sdp.agreement import unreachable
-from sipparty.sdp.offeranswer import read_offer
 from sipparty.sip import Dialog, Flow, Session
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.events import CallMediaUnproven
@@ -20,7 +18,7 @@ from sipparty.sip.policy import Policy
 from sipparty.sip.reach import Scope, scope_of
 from sipparty.unproven import UnprovenHosts
 
-__all__ = ["CallMedia", "bound_calls", "check_offer", "open_session"]
+__all__ = ["CallMedia", "bound_calls", "check_offer", "open_session", "reject_offer"]
 
 
 class CallMedia:
@@ -98,6 +96,10 @@ def check_offer(check: Callable[[bytes], None], each: int, offer: bytes, flow: F
     check(offer)
     if not each:
         return
+    # Descriptions are loaded where there is media, or a call that brings some.
+    from sipparty.sdp.agreement import unreachable
+    from sipparty.sdp.offeranswer import read_offer
+
     reaches = partial(_reaches, flow.remote[0], flow.own[0])
     places = [one.connection_or_session for one in read_offer(offer).media if one.port]
     faults = [unreachable(place, reaches) for place in places if place is not None]
@@ -154,3 +156,11 @@ def bound_calls(agent: UserAgent, each: int) -> None:
     agent.max_calls = descriptors.media_calls(each) if each else None
     if agent.max_calls is not None:
         agent.max_calls_of_one = agent.max_calls * agent.core.limits.max_share // 100
+
+
+def reject_offer(agent: UserAgent, offer: bytes, address: str) -> bytes:
+    """Make the answer that takes no stream of an offer."""
+    from sipparty.sdp import SessionDescription, reject_all
+
+    description = SessionDescription.parse(offer)
+    return bytes(reject_all(description, address, agent.core.tokens.number(62)))

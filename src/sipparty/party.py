@@ -20,14 +20,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from sipparty.callmedia import bound_calls, check_offer, open_session
+from sipparty.callmedia import bound_calls, check_offer, open_session, reject_offer
 from sipparty.checked import Checked, media_types, name_to_show, next_hop_or_none
 from sipparty.deepclass import Attribute
 from sipparty.engine import Engine
 from sipparty.errors import Incomplete, UsageError
 from sipparty.fsm import verb
 from sipparty.handlers import Dispatcher
-from sipparty.sdp import SessionDescription, reject_all
 from sipparty.sip import (
     AOR,
     URI,
@@ -180,7 +179,7 @@ class Party(Whereabouts):
         if self._session_kind is not None:
             agent.open_session = self._open_session
             agent.check_offer = partial(check_offer, self.check_offer, descriptors)
-        agent.reject_offer = partial(_reject_offer, agent)
+        agent.reject_offer = partial(reject_offer, agent)
         for setting, value in self._settings.items():
             setattr(agent, setting, value)
         if "max_calls" not in self._settings:
@@ -239,6 +238,8 @@ class Party(Whereabouts):
         if check is not None and type(self).make_session is Party.make_session:
             check(offer, **{**self.media, **getattr(self.ServerDialog, "media", {})})
         else:
+            from sipparty.sdp import SessionDescription
+
             SessionDescription.parse(offer)
 
     def configure(
@@ -492,9 +493,3 @@ class Party(Whereabouts):
         await self.aclose()
         assert self._engine is not None
         await self._engine.part()
-
-
-def _reject_offer(agent: UserAgent, offer: bytes, address: str) -> bytes:
-    """Make the answer that takes no stream of an offer."""
-    description = SessionDescription.parse(offer)
-    return bytes(reject_all(description, address, agent.core.tokens.number(62)))

@@ -36,26 +36,26 @@ _PLAIN_VIA = re.compile(
     rf"SIP/2\.0/[A-Z]++ (?:[A-Za-z0-9][A-Za-z0-9.\-]*+|\[[0-9A-Fa-f:]++\]){_PORT}{_PARAMETERS}"
 )
 _USER = r"[A-Za-z0-9\-_.!~*'()&=+$,]++"
-_PLAIN_URI = re.compile(rf"sips?:(?:{_USER}@)?(?:{PLAIN_HOST}|{_IPV6}){_PORT}{_URI_PARAMETERS}")
-_PLAIN_ADDRESS = re.compile(
+_PLAIN_URI = rf"sips?:(?:{_USER}@)?(?:{PLAIN_HOST}|{_IPV6}){_PORT}{_URI_PARAMETERS}"
+_PLAIN_ADDRESS = (
     rf"(?:\"[^\"\\\n]*+\"[ \t]*+|[{TOKEN_CHARS}][{TOKEN_CHARS} \t]*+)?+"
-    rf"<{_PLAIN_URI.pattern}>{_PARAMETERS}"
+    rf"<{_PLAIN_URI}>{_PARAMETERS}"
 )
-_PLAIN_ADDRESSES = re.compile(rf"{_PLAIN_ADDRESS.pattern}(?:, ?{_PLAIN_ADDRESS.pattern})*+")
+_PLAIN_ADDRESSES = re.compile(rf"{_PLAIN_ADDRESS}(?:, ?{_PLAIN_ADDRESS})*+")
 _PLAIN_TOKENS = re.compile(rf"[{TOKEN_CHARS}]++(?:, ?[{TOKEN_CHARS}]++)*+")
 _VISIBLE = r"[!-~]++"
 #: What every message has, line by line, as `is_plain` puts it together: Via, From, To, Call-ID and
 #: the number of CSeq. No line of it can match a line break, so none takes the place of another.
 _FRAME = (
-    rf"{_PLAIN_VIA.pattern}\n{_PLAIN_ADDRESS.pattern}\n{_PLAIN_ADDRESS.pattern}\n"
+    rf"{_PLAIN_VIA.pattern}\n{_PLAIN_ADDRESS}\n{_PLAIN_ADDRESS}\n"
     r"[!-~]++\n[0-9]{1,9}"
 )
 _PLAIN_RESPONSE = re.compile(f"{_FRAME} [A-Z]++")
 #: A request has its method and Request-URI before, and behind what it may do without: Contact,
 #: Max-Forwards and Content-Type, with a line break in the place of what is absent.
 _PLAIN_REQUEST = re.compile(
-    rf"([A-Z]++)\n{_PLAIN_URI.pattern}\n{_FRAME} \1\n"
-    rf"(?:{_PLAIN_ADDRESS.pattern}|\n)\n(?:[0-9]{{1,2}}|\n)\n(?:application/[{TOKEN_CHARS}]++|\n)"
+    rf"([A-Z]++)\n{_PLAIN_URI}\n{_FRAME} \1\n"
+    rf"(?:{_PLAIN_ADDRESS}|\n)\n(?:[0-9]{{1,2}}|\n)\n(?:application/[{TOKEN_CHARS}]++|\n)"
 )
 #: How further lines of one header look; those of others may be as they are.
 _PLAIN_AGAIN = {
