@@ -140,7 +140,7 @@ class Engine(LoopPortal):
         Returns:
             By name: `dialogs`, `client_transactions`, `server_transactions` and `timers` say what
             is there now; `received`, `sent`, `refused` (for want of room), `stray_responses`,
-            `stray_acks`, and the attacks (`guessing`, `malformed`, `flood`) count up.
+            `stray_acks`, and the attacks (`AttackMonitor.THRESHOLDS` names them) count up.
 
         Raises:
             UsageError: The engine is closed.

@@ -48,7 +48,7 @@ _VISIBLE = r"[!-~]++"
 #: the number of CSeq. No line of it can match a line break, so none takes the place of another.
 _FRAME = (
     rf"{_PLAIN_VIA.pattern}\n{_PLAIN_ADDRESS}\n{_PLAIN_ADDRESS}\n"
-    r"[!-~]++\n[0-9]{1,9}"
+    rf"{_VISIBLE}\n[0-9]{{1,9}}"
 )
 _PLAIN_RESPONSE = re.compile(f"{_FRAME} [A-Z]++")
 #: A request has its method and Request-URI before, and behind what it may do without: Contact,

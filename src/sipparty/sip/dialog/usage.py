@@ -13,7 +13,7 @@ from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import Dialog, DialogAgent, rejection
 from sipparty.sip.events import CallEnded, CallEstablished
 from sipparty.sip.fields import Field, field
-from sipparty.sip.flow import Flow
+from sipparty.sip.flow import SECURE_TRANSPORTS, Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Part
 from sipparty.sip.outgoing import OutgoingRequest
@@ -241,6 +241,13 @@ class InviteUsage(Dialog, abstract=True):
         if first and self.agent.observed and self.state == "InDialog":
             self._emit(CallEstablished(self.agent, self))
 
+    def _renew_contact(self, flow: Flow) -> None:
+        """Tell the peer where we are reached from the flow of its re-INVITE, which may be another;
+        by a `sips:` URI where it was one (RFC 3261 §12.1.1).
+        """
+        secure = flow.transport in SECURE_TRANSPORTS and self.flow_contact.startswith("<sips:")
+        self.flow_contact = self.agent.contact(flow, secure)
+
     def _follow(self, flow: Flow) -> None:
         """Send requests by the way that a re-INVITE came, once its sender has acknowledged what
         went back there: a peer may move to another address or connection (RFC 3261 §12.2.2).
@@ -299,7 +306,7 @@ class InviteUsage(Dialog, abstract=True):
             return
         assert self.data is not None
         self.data.remote_target = target
-        self.flow_contact = self.agent.contact(transaction.flow, self.data.secure)
+        self._renew_contact(transaction.flow)
         transaction.user = self  # an ACK with the branch of its INVITE comes this way
         self._accept_invite(transaction, body, offered, self.data.remote_seq)
         if self.session is not None:

@@ -156,6 +156,17 @@ def test_a_reinvite_does_not_move_a_secure_call_into_the_clear(wire, bob):
     assert call.remote_target == "sips:alice@10.0.0.4"
 
 
+def test_our_contact_is_as_secure_in_a_reinvite(wire, bob):
+    """A proxy that records itself as sips: wants a sips: Contact each time (§12.1.1)."""
+    call = wire.invited(headers=["Record-Route: <sips:10.0.0.8;lr>"])
+    call.accept()
+    answer = wire.one()
+    assert answer.contact.uri_text.startswith("sips:")
+    wire.receive(wire.within(answer, "ACK", 1))
+    wire.receive(wire.within(answer, "INVITE", 2))
+    assert wire.sent()[-1].contact.uri_text == answer.contact.uri_text
+
+
 def test_a_plain_call_may_be_answered_by_any_contact(wire, alice):
     call, invite = wire.invite(alice, "sip:bob@10.0.0.9")
     wire.receive(wire.answer(invite, 200, contact="<sips:bob@10.0.0.9>"))
