@@ -192,7 +192,7 @@ def probe_address(data: bytes) -> bool:
 
 
 def probe_core(data: bytes) -> None:
-    """A core with a party takes a datagram; whoever is told of it reads all there is to read."""
+    """A core with a party takes a datagram; whoever hears of it reads all there is to read."""
     core = Core(SequentialTokens("a"))
     agent = UserAgent(core, "sip:bob@biloxi.com")
     agent.auto_answer = False
@@ -223,7 +223,7 @@ def _events(core: Core) -> Iterator[Event]:
 
 
 def _read_request(request: Request) -> None:
-    """What nothing of may raise: its sender is told 400 before a handler is asked."""
+    """What nothing of may raise: its sender gets a 400 before a handler is asked."""
     for name in ATTRIBUTES:
         _read_attribute(request, name)
     _ = request.uri

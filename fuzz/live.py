@@ -15,7 +15,7 @@ Laws:
 * Memory does not go on growing (`Outcome.growth`).
 
 A finding's input is the mutant before the names in braces were filled in, or the message itself
-where it cannot be told which mutant it was.
+where it is not known which mutant it was.
 """
 
 from __future__ import annotations

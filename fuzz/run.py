@@ -12,7 +12,7 @@ Laws:
   be made in pieces.
 * A finding is an exception that is no refusal, a law that does not hold (`fuzz.targets`), an input
   of up to 64 kB that takes longer than `MOST_TIME` each time it is tried, or memory that goes on
-  growing. The same defect is told once.
+  growing. The same defect is reported once.
 * Each input that makes a finding is written to `fuzz/findings`, named after its target and what it
   holds, with the traceback beside it; `--replay` tries it again.
 

@@ -36,8 +36,8 @@ from sipparty.sip.fields import HeaderFields, parse_line
 from sipparty.sip.framing import FramingFailed, MessageBytes, StreamFramer
 from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.limits import Limits
+from sipparty.sip.message import salvage
 from sipparty.sip.plain import is_plain
-from sipparty.sip.salvage import salvage
 from sipparty.sip.validation import findings, first_fault
 from sipparty.testing import SequentialTokens
 
@@ -202,7 +202,7 @@ _STREAM_LIMITS = Limits(max_head=4096, max_body=4096, max_pending=6000, max_skip
 
 
 def _cuts(data: bytes) -> Iterator[list[bytes]]:
-    """Ways to cut a stream: two halves, a few pieces told by the data, single bytes."""
+    """Ways to cut a stream: two halves, a few pieces chosen by the data, single bytes."""
     middle = sum(data[:16]) % (len(data) + 1)
     yield [data[:middle], data[middle:]]
     step = 1 + sum(data[-8:]) % 97
@@ -211,7 +211,7 @@ def _cuts(data: bytes) -> Iterator[list[bytes]]:
         yield [data[at : at + 1] for at in range(len(data))]
 
 
-def _told(events: Sequence[Any]) -> list[Any]:
+def _facts(events: Sequence[Any]) -> list[Any]:
     return [
         (str(one.error), one.error.status, one.head, one.fatal)
         if isinstance(one, FramingFailed)
@@ -230,11 +230,11 @@ def _stream(data: bytes) -> bool:
         elif isinstance(one, MessageBytes):
             law(one.data in data, "a message is a part of the stream")
             attempt(Message.parse, one.data)
-    expected = _told(events)
+    expected = _facts(events)
     for pieces in _cuts(data):
         framer = StreamFramer(_STREAM_LIMITS)
-        told = [event for piece in pieces for event in framer.feed(piece)]
-        law(_told(told) == expected, "events do not depend on the cuts")
+        seen = [event for piece in pieces for event in framer.feed(piece)]
+        law(_facts(seen) == expected, "events do not depend on the cuts")
         law(framer.pending == whole.pending, "what is held does not depend on the cuts")
     return any(isinstance(one, MessageBytes) for one in events)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sipparty.deepclass import Attribute, DeepClass
 from sipparty.errors import ParseError
 from sipparty.sip.components import AOR, URI, Headers, Host, Parameters, escape, unescape
-from sipparty.sip.pairs import normal
+from sipparty.sip.uri_parameters import normal
 from sipparty.vb import ValueBinder
 
 # URIs

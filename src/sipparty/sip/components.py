@@ -42,7 +42,7 @@ from sipparty.sip.grammar import (
     read_port,
     read_uri,
 )
-from sipparty.sip.pairs import Headers, Parameters, escape, normal, unescape
+from sipparty.sip.uri_parameters import Headers, Parameters, escape, normal, unescape
 from sipparty.vb import Delegate
 
 __all__ = ["AOR", "URI", "Headers", "Host", "Parameters", "escape", "unescape"]

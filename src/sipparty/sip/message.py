@@ -28,7 +28,7 @@ from sipparty.sip.lenient import has_tag, with_crlf, with_single_spaces
 from sipparty.sip.multipart import Entity
 from sipparty.sip.status import check_status, reason_phrase
 
-__all__ = ["Message", "Request", "Response"]
+__all__ = ["Message", "Request", "Response", "salvage"]
 
 # A start line is never folded (RFC 3261 §7.1, §7.2), so there is no break in it.
 _STATUS_LINE = re.compile(r"([Ss][Ii][Pp]/[0-9]+\.[0-9]+) ([0-9]{3,10})(?: ([^\r\n]*))?")
@@ -48,7 +48,7 @@ class Message(Entity):
     Not made itself: see `Message.parse`, `Request` and `Response`.
     """
 
-    __slots__ = ("_length_due",)
+    __slots__ = ("_length_due", "_version")
 
     #: The largest head taken by `parse`, in bytes; larger ones are refused before they are looked
     #: at.
@@ -61,23 +61,19 @@ class Message(Entity):
 
     #: Whether the Content-Length has to be set when the message is written.
     _length_due: bool
+    _version: str
 
     def __init__(
         self,
         headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
         body: SupportsBytes | str = b"",
     ) -> None:
-        self._fields = []
-        self._index = None
-        self._typed = None
-        self._data = None
+        self._version, self._fields, self._body = "SIP/2.0", [], as_octets(body)
+        self._index = self._typed = self._data = None
         self._length_due = True
-        self._body = as_octets(body)
         for name, value in headers.items() if isinstance(headers, Mapping) else headers:
             self.add(name, value)
         self._take_type(body)
-
-    # ------------------------------------------------------------------ parsing
 
     @staticmethod
     def parse(data: bytes) -> Request | Response:
@@ -157,7 +153,10 @@ class Message(Entity):
 
     Parse = parse
 
-    # ------------------------------------------------------------------ writing
+    @property
+    def version(self) -> str:
+        """The version from the start line, "SIP/2.0"."""
+        return self._version
 
     def _start_line(self) -> str:
         raise NotImplementedError
@@ -188,8 +187,7 @@ class Message(Entity):
         """Return an independent message with the same wire form."""
         return cast(Self, Message.parse(bytes(self)))
 
-    def __copy__(self) -> Self:
-        return self.copy()
+    __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.copy()
@@ -226,12 +224,11 @@ class Request(Message):
         ParseError: The request-URI or a header's text is none.
     """
 
-    __slots__ = ("_method", "_uri", "_uri_text", "_version")
+    __slots__ = ("_method", "_uri", "_uri_text")
 
     _method: str
     _uri: URI | None
     _uri_text: str
-    _version: str
 
     def __init__(
         self,
@@ -241,7 +238,6 @@ class Request(Message):
         body: SupportsBytes | str = b"",
     ) -> None:
         super().__init__(headers, body)
-        self._version = "SIP/2.0"
         self.method = method
         self.uri = uri
 
@@ -252,10 +248,8 @@ class Request(Message):
         self._method = method
         self._uri = None
         self._uri_text = uri
-        self._version = "SIP/2.0"
-        self._fields = fields
+        self._version, self._fields, self._body = "SIP/2.0", fields, body
         self._index = self._typed = self._data = None
-        self._body = body
         self._length_due = True
         return self
 
@@ -309,11 +303,6 @@ class Request(Message):
     def uri_text(self) -> str:
         """The request-URI as text, without parsing it."""
         return self._uri_text if self._uri is None else str(self._uri)
-
-    @property
-    def version(self) -> str:
-        """The version from the request line, "SIP/2.0"."""
-        return self._version
 
     def response(
         self,
@@ -377,7 +366,7 @@ class Response(Message):
         BuildError: The status is out of range, or something holds a line break.
     """
 
-    __slots__ = ("_reason", "_status", "_version")
+    __slots__ = ("_reason", "_status")
 
     def __init__(
         self,
@@ -387,7 +376,6 @@ class Response(Message):
         body: SupportsBytes | str = b"",
     ) -> None:
         super().__init__(headers, body)
-        self._version = "SIP/2.0"
         self.status = status
         self.reason = reason_phrase(status) if reason is None else reason
 
@@ -397,10 +385,8 @@ class Response(Message):
         self = Response.__new__(Response)
         self._status = status
         self._reason = reason
-        self._version = "SIP/2.0"
-        self._fields = fields
+        self._version, self._fields, self._body = "SIP/2.0", fields, body
         self._index = self._typed = self._data = None
-        self._body = body
         self._length_due = True
         return self
 
@@ -427,11 +413,6 @@ class Response(Message):
         self._reason = check_line(value, "reason phrase")
         self._touch()
 
-    @property
-    def version(self) -> str:
-        """The version from the status line, "SIP/2.0"."""
-        return self._version
-
     def __repr__(self) -> str:
         return printable(f"<Response {self._status} {self._reason}>")
 
@@ -443,19 +424,14 @@ def _parse_start(line: str) -> Request | Response:
     if line[:4].upper() == "SIP/":
         found = _STATUS_LINE.fullmatch(line)
         if found is None:
-            raise ParseError(
-                line,
-                "SIP/2.0, a status code of three digits and a reason phrase",
-                0,
-                what="status line",
-            )
+            expected = "SIP/2.0, a status code of three digits and a reason phrase"
+            raise ParseError(line, expected, 0, what="status line")
         response = Response.__new__(Response)
         response._version, status, response._reason = found.groups("")
         response._status = int(status)
         if not 100 <= response._status <= 699:
-            raise ParseError(
-                line, "a status code from 100 to 699", found.start(2), what="status line"
-            )
+            expected = "a status code from 100 to 699"
+            raise ParseError(line, expected, found.start(2), what="status line")
         return response
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
@@ -488,10 +464,33 @@ def _parse_body(message: Message, data: bytes, start: int) -> tuple[bytes, bytes
     if stop == len(data):
         return (data[start:] if stop > start else b""), data
     if stop > len(data):
-        raise ParseError(
-            length_text,
-            f"at most the {len(data) - start} bytes that follow the head",
-            0,
-            what="Content-Length",
-        )
+        expected = f"at most the {len(data) - start} bytes that follow the head"
+        raise ParseError(length_text, expected, 0, what="Content-Length")
     return data[start:stop], data[:stop]
+
+
+def salvage(data: bytes) -> Request | None:
+    """Make what can be made of a request that does not parse, to answer it with: lines that are no
+    headers are left out, and so is the body.
+
+    Returns:
+        A request with Via, From, To, Call-ID and CSeq, without which there is no answer (RFC 3261
+        §8.2.6.2); None where the data has not got them, or is a response.
+    """
+    data = data.lstrip(b"\r\n")
+    data = with_crlf(data, Message.MAX_HEAD) or data
+    head = data[: Message.MAX_HEAD].partition(b"\r\n\r\n")[0].decode("utf-8", "surrogateescape")
+    start, *lines = NEW_FIELD.split(head, Message.MAX_FIELDS + 1)
+    method = start.replace("\t", " ").partition(" ")[0]
+    if not is_token(method) or start[:4].upper() == "SIP/":
+        return None
+    fields = []
+    for line in lines[: Message.MAX_FIELDS]:
+        try:
+            key, value = parse_line(line)
+        except ParseError:
+            continue
+        if key in _COPIED:
+            fields.append((key, value, line))
+    request = Request.of(method, "sip:unknown", fields)
+    return request if all(request._text(key) for key in _COPIED) else None

@@ -97,7 +97,7 @@ def is_plain(message: Message) -> bool:
             ):
                 return False
         elif (
-            message._version != "SIP/2.0"  # type: ignore[attr-defined]
+            message._version != "SIP/2.0"
             or _PLAIN_RESPONSE.fullmatch(
                 f"{fields[index['via']][1]}\n{fields[index['from']][1]}\n"
                 f"{fields[index['to']][1]}\n{fields[index['call-id']][1]}\n"

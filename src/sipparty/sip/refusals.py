@@ -17,9 +17,8 @@ from sipparty.errors import NegotiationError, ParseError
 from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.dialog.usage import warning
 from sipparty.sip.flow import Flow
-from sipparty.sip.message import Request, Response
+from sipparty.sip.message import Request, Response, salvage
 from sipparty.sip.refusal_size import refusal
-from sipparty.sip.salvage import salvage
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Overload, ServerTransaction
 from sipparty.sip.validation import blame

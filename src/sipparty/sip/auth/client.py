@@ -24,7 +24,7 @@ from sipparty.sip.auth.trust import Destination, Trust
 
 __all__ = ["DigestClient"]
 
-#: Where a request goes that is told nothing else: to one's own.
+#: Where a request goes by default: to one's own server.
 _HOME = Destination("", routed=True)
 
 

@@ -67,7 +67,7 @@ class DigestServer:
         without_qop: Whether credentials without qop are taken where "auth" is offered. RFC 2069
         knew none; but then one in between can leave it out, and the count and the client's chance
         with it.
-        uris: URIs that credentials may be for, besides those that `verify` is told are ours: other
+        uris: URIs that credentials may be for, besides those that `verify` is given as ours: other
         names that requests for us are sent to, as a proxy forwards them; or a function that takes
         a URI and says so.
         guesses: How many wrong passwords a source may give for a user at once.

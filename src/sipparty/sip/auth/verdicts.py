@@ -45,7 +45,7 @@ class Challenged:
         status: 401, or 407 of a proxy.
         headers: The headers to answer with, the preferred one first.
         stale: Whether only the nonce was wrong.
-        reason: Why, in words, for a log: it tells what the peer should not be told.
+        reason: Why, in words, for a log: it says what the peer must not learn.
         username: Who the request claims to be of; "" for nobody. Mind where it is logged: people
         type passwords into the wrong field (RFC 7616 §3.4).
         guesses: How many wrong passwords it brings.

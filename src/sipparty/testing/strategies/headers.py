@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from sipparty.sip.headers import HEADERS, header_key
-from sipparty.sip.pairs import escape
+from sipparty.sip.uri_parameters import escape
 from sipparty.testing.strategies.pieces import (
     header_parameters,
     hostports,

@@ -11,7 +11,7 @@ from functools import cache
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from sipparty.sip.pairs import escape
+from sipparty.sip.uri_parameters import escape
 
 __all__ = [
     "header_parameters",
