@@ -27,9 +27,9 @@ SOURCE = ROOT / "src"
 PAGES = (
     "sipparty.parties",
     "sipparty.party",
-    "sipparty.whereabouts",
+    "sipparty.party.listening",
     "sipparty.errors",
-    "sipparty.engine",
+    "sipparty.concurrency.engine",
     "sipparty.sip",
     "sipparty.sip.events",
     "sipparty.sip.dialog",

@@ -23,7 +23,7 @@ from fuzz.live_seeds import fill
 from fuzz.live_wire import options
 from fuzz.outcome import Finding, place_of
 from fuzz.reading import read_call, read_message, read_value
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import UnexpectedInput
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sip import Limits

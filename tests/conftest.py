@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.party import Party
 from sipparty.sip import Message

@@ -33,8 +33,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 from sipparty.parse import ParsedProperty
-from sipparty.paths import expand_path, write_path
 from sipparty.vb import Delegate, ValueBinder
+from sipparty.vb.paths import expand_path, write_path
 
 __all__ = ["Attribute", "DeepClass"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.party import Party
 
 from ..faults.conftest import logged_errors

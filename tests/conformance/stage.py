@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 
 from ..faults.defender import open_files

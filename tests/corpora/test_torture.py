@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import ParseError
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.party import Party

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.transport import TLSConfig
 

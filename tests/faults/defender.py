@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.party import Party
 
 from ..interop.peer import wait_for

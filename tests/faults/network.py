@@ -28,7 +28,7 @@ from pathlib import Path
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 
 from ..interop.peer import require
 

@@ -13,7 +13,7 @@ import pytest
 #: What each program begins with.
 PRELUDE = """
 import os, resource, socket, sys, threading, time
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import CallFailed, CallUnreachable, ListenError
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.transport import TLSConfig, TLSError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.transport.udp import UDPEndpoint
 

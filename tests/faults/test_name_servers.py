@@ -16,7 +16,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import CallUnreachable
 from sipparty.transport import Resolver
 from sipparty.transport.nameservers import DNSLookup

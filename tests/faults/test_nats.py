@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.media import ToneSource
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sip.events import CallReceived, FlowConfirmed, FlowLost

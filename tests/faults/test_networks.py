@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import CallFailed, CallTimedOut, CallUnreachable
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.sip import Timing

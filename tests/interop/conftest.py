@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.media import MemorySink, ToneSource
 from sipparty.parties import SingleRTPSessionSimplenParty
 from sipparty.party import Party

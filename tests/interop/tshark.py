@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.trace import PcapWriter
 
 from .loopback import LoopbackCapture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import BuildError, CallRejected
 from sipparty.sip import Exchange, NextHop, Policy, Request
 from sipparty.sip.auth import (

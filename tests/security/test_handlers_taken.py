@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import CallRejected
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.sip import Limits, Request

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.parties import SingleRTPSessionSimplenParty
 from sipparty.sip import Message
 from sipparty.testing import seeded_tokens

@@ -17,10 +17,13 @@ PACKAGE = Path(__file__).parents[2] / "src" / "sipparty"
 #: Room ("" for the package's own files), and its files in order; a package's name stands for its
 #: `__init__`, as "transaction" does in "sip".
 ROOMS = [
-    ("", "__init__ errors descriptors unproven"),
-    ("fsm", "timers table drawing waiting fsm __init__"),
-    ("", "parse paths vb deepclass"),
-    ("sip", "limits shares reach grammar flow tokens status uri_parameters components"),
+    ("", "__init__ errors"),
+    ("concurrency", "__init__ descriptors waiting"),
+    ("fsm", "timers table drawing fsm __init__"),
+    ("", "parse"),
+    ("vb", "paths binder __init__"),
+    ("", "deepclass"),
+    ("sip", "limits shares reach unproven grammar flow tokens status uri_parameters components"),
     ("sip", "headervalue values lenient typed particular headers fields boundary multipart"),
     ("sip", "bodies message sipfrag refusal_size plain validation"),
     ("sip", "auth.errors auth.digest auth.grammar auth.values auth.trust auth.sessions"),
@@ -42,7 +45,9 @@ ROOMS = [
     ("transport", "settings addresses endpoint udp tlsbuffer weight tls stream listener websocket"),
     ("transport", "connecting targets downlist nameservers resolver listening sources late"),
     ("transport", "stun keepalive keeping hub __init__"),
-    ("", "portal handlers engine callmedia observable whereabouts checked party parties"),
+    ("concurrency", "portal dispatch engine"),
+    ("party", "media events listening settings party __init__"),
+    ("", "parties"),
     ("testing", "clock weather attached network __init__ strategies.pieces strategies.headers"),
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),
     ("testing", "strategies"),
@@ -58,7 +63,7 @@ WORLD |= {"subprocess", "threading", "time"}
 
 #: The files before the room "trace" that may touch it, and what they may touch; no other may.
 WORLDLY = {
-    "sipparty.fsm.waiting": {"asyncio", "threading"},
+    "sipparty.concurrency.waiting": {"asyncio", "threading"},
     "sipparty.media.agreed": {"socket"},
     "sipparty.media.clock": {"asyncio"},
     "sipparty.media.playback": {"asyncio", "threading"},

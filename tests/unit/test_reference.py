@@ -15,15 +15,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 #: Modules of the first level without a page, and why.
 WITHOUT = {
-    "callmedia": "the part of a party that knows of media",
-    "checked": "the settings of a party, as they are given",
     "cli": "commands have their own help",
-    "descriptors": "used by the transport and media alone",
-    "handlers": "used by the engine alone",
-    "observable": "the part of a party that handlers are told to",
-    "paths": "used by vb and deepclass alone",
-    "portal": "the part of an engine that knows of threads",
-    "unproven": "used by engines and media alone",
 }
 
 
@@ -74,8 +66,8 @@ def test_links_lead_somewhere(pages):
 
 
 def test_a_page_shows_signature_arguments_and_errors(pages):
-    text = pages["sipparty.whereabouts.md"]
-    section = text.split("### Whereabouts.listen\n")[1].split("### ")[0]
+    text = pages["sipparty.party.listening.md"]
+    section = text.split("### ListeningParty.listen\n")[1].split("### ")[0]
     assert "listen(\n    port: int | None=STANDARD_PORT,\n    *,\n" in section
     assert "- `port_filter`: Which ports will do" in section
     assert "[`ListenError`](sipparty.errors.md#listenerror)" in section

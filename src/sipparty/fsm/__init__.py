@@ -14,11 +14,11 @@ A machine is a subclass of `FSM` with a `table` of `Row`s and the `timers` its s
 Nothing here reads a clock: time comes in as an argument.
 """
 
+from sipparty.concurrency.waiting import HasPortal, Portal, verb
 from sipparty.errors import TableError, Timeout, UnexpectedInput, WouldDeadlock
 from sipparty.fsm.fsm import FSM
 from sipparty.fsm.table import Row, StateNames, Timer
 from sipparty.fsm.timers import Entry, TimerOwner, Timers
-from sipparty.fsm.waiting import HasPortal, Portal, verb
 
 __all__ = [
     "FSM",

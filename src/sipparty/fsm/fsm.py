@@ -24,8 +24,8 @@ Laws, beside those of the tables (`sipparty.fsm.table`):
    says to absorb is a row.
 5. A timer that fires is disarmed before its input is run, and one that the line makes late, by a
    change of state before its turn, does not fire at all.
-6. A machine belongs to one thread. Only waiting (`sipparty.fsm.waiting`) and verbs may come from
-   others.
+6. A machine belongs to one thread. Only waiting (`sipparty.concurrency.waiting`) and verbs may come
+   from others.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from itertools import count
 from math import isfinite
 from typing import Any, ClassVar
 
+from sipparty.concurrency.waiting import Watchable
 from sipparty.errors import TableError, UnexpectedInput, UsageError
 from sipparty.fsm import drawing
 from sipparty.fsm.table import Move, Plan, Row, StateNames, Timer, compile_plan
 from sipparty.fsm.timers import Entry, Timers
-from sipparty.fsm.waiting import Watchable
 
 __all__ = ["FSM"]
 

@@ -50,7 +50,7 @@ from sipparty.media.rtp import RTPPacket
 from sipparty.media.settings import StreamSettings
 from sipparty.media.statistics import MediaStatistics, RemoteReport
 from sipparty.media.stream import Address, RTPReceiver, RTPSender
-from sipparty.unproven import UnprovenHosts
+from sipparty.sip.unproven import UnprovenHosts
 
 __all__ = ["AudioStream"]
 

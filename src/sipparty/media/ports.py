@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
-from sipparty import descriptors
+from sipparty.concurrency import descriptors
 from sipparty.errors import ListenError, PortsExhausted, UsageError
 from sipparty.media.stream import Address
 
@@ -245,7 +245,7 @@ class _Early(NamedTuple):
 
 class PortPair:
     """The RTP port and the RTCP port of one stream, of the file descriptors that media may have
-    (`sipparty.descriptors`).
+    (`sipparty.concurrency.descriptors`).
 
     Args:
         loop: Whose thread they belong to.

@@ -44,7 +44,7 @@ from enum import IntEnum
 from typing import Final
 
 from sipparty.media.stream import Address
-from sipparty.unproven import LEAST, UnprovenHosts
+from sipparty.sip.unproven import LEAST, UnprovenHosts
 
 __all__ = ["Rank", "RemoteEnd"]
 

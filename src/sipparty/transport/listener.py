@@ -23,7 +23,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 
-from sipparty import descriptors
+from sipparty.concurrency import descriptors
 from sipparty.errors import ListenError
 from sipparty.sip.flow import Address, Flow
 from sipparty.sip.limits import Limits

@@ -20,7 +20,7 @@ from sipparty.media import (
 from sipparty.media.ports import MediaPort
 from sipparty.sdp import SessionDescription
 from sipparty.sip.policy import Policy
-from sipparty.unproven import UnprovenHosts
+from sipparty.sip.unproven import UnprovenHosts
 
 OFFER = (
     "v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"

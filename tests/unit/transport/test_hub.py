@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import ListenError, TransportError, UsageError
 from sipparty.sip import NextHop, UserAgent
 from sipparty.sip.core import FlowWanted

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.sip import Flow, NextHop, Request
 from sipparty.sip.core import FlowWanted

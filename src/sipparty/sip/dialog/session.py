@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from sipparty.sip.policy import Policy
-from sipparty.unproven import UnprovenHosts
+from sipparty.sip.unproven import UnprovenHosts
 
 __all__ = ["MediaUser", "Session"]
 

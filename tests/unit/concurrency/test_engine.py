@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency import waiting
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import (
     CallUnreachable,
     Timeout,
@@ -14,7 +15,6 @@ from sipparty.errors import (
     UsageError,
     WouldDeadlock,
 )
-from sipparty.fsm import waiting
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sip.events import CallEnded
 from sipparty.transport import Resolver

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sipparty.handlers import Dispatcher
+from sipparty.concurrency.dispatch import Dispatcher
 from sipparty.sip import Limits
 
 PATIENCE = 10

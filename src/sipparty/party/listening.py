@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import AlreadyListening, ListenError, ParseError, UsageError
 from sipparty.fsm import verb
-from sipparty.observable import Observable
+from sipparty.party.events import Observable
 from sipparty.sip import URI, Flow
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.flow import host_port
@@ -27,12 +27,12 @@ from sipparty.transport import (
 )
 from sipparty.transport.stun import is_available as has_stun
 
-__all__ = ["STANDARD_PORT", "Whereabouts"]
+__all__ = ["STANDARD_PORT", "ListeningParty"]
 
 #: The port that a transport has by itself: 5060, or 5061 for TLS.
 STANDARD_PORT = -1
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("sipparty.party")
 
 #: Whether it was said that anybody may call.
 _warned = False
@@ -41,7 +41,7 @@ _warned = False
 _Told = tuple[str, "int | None"]
 
 
-class Whereabouts(Observable):
+class ListeningParty(Observable):
     """The part of a party that knows where it is; `Party` says who it is and what it does."""
 
     proxy: str | None

@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from sipparty.callmedia import bound_calls, check_offer, open_session, reject_offer
-from sipparty.checked import Checked, media_types, name_to_show, next_hop_or_none
+from sipparty.concurrency.dispatch import Dispatcher
+from sipparty.concurrency.engine import Engine
 from sipparty.deepclass import Attribute
-from sipparty.engine import Engine
 from sipparty.errors import Incomplete, UsageError
 from sipparty.fsm import verb
-from sipparty.handlers import Dispatcher
+from sipparty.party.listening import STANDARD_PORT, ListeningParty
+from sipparty.party.media import bound_calls, check_offer, open_session, reject_offer
+from sipparty.party.settings import Checked, media_types, name_to_show, next_hop_or_none
 from sipparty.sip import (
     AOR,
     URI,
@@ -46,7 +47,6 @@ from sipparty.sip.flow import host_port
 from sipparty.sip.grammar import check_line, quote
 from sipparty.sip.routing import as_request_uri, route_to
 from sipparty.vb import Delegate
-from sipparty.whereabouts import STANDARD_PORT, Whereabouts
 
 __all__ = ["STANDARD_PORT", "Credentials", "Party", "Target"]
 
@@ -57,10 +57,10 @@ Target = "Party | URI | AOR | str | bytes"
 Credentials = "tuple[str, str] | Mapping[str, tuple[str, str]] | Callable[[str], Any]"
 
 
-class Party(Whereabouts):
+class Party(ListeningParty):
     """Somebody who makes and takes calls (RFC 3261's user agent).
 
-    Where it listens, what it sends from and which flows it keeps open is in `Whereabouts`.
+    Where it listens, what it sends from and which flows it keeps open is in `ListeningParty`.
 
     Args:
         uri: The address of record, with or without its scheme, as text or as an object; it may be

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
-from sipparty import descriptors
-from sipparty.engine import Engine
+from sipparty.concurrency import descriptors
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import CallFailed, NegotiationError
 from sipparty.sip import Dialog, Flow, Session
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.events import CallMediaUnproven
 from sipparty.sip.policy import Policy
 from sipparty.sip.reach import Scope, scope_of
-from sipparty.unproven import UnprovenHosts
+from sipparty.sip.unproven import UnprovenHosts
 
 __all__ = ["CallMedia", "bound_calls", "check_offer", "open_session", "reject_offer"]
 

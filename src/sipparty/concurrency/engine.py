@@ -6,7 +6,7 @@ other threads.
 
 Laws:
 
-* The core is touched on the loop's thread alone; `sipparty.portal` is the way onto it.
+* The core is touched on the loop's thread alone; `sipparty.concurrency.portal` is the way onto it.
 * After whatever was told to the core, what it wants sent is sent and its events are handed out,
   before the loop turns.
 * Nothing outlives the engine: `close` gives back every socket, ends the thread, and is called at
@@ -26,10 +26,10 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
+from sipparty.concurrency import waiting
+from sipparty.concurrency.dispatch import Dispatcher
+from sipparty.concurrency.portal import LoopPortal
 from sipparty.errors import CallUnreachable, ParseError, SIPPartyError
-from sipparty.fsm import waiting
-from sipparty.handlers import Dispatcher
-from sipparty.portal import LoopPortal
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import Core, FlowWanted, TargetFailed
 from sipparty.sip.events import Event
@@ -38,11 +38,11 @@ from sipparty.sip.limits import Limits
 from sipparty.sip.policy import Policy
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Timing
+from sipparty.sip.unproven import UnprovenHosts
 from sipparty.sip.wanted import TargetAnswered
 from sipparty.trace import Wire
 from sipparty.transport import Hub, Resolver, TLSConfig, WebSocketConfig
 from sipparty.transport.stream import Connection
-from sipparty.unproven import UnprovenHosts
 
 __all__ = ["Engine"]
 

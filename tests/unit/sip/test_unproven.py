@@ -1,7 +1,7 @@
 """What all calls together send to hosts that have not shown that they want it."""
 
 from sipparty.media.remote import RemoteEnd
-from sipparty.unproven import LEAST, MAX_HOSTS, REMEMBERED, UnprovenHosts
+from sipparty.sip.unproven import LEAST, MAX_HOSTS, REMEMBERED, UnprovenHosts
 
 VICTIM = ("198.51.100.9", 9000)
 

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from sipparty import descriptors
+from sipparty.concurrency import descriptors
 from sipparty.errors import PortsExhausted
 from sipparty.media import SingleRTPSession
 from sipparty.media.ports import PortPair

@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
-from sipparty import whereabouts
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import CallUnreachable, ListenError, UsageError
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
+from sipparty.party import listening
 from sipparty.sip import SimpleCall, Timing
 from sipparty.sip.events import CallEnded, CallReceived
 from sipparty.transport import Resolver
@@ -117,10 +117,10 @@ class TestListening:
     def test_whoever_answers_strangers_is_told_so_once(
         self, make_party, caplog, monkeypatch, address, settings, warns
     ):
-        monkeypatch.setattr(whereabouts, "_warned", False)
+        monkeypatch.setattr(listening, "_warned", False)
         for name in ("bob@biloxi.com", "carol@chicago.com"):
             make_party(name).configure(**settings).listen(None, address=address)
-        said = [one for one in caplog.records if one.name == "sipparty.whereabouts"]
+        said = [one for one in caplog.records if one.name == "sipparty.party"]
         assert len(said) == warns
         assert all("from anybody who reaches port" in one.getMessage() for one in said)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sipparty.callmedia import CallMedia, check_offer, open_session
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import NegotiationError
+from sipparty.party.media import CallMedia, check_offer, open_session
 from sipparty.sip import Flow
 from sipparty.sip.events import CallMediaUnproven
 from sipparty.sip.policy import Policy

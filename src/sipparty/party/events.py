@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from sipparty.concurrency.dispatch import Dispatcher, Handler
 from sipparty.deepclass import DeepClass
-from sipparty.handlers import Dispatcher, Handler
 from sipparty.sip.events import CallReceived, Event, RequestReceived
 
 __all__ = ["Observable"]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.errors import AlreadyListening, CallUnreachable, ListenError, ParseError, UsageError
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sdp import SessionDescription

@@ -7,7 +7,7 @@ import pytest
 
 CALL = """
 import os, sys, threading
-from sipparty.engine import Engine
+from sipparty.concurrency.engine import Engine
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sip.events import CallEnded, CallEstablished, CallReceived
 

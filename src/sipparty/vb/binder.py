@@ -36,9 +36,9 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, ClassVar
 
-from sipparty.paths import BindingError, Delegate, make_missing, read_path, split_path, walk_path
+from sipparty.vb.paths import BindingError, make_missing, read_path, split_path, walk_path
 
-__all__ = ["BindingError", "Delegate", "Transformer", "ValueBinder"]
+__all__ = ["Transformer", "ValueBinder"]
 
 #: What turns a value of one side into a value of the other; never called with None.
 Transformer = Callable[[Any], Any]

@@ -25,7 +25,7 @@ from sipparty.sip.limits import Limits
 
 __all__ = ["Dispatcher", "Handler"]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("sipparty.handlers")
 
 #: What takes an event: a plain function or an `async def`.
 Handler = Callable[[Any], Any]
