@@ -17,7 +17,7 @@ from sipparty.concurrency.engine import Engine
 from sipparty.errors import CallFailed, CallUnreachable, ListenError
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.transport import TLSConfig, TLSError
-from sipparty.transport.listener import StreamListener
+from sipparty.transport.stream_listener import StreamListener
 import sipparty.transport.connecting, sipparty.transport.websocket  # else read when first needed
 
 PATIENCE = 10

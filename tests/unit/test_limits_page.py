@@ -7,7 +7,7 @@ import pytest
 
 from sipparty import sdp, sip
 from sipparty.sip import grammar, multipart
-from sipparty.transport import listener, stream, udp
+from sipparty.transport import stream, stream_listener, udp
 
 PAGE = Path(__file__).parents[2] / "docs" / "topics" / "limits.md"
 
@@ -22,7 +22,7 @@ OWNERS = {
     "Exchange": sip.Exchange,
     "UDPEndpoint": udp.UDPEndpoint,
     "Connection": stream.Connection,
-    "StreamListener": listener.StreamListener,
+    "StreamListener": stream_listener.StreamListener,
 }
 
 ROWS = re.findall(r"^\| `([\w.]+)` \| ([0-9,]+) ", PAGE.read_text(), re.M)

@@ -253,7 +253,7 @@ class Engine(LoopPortal):
         self._busy = True
         self.core.at(self.loop.time())
         try:
-            self.hub.keeping.stun_received(data, flow)
+            self.hub.keepalives.stun_received(data, flow)
         except Exception:
             _log.exception("A STUN message from %s port %s failed.", *flow.remote)
 
@@ -261,7 +261,7 @@ class Engine(LoopPortal):
         """Tell who keeps a connection open that its peer answers; called by endpoints."""
         self._busy = True
         self.core.at(self.loop.time())
-        self.hub.keeping.pong_received(flow)
+        self.hub.keepalives.pong_received(flow)
 
     def hold(self, host: str, size: int) -> bool:
         """Count what a connection keeps for its peer; called by endpoints."""
@@ -278,7 +278,7 @@ class Engine(LoopPortal):
             self._act(self._flow_failed, (flow, reason))
 
     def _flow_failed(self, flow: Flow, reason: str) -> None:
-        self.hub.keeping.flow_broken(flow, reason)
+        self.hub.keepalives.flow_broken(flow, reason)
         self.core.transport_failed(flow, reason, self.loop.time())
 
     # ---------------------------------------------------------------- the end

@@ -282,13 +282,13 @@ class ListeningParty(Observable):
         if stun and not has_stun():
             raise UsageError("STUN takes the package aioice: pip install sipparty[nat].")
         hop = NextHop.of(route_to(where).strip("<>"))
-        return self.engine.hub.keeping.start(agent, hop, interval, stun, self.engine)
+        return self.engine.hub.keepalives.start(agent, hop, interval, stun, self.engine)
 
     @verb
     def stop_keep_alive(self) -> Self:
         """Keep no more flows open; those that are there stay until something ends them."""
         if self._agent is not None:
-            self.engine.hub.keeping.stop(self._agent)
+            self.engine.hub.keepalives.stop(self._agent)
         return self
 
 

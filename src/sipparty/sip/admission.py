@@ -22,10 +22,11 @@ from typing import Any
 from sipparty.errors import ParseError
 from sipparty.sip.auth import Authenticated, Challenged, DigestServer, Malformed, Verdict
 from sipparty.sip.components import unescape
-from sipparty.sip.flow import DEFAULT_PORTS, Flow
+from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.message import Request, Response
 from sipparty.sip.transaction import ServerTransaction
+from sipparty.sip.transports import default_port
 
 __all__ = ["Admission", "Name", "admits_any", "password_guard", "read_name"]
 
@@ -245,7 +246,7 @@ def _is_here(agent: Any, host: str, port: int | None, flow: Flow) -> bool:
     here = _address(host)
     if here is None:
         return host == agent.host or host.endswith(f".{agent.host}")
-    usual = DEFAULT_PORTS.get(flow.transport, 5060)
+    usual = default_port(flow.transport)
     home = split_sip_uri(agent.uri)
     ours = (flow.local, flow.own, (home.host, home.port or usual), (home.host, flow.own[1]))
     # A port that is left out says nothing: many leave it out.

@@ -7,8 +7,9 @@ from collections.abc import Hashable, Sequence
 from sipparty.errors import ParseError, UsageError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.components import unescape
-from sipparty.sip.flow import DEFAULT_PORTS, Flow
+from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import split_sip_uri
+from sipparty.sip.transports import default_port
 
 __all__ = ["Directory"]
 
@@ -102,7 +103,7 @@ class Directory:
                 only = listener.agents[0]
                 agent = only if not user or user == unescape(only.user) else agent
             elif agent is not None:
-                here = parts.host, parts.port or DEFAULT_PORTS.get(flow.transport, 5060)
+                here = parts.host, parts.port or default_port(flow.transport)
                 if here not in ((flow.local[0].lower(), flow.local[1]), flow.own):
                     agent = None
         return agent

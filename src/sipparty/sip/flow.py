@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from sipparty.sip.transports import RELIABLE_TRANSPORTS
+
 __all__ = [
-    "DEFAULT_PORTS",
     "KEEP_ALIVES",
-    "RELIABLE_TRANSPORTS",
-    "SECURE_TRANSPORTS",
     "Address",
     "Flow",
     "host_port",
@@ -25,18 +24,6 @@ KEEP_ALIVES = frozenset((b"\r\n\r\n", b"\r\n", b"\n\n", b"\n", b"\0", b"\0\0\0\0
 
 #: An IP address as text, without brackets, and a port.
 Address = tuple[str, int]
-
-#: Transports that deliver or say that they did not (RFC 3261 §17): no retransmission is needed over
-#: them.
-RELIABLE_TRANSPORTS = frozenset({"TCP", "TLS", "WS", "WSS", "SCTP", "TLS-SCTP"})
-
-#: Transports that a `sips:` URI may travel by (RFC 3261 §26.2.2, RFC 7118 §6).
-SECURE_TRANSPORTS = frozenset({"TLS", "WSS", "TLS-SCTP"})
-
-
-#: The ports that transports have by themselves, where it is not 5060 (RFC 3261 §19.1.2, RFC 7118
-#: §5).
-DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}
 
 
 class Flow(NamedTuple):

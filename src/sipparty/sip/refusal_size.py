@@ -6,8 +6,8 @@ has shown nothing yet is not much larger than what it answers, or is none at all
 
 from __future__ import annotations
 
-from sipparty.sip.flow import RELIABLE_TRANSPORTS
 from sipparty.sip.message import Response
+from sipparty.sip.transports import RELIABLE_TRANSPORTS
 
 __all__ = ["MAX_RATIO", "refusal"]
 

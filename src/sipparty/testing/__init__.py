@@ -26,8 +26,8 @@ Everything here is public and kept stable, as the rest of the package is.
 
 from sipparty.testing.attached import Core
 from sipparty.testing.clock import SequentialTokens, VirtualClock, seeded_tokens
+from sipparty.testing.impairments import Carried, Cut, Fate, Link, Place
 from sipparty.testing.network import SimulatedNetwork
-from sipparty.testing.weather import Carried, Cut, Fate, Link, Place
 
 __all__ = [
     "Carried",

@@ -18,7 +18,6 @@ Laws:
 
 from __future__ import annotations
 
-import ipaddress
 import random
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -28,11 +27,13 @@ from typing import Any, Final
 
 from sipparty.errors import Timeout, UsageError
 from sipparty.sip.core import FlowWanted
-from sipparty.sip.flow import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS, Flow
+from sipparty.sip.flow import Flow
+from sipparty.sip.transports import RELIABLE_TRANSPORTS, default_port
 from sipparty.testing.attached import Core, Node
 from sipparty.testing.clock import VirtualClock
-from sipparty.testing.weather import Carried, Cut, Fate, Link, Parcel, Place
+from sipparty.testing.impairments import Carried, Cut, Fate, Link, Parcel, Place
 from sipparty.trace.wirelog import WireRecord
+from sipparty.transport.addresses import numeric_family
 
 __all__ = ["SimulatedNetwork"]
 
@@ -157,7 +158,7 @@ class SimulatedNetwork:
             raise UsageError(f"Nothing is attached at {local!r}.")
         return node.flow(transport, local, remote)
 
-    # Weather
+    # Impairments
 
     def link(
         self,
@@ -392,10 +393,10 @@ class SimulatedNetwork:
         hop = wanted.next_hop
         host = self._hosts.get(hop.host, hop.host)
         transport = hop.transport or ("TLS" if hop.secure else "UDP")
-        if not _is_ip(host):
+        if numeric_family(host) is None:
             core.flow_failed(wanted, f"{hop.host} has no address here.", self.clock.now)
             return
-        remote = host, hop.port or (5061 if transport in SECURE_TRANSPORTS else 5060)
+        remote = host, hop.port or default_port(transport)
         flow = node.flow(transport, node.address(wanted.endpoint), remote)
         core.flow_found(wanted, flow, self.clock.now)
 
@@ -490,11 +491,3 @@ class SimulatedNetwork:
                     if link is not None:
                         return link
         return self._default
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -25,17 +25,18 @@ from typing import Any, cast
 from sipparty.errors import TransportError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import FlowWanted
-from sipparty.sip.flow import SECURE_TRANSPORTS, Flow
+from sipparty.sip.flow import Flow
 from sipparty.sip.routing import NextHop
+from sipparty.sip.transports import SECURE_TRANSPORTS, SUPPORTED, default_port
 from sipparty.transport.addresses import numeric_family
-from sipparty.transport.keeping import Keeping
-from sipparty.transport.late import LateResponses, Waiting
-from sipparty.transport.listener import StreamListener
-from sipparty.transport.listening import OURS, HubOwner, Listening, standard_port
+from sipparty.transport.keepalives import KeepAlives
+from sipparty.transport.listeners import HubOwner, Listening
 from sipparty.transport.resolver import Resolver
+from sipparty.transport.response_fallback import ResponseFallback, WaitingResponses
 from sipparty.transport.settings import WebSocketConfig
-from sipparty.transport.sources import Sources
+from sipparty.transport.source_selection import SourceSelection
 from sipparty.transport.stream import Connection
+from sipparty.transport.stream_listener import StreamListener
 from sipparty.transport.targets import Destination, Target
 from sipparty.transport.tls import TLSConfig
 from sipparty.transport.udp import UDPEndpoint
@@ -58,7 +59,7 @@ class _Pending:
         self.others: list[list[Target]] = []
 
 
-class Hub(Sources):
+class Hub(SourceSelection):
     """The endpoints of an engine; used on its loop's thread alone.
 
     Args:
@@ -69,7 +70,7 @@ class Hub(Sources):
         websocket: What WebSockets are served and opened with; None for the defaults.
 
     Attributes:
-        keeping: The flows that are kept open.
+        keepalives: The flows that are kept open.
     """
 
     #: Connections that we opened and keep; beyond so many, the one idle longest is closed.
@@ -86,21 +87,21 @@ class Hub(Sources):
         websocket: WebSocketConfig | None = None,
     ) -> None:
         super().__init__(loop, owner, tls or TLSConfig(), websocket or WebSocketConfig())
-        self.resolver = resolver or Resolver(transports=OURS)
-        self.keeping = Keeping(owner.core, self.mark_down)
+        self.resolver = resolver or Resolver(transports=SUPPORTED)
+        self.keepalives = KeepAlives(owner.core, self.mark_down)
         self._pool: dict[_Key, Connection] = {}
         #: The connections that are being made, by where they will be kept.
         self._connecting: dict[tuple[bool, _Key], _Pending] = {}
         #: What is being found out, and for whom.
         self._tasks: dict[asyncio.Task[None], list[FlowWanted]] = {}
         #: Responses whose connection has ended.
-        self.late = LateResponses(self._seek_anew)
+        self.response_fallback = ResponseFallback(self._seek_anew)
 
     def leave(self, agent: UserAgent, *, later: bool = False) -> None:
         """Have an agent receive nowhere any more, at once or after its last dialog; its flows are
         kept open no longer.
         """
-        self.keeping.stop(agent)
+        self.keepalives.stop(agent)
         super().leave(agent, later=later)
 
     # ---------------------------------------------------------------- flows
@@ -180,7 +181,7 @@ class Hub(Sources):
                         flow = back._replace(remote=(target.address, target.port))
                     else:
                         flow = endpoint.flow_to(target.address, target.port)
-                    self._found(wanted, self._told(wanted.agent, flow))
+                    self._found(wanted, self._advertised(wanted.agent, flow))
                     return
                 source = self._source(wanted.agent, target)
             except TransportError as error:
@@ -266,7 +267,7 @@ class Hub(Sources):
         self, pool: dict[_Key, Connection], key: _Key, connection: Connection
     ) -> Connection:
         """Keep a connection for what goes to the same place; return the one that is kept."""
-        most = self.MAX_POOL if pool is self._pool else self.late.MAX_CONNECTIONS
+        most = self.MAX_POOL if pool is self._pool else self.response_fallback.MAX_CONNECTIONS
         other = pool.get(key)
         if other is not None and not other.closed:
             # Another call was faster: one connection will do (RFC 5923).
@@ -281,7 +282,9 @@ class Hub(Sources):
 
     def _pool_for(self, wanted: FlowWanted) -> dict[_Key, Connection]:
         """Return where a connection is kept that is opened for somebody."""
-        return self.late.pool if isinstance(wanted.user, Waiting) else self._pool
+        return (
+            self.response_fallback.pool if isinstance(wanted.user, WaitingResponses) else self._pool
+        )
 
     def _found(self, wanted: FlowWanted, flow: Flow) -> None:
         self._owner.core.flow_found(wanted, flow, self._loop.time())
@@ -315,9 +318,9 @@ class Hub(Sources):
             data: What was to be sent.
             flow: The flow whose connection has ended.
         """
-        self.late.send(data, flow)
+        self.response_fallback.send(data, flow)
 
-    def _seek_anew(self, target: Target, flow: Flow, waiting: Waiting) -> None:
+    def _seek_anew(self, target: Target, flow: Flow, waiting: WaitingResponses) -> None:
         """Look for a connection in the place of one that has ended."""
         users = self._users.get(flow.endpoint if flow.listener is None else flow.listener)
         hop = NextHop(target.address, target.port, target.transport)
@@ -351,7 +354,7 @@ class Hub(Sources):
     def _unpool(self, connection: Any) -> bool:
         """Have nothing new go by a connection that we opened; False if it is none of those."""
         found = False
-        for pool in (self._pool, self.late.pool):
+        for pool in (self._pool, self.response_fallback.pool):
             for key in [key for key, kept in pool.items() if kept is connection]:
                 del pool[key]
                 found = True
@@ -380,7 +383,7 @@ class Hub(Sources):
 
     def give_up(self, reason: str) -> None:
         """Tell everybody who waits for a flow that there will be none."""
-        self.keeping.stop()
+        self.keepalives.stop()
         tasks, self._tasks = self._tasks, {}
         self._connecting.clear()
         for task, waiting in tasks.items():
@@ -395,7 +398,11 @@ class Hub(Sources):
 
     def endpoints(self) -> list[Any]:
         """Return every endpoint that somebody uses, and every connection that is kept."""
-        return list(dict.fromkeys([*self._users, *self._pool.values(), *self.late.pool.values()]))
+        return list(
+            dict.fromkeys(
+                [*self._users, *self._pool.values(), *self.response_fallback.pool.values()]
+            )
+        )
 
     def connections(self) -> list[Connection]:
         """Return every connection that is there, or was closed and has not ended."""
@@ -419,7 +426,7 @@ class Hub(Sources):
                 endpoint.abort()  # the loop may not turn for long enough for more
         self._users.clear()
         self._pool.clear()
-        self.late.clear()
+        self.response_fallback.clear()
         self._listening.clear()
         self.leaving.clear()
 
@@ -455,7 +462,7 @@ def _goes_to(connection: Connection, wanted: FlowWanted) -> bool:
         return False
     if flow.transport in ("WS", "WSS"):
         return True
-    there = hop.place, hop.port or standard_port(flow.transport)
+    there = hop.place, hop.port or default_port(flow.transport)
     return flow.remote == there and hop.transport in (None, flow.transport)
 
 

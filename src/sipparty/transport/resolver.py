@@ -27,8 +27,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sipparty.transport.addresses import numeric_family
-from sipparty.transport.downlist import DownList
 from sipparty.transport.nameservers import Answered, DNSLookup, Lookup, default_lookup
+from sipparty.transport.target_health import TargetHealth
 from sipparty.transport.targets import (
     Answer,
     Destination,
@@ -43,11 +43,11 @@ from sipparty.transport.targets import (
 __all__ = [
     "DNSLookup",
     "Destination",
-    "DownList",
     "HostsFile",
     "ResolveError",
     "Resolver",
     "Target",
+    "TargetHealth",
 ]
 
 _LOOPBACK: dict[RecordType, tuple[str, ...]] = {
@@ -158,7 +158,7 @@ class Resolver:
         lookup: What is asked: a `DNSLookup` for other servers or timeouts; None for the system's
         name servers.
         hosts: The hosts file; None for none.
-        down: The memory of targets that are down; None for a new one.
+        health: The memory of targets that are down; None for a new one.
         timeout: How long a `resolve` may take, in seconds.
         max_ttl: The longest that an answer is kept, in seconds.
         max_negative_ttl: The longest that the news of nothing is kept, in seconds (RFC 2308 §5).
@@ -178,7 +178,7 @@ class Resolver:
         families: Sequence[RecordType] = (RecordType.AAAA, RecordType.A),
         lookup: Lookup | None = None,
         hosts: str | Path | None = "/etc/hosts",
-        down: DownList | None = None,
+        health: TargetHealth | None = None,
         timeout: float = 8.0,
         max_ttl: float = 3600.0,
         max_negative_ttl: float = 300.0,
@@ -189,7 +189,7 @@ class Resolver:
     ) -> None:
         self.transports = tuple(transports)
         self.families = tuple(families)
-        self.down = DownList() if down is None else down
+        self.health = TargetHealth() if health is None else health
         self._lookup = lookup
         self._hosts = HostsFile(hosts)
         self._timeout = timeout
@@ -202,7 +202,7 @@ class Resolver:
         self._asking: dict[Question, asyncio.Task[Answer]] = {}
 
     def __repr__(self) -> str:
-        return f"<Resolver: {len(self._cache)} answers kept, {len(self.down)} targets down>"
+        return f"<Resolver: {len(self._cache)} answers kept, {len(self.health)} targets down>"
 
     async def resolve(
         self,
@@ -240,7 +240,7 @@ class Resolver:
                 f"No target found for {destination}: the name servers took longer than "
                 f"{self._timeout:g} s."
             ) from None
-        return self.down.order(targets, self._clock())
+        return self.health.order(targets, self._clock())
 
     def mark_down(self, target: Target, *, retry_after: float | None = None) -> None:
         """Note that a target failed, by timeout, transport error or 503 (RFC 3263 §4.3).
@@ -249,11 +249,11 @@ class Resolver:
             target: The target.
             retry_after: The Retry-After of its 503, in seconds; None for none.
         """
-        self.down.mark(target, self._clock(), retry_after=retry_after)
+        self.health.mark(target, self._clock(), retry_after=retry_after)
 
     def mark_up(self, target: Target) -> None:
         """Note that a target answered."""
-        self.down.clear(target)
+        self.health.clear(target)
 
     def forget(self) -> None:
         """Drop all answers, such as after a change of network; what is down stays so."""

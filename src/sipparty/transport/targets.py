@@ -37,12 +37,12 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import NamedTuple
 
 from sipparty.errors import TransportError
+from sipparty.sip.transports import TRANSPORTS
 
 __all__ = [
     "MAX_TARGETS",
     "NAPTR",
     "SRV",
-    "TRANSPORTS",
     "Answer",
     "Destination",
     "Machine",
@@ -50,7 +50,6 @@ __all__ = [
     "RecordType",
     "ResolveError",
     "Target",
-    "TransportRow",
     "locate",
     "order_srv",
 ]
@@ -62,36 +61,6 @@ MAX_TARGETS = 32
 class ResolveError(TransportError):
     """No target was found for a destination; the message says what was asked and what came."""
 
-
-class TransportRow(NamedTuple):
-    """A row of the table of transports.
-
-    Args:
-        service: The NAPTR service (RFC 3263 §4.1, RFC 4168, RFC 7118 §10.2).
-        prefix: What stands before the domain in an SRV name (RFC 3263 §4.2).
-        port: The default port (RFC 3261 §19.1.2, RFC 7118 §5.5).
-        secure: The transport that takes its place for `sips:`; itself where it is secure, None
-        where there is none.
-        reliable: Whether it takes messages of any size (RFC 3261 §18.1.1).
-    """
-
-    service: str
-    prefix: str
-    port: int
-    secure: str | None
-    reliable: bool
-
-
-#: The transports by name, as a Via header spells them.
-TRANSPORTS: dict[str, TransportRow] = {
-    "UDP": TransportRow("SIP+D2U", "_sip._udp", 5060, None, False),
-    "TCP": TransportRow("SIP+D2T", "_sip._tcp", 5060, "TLS", True),
-    "TLS": TransportRow("SIPS+D2T", "_sips._tcp", 5061, "TLS", True),
-    "SCTP": TransportRow("SIP+D2S", "_sip._sctp", 5060, "TLS-SCTP", True),
-    "TLS-SCTP": TransportRow("SIPS+D2S", "_sips._sctp", 5061, "TLS-SCTP", True),
-    "WS": TransportRow("SIP+D2W", "_sip._ws", 80, "WSS", True),
-    "WSS": TransportRow("SIPS+D2W", "_sips._ws", 443, "WSS", True),
-}
 
 #: What a URI without a word on transport stands for: sip, sips (RFC 3263 §4.1).
 _DEFAULT = {False: "UDP", True: "TLS"}

@@ -10,7 +10,7 @@ from sipparty.errors import PortsExhausted
 from sipparty.media import SingleRTPSession
 from sipparty.media.ports import PortPair
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
-from sipparty.transport.listener import StreamListener
+from sipparty.transport.stream_listener import StreamListener
 
 
 @pytest.fixture

@@ -273,7 +273,7 @@ class TestLocalAddress:
         with pytest.raises(CallUnreachable, match=text):
             alice.invite(f"sip:bob@{LOOPBACK}:{port};transport={transport}").wait(5)
         # It is not the peer that is down.
-        assert not alice.engine.run(lambda: len(alice.engine.hub.resolver.down))
+        assert not alice.engine.run(lambda: len(alice.engine.hub.resolver.health))
 
     @pytest.mark.parametrize("address", ["", "localhost", "0.0.0.0", "::", "127.0.0.1:5060"])
     def test_what_is_no_address(self, make_party, alice, address):

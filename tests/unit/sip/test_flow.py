@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sipparty.sip.flow import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS, Flow, host_port
+from sipparty.sip.flow import Flow, host_port
+from sipparty.sip.transports import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS
 
 HERE, THERE = ("192.0.2.1", 5060), ("192.0.2.2", 5070)
 

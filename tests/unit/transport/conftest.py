@@ -18,8 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sipparty.trace import Wire
 from sipparty.transport.connecting import connect
-from sipparty.transport.listener import StreamListener, bind_tcp
 from sipparty.transport.stream import Connection
+from sipparty.transport.stream_listener import StreamListener, bind_tcp
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 10

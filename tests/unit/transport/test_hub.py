@@ -10,10 +10,10 @@ from sipparty.concurrency.engine import Engine
 from sipparty.errors import ListenError, TransportError, UsageError
 from sipparty.sip import NextHop, UserAgent
 from sipparty.sip.core import FlowWanted
-from sipparty.transport import Resolver, connecting, sources, udp
+from sipparty.sip.transports import standard_port
+from sipparty.transport import Resolver, connecting, source_selection, udp
 from sipparty.transport.addresses import local_address_to
 from sipparty.transport.hub import _key
-from sipparty.transport.listening import standard_port
 from sipparty.transport.nameservers import Answered
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import SRV, Answer, RecordType, Target
@@ -265,7 +265,7 @@ async def test_a_large_request_goes_by_tcp(find, peer):
 async def test_where_nobody_takes_it_by_tcp_it_goes_by_udp(find, hub, closed_port):
     flow = await find(LOOPBACK, closed_port, reliable=True).outcome()
     assert place(flow) == ("UDP", LOOPBACK, closed_port)
-    assert len(hub.resolver.down) == 1  # the next large one need not find that out again
+    assert len(hub.resolver.health) == 1  # the next large one need not find that out again
 
 
 async def test_a_large_request_that_tcp_has_lost(find, peer):
@@ -278,7 +278,7 @@ async def test_a_target_that_refuses_connections(find, names, peer, closed_port,
     names.service("biloxi.com", ("TCP", LOOPBACK, closed_port), ("TCP", LOOPBACK, peer.port))
     flow = await find("biloxi.com").outcome()
     assert place(flow) == ("TCP", LOOPBACK, peer.port)
-    assert len(hub.resolver.down) == 1
+    assert len(hub.resolver.health) == 1
 
 
 async def test_nobody_takes_connections(find, closed_port):
@@ -346,7 +346,7 @@ async def test_of_several_addresses_the_routes_choose(find, hub, alice, monkeypa
     hub.release(alice, everywhere)
     assert find("127.0.0.9").heard[0].endpoint is first
     hub.listen(alice, LOOPBACK, 0)
-    monkeypatch.setattr(sources, "local_address_to", cannot_route)
+    monkeypatch.setattr(source_selection, "local_address_to", cannot_route)
     assert find("127.0.0.9").heard[0].endpoint is first
 
 
@@ -424,7 +424,7 @@ async def test_how_a_peer_is_reached_is_found_out_anew(find, hub, monkeypatch, b
     flow = user.heard[0]
     monkeypatch.setattr(udp, "local_address_to", lambda host: THIRD)
     assert find("127.0.0.9").heard[0] == flow
-    (hub.mark_down if because == "it does not answer" else hub.keeping.reroute)(flow)
+    (hub.mark_down if because == "it does not answer" else hub.keepalives.reroute)(flow)
     assert find("127.0.0.9").heard[0].local == (THIRD, flow.local[1])
 
 

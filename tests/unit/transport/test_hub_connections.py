@@ -14,7 +14,7 @@ from sipparty.sip.core import FlowWanted
 from sipparty.sip.events import CallReceived
 from sipparty.transport import Resolver, WebSocketConfig
 from sipparty.transport.hub import Hub, _can_take, _goes_to, _is_beyond_nat
-from sipparty.transport.late import LateResponses
+from sipparty.transport.response_fallback import ResponseFallback
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import Target
 
@@ -296,8 +296,8 @@ async def test_where_nobody_listens_it_is_dropped(bob, free_port, eventually):
     hub = bob.engine.hub
     dialog = await call_and_hang_up_the_line(bob, f"{LOOPBACK}:{free_port}", eventually)
     dialog.reject(486)
-    assert len(hub.late) == 1
-    await eventually(lambda: not len(hub.late))
+    assert len(hub.response_fallback) == 1
+    await eventually(lambda: not len(hub.response_fallback))
 
 
 def dead(transport="TCP"):
@@ -327,11 +327,11 @@ async def test_there_is_one_attempt_for_all_that_wait_for_it(engine, servers):
     hub = engine.hub
     for number in (1, 2, 1, 3, 3):  # some of them are sent again meanwhile
         engine.run(hub.answer_anew, one_of(number, f"{LOOPBACK}:{port}"), dead())
-    assert len(hub.late) == 3
+    assert len(hub.response_fallback) == 3
     assert len(hub._tasks) == 1
     reader, _ = await asyncio.wait_for(taken.get(), PATIENCE)
     assert await read_branches(reader, 3) == [1, 2, 3]
-    assert len(hub.late) == 0
+    assert len(hub.response_fallback) == 0
     # What comes later goes by that connection, and so does what has another host in its Via.
     engine.run(hub.answer_anew, one_of(4, f"pc33.example.com:{port}"), dead())
     assert await read_branches(reader, 1) == [4]
@@ -340,21 +340,21 @@ async def test_there_is_one_attempt_for_all_that_wait_for_it(engine, servers):
 
 async def test_of_one_host_so_many_wait_at_the_most(engine, monkeypatch, servers, eventually):
     """Others' responses go out all the same."""
-    monkeypatch.setattr(LateResponses, "MAX", 4)
-    monkeypatch.setattr(LateResponses, "MAX_OF_ONE", 3)
+    monkeypatch.setattr(ResponseFallback, "MAX", 4)
+    monkeypatch.setattr(ResponseFallback, "MAX_OF_ONE", 3)
     seeking = []
     monkeypatch.setattr(engine.hub, "_try", lambda wanted, *rest: seeking.append(wanted))
     for number in range(10):
         # Another place each time, which does not answer.
         engine.run(engine.hub.answer_anew, one_of(number, f"{LOOPBACK}:{9 + number}"), dead())
-    assert len(engine.hub.late) == len(seeking) == 3
+    assert len(engine.hub.response_fallback) == len(seeking) == 3
     for number in range(2):
         other = dead()._replace(remote=(f"127.0.0.{2 + number}", 40000))
         engine.run(engine.hub.answer_anew, one_of(number, LOOPBACK), other)
-    assert len(engine.hub.late) == len(seeking) == 4
+    assert len(engine.hub.response_fallback) == len(seeking) == 4
     for wanted in seeking:
         wanted.user.flow_failed("nobody is there")
-    assert len(engine.hub.late) == 0
+    assert len(engine.hub.response_fallback) == 0
 
 
 async def test_what_is_opened_for_responses_throws_out_nothing_else(
@@ -362,7 +362,7 @@ async def test_what_is_opened_for_responses_throws_out_nothing_else(
 ):
     """Whoever has us connect to many places has room of his own."""
     monkeypatch.setattr(Hub, "MAX_POOL", 2)
-    monkeypatch.setattr(LateResponses, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(ResponseFallback, "MAX_CONNECTIONS", 2)
     ours = (await connect((await servers())[0])).endpoint
     for number in range(4):
         port, taken = await servers()
@@ -382,8 +382,8 @@ async def test_the_name_that_a_response_is_for_may_be_none(engine, eventually, c
     port, _ = await servers()
     sent_by = f"{'a' * 64}.com:{port}"
     engine.run(engine.hub.answer_anew, response(sent_by, "TLS"), dead("TLS"))
-    assert len(engine.hub.late) == 1
-    await eventually(lambda: not len(engine.hub.late))
+    assert len(engine.hub.response_fallback) == 1
+    await eventually(lambda: not len(engine.hub.response_fallback))
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
@@ -400,7 +400,7 @@ async def test_the_name_that_a_response_is_for_may_be_none(engine, eventually, c
 )
 async def test_what_is_not_sent_anew(engine, data, transport):
     engine.run(engine.hub.answer_anew, data, dead(transport))
-    assert len(engine.hub.late) == 0
+    assert len(engine.hub.response_fallback) == 0
     assert not engine.hub._tasks
 
 
@@ -500,7 +500,7 @@ async def test_giving_up_tells_all_of_them(engine, alice):
 
 async def test_a_target_that_answers_is_not_down_any_more(engine, alice, servers):
     port, _ = await servers()
-    down = engine.hub.resolver.down
+    down = engine.hub.resolver.health
     engine.hub.resolver.mark_down(Target("TCP", LOOPBACK, port, LOOPBACK))
     await outcomes(several(engine, alice, 1, NextHop(LOOPBACK, port, "TCP")))
     assert len(down) == 0
@@ -510,7 +510,7 @@ async def test_nor_is_one_that_answers_by_udp(engine, alice, peer):
     """It was remembered as down for half a minute, however often it answered meanwhile."""
     bob = NoMediaSimpleCallsParty("bob@biloxi.com", engine=engine)
     bob.listen(None, address=LOOPBACK)
-    down = engine.hub.resolver.down
+    down = engine.hub.resolver.health
     engine.hub.mark_down(bob._endpoints[0].flow_to(LOOPBACK, peer.port))
     assert len(down) == 1
     peer.socket.setblocking(False)

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from sipparty.errors import TransportError
 from sipparty.transport import nameservers
-from sipparty.transport.downlist import DownList
 from sipparty.transport.nameservers import Answered, DNSLookup, SystemLookup
 from sipparty.transport.resolver import HostsFile, Resolver
+from sipparty.transport.target_health import TargetHealth
 from sipparty.transport.targets import (
     MAX_TARGETS,
     NAPTR,
@@ -357,7 +357,7 @@ T = [Target("UDP", f"192.0.2.{number}", 5060, "x") for number in range(4)]
 
 
 def test_what_is_down_comes_last():
-    down = DownList(duration=32.0)
+    down = TargetHealth(duration=32.0)
     down.mark(T[0], 0.0)
     down.mark(T[1], 5.0)
     assert down.order(T, 6.0) == [T[2], T[3], T[0], T[1]]
@@ -369,7 +369,7 @@ def test_what_is_down_comes_last():
 
 
 def test_retry_after_is_kept_within_bounds():
-    down = DownList(duration=32.0, max_duration=100.0)
+    down = TargetHealth(duration=32.0, max_duration=100.0)
     down.mark(T[0], 0.0, retry_after=60.0)
     down.mark(T[1], 0.0, retry_after=1e9)
     down.mark(T[2], 0.0, retry_after=-5.0)
@@ -379,14 +379,14 @@ def test_retry_after_is_kept_within_bounds():
 
 
 def test_a_target_is_down_whatever_its_name():
-    down = DownList()
+    down = TargetHealth()
     down.mark(T[0], 0.0)
     assert down.is_down(T[0]._replace(server_name="other"), 1.0)
     assert not down.is_down(T[0]._replace(transport="TCP"), 1.0)
 
 
 def test_the_memory_of_what_is_down_is_bounded():
-    down = DownList(max_targets=2)
+    down = TargetHealth(max_targets=2)
     for target in T:
         down.mark(target, 0.0)
     assert len(down) == 2

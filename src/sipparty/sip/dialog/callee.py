@@ -8,8 +8,8 @@ from sipparty.errors import CallFailed, NegotiationError, ParseError, PortsExhau
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.dialog.usage import InviteUsage, warning
 from sipparty.sip.events import CallReceived
-from sipparty.sip.flow import SECURE_TRANSPORTS
 from sipparty.sip.transaction.server import ServerTransaction
+from sipparty.sip.transports import SECURE_TRANSPORTS
 
 __all__ = ["CalledSide"]
 

@@ -13,12 +13,13 @@ from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import Dialog, DialogAgent, rejection
 from sipparty.sip.events import CallEnded, CallEstablished
 from sipparty.sip.fields import Field, field
-from sipparty.sip.flow import SECURE_TRANSPORTS, Flow
+from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Part
 from sipparty.sip.outgoing import OutgoingRequest
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transaction.server import ServerTransaction
+from sipparty.sip.transports import SECURE_TRANSPORTS
 
 __all__ = ["InviteUsage", "warning"]
 

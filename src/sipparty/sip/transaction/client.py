@@ -17,9 +17,10 @@ from typing import ClassVar
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.fields import Field, field
-from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow
+from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.transaction.user import ClientUser, TransactionHost
+from sipparty.sip.transports import RELIABLE_TRANSPORTS
 
 __all__ = [
     "ClientTransaction",

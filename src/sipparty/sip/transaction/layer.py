@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from sipparty.errors import ParseError
 from sipparty.fsm import Timers
-from sipparty.sip.flow import DEFAULT_PORTS, RELIABLE_TRANSPORTS, Flow, host_port
+from sipparty.sip.flow import Flow, host_port
 from sipparty.sip.grammar import find_parameter
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Request, Response
@@ -47,6 +47,7 @@ from sipparty.sip.transaction.vias import (
     top_via,
     via_with_source,
 )
+from sipparty.sip.transports import RELIABLE_TRANSPORTS, default_port
 from sipparty.sip.values import Via
 
 __all__ = ["Overload", "TransactionLayer"]
@@ -375,7 +376,7 @@ class TransactionLayer:
                 maddr = None
         if maddr or not asks_port:
             # RFC 3581 §4: where there is a maddr, rport does not say where responses go.
-            port = via._port or DEFAULT_PORTS.get(via._transport.upper(), 5060)
+            port = via._port or default_port(via._transport.upper())
         if host != flow.remote[0] or port != flow.remote[1]:
             flow = flow._replace(remote=(host, port))
         return flow

@@ -15,12 +15,13 @@ from typing import ClassVar
 
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer
-from sipparty.sip.flow import RELIABLE_TRANSPORTS, Flow
+from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import find_parameter
 from sipparty.sip.message import Request, Response
 from sipparty.sip.refusal_size import refusal
 from sipparty.sip.shares import Share
 from sipparty.sip.transaction.user import ServerUser, TransactionHost
+from sipparty.sip.transports import RELIABLE_TRANSPORTS
 
 __all__ = [
     "InviteServerTransaction",

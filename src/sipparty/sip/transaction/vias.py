@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from sipparty.errors import ParseError
-from sipparty.sip.flow import DEFAULT_PORTS
 from sipparty.sip.grammar import find_parameter, split_list
 from sipparty.sip.message import Request
+from sipparty.sip.transports import default_port
 from sipparty.sip.values import Via
 
 __all__ = ["has_sent_by", "replace_top_via", "top_via", "via_with_source"]
@@ -35,7 +35,7 @@ def has_sent_by(text: str, ours: str) -> bool:
         ParseError: The text is no Via.
     """
     theirs, own = top_via(text), top_via(ours.rstrip(";"))
-    default = DEFAULT_PORTS.get(own._transport.upper(), 5060)
+    default = default_port(own._transport.upper())
     return _same_host(theirs._host, own._host) and (
         (theirs._port or default) == (own._port or default)
     )

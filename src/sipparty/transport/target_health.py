@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from sipparty.transport.targets import Target
 
-__all__ = ["DownList"]
+__all__ = ["TargetHealth"]
 
 
-class DownList:
+class TargetHealth:
     """A memory of targets that do not answer, so that the next request goes to a live one at once
     (RFC 3263 §4.3).
 

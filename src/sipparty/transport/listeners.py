@@ -19,21 +19,18 @@ from sipparty.errors import ListenError, UsageError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import Core
 from sipparty.sip.flow import Address, host_port
+from sipparty.sip.transports import standard_port
 from sipparty.transport.endpoint import EndpointOwner
-from sipparty.transport.listener import StreamListener, bind_tcp
 from sipparty.transport.settings import WebSocketConfig
 from sipparty.transport.stream import Connection
-from sipparty.transport.targets import TRANSPORTS
+from sipparty.transport.stream_listener import StreamListener, bind_tcp
 from sipparty.transport.tls import TLSConfig
 from sipparty.transport.udp import UDPEndpoint, bind_udp
 
-__all__ = ["OURS", "HubOwner", "Listening", "Places", "standard_port"]
+__all__ = ["HubOwner", "Listeners", "Listening"]
 
 #: What the system says of a port that cannot be had, while another may.
 _TAKEN = (errno.EADDRINUSE, errno.EACCES)
-
-#: The transports that we have.
-OURS = ("UDP", "TCP", "TLS", "WS", "WSS")
 
 #: Something that receives at an address.
 Listening = UDPEndpoint | StreamListener
@@ -48,7 +45,7 @@ class HubOwner(EndpointOwner, Protocol):
         """Run a function with the core told the time, and act on what comes of it."""
 
 
-class Places:
+class Listeners:
     """The addresses where an engine's agents receive; the part of the `Hub` that binds.
 
     Args:
@@ -106,8 +103,8 @@ class Places:
             endpoint = self._bind(transport, host, port or 0, ports)
             self._listening[(transport, *endpoint.address)] = endpoint
             if advertised is not None:
-                endpoint.advertised = _told(endpoint, advertised)
-        elif advertised is not None and endpoint.advertised != _told(endpoint, advertised):
+                endpoint.advertised = _advertised(endpoint, advertised)
+        elif advertised is not None and endpoint.advertised != _advertised(endpoint, advertised):
             here = endpoint.advertised or endpoint.address
             raise UsageError(
                 f"Peers are told {host_port(*here)} of {transport} {host_port(*endpoint.address)}"
@@ -220,20 +217,7 @@ class Places:
         return not self._users
 
 
-def _told(endpoint: Listening, advertised: tuple[str, int | None]) -> Address:
+def _advertised(endpoint: Listening, advertised: tuple[str, int | None]) -> Address:
     """Return what peers are told of an endpoint."""
     host, port = advertised
     return host, endpoint.address[1] if port is None else port
-
-
-def standard_port(transport: str) -> int:
-    """Return the port that a transport has by itself (RFC 3261 §19.1.2, RFC 7118 §5).
-
-    Raises:
-        UsageError: There is no such transport.
-    """
-    name = transport.upper()
-    if name not in OURS:
-        # The DNS may speak of more.
-        raise UsageError(f"There is no transport {transport!r}: there are {', '.join(OURS)}.")
-    return TRANSPORTS[name].port

@@ -15,10 +15,10 @@ from sipparty.transport.keepalive import KeepAlive
 from sipparty.transport.stream import Connection
 from sipparty.transport.udp import UDPEndpoint
 
-__all__ = ["Keeping"]
+__all__ = ["KeepAlives"]
 
 
-class Keeping:
+class KeepAlives:
     """Every `KeepAlive` of an engine, and what they work with; used on its loop's thread alone.
 
     Args:

@@ -8,7 +8,7 @@ import pytest
 
 from sipparty.errors import ListenError
 from sipparty.sip.shares import source_of
-from sipparty.transport.listener import bind_tcp
+from sipparty.transport.stream_listener import bind_tcp
 from sipparty.transport.tls import TLSConfig
 
 LOOPBACK = "127.0.0.1"

@@ -21,16 +21,16 @@ from sipparty.errors import ParseError
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Response
 from sipparty.sip.transaction.vias import top_via
-from sipparty.transport.listening import standard_port
+from sipparty.sip.transports import default_port
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import Target
 
-__all__ = ["LateResponses", "Waiting"]
+__all__ = ["ResponseFallback", "WaitingResponses"]
 
 _log = logging.getLogger(__name__)
 
 
-class LateResponses:
+class ResponseFallback:
     """The responses that wait for a connection, and the connections that were opened for some.
 
     Args:
@@ -44,9 +44,9 @@ class LateResponses:
     #: Connections that are kept; beyond so many, the one idle longest is closed.
     MAX_CONNECTIONS = 32
 
-    def __init__(self, seek: Callable[[Target, Flow, Waiting], object]) -> None:
+    def __init__(self, seek: Callable[[Target, Flow, WaitingResponses], object]) -> None:
         self._seek = seek
-        self._waiting: dict[Target, Waiting] = {}
+        self._waiting: dict[Target, WaitingResponses] = {}
         #: What was opened, by what the hub knows connections by.
         self.pool: dict[Any, Connection] = {}
 
@@ -67,7 +67,7 @@ class LateResponses:
         host, transport = flow.remote[0], flow.transport
         try:
             via = top_via(Response.parse(data)._text("via") or "")
-            port = via.port or standard_port(transport)
+            port = via.port or default_port(transport)
         except ParseError:
             return
         target = Target(transport, host, port, via.host if transport == "TLS" else host)
@@ -84,7 +84,7 @@ class LateResponses:
         if waiting is not None:
             waiting.responses.append(data)
             return
-        waiting = self._waiting[target] = Waiting(self, target, data)
+        waiting = self._waiting[target] = WaitingResponses(self, target, data)
         self._seek(target, flow, waiting)
 
     def over(self, target: Target) -> None:
@@ -97,7 +97,7 @@ class LateResponses:
         self.pool.clear()
 
 
-class Waiting:
+class WaitingResponses:
     """The responses that wait for a connection to a place.
 
     Args:
@@ -109,7 +109,7 @@ class Waiting:
         responses: All of them, in the order that they came.
     """
 
-    def __init__(self, late: LateResponses, target: Target, data: bytes) -> None:
+    def __init__(self, late: ResponseFallback, target: Target, data: bytes) -> None:
         self._late = late
         self._target = target
         self.responses = [data]

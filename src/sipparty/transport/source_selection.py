@@ -28,18 +28,18 @@ from sipparty.transport.addresses import (
     local_address_to,
     numeric_family,
 )
-from sipparty.transport.listener import StreamListener
-from sipparty.transport.listening import HubOwner, Listening, Places
+from sipparty.transport.listeners import HubOwner, Listeners, Listening
 from sipparty.transport.settings import WebSocketConfig
 from sipparty.transport.stream import Connection
+from sipparty.transport.stream_listener import StreamListener
 from sipparty.transport.targets import Target
 from sipparty.transport.tls import TLSConfig
 from sipparty.transport.udp import UDPEndpoint, bind_udp
 
-__all__ = ["Sources"]
+__all__ = ["SourceSelection"]
 
 
-class Sources(Places):
+class SourceSelection(Listeners):
     """The part of the `Hub` that chooses what is sent from.
 
     Args:
@@ -129,7 +129,7 @@ class Sources(Places):
         self._use(agent, endpoint)
         return endpoint
 
-    def _told(self, agent: UserAgent | None, flow: Flow) -> Flow:
+    def _advertised(self, agent: UserAgent | None, flow: Flow) -> Flow:
         """Return the flow of a datagram, told to peers by what the agent advertises: the socket may
         be one beside the listener that does, bound to the address that the agent sends from.
         """
