@@ -98,5 +98,5 @@ def read_call(call: Any) -> None:
             read_value(value, 1)
     session = call.session
     if session is not None:
-        for name in ("statistics", "agreed", "played", "local_port"):
+        for name in ("statistics", "negotiated", "played", "local_port"):
             read_value(getattr(session, name, None), 1)

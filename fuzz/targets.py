@@ -27,7 +27,7 @@ from sipparty import sdp
 from sipparty.errors import BuildError, NegotiationError, ParseError
 from sipparty.media.rtcp import parse_rtcp
 from sipparty.media.rtp import RTPPacket, looks_like_rtcp
-from sipparty.sdp import MediaCapability, SessionDescription, agreed_streams, make_answer
+from sipparty.sdp import MediaCapability, SessionDescription, make_answer, negotiated_streams
 from sipparty.sip import AOR, URI, Core, DNameURI, Flow, Host, Message, Request, UserAgent, Via
 from sipparty.sip.auth import AuthenticationInfo, Challenge, Credentials
 from sipparty.sip.components import escape, unescape
@@ -284,7 +284,7 @@ def _sdp(data: bytes) -> bool:
         answer = make_answer(sd, [MediaCapability(port=4000)], "192.0.2.9", 1)
     except NegotiationError:
         return True
-    agreed_streams(answer, sd, offerer=False)
+    negotiated_streams(answer, sd, offerer=False)
     SessionDescription.parse(bytes(answer), strict=True, limits=_ANEW)
     return True
 

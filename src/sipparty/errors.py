@@ -4,12 +4,13 @@
     ├── UsageError                    ours: the program asked for what cannot be
     │   ├── Incomplete                an object lacks what the verb needs
     │   ├── UnexpectedInput           a state machine was told something its state does not take
-    │   ├── TableError                a state machine's table is wrong; raised when the class is
-    made │   ├── AlreadyListening          listen() while listening
+    │   ├── TableError                a state machine's table is wrong, as its class is made
+    │   ├── AlreadyListening          listen() while listening
     │   ├── WouldDeadlock             a blocking wait on the engine's own thread
     │   └── BuildError (ValueError)   a message cannot be built from this value
     ├── ParseError (ValueError)       theirs: text from a user or the wire is not what it should be
-    ├── NegotiationError              theirs or ours: an offer or an answer that cannot be agreed on
+    ├── NegotiationError              theirs or ours: an offer or an answer that does not fit
+    ├── MediaError                    a source, a sink or a codec cannot do what was asked of it
     ├── Timeout (TimeoutError)        a wait ran out
     ├── TransportError                bytes could not be moved
     │   ├── ListenError               an address could not be bound
@@ -39,6 +40,7 @@ __all__ = [
     "CallUnreachable",
     "Incomplete",
     "ListenError",
+    "MediaError",
     "MessageTooLarge",
     "NegotiationError",
     "ParseError",
@@ -169,6 +171,10 @@ class NegotiationError(SIPPartyError):
         super().__init__(message)
         self.status = status
         self.warning = warning
+
+
+class MediaError(SIPPartyError):
+    """A source, a sink or a codec cannot do what was asked of it; the message names which."""
 
 
 class Timeout(SIPPartyError, TimeoutError):

@@ -187,14 +187,14 @@ def test_it_holds_and_resumes(
     talk(call, 5)
     port = call.session.local_port
     peer.tell("hold")
-    wait_for(lambda: call.session.agreed.direction == "recvonly", "it holds")
+    wait_for(lambda: call.session.negotiated.direction == "recvonly", "it holds")
     held = call.session.statistics.packets_sent
     # Not to wait for something: a hold lasts, or there is nothing to be seen of it.
     end = time.monotonic() + 0.3
     wait_for(lambda: time.monotonic() > end, "the hold lasted")
     assert call.session.statistics.packets_sent <= held + 1
     peer.tell("resume")
-    wait_for(lambda: call.session.agreed.direction == "sendrecv", "it resumes")
+    wait_for(lambda: call.session.negotiated.direction == "sendrecv", "it resumes")
     talk(call)
     call.terminate().wait(5)
     peer.wait_for_event("CALL_CLOSED")

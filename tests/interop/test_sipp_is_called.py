@@ -240,8 +240,8 @@ def test_it_holds_and_resumes(sipp: SIPp, parties: Make, capture: Capture | None
     run = sipp.answer("uas_reinvite", "-rtp_echo", MILLISECONDS=200)
     alice = parties(SingleRTPSessionSimplenParty, media={"accept_echo": True})
     call = alice.invite(run.uri()).wait(5)
-    wait_for(lambda: call.session.agreed.direction == "recvonly", "it holds")
-    wait_for(lambda: call.session.agreed.direction == "sendrecv", "it resumes")
+    wait_for(lambda: call.session.negotiated.direction == "recvonly", "it holds")
+    wait_for(lambda: call.session.negotiated.direction == "sendrecv", "it resumes")
     heard = call.session.statistics.packets_received
     wait_for(lambda: call.session.statistics.packets_received > heard, "it is heard again")
     port = call.session.local_port

@@ -22,10 +22,10 @@ from sipparty.sdp import (
     Timing,
     UnknownLine,
     ZoneAdjustment,
-    agreed_streams,
     check_answer,
     make_answer,
     make_offer,
+    negotiated_streams,
 )
 
 # The same examples each time, and none judged by the clock.
@@ -122,7 +122,7 @@ def probe(data: bytes | str, *, strict: bool = False) -> None:
         answer = make_answer(sd, [MediaCapability(port=4000)], "192.0.2.9", 1)
     except NegotiationError:
         return
-    agreed_streams(answer, sd, offerer=False)
+    negotiated_streams(answer, sd, offerer=False)
     SessionDescription.parse(bytes(answer), strict=True)
 
 
@@ -197,7 +197,7 @@ def test_an_answer_answers_its_offer(mine, theirs):
         assert mine
         return
     here = check_answer(offer, answer)
-    there = agreed_streams(answer, offer, offerer=False)
+    there = negotiated_streams(answer, offer, offerer=False)
     assert [one.media for one in answer.media] == [one.media for one in offer.media]
     assert [one.index for one in here] == [one.index for one in there]
     for ours, peers in zip(here, there, strict=True):

@@ -21,8 +21,8 @@ from sipparty.cli.echo import Tee
 from sipparty.cli.melody import RATE, melody
 from sipparty.cli.phone import Happened, Happenings, MediaHappened, Phone, Stopped, interrupts
 from sipparty.cli.screen import Screen, safe
-from sipparty.errors import CallFailed, SIPPartyError, Timeout
-from sipparty.media import MediaError, MediaStarted, MemorySink, WAVRecorder, WAVSource
+from sipparty.errors import CallFailed, MediaError, SIPPartyError, Timeout
+from sipparty.media import MediaStarted, MemorySink, WAVRecorder, WAVSource
 from sipparty.sip.events import CallEnded, CallEstablished, CallProgressed, CallReceived
 from sipparty.trace import Ladder, MediaRecord
 
@@ -218,8 +218,8 @@ class _Stage:
         screen.title("Its RTP packets")
         alice, bob = self.alices.session.statistics, self.bobs.session.statistics
         screen.media([("Alice to Bob", alice, bob), ("Bob to Alice", bob, alice)])
-        agreed = self.alices.session.agreed
-        sent = alice.packets_sent * (agreed.ptime or 20) / 1000
+        negotiated = self.alices.session.negotiated
+        sent = alice.packets_sent * (negotiated.ptime or 20) / 1000
         if self.duration - sent > _SLACK:
             # A sender that comes too late leaves time out, it does not burst: pauses are heard.
             screen.text(

@@ -125,7 +125,7 @@ class Evidence:
     def note_media(self, dialog: Any, answered_at: float) -> None:
         """Have the ladder tell of the media of a call that is over."""
         session = dialog.session
-        if self.ladder is None or session is None or session.agreed is None or not answered_at:
+        if self.ladder is None or session is None or session.negotiated is None or not answered_at:
             return
         mine = [
             (record, found)
@@ -147,7 +147,7 @@ class Evidence:
                 stats.packets_sent,
                 stats.packets_received,
                 max(0, stats.lost),
-                session.agreed.formats[0].encoding,
+                session.negotiated.formats[0].encoding,
                 over - answered_at,
                 dialog.call_id,
             )
@@ -226,7 +226,7 @@ def say_media(screen: Screen, happened: MediaHappened, prefix: str = "") -> None
 def summary(screen: Screen, dialog: Any, prefix: str = "") -> None:
     """Print what became of the media of a call that is over."""
     session = dialog.session
-    if session is None or session.agreed is None:
+    if session is None or session.negotiated is None:
         return
     stats = session.statistics
     text = f"{stats.packets_sent} packets sent, {stats.packets_received} received"

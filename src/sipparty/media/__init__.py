@@ -1,26 +1,26 @@
 """Audio of calls: RTP and RTCP, codecs, playout, files, and the session that ties them together.
 
-    session, rtpsession    what a call asks of its media: `MediaSession`, `SingleRTPSession`
-    playback, deck         playing a source, recording to a sink
-    sources, sinks, pcm    where audio comes from and goes to
-    clock, ports           the 20 ms clock of a loop, UDP sockets: the only I/O beside files
-    audio                  one stream without I/O
-    remote                 whose packets are the other side's, and where ours may go
-    statistics             how a stream fares
-    jitter, stream         playout buffer; numbering, validation and statistics of RTP
-    reporting              when RTCP is sent
-    rtp, rtcp              packets
-    negotiator             offers and answers of one audio stream
-    agreed, settings       what was agreed on, as settings of a stream
-    codecs                 PCMU and PCMA, and the register for others
+    session, audio_session   what a call asks of its media: `MediaSession`, `SingleRTPSession`
+    playback, player         playing a source, recording to a sink
+    sources, sinks, pcm      where audio comes from and goes to
+    clock, ports             the 20 ms clock of a loop, UDP sockets: the only I/O beside files
+    audio_stream             one stream without I/O
+    remote                   whose packets are the other side's, and where ours may go
+    statistics               how a stream fares
+    jitter, rtp_source       playout buffer; numbering, validation and statistics of RTP
+    rtcp_schedule            when RTCP is sent
+    rtp, rtcp                packets
+    negotiator               offers and answers of one audio stream
+    negotiated, settings     what was negotiated, as settings of a stream
+    codecs                   PCMU and PCMA, and the register for others
 
 Importing this package loads neither codecs nor `audioop`.
 """
 
-from sipparty.media.audio import AudioStream
+from sipparty.media.audio_session import SingleRTPSession
+from sipparty.media.audio_stream import AudioStream
 from sipparty.media.clock import Clock, MediaClock
 from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
-from sipparty.media.errors import MediaError
 from sipparty.media.events import (
     DestinationLearnt,
     MediaEvent,
@@ -38,7 +38,7 @@ from sipparty.media.jitter import JitterBuffer
 from sipparty.media.playback import Playback
 from sipparty.media.rtcp import parse_rtcp
 from sipparty.media.rtp import RTPPacket
-from sipparty.media.rtpsession import SingleRTPSession
+from sipparty.media.rtp_source import RTPReceiver, RTPSender
 from sipparty.media.session import MediaSession, NoMediaSession
 from sipparty.media.settings import StreamSettings
 from sipparty.media.sinks import MemorySink, Sink, WAVRecorder
@@ -50,7 +50,6 @@ from sipparty.media.sources import (
     WAVSource,
 )
 from sipparty.media.statistics import MediaStatistics, RemoteReport
-from sipparty.media.stream import RTPReceiver, RTPSender
 
 __all__ = [
     "AudioCodec",
@@ -60,7 +59,6 @@ __all__ = [
     "DestinationLearnt",
     "JitterBuffer",
     "MediaClock",
-    "MediaError",
     "MediaEvent",
     "MediaProven",
     "MediaSession",

@@ -20,10 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sipparty.media.stream import Address
+from sipparty.media.rtp_source import Address
 
 if TYPE_CHECKING:
-    from sipparty.media.errors import MediaError
+    from sipparty.errors import MediaError
     from sipparty.media.playback import Playback
     from sipparty.media.sinks import Sink
 

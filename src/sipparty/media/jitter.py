@@ -28,7 +28,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from sipparty.errors import SIPPartyError
 from sipparty.media.pcm import SAMPLE_WIDTH, attenuate, loudness, silence
 from sipparty.media.rtp import RTPPacket, sequence_difference, timestamp_difference
-from sipparty.media.stream import MAX_MISORDER
+from sipparty.media.rtp_source import MAX_MISORDER
 
 __all__ = ["JitterBuffer", "Verdict"]
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sipparty.errors import UsageError
-from sipparty.media.agreed import formats_of
 from sipparty.media.codecs import CodecType
+from sipparty.media.negotiated import formats_of
 from sipparty.sdp import (
-    AgreedStream,
     Direction,
     MediaCapability,
+    NegotiatedStream,
     Negotiation,
     NegotiationState,
     SessionDescription,
@@ -80,12 +80,12 @@ class Negotiator:
         self._offered: Negotiation | None = None
 
     @property
-    def agreed(self) -> bool:
+    def negotiated(self) -> bool:
         """Whether there was an agreement, be it on no stream."""
-        return self._negotiation.agreed
+        return self._negotiation.negotiated
 
     @property
-    def stream(self) -> AgreedStream | None:
+    def stream(self) -> NegotiatedStream | None:
         """The stream that was agreed on; None for none."""
         streams = self._negotiation.streams
         return streams[0] if streams else None

@@ -15,7 +15,7 @@ import functools
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from sipparty.media.errors import MediaError
+from sipparty.errors import MediaError
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -16,8 +16,7 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Literal, TypeAlias
 
-from sipparty.errors import Timeout
-from sipparty.media.errors import MediaError
+from sipparty.errors import MediaError, Timeout
 from sipparty.media.sources import Source
 
 __all__ = ["Outcome", "Playback"]
@@ -141,7 +140,7 @@ class Playback:
         return self._outcome
 
     def finish(self, outcome: Outcome, error: MediaError | None, tell: Callable[[], None]) -> None:
-        """End it, tell of it, and wake who waits; for the deck that plays it, once."""
+        """End it, tell of it, and wake who waits; for the player that plays it, once."""
         self.error = error
         self._outcome = outcome
         try:

@@ -25,9 +25,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from sipparty.concurrency import descriptors
 from sipparty.errors import ListenError, PortsExhausted, UsageError
-from sipparty.media.stream import Address
+from sipparty.media.rtp_source import Address
 
-__all__ = ["BATCH", "MAX_DATAGRAM", "MAX_EARLY", "MediaPort", "PortPair", "open_port_pair"]
+__all__ = ["BATCH", "MAX_DATAGRAM", "MAX_EARLY", "PortPair", "RTPSocket", "open_port_pair"]
 
 _log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ def _any_pair(
     )
 
 
-class MediaPort:
+class RTPSocket:
     """One UDP socket on a loop.
 
     Args:
@@ -270,8 +270,8 @@ class PortPair:
             for sock in pair:
                 sock.close()
             raise PortsExhausted("Few file descriptors are left, and they are for others.")
-        self.rtp = MediaPort(loop, rtp)
-        self.rtcp = MediaPort(loop, rtcp)
+        self.rtp = RTPSocket(loop, rtp)
+        self.rtcp = RTPSocket(loop, rtcp)
         self._time = time
         # Of the hosts of the call, and of others.
         self._early: deque[_Early] | None = None

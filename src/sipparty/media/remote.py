@@ -43,7 +43,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
-from sipparty.media.stream import Address
+from sipparty.media.rtp_source import Address
 from sipparty.sip.unproven import LEAST, UnprovenHosts
 
 __all__ = ["Rank", "RemoteEnd"]

@@ -8,7 +8,7 @@ from math import isfinite
 
 from sipparty.errors import UsageError
 from sipparty.media.codecs import CodecType
-from sipparty.media.stream import Address
+from sipparty.media.rtp_source import Address
 
 __all__ = ["StreamSettings", "check_seconds"]
 

@@ -20,8 +20,7 @@ import sys
 from pathlib import Path
 from typing import IO, Final, Protocol, TypeAlias, runtime_checkable
 
-from sipparty.errors import UsageError
-from sipparty.media.errors import MediaError
+from sipparty.errors import MediaError, UsageError
 from sipparty.media.pcm import SAMPLE_WIDTH, audioop
 
 __all__ = ["MemorySink", "Sink", "SinkLike", "WAVRecorder", "as_sink"]

@@ -24,8 +24,7 @@ import wave
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
-from sipparty.errors import UsageError
-from sipparty.media.errors import MediaError
+from sipparty.errors import MediaError, UsageError
 from sipparty.media.pcm import SAMPLE_WIDTH, Resampler, audioop, silence
 
 __all__ = [

@@ -97,7 +97,7 @@ def check_offer(check: Callable[[bytes], None], each: int, offer: bytes, flow: F
     if not each:
         return
     # Descriptions are loaded where there is media, or a call that brings some.
-    from sipparty.sdp.agreement import unreachable
+    from sipparty.sdp.negotiated import unreachable
     from sipparty.sdp.offeranswer import read_offer
 
     reaches = partial(_reaches, flow.remote[0], flow.own[0])

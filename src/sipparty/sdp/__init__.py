@@ -6,16 +6,9 @@
 | describe what one side can do | `MediaCapability`, `Format` |
 | make or judge one offer or answer | `make_offer`, `make_answer`, `check_answer`, `reject_all` |
 | keep the state of a session's offers and answers | `Negotiation` |
-| know what was agreed | `AgreedStream` |
+| know what was agreed | `NegotiatedStream` |
 """
 
-from sipparty.sdp.agreement import (
-    AgreedFormat,
-    AgreedStream,
-    agreed_streams,
-    check_answer,
-    is_held,
-)
 from sipparty.sdp.capability import MediaCapability, MediaExtension
 from sipparty.sdp.description import SessionDescription
 from sipparty.sdp.fields import (
@@ -28,6 +21,13 @@ from sipparty.sdp.fields import (
 )
 from sipparty.sdp.formats import STATIC_PAYLOAD_TYPES, Format, FormatLike, RTPMap
 from sipparty.sdp.media import MediaDescription, RTCPAddress
+from sipparty.sdp.negotiated import (
+    NegotiatedFormat,
+    NegotiatedStream,
+    check_answer,
+    is_held,
+    negotiated_streams,
+)
 from sipparty.sdp.negotiation import Negotiation, NegotiationState
 from sipparty.sdp.offeranswer import hold, make_answer, make_offer, reject_all, resume
 from sipparty.sdp.reader import Limits
@@ -35,8 +35,6 @@ from sipparty.sdp.timing import Repeat, Timing, ZoneAdjustment
 
 __all__ = [
     "STATIC_PAYLOAD_TYPES",
-    "AgreedFormat",
-    "AgreedStream",
     "Attribute",
     "Bandwidth",
     "Connection",
@@ -47,6 +45,8 @@ __all__ = [
     "MediaCapability",
     "MediaDescription",
     "MediaExtension",
+    "NegotiatedFormat",
+    "NegotiatedStream",
     "Negotiation",
     "NegotiationState",
     "Origin",
@@ -57,12 +57,12 @@ __all__ = [
     "Timing",
     "UnknownLine",
     "ZoneAdjustment",
-    "agreed_streams",
     "check_answer",
     "hold",
     "is_held",
     "make_answer",
     "make_offer",
+    "negotiated_streams",
     "reject_all",
     "resume",
 ]

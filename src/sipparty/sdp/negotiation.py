@@ -29,13 +29,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sipparty.errors import NegotiationError, UnexpectedInput
-from sipparty.sdp.agreement import AgreedStream, Reaches, agreed_streams, check_answer
 from sipparty.sdp.capability import MediaCapability
 from sipparty.sdp.description import SessionDescription
 from sipparty.sdp.fields import Connection, Direction, Origin
 from sipparty.sdp.formats import Format
 from sipparty.sdp.grammar import check_integer
 from sipparty.sdp.media import MediaDescription
+from sipparty.sdp.negotiated import NegotiatedStream, Reaches, check_answer, negotiated_streams
 from sipparty.sdp.offeranswer import (
     assign_capabilities,
     make_answer,
@@ -80,12 +80,12 @@ _OFFER_REFUSED: dict[NegotiationState, tuple[int, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Agreed:
+class _Negotiated:
     """What rollback returns to."""
 
     local: SessionDescription | None = None
     remote: bytes | None = None
-    streams: tuple[AgreedStream, ...] = ()
+    streams: tuple[NegotiatedStream, ...] = ()
     slots: tuple[int | None, ...] = ()
     limit: Direction = Direction.SENDRECV
 
@@ -125,8 +125,8 @@ class Negotiation:
         self._origin = Origin.of(address, session_id, version, username)
         #: Where we receive media; a change shows in the next offer or answer.
         self.address = address
-        self._agreed = _Agreed()
-        self._before = self._open = self._agreed
+        self._negotiated = _Negotiated()
+        self._before = self._open = self._negotiated
         self._reaches = reaches
         self._state = _STABLE
         self._pending: SessionDescription | None = None
@@ -151,29 +151,29 @@ class Negotiation:
     @property
     def local(self) -> SessionDescription | None:
         """Our description of what is agreed; None before the first agreement."""
-        return self._agreed.local
+        return self._negotiated.local
 
     @property
     def remote(self) -> SessionDescription | None:
         """The peer's description of what is agreed, read anew; None before the first agreement."""
-        remote = self._agreed.remote
+        remote = self._negotiated.remote
         return None if remote is None else SessionDescription.parse(remote)
 
     @property
-    def agreed(self) -> bool:
+    def negotiated(self) -> bool:
         """Whether there was an agreement, be it on no stream."""
-        return self._agreed.remote is not None
+        return self._negotiated.remote is not None
 
     @property
     def size(self) -> int:
         """How many bytes of the peer's descriptions are kept."""
-        kept = {id(one.remote): one.remote or b"" for one in (self._agreed, self._before)}
+        kept = {id(one.remote): one.remote or b"" for one in (self._negotiated, self._before)}
         return sum(map(len, kept.values()))
 
     @property
-    def streams(self) -> tuple[AgreedStream, ...]:
+    def streams(self) -> tuple[NegotiatedStream, ...]:
         """The streams that both sides have accepted, previews of an answer included."""
-        return self._agreed.streams
+        return self._negotiated.streams
 
     @property
     def pending(self) -> SessionDescription | None:
@@ -185,12 +185,12 @@ class Negotiation:
         """For each m= line, of the open offer if there is one, the index of the capability that it
         belongs to; None where there is none. After `receive_offer` it tells which ports are needed.
         """
-        return (self._agreed if self._state is _STABLE else self._open).slots
+        return (self._negotiated if self._state is _STABLE else self._open).slots
 
     @property
     def held(self) -> bool:
         """Whether we have the peer on hold, or are about to."""
-        return (self._agreed if self._state is _STABLE else self._open).limit is not (
+        return (self._negotiated if self._state is _STABLE else self._open).limit is not (
             Direction.SENDRECV
         )
 
@@ -209,7 +209,7 @@ class Negotiation:
             Incomplete: A capability that is needed has no port.
             BuildError: A value cannot stand in a session description.
         """
-        return self._offer(self._agreed.limit, add)
+        return self._offer(self._negotiated.limit, add)
 
     def hold(self, *, inactive: bool = False) -> SessionDescription:
         """Offer to stop the peer's media (RFC 6337 Section 5.3); later offers and answers keep to
@@ -238,15 +238,15 @@ class Negotiation:
         if self._state in _OFFER_REFUSED:
             status, reason = _OFFER_REFUSED[self._state]
             raise NegotiationError(reason, status)
-        known = len(self._agreed.slots)
+        known = len(self._negotiated.slots)
         if len(offer.media) < known:
             raise NegotiationError(
                 f"The offer has {len(offer.media)} streams where the session has {known}"
                 " (RFC 3264 Section 8)."
             )
-        wanted = self._wanted(self._agreed.limit)
+        wanted = self._wanted(self._negotiated.limit)
         slots = assign_capabilities(offer, wanted, self._kept_slots(), self._reaches)
-        self._begin("receive_offer", offer, slots, self._agreed.limit)
+        self._begin("receive_offer", offer, slots, self._negotiated.limit)
 
     def answer(self) -> SessionDescription:
         """Answer the peer's offer.
@@ -263,7 +263,7 @@ class Negotiation:
         wanted = self._wanted(self._open.limit)
         slots = assign_capabilities(offer, wanted, self._kept_slots(), self._reaches)
         answer = self._next(make_answer(offer, wanted, self.address, 0, slots=slots))
-        streams = agreed_streams(answer, offer, offerer=False, reaches=self._reaches)
+        streams = negotiated_streams(answer, offer, offerer=False, reaches=self._reaches)
         # What an extension has refused has no capability from here on.
         live = [slot if one.port else None for slot, one in zip(slots, answer.media, strict=True)]
         self._sent = answer
@@ -307,7 +307,7 @@ class Negotiation:
                 for extension in self.capabilities[slot].extensions:
                     extension.check(stream.local, answer.media[stream.index])
         if preview:
-            self._agreed = replace(self._agreed, streams=tuple(streams))
+            self._negotiated = replace(self._negotiated, streams=tuple(streams))
             return
         live = {stream.index for stream in streams}
         kept = [slot if index in live else None for index, slot in enumerate(slots)]
@@ -321,7 +321,7 @@ class Negotiation:
         """
         self._expect("rollback")
         self._state = _MOVES[self._state, "rollback"]
-        self._agreed = self._before
+        self._negotiated = self._before
         self._pending = None
 
     def fork(self) -> Negotiation:
@@ -349,8 +349,8 @@ class Negotiation:
         slots: Sequence[int | None],
         limit: Direction,
     ) -> None:
-        self._before = self._agreed
-        self._open = replace(self._agreed, slots=tuple(slots), limit=limit)
+        self._before = self._negotiated
+        self._open = replace(self._negotiated, slots=tuple(slots), limit=limit)
         self._pending = offer
         self._state = _MOVES[self._state, verb]
 
@@ -359,7 +359,7 @@ class Negotiation:
         verb: str,
         local: SessionDescription,
         remote: SessionDescription,
-        streams: Iterable[AgreedStream],
+        streams: Iterable[NegotiatedStream],
         slots: Iterable[int | None],
     ) -> None:
         kept = tuple(slots)
@@ -370,8 +370,8 @@ class Negotiation:
             )
         )
         text = bytes(remote)
-        self._agreed = _Agreed(local, text, tuple(streams), kept, self._open.limit)
-        self._before = self._open = self._agreed
+        self._negotiated = _Negotiated(local, text, tuple(streams), kept, self._open.limit)
+        self._before = self._open = self._negotiated
         self._pending = None
         self._state = _MOVES[self._state, verb]
 
@@ -395,7 +395,9 @@ class Negotiation:
 
     def _kept_slots(self) -> list[int | None]:
         known = len(self.capabilities)
-        return [slot if slot is not None and slot < known else None for slot in self._agreed.slots]
+        return [
+            slot if slot is not None and slot < known else None for slot in self._negotiated.slots
+        ]
 
     def _next(self, description: SessionDescription) -> SessionDescription:
         if self._sent is None:
@@ -409,8 +411,8 @@ class Negotiation:
         media: list[MediaDescription] = []
         for index, slot in enumerate(slots):
             if slot is None:
-                assert self._agreed.local is not None
-                media.append(rejected(self._agreed.local.media[index]))
+                assert self._negotiated.local is not None
+                media.append(rejected(self._negotiated.local.media[index]))
             else:
                 media.append(wanted[slot].offered(self._formats_before(index)))
         offer = self._next(
@@ -425,7 +427,7 @@ class Negotiation:
     def _offered_slots(self, wanted: list[MediaCapability], add: bool) -> list[int | None]:
         """The capability for each m= line of an offer."""
         slots = self._kept_slots()
-        local = self._agreed.local
+        local = self._negotiated.local
         if local is None:
             return list(range(len(wanted)))
         if not add:

@@ -27,12 +27,12 @@ from dataclasses import replace
 from functools import lru_cache
 
 from sipparty.errors import NegotiationError
-from sipparty.sdp.agreement import Reaches, common_formats, unreachable
 from sipparty.sdp.capability import MediaCapability
 from sipparty.sdp.description import SessionDescription
 from sipparty.sdp.fields import Connection, Direction, Origin
 from sipparty.sdp.formats import Format
 from sipparty.sdp.media import MediaDescription
+from sipparty.sdp.negotiated import Reaches, common_formats, unreachable
 from sipparty.sdp.timing import Timing
 
 __all__ = [

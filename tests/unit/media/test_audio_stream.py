@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sipparty.media.audio import AudioStream
+from sipparty.media.audio_stream import AudioStream
 from sipparty.media.codecs import find_codec
 from sipparty.media.events import (
     DestinationLearnt,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sipparty.media.errors import MediaError
+from sipparty.errors import MediaError
 from sipparty.media.jitter import JitterBuffer
 from sipparty.media.rtp import RTPPacket
 

@@ -5,11 +5,11 @@ import pytest
 
 from sipparty.errors import (
     ListenError,
+    MediaError,
     UsageError,
     WouldDeadlock,
 )
 from sipparty.media import (
-    MediaError,
     MediaStarted,
     MemorySink,
     MemorySource,

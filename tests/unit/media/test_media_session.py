@@ -140,7 +140,7 @@ async def test_a_stall_loses_nothing_of_the_recording(make):
 
 async def test_the_other_side_chooses_the_codec(make):
     pair = make(a={"codecs": ["PCMU", "PCMA"]}, b={"codecs": ["PCMA"]}).agree()
-    assert pair.a.agreed.formats[0].encoding == "PCMA"
+    assert pair.a.negotiated.formats[0].encoding == "PCMA"
     assert pair.told[pair.a] == [MediaStarted("PCMA", ("127.0.0.1", pair.b.local_port))]
 
 
@@ -177,12 +177,12 @@ async def test_another_answer_takes_the_place_of_the_first(make, clock):
     offer = pair.a.offer()
     pair.a.accept(pair.b.answer(offer))
     pair.a.start()
-    assert pair.a.agreed.remote_port == pair.b.local_port
+    assert pair.a.negotiated.remote_port == pair.b.local_port
     with pytest.raises(NegotiationError):
         pair.a.accept(OFFER.replace(b"audio", b"video"))
     pair.a.accept(other.b.answer(offer))
     pair.a.start()
-    assert pair.a.agreed.remote_port == other.b.local_port
+    assert pair.a.negotiated.remote_port == other.b.local_port
     assert pair.kinds(pair.a) == [MediaStarted]
 
 
@@ -191,7 +191,7 @@ async def test_an_offer_that_was_refused_is_forgotten(make):
     pair.a.hold()
     pair.a.rollback()
     pair.a.update()
-    assert pair.a.agreed.direction == "sendrecv"
+    assert pair.a.negotiated.direction == "sendrecv"
     pair.a.hold()
     offer = pair.a.offer()  # without a word about the one before
     assert b"sendonly" not in offer
@@ -259,7 +259,7 @@ async def test_a_stream_may_be_ended_and_begun_again(make):
     ended = bytes(offer).replace(b"m=audio %d" % pair.a.local_port, b"m=audio 0")
     assert b"m=audio 0 " in pair.b.answer(ended)
     pair.b.start()
-    assert pair.b.agreed is None
+    assert pair.b.negotiated is None
     await pair.run(3)
     assert pair.b.statistics.packets_sent == 3
     pair.b.accept(pair.a.answer(pair.b.offer()))
@@ -278,7 +278,7 @@ async def test_the_packet_time_is_what_the_other_side_asks_for(make, clock):
 
 async def test_rtp_and_rtcp_may_share_a_port(make):
     pair = make(a={"rtcp_mux": True}, b={"rtcp_mux": True}).agree()
-    assert pair.a.agreed.rtcp_mux
+    assert pair.a.negotiated.rtcp_mux
     await pair.run(3)
     pair.a.stop()
     await settle()

@@ -3,25 +3,24 @@ import threading
 
 import pytest
 
-from sipparty.errors import Timeout, WouldDeadlock
-from sipparty.media.deck import Deck
-from sipparty.media.errors import MediaError
+from sipparty.errors import MediaError, Timeout, WouldDeadlock
 from sipparty.media.events import PlaybackEnded, RecordingFailed
 from sipparty.media.playback import Playback
+from sipparty.media.player import Player
 from sipparty.media.sinks import MemorySink
 from sipparty.media.sources import MemorySource, SilenceSource, ToneSource
 
 
 class Bench:
-    """A deck and what it tells."""
+    """A player and what it tells."""
 
     def __init__(self):
         self.events = []
-        self.deck = Deck(self.events.append)
+        self.player = Player(self.events.append)
 
     def play(self, source):
-        playback = Playback(source, lambda one: self.deck.end("stopped"), lambda: None)
-        self.deck.play(playback)
+        playback = Playback(source, lambda one: self.player.end("stopped"), lambda: None)
+        self.player.play(playback)
         return playback
 
 
@@ -50,23 +49,23 @@ class Broken:
         self.closed = True
 
 
-# The deck.
+# The player.
 
 
 def test_a_source_is_played_to_its_end_and_filled_up(bench):
     playback = bench.play(MemorySource(b"ab" * 250))
-    assert bench.deck.next_frame(160, 8000) == b"ab" * 160
+    assert bench.player.next_frame(160, 8000) == b"ab" * 160
     assert not playback.done
-    assert bench.deck.next_frame(160, 8000) == b"ab" * 90 + bytes(140)
+    assert bench.player.next_frame(160, 8000) == b"ab" * 90 + bytes(140)
     assert playback.outcome == "ended"
     assert bench.events == [PlaybackEnded(playback)]
-    assert bench.deck.next_frame(160, 8000) is None
+    assert bench.player.next_frame(160, 8000) is None
 
 
 def test_a_source_of_whole_frames_ends_with_the_frame_after(bench):
     playback = bench.play(MemorySource(b"ab" * 160))
-    assert bench.deck.next_frame(160, 8000) == b"ab" * 160
-    assert bench.deck.next_frame(160, 8000) is None
+    assert bench.player.next_frame(160, 8000) == b"ab" * 160
+    assert bench.player.next_frame(160, 8000) is None
     assert playback.outcome == "ended"
 
 
@@ -76,7 +75,7 @@ def test_another_source_takes_the_place_of_the_first(bench):
     second = bench.play(MemorySource(b"cd" * 1000))
     assert first.outcome == "replaced"
     assert source.read(1) == b""  # closed
-    assert bench.deck.next_frame(1, 8000) == b"cd"
+    assert bench.player.next_frame(1, 8000) == b"cd"
     second.stop()
     second.stop()
     assert second.outcome == "stopped"
@@ -86,7 +85,7 @@ def test_another_source_takes_the_place_of_the_first(bench):
 def test_a_source_of_another_rate_is_converted(bench):
     bench.play(ToneSource(440, duration=0.1, rate=16000))
     frames = []
-    while frame := bench.deck.next_frame(160, 8000):
+    while frame := bench.player.next_frame(160, 8000):
         frames.append(frame)
     assert len(frames) == pytest.approx(5, abs=1)
 
@@ -95,7 +94,7 @@ def test_a_source_of_another_rate_is_converted(bench):
 def test_a_source_that_breaks_is_ended(bench, error):
     source = Broken(error)
     playback = bench.play(source)
-    assert bench.deck.next_frame(160, 8000) is None
+    assert bench.player.next_frame(160, 8000) is None
     assert playback.outcome == "failed"
     assert source.closed
     with pytest.raises(MediaError, match=str(error)[:-1]):
@@ -107,7 +106,7 @@ def test_a_source_that_gives_what_was_not_asked_for_is_ended(bench, pcm):
     source = MemorySource(b"")
     source.read = lambda samples: pcm
     playback = bench.play(source)
-    assert bench.deck.next_frame(160, 8000) is None
+    assert bench.player.next_frame(160, 8000) is None
     with pytest.raises(MediaError, match="160 samples"):
         playback.wait(0)
 
@@ -116,19 +115,19 @@ def test_a_source_that_cannot_be_closed_is_over_all_the_same(bench, caplog):
     source = MemorySource(b"")
     source.close = lambda: 1 / 0
     playback = bench.play(source)
-    bench.deck.end("stopped")
+    bench.player.end("stopped")
     assert playback.wait(0) == "stopped"
     assert "Closing" in caplog.text
 
 
 def test_what_is_heard_is_recorded_at_the_rate_it_began_with(bench):
     sink = MemorySink()
-    bench.deck.hear(b"xy", 8000)
-    bench.deck.record(sink, 8000)
-    bench.deck.hear(b"ab" * 160, 8000)
-    bench.deck.hear(b"ab" * 320, 16000)
-    bench.deck.close_sink()
-    bench.deck.hear(b"cd" * 160, 8000)
+    bench.player.hear(b"xy", 8000)
+    bench.player.record(sink, 8000)
+    bench.player.hear(b"ab" * 160, 8000)
+    bench.player.hear(b"ab" * 320, 16000)
+    bench.player.close_sink()
+    bench.player.hear(b"cd" * 160, 8000)
     assert len(sink.pcm) // 2 == pytest.approx(320, abs=1)
     assert sink.pcm[:320] == b"ab" * 160
 
@@ -136,10 +135,10 @@ def test_what_is_heard_is_recorded_at_the_rate_it_began_with(bench):
 @pytest.mark.parametrize("error", [MediaError("The disk is full."), ZeroDivisionError("oops")])
 def test_a_sink_that_breaks_is_closed(bench, error):
     sink = Broken(error)
-    bench.deck.record(sink, 8000)
-    bench.deck.hear(b"ab", 8000)
+    bench.player.record(sink, 8000)
+    bench.player.hear(b"ab", 8000)
     assert sink.closed
-    assert bench.deck.sink is None
+    assert bench.player.sink is None
     (event,) = bench.events
     assert isinstance(event, RecordingFailed)
     assert event.sink is sink
@@ -151,12 +150,12 @@ def test_another_sink_takes_the_place_of_the_first_if_it_starts(bench):
             raise MediaError("No such place.")
 
     first, second = MemorySink(), MemorySink()
-    bench.deck.record(first, 8000)
+    bench.player.record(first, 8000)
     with pytest.raises(MediaError):
-        bench.deck.record(Late(), 8000)
-    bench.deck.hear(b"ab", 8000)
-    bench.deck.record(second, 8000)
-    bench.deck.hear(b"cd", 8000)
+        bench.player.record(Late(), 8000)
+    bench.player.hear(b"ab", 8000)
+    bench.player.record(second, 8000)
+    bench.player.hear(b"cd", 8000)
     assert (first.pcm, second.pcm) == (b"ab", b"cd")
 
 
@@ -169,7 +168,7 @@ def test_a_thread_waits_for_the_end(bench):
     threads = [threading.Thread(target=lambda: results.append(playback.wait(10))) for _ in range(3)]
     for thread in threads:
         thread.start()
-    bench.deck.end("stopped")
+    bench.player.end("stopped")
     for thread in threads:
         thread.join(10)
     assert results == ["stopped"] * 3
@@ -181,7 +180,7 @@ def test_a_wait_may_run_out(bench):
     with pytest.raises(Timeout, match="still playing after 0 seconds"):
         playback.wait(0)
     assert not playback.done
-    bench.deck.end("stopped")
+    bench.player.end("stopped")
 
 
 def test_a_wait_that_would_never_end_is_refused():
@@ -203,7 +202,7 @@ async def test_coroutines_wait_for_the_end(bench):
     await asyncio.sleep(0)
     waits[0].cancel()
     await asyncio.sleep(0)
-    bench.deck.end("ended")
+    bench.player.end("ended")
     assert await asyncio.gather(*waits[1:]) == ["ended", "ended"]
     assert await playback == "ended"
     assert waits[0].cancelled()
@@ -212,7 +211,7 @@ async def test_coroutines_wait_for_the_end(bench):
 
 async def test_a_coroutine_waits_for_what_another_thread_plays(bench):
     playback = bench.play(SilenceSource())
-    thread = threading.Thread(target=lambda: bench.deck.end("ended"))
+    thread = threading.Thread(target=lambda: bench.player.end("ended"))
     asyncio.get_running_loop().call_soon(thread.start)
     assert await playback == "ended"
     thread.join(10)
@@ -220,7 +219,7 @@ async def test_a_coroutine_waits_for_what_another_thread_plays(bench):
 
 async def test_what_broke_is_raised_in_the_coroutine(bench):
     playback = bench.play(Broken(MediaError("The disk is gone.")))
-    bench.deck.next_frame(160, 8000)
+    bench.player.next_frame(160, 8000)
     with pytest.raises(MediaError, match="gone"):
         await playback
 
@@ -240,4 +239,4 @@ def test_a_loop_that_was_closed_meanwhile_is_no_matter(bench):
     loop.close()
     assert wakes
     wakes[0]()
-    bench.deck.end("ended")
+    bench.player.end("ended")

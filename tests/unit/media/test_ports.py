@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from sipparty.errors import ListenError, UsageError
-from sipparty.media.ports import BATCH, MAX_EARLY, MediaPort, PortPair, open_port_pair
+from sipparty.media.ports import BATCH, MAX_EARLY, PortPair, RTPSocket, open_port_pair
 
 
 def numbers(pair):
@@ -96,7 +96,7 @@ async def settle():
 
 async def test_a_port_reads_in_batches_and_sends():
     loop = asyncio.get_running_loop()
-    one, two = (MediaPort(loop, sock) for sock in open_port_pair("127.0.0.1"))
+    one, two = (RTPSocket(loop, sock) for sock in open_port_pair("127.0.0.1"))
     got = []
     two.read(lambda data, address, now: got.append((data, address, now)), lambda: 42.0)
     for n in range(BATCH + 5):
@@ -112,7 +112,7 @@ async def test_a_port_reads_in_batches_and_sends():
 
 async def test_a_port_may_be_closed_by_what_it_reads():
     loop = asyncio.get_running_loop()
-    one, two = (MediaPort(loop, sock) for sock in open_port_pair("127.0.0.1"))
+    one, two = (RTPSocket(loop, sock) for sock in open_port_pair("127.0.0.1"))
     got = []
 
     def take(data, address, now):
@@ -129,7 +129,7 @@ async def test_a_port_may_be_closed_by_what_it_reads():
 
 async def test_what_cannot_be_sent_is_counted(caplog):
     loop = asyncio.get_running_loop()
-    one, two = (MediaPort(loop, sock) for sock in open_port_pair("127.0.0.1"))
+    one, two = (RTPSocket(loop, sock) for sock in open_port_pair("127.0.0.1"))
     one.send(b"x", ("255.255.255.255", 9))
     one.send(b"x" * 70000, ("127.0.0.1", two.port))
     assert one.failed == 2
@@ -140,7 +140,7 @@ async def test_what_cannot_be_sent_is_counted(caplog):
 
 def test_a_port_can_be_closed_after_its_loop():
     loop = asyncio.new_event_loop()
-    ports = [MediaPort(loop, sock) for sock in open_port_pair("127.0.0.1")]
+    ports = [RTPSocket(loop, sock) for sock in open_port_pair("127.0.0.1")]
     for port in ports:
         port.read(lambda *_: None, loop.time)
     loop.close()

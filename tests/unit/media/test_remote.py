@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from sipparty.media.audio import AudioStream
+from sipparty.media.audio_stream import AudioStream
 from sipparty.media.events import DestinationLearnt, RemoteLeft
 from sipparty.media.remote import Rank, RemoteEnd
 from sipparty.media.rtcp import Goodbye, ReceiverReport, SourceDescription, build_compound

@@ -3,8 +3,7 @@ import wave
 
 import pytest
 
-from sipparty.errors import UsageError
-from sipparty.media.errors import MediaError
+from sipparty.errors import MediaError, UsageError
 from sipparty.media.sinks import MemorySink, WAVRecorder, as_sink
 
 

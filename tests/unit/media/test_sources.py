@@ -5,8 +5,7 @@ import wave
 
 import pytest
 
-from sipparty.errors import UsageError
-from sipparty.media.errors import MediaError
+from sipparty.errors import MediaError, UsageError
 from sipparty.media.pcm import loudness
 from sipparty.media.sources import (
     MemorySource,

@@ -8,7 +8,6 @@ import pytest
 
 from sipparty.errors import BuildError, Incomplete, NegotiationError
 from sipparty.sdp import (
-    AgreedFormat,
     Attribute,
     Connection,
     Direction,
@@ -16,14 +15,15 @@ from sipparty.sdp import (
     MediaCapability,
     MediaDescription,
     MediaExtension,
+    NegotiatedFormat,
     SessionDescription,
     Timing,
-    agreed_streams,
     check_answer,
     hold,
     is_held,
     make_answer,
     make_offer,
+    negotiated_streams,
     reject_all,
     resume,
 )
@@ -298,8 +298,8 @@ def test_what_is_agreed_from_both_sides():
     )
     (stream,) = check_answer(offer, answered)
     assert stream.formats == (
-        AgreedFormat("PCMU", 8000, 1, 0, 0),
-        AgreedFormat("ILBC", 8000, 1, 99, 97, "mode=20"),
+        NegotiatedFormat("PCMU", 8000, 1, 0, 0),
+        NegotiatedFormat("ILBC", 8000, 1, 99, 97, "mode=20"),
     )
     assert (stream.index, stream.media, stream.proto) == (0, "audio", "RTP/AVP")
     assert (stream.local_address, stream.local_port, stream.local_rtcp_port) == (HERE, 4000, 4001)
@@ -309,7 +309,7 @@ def test_what_is_agreed_from_both_sides():
     assert (stream.ptime, stream.maxptime, stream.rtcp_mux) == (30, 60, False)
     assert (stream.local, stream.remote) == (offer.media[0], answered.media[0])
 
-    (other,) = agreed_streams(answered, offer, offerer=False)
+    (other,) = negotiated_streams(answered, offer, offerer=False)
     assert other.direction is Direction.RECVONLY
     assert [(f.send_payload_type, f.receive_payload_type) for f in other.formats] == [
         (97, 99),
@@ -321,7 +321,7 @@ def test_both_sides_agree_on_one_thing():
     offer = make_offer([audio("PCMA", "PCMU", rtcp_mux=True)], HERE, 1)
     answered = make_answer(offer, [audio("PCMU", port=6000, rtcp_mux=True)], THERE, 2)
     (ours,) = check_answer(offer, answered)
-    (theirs,) = agreed_streams(answered, offer, offerer=False)
+    (theirs,) = negotiated_streams(answered, offer, offerer=False)
     assert ours.rtcp_mux is theirs.rtcp_mux is True
     assert ours.remote_rtcp == (THERE, 6000)
     assert (ours.local_rtcp_port, theirs.local_rtcp_port) == (4000, 6000)
@@ -376,7 +376,7 @@ def test_nothing_is_sent_to_the_unspecified_address(connection):
     answered = answer(offer)
     # RFC 6337 Section 5.4: the answer goes by the direction attribute.
     assert answered.media[0].direction is Direction.SENDRECV
-    (stream,) = agreed_streams(answered, offer, offerer=False)
+    (stream,) = negotiated_streams(answered, offer, offerer=False)
     assert stream.direction is Direction.RECVONLY
     assert stream.remote_rtcp is None
     assert stream.held
@@ -429,7 +429,7 @@ def test_each_stream_may_have_its_own_address():
     offer = peer("m=audio 9 RTP/AVP 0", "c=IN IP6 2001:db8::9", connection=None)
     answered = answer(offer, audio(address="2001:db8::1"))
     assert answered.media[0].connection == Connection("2001:db8::1", "IP6")
-    (stream,) = agreed_streams(answered, offer, offerer=False)
+    (stream,) = negotiated_streams(answered, offer, offerer=False)
     assert (stream.local_address, stream.remote_address) == ("2001:db8::1", "2001:db8::9")
 
 

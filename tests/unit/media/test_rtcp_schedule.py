@@ -2,13 +2,13 @@ import math
 
 import pytest
 
-from sipparty.media.reporting import (
+from sipparty.media.rtcp import ReportBlock
+from sipparty.media.rtcp_schedule import (
     RTCPSchedule,
     ntp_timestamp,
     round_trip_time,
     rtcp_interval,
 )
-from sipparty.media.rtcp import ReportBlock
 
 COMPENSATION = math.e - 1.5
 

@@ -20,9 +20,9 @@ from typing import Final
 
 from sipparty.errors import NegotiationError
 from sipparty.media.codecs import CodecType
+from sipparty.media.rtp_source import Address
 from sipparty.media.settings import StreamSettings
-from sipparty.media.stream import Address
-from sipparty.sdp import AgreedStream, Format
+from sipparty.sdp import Format, NegotiatedStream
 
 __all__ = ["MAX_PTIME", "MIN_PTIME", "formats_of", "settings_of"]
 
@@ -45,12 +45,12 @@ def formats_of(codecs: Iterable[CodecType]) -> tuple[Format, ...]:
 
 
 def settings_of(
-    agreed: AgreedStream, codecs: Sequence[CodecType], ptime: float, family: int
+    negotiated: NegotiatedStream, codecs: Sequence[CodecType], ptime: float, family: int
 ) -> StreamSettings:
     """What the stream has to know of what was agreed on.
 
     Args:
-        agreed: The agreement.
+        negotiated: The agreement.
         codecs: Ours, which the formats of the agreement were offered from.
         ptime: Milliseconds in a packet where the other side asks for none.
         family: Address family of our socket.
@@ -61,14 +61,14 @@ def settings_of(
     known = {(codec.name.upper(), codec.clock_rate, codec.channels): codec for codec in codecs}
     found = [
         (one.send_payload_type, one.receive_payload_type, codec)
-        for one in agreed.formats
+        for one in negotiated.formats
         if (codec := known.get((one.encoding.upper(), one.clock_rate, one.channels)))
     ]
     payload_type, _, codec = found[0] if found else (None, None, None)
     if payload_type is None or codec is None:
         raise NegotiationError("The stream has no format that one of our codecs is for.")
-    wanted = min(agreed.ptime or ptime, agreed.maxptime or MAX_PTIME)
-    remote_rtcp = agreed.remote_rtcp
+    wanted = min(negotiated.ptime or ptime, negotiated.maxptime or MAX_PTIME)
+    remote_rtcp = negotiated.remote_rtcp
     return StreamSettings(
         codec,
         payload_type,
@@ -79,10 +79,10 @@ def settings_of(
             and (each.clock_rate, each.sample_rate) == (codec.clock_rate, codec.sample_rate)
         },
         min(max(wanted, MIN_PTIME), MAX_PTIME),
-        _reachable(agreed.remote_address, agreed.remote_port, family),
+        _reachable(negotiated.remote_address, negotiated.remote_port, family),
         None if remote_rtcp is None else _reachable(*remote_rtcp, family),
-        agreed.direction.sends,
-        agreed.direction.receives,
+        negotiated.direction.sends,
+        negotiated.direction.receives,
     )
 
 

@@ -35,7 +35,6 @@ from sipparty.media.events import (
 from sipparty.media.jitter import JitterBuffer
 from sipparty.media.pcm import silence
 from sipparty.media.remote import RemoteEnd
-from sipparty.media.reporting import RTCPSchedule, ntp_timestamp, round_trip_time
 from sipparty.media.rtcp import (
     Goodbye,
     ReceiverReport,
@@ -46,10 +45,11 @@ from sipparty.media.rtcp import (
     build_compound,
     parse_rtcp,
 )
+from sipparty.media.rtcp_schedule import RTCPSchedule, ntp_timestamp, round_trip_time
 from sipparty.media.rtp import RTPPacket
+from sipparty.media.rtp_source import Address, RTPReceiver, RTPSender
 from sipparty.media.settings import StreamSettings
 from sipparty.media.statistics import MediaStatistics, RemoteReport
-from sipparty.media.stream import Address, RTPReceiver, RTPSender
 from sipparty.sip.unproven import UnprovenHosts
 
 __all__ = ["AudioStream"]

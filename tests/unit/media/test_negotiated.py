@@ -17,7 +17,7 @@ from sipparty.media import (
     SingleRTPSession,
     SourceHeard,
 )
-from sipparty.media.ports import MediaPort
+from sipparty.media.ports import RTPSocket
 from sipparty.sdp import SessionDescription
 from sipparty.sip.policy import Policy
 from sipparty.sip.unproven import UnprovenHosts
@@ -58,7 +58,7 @@ class Call:
 @pytest.fixture
 def kept_here(monkeypatch):
     """Have nothing leave this host."""
-    monkeypatch.setattr(MediaPort, "send", lambda port, data, address: None)
+    monkeypatch.setattr(RTPSocket, "send", lambda port, data, address: None)
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ async def test_a_long_description_is_not_kept_as_it_was_read(session):
     finally:
         tracemalloc.stop()
     assert kept < 4 * len(long)
-    assert session.agreed.remote.value("attribute7") == "value7"
+    assert session.negotiated.remote.value("attribute7") == "value7"
 
 
 # Its call.

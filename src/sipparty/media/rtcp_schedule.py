@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from sipparty.media.rtcp_packets import ReportBlock
+from sipparty.media.rtcp import ReportBlock
 from sipparty.media.rtp import timestamp_difference
 
 __all__ = ["RTCPSchedule", "ntp_timestamp", "round_trip_time", "rtcp_interval"]

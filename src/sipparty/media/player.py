@@ -3,10 +3,10 @@
 Laws:
 
 * Frames are asked for and given at the stream's rate; sources and sinks have their own, and the
-  deck converts.
+  player converts.
 * A source that ends within a frame is followed by silence to the end of the frame.
 * What breaks is ended: the source with the outcome "failed", the sink closed. The stream goes on.
-* Every source and sink that was given to the deck is closed, once it is over or replaced.
+* Every source and sink that was given to the player is closed, once it is over or replaced.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from sipparty.media.errors import MediaError
+from sipparty.errors import MediaError
 from sipparty.media.events import MediaEvent, PlaybackEnded, RecordingFailed
 from sipparty.media.pcm import SAMPLE_WIDTH, Resampler
 from sipparty.media.playback import Outcome, Playback
 from sipparty.media.sinks import Sink
 from sipparty.media.sources import Resampled, Source
 
-__all__ = ["Deck"]
+__all__ = ["Player"]
 
 _log = logging.getLogger(__name__)
 
 
-class Deck:
+class Player:
     """One player and one recorder.
 
     Args:

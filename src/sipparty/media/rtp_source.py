@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from sipparty.media.rtcp_packets import ReportBlock
+from sipparty.media.rtcp import ReportBlock
 from sipparty.media.rtp import RTPPacket, timestamp_difference
 
 __all__ = [

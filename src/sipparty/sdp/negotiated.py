@@ -2,9 +2,9 @@
 
 Promises of this module:
 
-1. What is agreed is one type, `AgreedStream`, for the side that offered and the side that answered.
-   Its formats stand in the order the *peer* prefers, each with the payload type to send with,
-   which is the peer's, and the one to expect, which is ours (Sections 5.1 and 6.1).
+1. What is negotiated is one type, `NegotiatedStream`, for the offerer and the answerer. Its
+   formats stand in the order the *peer* prefers, each with the payload type to send with, which is
+   the peer's, and the one to expect, which is ours (Sections 5.1 and 6.1).
 2. A peer's answer is refused where its streams cannot be told: too many, too few, other media,
    another protocol, no format of the offer, a stream that was not offered. Where it says a
    direction wider than allowed, or another t=, the meaning is plain: what both sides allow.
@@ -22,13 +22,13 @@ from sipparty.sdp.formats import Format
 from sipparty.sdp.media import MediaDescription
 
 __all__ = [
-    "AgreedFormat",
-    "AgreedStream",
+    "NegotiatedFormat",
+    "NegotiatedStream",
     "Reaches",
-    "agreed_streams",
     "check_answer",
     "common_formats",
     "is_held",
+    "negotiated_streams",
     "unreachable",
 ]
 
@@ -37,7 +37,7 @@ Reaches = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class AgreedFormat:
+class NegotiatedFormat:
     """A format that both sides take.
 
     Args:
@@ -60,7 +60,7 @@ class AgreedFormat:
 
 
 @dataclass(frozen=True, slots=True)
-class AgreedStream:
+class NegotiatedStream:
     """A stream that both sides have accepted, from our viewpoint.
 
     Args:
@@ -89,7 +89,7 @@ class AgreedStream:
     media: str
     proto: str
     direction: Direction
-    formats: tuple[AgreedFormat, ...]
+    formats: tuple[NegotiatedFormat, ...]
     local_address: str
     local_port: int
     local_rtcp_port: int
@@ -155,7 +155,7 @@ def unreachable(connection: Connection, reaches: Reaches | None = None) -> tuple
 
 def check_answer(
     offer: SessionDescription, answer: SessionDescription, reaches: Reaches | None = None
-) -> list[AgreedStream]:
+) -> list[NegotiatedStream]:
     """See what the peer's answer to our offer agrees to (RFC 3264 Section 7).
 
     Args:
@@ -187,16 +187,16 @@ def check_answer(
             raise NegotiationError(
                 f"Stream {index} was offered over {ours.proto} and answered over {theirs.proto}."
             )
-    return agreed_streams(offer, answer, offerer=True, reaches=reaches)
+    return negotiated_streams(offer, answer, offerer=True, reaches=reaches)
 
 
-def agreed_streams(
+def negotiated_streams(
     local: SessionDescription,
     remote: SessionDescription,
     *,
     offerer: bool,
     reaches: Reaches | None = None,
-) -> list[AgreedStream]:
+) -> list[NegotiatedStream]:
     """What an offer and its answer agree to, from our viewpoint.
 
     Args:
@@ -212,7 +212,7 @@ def agreed_streams(
         NegotiationError: An accepted stream has no format in common, or no address that media
             could be sent to.
     """
-    result: list[AgreedStream] = []
+    result: list[NegotiatedStream] = []
     raw = bytes(remote)
     for index, (ours, theirs) in enumerate(zip(local.media, remote.media, strict=False)):
         if not ours.port or not theirs.port:
@@ -231,18 +231,18 @@ def agreed_streams(
                 f"Stream {index} has no format in common: {' '.join(ours.formats)} here and"
                 f" {' '.join(theirs.formats)} there."
             )
-        result.append(_agreed(index, ours, theirs, pairs, reaches, raw))
+        result.append(_negotiated(index, ours, theirs, pairs, reaches, raw))
     return result
 
 
-def _agreed(
+def _negotiated(
     index: int,
     ours: MediaDescription,
     theirs: MediaDescription,
     pairs: list[tuple[Format, Format]],
     reaches: Reaches | None,
     description: bytes,
-) -> AgreedStream:
+) -> NegotiatedStream:
     here, there = ours.connection_or_session, theirs.connection_or_session
     if here is None or there is None:
         raise NegotiationError(f"Stream {index} has no address (RFC 8866 Section 5.7).")
@@ -263,13 +263,13 @@ def _agreed(
         # RTCP that could be sent to nobody is not: the stream does without.
         if not at.is_unspecified and unreachable(at, reaches) is None:
             remote_rtcp = (at.address, theirs.rtcp_port)
-    return AgreedStream(
+    return NegotiatedStream(
         index=index,
         media=ours.media,
         proto=ours.proto,
         direction=direction,
         formats=tuple(
-            AgreedFormat(
+            NegotiatedFormat(
                 remote.encoding,
                 remote.clock_rate,
                 remote.channels,

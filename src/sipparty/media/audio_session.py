@@ -27,23 +27,23 @@ from typing import Any
 
 from sipparty.errors import UsageError, WouldDeadlock
 from sipparty.fsm import verb
-from sipparty.media.agreed import MAX_PTIME, MIN_PTIME, settings_of
-from sipparty.media.audio import AudioStream
+from sipparty.media.audio_stream import AudioStream
 from sipparty.media.clock import Clock, MediaClock
 from sipparty.media.codecs import find_codec
-from sipparty.media.deck import Deck
 from sipparty.media.events import MediaStarted
+from sipparty.media.negotiated import MAX_PTIME, MIN_PTIME, settings_of
 from sipparty.media.negotiator import Negotiator, judge_offer
 from sipparty.media.playback import Playback
+from sipparty.media.player import Player
 from sipparty.media.ports import PortPair
 from sipparty.media.rtp import looks_like_rtcp
+from sipparty.media.rtp_source import Address
 from sipparty.media.session import MediaSession
 from sipparty.media.settings import check_seconds
 from sipparty.media.sinks import Sink, SinkLike, as_sink
 from sipparty.media.sources import Source, SourceLike, as_source
 from sipparty.media.statistics import MediaStatistics
-from sipparty.media.stream import Address
-from sipparty.sdp import AgreedStream, Direction, Negotiation, SessionDescription
+from sipparty.sdp import Direction, NegotiatedStream, Negotiation, SessionDescription
 
 __all__ = ["SingleRTPSession"]
 
@@ -131,15 +131,15 @@ class SingleRTPSession(MediaSession):
         self._ports: PortPair | None = None
         self._negotiator: Negotiator | None = None
         self._stream: AudioStream | None = None
-        self._agreed: AgreedStream | None = None
+        self._negotiated: NegotiatedStream | None = None
         self._statistics = MediaStatistics()
         self._started = False
         self._hearing = False
         self._stopped = False
-        self._deck = Deck(self.tell)
-        self._deck.waiting = None if record is None else as_sink(record)
+        self._player = Player(self.tell)
+        self._player.waiting = None if record is None else as_sink(record)
         if play is not None:
-            self._deck.play(self._playback(as_source(play)))
+            self._player.play(self._playback(as_source(play)))
 
     # What the call asks.
 
@@ -247,7 +247,7 @@ class SingleRTPSession(MediaSession):
 
     def start(self) -> None:
         """Send and receive from now on, as was agreed; again, as was agreed anew."""
-        if not self._opened().agreed:
+        if not self._opened().negotiated:
             raise UsageError("A media session starts when an offer was answered, not before.")
         self._apply()
         if not self._started:
@@ -278,7 +278,7 @@ class SingleRTPSession(MediaSession):
         stream, self._stream = self._stream, None
         if stream is not None:
             self._statistics = stream.statistics
-            self._deck.hear(stream.drain(), stream.settings.codec.sample_rate)
+            self._player.hear(stream.drain(), stream.settings.codec.sample_rate)
             assert self._clock is not None
             goodbye = stream.goodbye(self._clock.time())
             if goodbye is not None:
@@ -286,8 +286,8 @@ class SingleRTPSession(MediaSession):
         if self._ports is not None:
             self._ports.close()
         self._ports = None
-        self._deck.end("stopped")
-        self._deck.close_sink()
+        self._player.end("stopped")
+        self._player.close_sink()
         self.call = None
 
     # What the user asks.
@@ -314,7 +314,7 @@ class SingleRTPSession(MediaSession):
     @verb
     def _play(self, playback: Playback) -> None:
         self._check_running()
-        self._deck.play(playback)
+        self._player.play(playback)
 
     def record(self, what: SinkLike) -> Sink:
         """Record what is heard from now on, instead of to where it was recorded.
@@ -340,25 +340,25 @@ class SingleRTPSession(MediaSession):
     def _record(self, sink: Sink) -> None:
         self._check_running()
         if self._stream is None:
-            self._deck.waiting = sink
+            self._player.waiting = sink
         else:
-            self._deck.record(sink, self._stream.settings.codec.sample_rate)
+            self._player.record(sink, self._stream.settings.codec.sample_rate)
 
     @verb
     def stop_playing(self) -> None:
         """Play nothing more; silence is sent. On any thread."""
-        self._deck.end("stopped")
+        self._player.end("stopped")
 
     @verb
     def stop_recording(self) -> None:
         """Finish the recording, if there is one. On any thread."""
-        self._deck.waiting = None
-        self._deck.close_sink()
+        self._player.waiting = None
+        self._player.close_sink()
 
     @property
     def played(self) -> Playback | None:
         """What is played, or was last; None before the first."""
-        return self._deck.playback
+        return self._player.playback
 
     @property
     def statistics(self) -> MediaStatistics:
@@ -367,9 +367,9 @@ class SingleRTPSession(MediaSession):
         return self._statistics if stream is None else stream.statistics
 
     @property
-    def agreed(self) -> AgreedStream | None:
+    def negotiated(self) -> NegotiatedStream | None:
         """What was agreed on and is in effect; None before the start, and without a stream."""
-        return self._agreed
+        return self._negotiated
 
     # How it is done.
 
@@ -382,12 +382,12 @@ class SingleRTPSession(MediaSession):
         rate = settings.codec.sample_rate
         for _ in range(min(skipped, _MAX_PLAYED) + 1):
             pcm = stream.play_frame(now)
-            if pcm is not None and self._deck.sink is not None:
-                self._deck.hear(pcm, rate)
+            if pcm is not None and self._player.sink is not None:
+                self._player.hear(pcm, rate)
         frame = None
         destination = stream.destination
         if settings.sends and destination is not None:
-            frame = self._deck.next_frame(settings.samples, rate)
+            frame = self._player.next_frame(settings.samples, rate)
         if self._stream is not stream:  # a handler of events stopped the session
             return
         data = stream.send_frame(frame, now, skipped)
@@ -420,7 +420,7 @@ class SingleRTPSession(MediaSession):
     def _send_rtcp(self, data: bytes, destination: Address | None) -> None:
         ports = self._ports
         if ports is not None and destination is not None:
-            muxed = self._agreed is not None and self._agreed.rtcp_mux
+            muxed = self._negotiated is not None and self._negotiated.rtcp_mux
             (ports.rtp if muxed else ports.rtcp).send(data, destination)
 
     def _hear(self) -> None:
@@ -443,12 +443,12 @@ class SingleRTPSession(MediaSession):
         """Bring the stream to what is agreed on."""
         assert self._clock is not None
         assert self._ports is not None
-        self._agreed = self._opened().stream
+        self._negotiated = self._opened().stream
         clock = self._clock
-        if self._agreed is None:
+        if self._negotiated is None:
             clock.remove(self)
             return
-        settings = settings_of(self._agreed, self._codecs, self._ptime, self._ports.rtp.family)
+        settings = settings_of(self._negotiated, self._codecs, self._ptime, self._ports.rtp.family)
         now = clock.time()
         if self._stream is not None:
             self._stream.apply(settings, now)
@@ -471,7 +471,7 @@ class SingleRTPSession(MediaSession):
                 max_delay=self._delays[1],
                 accept_echo=self._accept_echo,
             )
-            self._deck.begin(settings.codec.sample_rate)
+            self._player.begin(settings.codec.sample_rate)
         clock.add(self, settings.ptime / 1000)
 
     def _opened(self) -> Negotiator:
@@ -488,8 +488,8 @@ class SingleRTPSession(MediaSession):
 
     @verb
     def _stop_playback(self, playback: Playback) -> None:
-        if self._deck.playback is playback:
-            self._deck.end("stopped")
+        if self._player.playback is playback:
+            self._player.end("stopped")
 
     def _check_may_block(self) -> None:
         if self.portal is not None:
