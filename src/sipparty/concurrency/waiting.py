@@ -2,8 +2,8 @@
 
 Laws:
 
-1. Waiting never runs a machine. A watcher is told of each state on the machine's own thread, inside
-   the transition, so no state between two others is missed, however late the waiter wakes.
+1. Waiting never runs a machine. A watcher is notified of each state on the machine's own thread,
+   inside the transition, so no state between two others is missed, however late the waiter wakes.
 2. A wait registers first and looks at the state second: the last one whose transition is through,
    enter hook and all. A change before the look is seen by the look, one after it by the watcher;
    nothing falls between, and nobody goes on while the machine still enters the state waited for. A
@@ -91,7 +91,7 @@ class _Watcher:
         self.state: str | None = None
         self.error: BaseException | None = None
 
-    def tell(self, state: str) -> None:
+    def notify(self, state: str) -> None:
         """Ask about a state."""
         if self.settled():
             return
@@ -128,7 +128,7 @@ class Watchable:
 
     __slots__ = ("_entered", "_portal", "_watchers", "state")
 
-    _entered: str  # the last state told: `state`, but for the length of its enter hook
+    _entered: str  # the last state notified: `state`, but for the length of its enter hook
     _portal: Portal | None
     _watchers: tuple[_Watcher, ...] | None
     #: The current state's name.
@@ -175,7 +175,7 @@ class Watchable:
         watcher = _Watcher(condition, woken.set)
         self._watch(watcher)
         try:
-            watcher.tell(self._entered)
+            watcher.notify(self._entered)
             woken.wait(None if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX))
             return self._waited(watcher, timeout)
         finally:
@@ -222,7 +222,7 @@ class Watchable:
         watcher = _Watcher(condition, wake)
         self._watch(watcher)
         try:
-            watcher.tell(self._entered)
+            watcher.notify(self._entered)
             if not watcher.settled():
                 await asyncio.wait((woken,), timeout=timeout)
             return self._waited(watcher, timeout)

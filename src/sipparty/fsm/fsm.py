@@ -11,7 +11,7 @@ Laws, beside those of the tables (`sipparty.fsm.table`):
        timers disarmed, timers armed        where the state changes
        `on_transition(old, input, new)`     for each row
        `on_enter_<State>()`                 where the state changes
-       whoever waits is told                where the state changes
+       waiting callers are notified         where the state changes
 
    A machine begins in its initial state without entering it: its timers are armed, no hook is run.
 2. An error before the state is set leaves state and timers as they were, and what its actions put
@@ -51,6 +51,12 @@ _log = logging.getLogger(__name__)
 _HIT = True
 _HEAR = False
 
+#: What a machine is doing: nothing, one transition, or its line, whose next input is to be run.
+_IDLE, _RUNNING, _IN_LINE = range(3)
+
+#: From so many seconds on, and for no number at all, a delay is looked at more closely.
+_LONG = 1e9
+
 
 class FSM(Watchable):
     """A state machine; subclass it and give the subclass a `table`.
@@ -75,8 +81,8 @@ class FSM(Watchable):
     __slots__ = (
         "__weakref__",
         "_armed",
-        "_busy",
         "_line",
+        "_mode",
         "_number",
         "_scheduler",
         "unheard",
@@ -100,8 +106,8 @@ class FSM(Watchable):
     _numbers: ClassVar[Iterator[int]] = count(1)
 
     _armed: dict[str, Entry] | None
-    _busy: bool
     _line: deque[tuple[str, tuple[Any, ...], bool | Entry]] | None
+    _mode: int
     _number: int
     _scheduler: Timers | None
     unheard: int
@@ -119,8 +125,8 @@ class FSM(Watchable):
         if plan is None:
             raise TableError(f"{type(self).__name__!r} is abstract: it has no table to run by.")
         self._armed = None
-        self._busy = False
         self._line = None
+        self._mode = _IDLE
         self._number = next(self._numbers)
         self._portal = None
         self._scheduler = scheduler
@@ -132,7 +138,8 @@ class FSM(Watchable):
             # turn.
             seconds = self._seconds(timer)
             if seconds is not None:
-                self._queue(timer, seconds)
+                self._armed = self._armed or {}
+                self._armed[timer.input] = self.scheduler.arm(seconds, self, timer.input)
 
     # Inputs.
 
@@ -149,14 +156,74 @@ class FSM(Watchable):
                 comes.
             BaseException: Whatever an action or a hook raised.
         """
-        if self._busy:
+        # All of law 1 is here, in one function: machines run in every message's way.
+        mode = self._mode
+        if mode is _RUNNING:
             self._enqueue(input, args, _HIT)
             return
+        old = self.state
         try:
-            move = self._moves[self.state][input]
+            new, actions, change = self._moves[old][input]
         except KeyError:
             raise self._unexpected(input) from None
-        self._run(move, input, args)
+        self._mode = _RUNNING
+        line = self._line
+        ahead = 0 if line is None else len(line)
+        try:
+            try:
+                for action in actions:
+                    action(self, *args)
+                if change is not None:
+                    if change.leave is not None:
+                        change.leave(self)
+                    delays = []  # read before anything is changed
+                    for timer in change.arm:
+                        seconds: Any = timer.delay
+                        if seconds.__class__ is str:
+                            seconds = getattr(self, seconds)
+                        if seconds.__class__ is not float or not -_LONG < seconds < _LONG:
+                            seconds = self._checked(timer, seconds)
+                        delays.append(seconds)
+            except BaseException:
+                self._withdraw(ahead)
+                raise
+            self.state = new
+            try:
+                if change is not None:
+                    armed, scheduler = self._armed, self._scheduler
+                    if armed:
+                        for gone in change.disarm:
+                            entry = armed.pop(gone, None)
+                            if entry is not None:
+                                scheduler.cancel(entry)  # type: ignore[union-attr]
+                    for timer, seconds in zip(change.arm, delays, strict=True):
+                        if seconds is not None:
+                            if armed is None:
+                                armed = self._armed = {}
+                            if seconds > 0.0 and scheduler is not None:
+                                entry = scheduler.arm(seconds, self, timer.input)
+                                armed[timer.input] = entry
+                            else:
+                                self._arm(timer.input, seconds)
+                    if change.changed is not None:
+                        change.changed(self, old, input, new)
+                    if change.enter is not None:
+                        change.enter(self)
+            finally:
+                self._entered = new  # before the watchers are read: law 2 of `waiting`
+                watchers = self._watchers
+                if watchers is not None and new != old:
+                    for watcher in watchers:
+                        watcher.notify(new)
+        except Exception:
+            if mode is _IDLE and self._line:
+                self._run_line(failed=True)
+            raise
+        else:
+            if mode is _IDLE and self._line:
+                self._run_line()
+        finally:
+            self._mode = mode
 
     def hear(self, input: str, /, *args: Any) -> bool:
         """Take an input from the wire, or count it and drop it.
@@ -172,14 +239,14 @@ class FSM(Watchable):
         Raises:
             BaseException: Whatever an action or a hook raised; never `UnexpectedInput`.
         """
-        if self._busy:
+        if self._mode is _RUNNING:
             self._enqueue(input, args, _HEAR)
-            return True
-        move = self._moves[self.state].get(input)
-        if move is None:
-            self._drop(input)
+        elif input in self._moves[self.state]:
+            self.hit(input, *args)
+        else:
+            self.unheard += 1
+            self.on_unheard(input)
             return False
-        self._run(move, input, args)
         return True
 
     def takes(self, input: str) -> bool:
@@ -231,10 +298,12 @@ class FSM(Watchable):
                 f"State {self.state!r} of {self.name!r} owns no timer {input!r} to rearm."
             )
         seconds = self._seconds(timer)
-        self._disarm(input)
+        entry = None if self._armed is None else self._armed.pop(input, None)
+        if entry is not None:
+            self.scheduler.cancel(entry)
         if seconds is not None:
-            self._arm(timer, seconds)
-        if self._line and not self._busy:
+            self._arm(input, seconds)
+        if self._line and self._mode is _IDLE:
             self._run_line()
 
     # What it looks like.
@@ -260,62 +329,7 @@ class FSM(Watchable):
     def __repr__(self) -> str:
         return f"<{self.name} in state {self.state!r}>"
 
-    # Running.
-
-    def _run(self, move: Move, input: str, args: tuple[Any, ...]) -> None:
-        """Run one transition and the line that it leaves."""
-        self._busy = True
-        try:
-            self._step(move, input, args, 0)
-        except Exception:
-            if self._line:
-                self._run_line(failed=True)
-            raise
-        else:
-            if self._line:
-                self._run_line()
-        finally:
-            self._busy = False
-
-    def _step(self, move: Move, input: str, args: tuple[Any, ...], ahead: int) -> None:
-        """Run one transition: law 1. `ahead` is how many inputs stood in line before it."""
-        new, actions, change = move
-        armed: list[tuple[Timer, float | None]] | None = None
-        try:
-            for action in actions:
-                action(self, *args)
-            if change is not None:
-                if change.leave is not None:
-                    change.leave(self)
-                if change.arm:
-                    # Read before anything is changed.
-                    armed = [(timer, self._seconds(timer)) for timer in change.arm]
-        except BaseException:
-            self._withdraw(ahead)
-            raise
-        old = self.state
-        self.state = new
-        try:
-            if change is not None:
-                if self._armed:
-                    for gone in change.disarm:
-                        entry = self._armed.pop(gone, None)
-                        if entry is not None:
-                            self._scheduler.cancel(entry)  # type: ignore[union-attr]
-                if armed is not None:
-                    for timer, seconds in armed:
-                        if seconds is not None:
-                            self._arm(timer, seconds)
-                if change.told is not None:
-                    change.told(self, old, input, new)
-                if change.enter is not None:
-                    change.enter(self)
-        finally:
-            self._entered = new  # before the watchers are read: law 2 of `waiting`
-            watchers = self._watchers
-            if watchers is not None and new != old:
-                for watcher in watchers:
-                    watcher.tell(new)
+    # The line.
 
     def _enqueue(self, input: str, args: tuple[Any, ...], kind: bool | Entry) -> None:
         if self._line is None:
@@ -339,13 +353,19 @@ class FSM(Watchable):
         """Run the line to its end: law 3. `failed` says that an error is on its way out already."""
         line = self._line
         assert line is not None
+        mode = self._mode
         first: Exception | None = None
-        self._busy = True
+        self._mode = _IN_LINE
         try:
             while line:
                 input, args, kind = line.popleft()
                 try:
-                    self._run_in_line(input, args, kind, len(line))
+                    if kind is _HIT:
+                        self.hit(input, *args)
+                    elif kind is _HEAR:
+                        self.hear(input, *args)
+                    else:
+                        self._run_timer(input, kind)  # type: ignore[arg-type]
                 except Exception as error:
                     if failed or first is not None:
                         _log.exception("%s raised another error on input %r.", self.name, input)
@@ -353,25 +373,12 @@ class FSM(Watchable):
                         first = error
             self._line = None
         finally:
-            self._busy = False
+            self._mode = mode
         if first is not None:
             try:
                 raise first
             finally:
                 first = None  # it holds this frame, which holds it
-
-    def _run_in_line(
-        self, input: str, args: tuple[Any, ...], kind: bool | Entry, ahead: int
-    ) -> None:
-        move = self._moves[self.state].get(input)
-        if isinstance(kind, Entry):
-            self._run_timer(input, kind, move, ahead)
-        elif move is not None:
-            self._step(move, input, args, ahead)
-        elif kind is _HIT:
-            raise self._unexpected(input)
-        else:
-            self._drop(input)
 
     def _unexpected(self, input: str) -> UnexpectedInput:
         error = UnexpectedInput(
@@ -380,10 +387,6 @@ class FSM(Watchable):
         )
         _log.error("%s", error)
         return error
-
-    def _drop(self, input: str) -> None:
-        self.unheard += 1
-        self.on_unheard(input)
 
     # Running timers.
 
@@ -394,17 +397,16 @@ class FSM(Watchable):
             self.hit(input)  # armed by somebody else, in the machine's name
             return
         self._enqueue(input, (), entry)
-        if not self._busy:
+        if self._mode is _IDLE:
             self._run_line()
 
-    def _run_timer(self, input: str, entry: Entry, move: Move | None, ahead: int) -> None:
+    def _run_timer(self, input: str, entry: Entry) -> None:
         armed = self._armed
         if armed is None or armed.get(input) is not entry:
             return  # law 5: disarmed, or armed anew, since it fell due
         del armed[input]
-        assert move is not None, "the table's checks give each state that owns a timer its row"
         try:
-            self._step(move, input, (), ahead)
+            self.hit(input)
         finally:
             assert self.plan is not None
             timer = self.plan.timers[input]
@@ -412,43 +414,35 @@ class FSM(Watchable):
                 # Not in line even for "at once": that would be a line without an end.
                 seconds = self._seconds(timer)
                 if seconds is not None:
-                    self._queue(timer, seconds)
+                    armed[input] = self.scheduler.arm(seconds, self, input)
 
     def _seconds(self, timer: Timer) -> float | None:
+        """The delay of a timer: what the table says, or what the machine has by that name."""
         delay = timer.delay
-        if not isinstance(delay, str):
-            return delay
-        seconds: object = getattr(self, delay)
+        return self._checked(timer, getattr(self, delay) if isinstance(delay, str) else delay)
+
+    def _checked(self, timer: Timer, seconds: Any) -> float | None:
         if callable(seconds):
             seconds = seconds()
         if seconds is None:
             return None
         if not isinstance(seconds, int | float) or not isfinite(seconds):
             raise UsageError(
-                f"The delay {delay!r} of timer {timer.input!r} of {self.name!r} is {seconds!r},"
-                " not a finite number of seconds or None."
+                f"The delay {timer.delay!r} of timer {timer.input!r} of {self.name!r} is"
+                f" {seconds!r}, not a finite number of seconds or None."
             )
         return seconds
 
-    def _arm(self, timer: Timer, seconds: float) -> None:
+    def _arm(self, input: str, seconds: float) -> None:
         """Arm a timer; one for "at once" gets in line without going through the queue."""
-        if seconds > 0.0:
-            self._queue(timer, seconds)
-            return
-        if self._armed is None:
-            self._armed = {}
-        entry = self._armed[timer.input] = Entry(self.scheduler.now, 0, None, timer.input)
-        self._enqueue(timer.input, (), entry)
-
-    def _queue(self, timer: Timer, seconds: float) -> None:
-        if self._armed is None:
-            self._armed = {}
+        armed = self._armed
+        if armed is None:
+            armed = self._armed = {}
         scheduler = self._scheduler
         if scheduler is None:
             scheduler = self.scheduler
-        self._armed[timer.input] = scheduler.arm(seconds, self, timer.input)
-
-    def _disarm(self, input: str) -> None:
-        entry = None if self._armed is None else self._armed.pop(input, None)
-        if entry is not None:
-            self.scheduler.cancel(entry)
+        if seconds > 0.0:
+            armed[input] = scheduler.arm(seconds, self, input)
+        else:
+            entry = armed[input] = Entry((scheduler.now, 0, None, input))
+            self._enqueue(input, (), entry)

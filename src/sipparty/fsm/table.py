@@ -180,14 +180,14 @@ class Change(NamedTuple):
         leave: The hook for leaving the old state, or None.
         disarm: Inputs of the timers that the old state owns and the new one does not.
         arm: Timers that the new state owns and the old one does not.
-        told: The `on_transition` hook, or None.
+        changed: The `on_transition` hook, or None.
         enter: The hook for entering the new state, or None.
     """
 
     leave: Action | None
     disarm: tuple[str, ...]
     arm: tuple[Timer, ...]
-    told: Action | None
+    changed: Action | None
     enter: Action | None
 
 
@@ -410,14 +410,14 @@ class _Compiler:
     def _move(self, row: Row, owned: dict[str, tuple[Timer, ...]]) -> Move:
         old, new = str(row.state), str(row.next_state)
         actions = tuple(self._action(row, name) for name in row.actions)
-        told = self._hook("on_transition")
-        change = Change(None, (), (), told, None)
+        changed = self._hook("on_transition")
+        change = Change(None, (), (), changed, None)
         if new != old:
             change = Change(
                 self._hook(_EXIT + old),
                 tuple(timer.input for timer in owned[old] if new not in timer.states),
                 tuple(timer for timer in owned[new] if old not in timer.states),
-                told,
+                changed,
                 self._hook(_ENTER + new),
             )
         return new, actions, change if any(change) else None

@@ -22,9 +22,13 @@ from __future__ import annotations
 from collections import deque
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
-from typing import Protocol
+from operator import itemgetter
+from typing import Any, Protocol
 
 __all__ = ["Entry", "TimerOwner", "Timers"]
+
+#: Places in an `Entry`.
+_DEADLINE, _ORDER, _OWNER, _INPUT = range(4)
 
 #: Dead entries that are let lie before the first compaction, so that a small queue is never
 #: rebuilt.
@@ -38,22 +42,23 @@ class TimerOwner(Protocol):
         """Take the input that was given to `Timers.arm`; its time has come."""
 
 
-class Entry:
-    """One armed timer, as `Timers.arm` gives it and `Timers.cancel` takes it.
+class Entry(list[Any]):
+    """One armed timer, as `Timers.arm` gives it and `Timers.cancel` takes it: a list of `deadline`
+    in seconds, order, `owner` (who is notified; None as soon as the entry is dead) and `input`.
 
-    Attributes:
-        deadline: When it falls due, in seconds.
-        owner: Who is told; None as soon as the entry is dead.
-        input: What the owner is told.
+    It is a list because one is made for each timer of each message: a list needs no call to fill.
     """
 
-    __slots__ = ("_order", "deadline", "input", "owner")
+    __slots__ = ()
 
-    def __init__(self, deadline: float, order: int, owner: TimerOwner | None, input: str) -> None:
-        self.deadline = deadline
-        self._order = order
-        self.owner = owner
-        self.input = input
+    deadline = property(itemgetter(0))
+    owner = property(itemgetter(2))
+    input = property(itemgetter(3))
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
     def __repr__(self) -> str:
         if self.owner is None:
@@ -69,9 +74,11 @@ class Timers:
 
     Attributes:
         now: The time that delays count from, in seconds; the owner keeps it current.
+        soonest: A time that no deadline is before, in seconds: a look that costs nothing, where
+            `next_timer` is exact. Infinite where nothing was armed.
     """
 
-    __slots__ = ("_dead", "_fifos", "_heap", "_live", "_order", "now")
+    __slots__ = ("_dead", "_fifos", "_heap", "_live", "_order", "now", "soonest")
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
@@ -79,12 +86,13 @@ class Timers:
         # One (deadline, order, duration) for each FIFO. It is that of the head, or of an entry
         # before the head that died since; so it is never too late, and `_head` puts it right.
         self._heap: list[tuple[float, int, float]] = []
+        self.soonest = inf
         self._order = 0
         self._live = 0
         self._dead = 0
 
     def arm(self, delay: float, owner: TimerOwner, input: str) -> Entry:
-        """Have an owner told an input after a delay.
+        """Have an owner given an input after a delay.
 
         Args:
             delay: Seconds from `now`; less than zero counts as zero.
@@ -104,11 +112,14 @@ class Timers:
                 )
             delay = 0.0
         order = self._order = self._order + 1
-        entry = Entry(self.now + delay, order, owner, input)
+        deadline = self.now + delay
+        entry = Entry((deadline, order, owner, input))
         fifo = self._fifos.get(delay)
         if fifo is None:
             self._fifos[delay] = deque((entry,))
-            heappush(self._heap, (entry.deadline, order, delay))
+            heappush(self._heap, (deadline, order, delay))
+            if deadline < self.soonest:
+                self.soonest = deadline
         else:
             fifo.append(entry)
         self._live += 1
@@ -116,9 +127,9 @@ class Timers:
 
     def cancel(self, entry: Entry) -> None:
         """Take an entry out; nothing happens if it was cancelled or fired before."""
-        if entry.owner is None:
+        if entry[_OWNER] is None:
             return
-        entry.owner = None
+        entry[_OWNER] = None
         self._live -= 1
         self._dead += 1
         if self._dead > self._live + _LET_LIE:
@@ -127,13 +138,13 @@ class Timers:
     def next_timer(self) -> float | None:
         """The time of the earliest deadline, in seconds; None where nothing is armed."""
         head = self._head()
-        return None if head is None else head.deadline
+        return None if head is None else head[_DEADLINE]
 
     def handle_timers(self, now: float) -> int:
         """Fire everything that is due and was armed before the call.
 
-        An entry is dead before its owner is told. An error that an owner raises comes out at once;
-        what is still due stays armed and fires at the next call.
+        An entry is dead before its owner is notified. An error that an owner raises comes out at
+        once; what is still due stays armed and fires at the next call.
 
         Args:
             now: The time, in seconds; becomes `self.now`.
@@ -146,15 +157,14 @@ class Timers:
         fired = 0
         while True:
             head = self._head()
-            if head is None or not head.deadline <= now or head._order > last:
+            if head is None or not head[_DEADLINE] <= now or head[_ORDER] > last:
                 return fired
-            owner = head.owner
-            assert owner is not None
-            head.owner = None
+            owner = head[_OWNER]
+            head[_OWNER] = None
             self._live -= 1
             self._dead += 1
             fired += 1
-            owner._fire(head.input)
+            owner._fire(head[_INPUT])
 
     def __len__(self) -> int:
         """How many entries are armed."""
@@ -173,7 +183,7 @@ class Timers:
         while heap:
             _, order, delay = heap[0]
             fifo = self._fifos[delay]
-            while fifo and fifo[0].owner is None:
+            while fifo and fifo[0][_OWNER] is None:
                 fifo.popleft()
                 self._dead -= 1
             if not fifo:
@@ -181,19 +191,21 @@ class Timers:
                 del self._fifos[delay]
                 continue
             head = fifo[0]
-            if head._order == order:
+            if head[_ORDER] == order:
+                self.soonest = head[_DEADLINE]
                 return head
-            heapreplace(heap, (head.deadline, head._order, delay))
+            heapreplace(heap, (head[_DEADLINE], head[_ORDER], delay))
+        self.soonest = inf
         return None
 
     def _compact(self) -> None:
         """Drop every dead entry: half of what is looked at, so a cancel pays for two at most."""
         fifos: dict[float, deque[Entry]] = {}
         for delay, fifo in self._fifos.items():
-            live = deque(entry for entry in fifo if entry.owner is not None)
+            live = deque(entry for entry in fifo if entry[_OWNER] is not None)
             if live:
                 fifos[delay] = live
         self._fifos = fifos
-        self._heap = [(fifo[0].deadline, fifo[0]._order, delay) for delay, fifo in fifos.items()]
+        self._heap = [(fifo[0][_DEADLINE], fifo[0][_ORDER], delay) for delay, fifo in fifos.items()]
         heapify(self._heap)
         self._dead = 0
