@@ -339,7 +339,7 @@ class Peer(RuleBasedStateMachine):
         body=st.sampled_from(BODIES),
     )
     def ask_within(self, which, method, number, body):
-        data = self.calls[which % len(self.calls)].data
+        data = self.calls[which % len(self.calls)].dialog_state
         if data is None or not data.remote_tag:
             return
         number += max(data.remote_seq, 1)

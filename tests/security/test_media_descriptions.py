@@ -115,7 +115,7 @@ def test_invitations_inside_a_call_do_not_pile_up() -> None:
         await asyncio.sleep(0.1)
         world.send(world.within("ACK"))
         (call,) = world.party.calls
-        first = call.held
+        first = call.bytes_held
 
         async def invite(number: int) -> None:
             kinds = " ".join(str(96 + (number + n) % 32) for n in range(8))
@@ -129,7 +129,7 @@ def test_invitations_inside_a_call_do_not_pile_up() -> None:
             await asyncio.sleep(0.1)
             assert world.answers[-1].startswith(b"SIP/2.0 200")
             world.send(world.within("ACK", number))
-            assert first + 25_000 < call.held < first + 40_000
+            assert first + 25_000 < call.bytes_held < first + 40_000
             world.answers[1:-1] = []
             world.result.sent.clear()
             if number % 20 == 0:
@@ -150,7 +150,7 @@ def test_invitations_inside_a_call_do_not_pile_up() -> None:
         # The sixteen that were read last are kept, for whoever sends one again.
         assert grown < 2_000_000
         call.hear("bye_received", None)
-        assert call.held == 0
+        assert call.bytes_held == 0
 
     live(run)
 

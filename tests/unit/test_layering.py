@@ -24,7 +24,10 @@ ROOMS = [
     ("vb", "paths binder __init__"),
     ("", "deepclass"),
     ("sip", "limits shares reach unproven grammar transports flow tokens status uri_parameters"),
-    ("sip", "components headervalue values lenient typed particular headers fields boundary multipart"),
+    (
+        "sip",
+        "components headervalue values lenient typed particular headers fields boundary multipart",
+    ),
     ("sip", "bodies message sipfrag refusal_size plain validation"),
     ("sip", "auth.errors auth.digest auth.grammar auth.values auth.trust auth.sessions"),
     ("sip", "auth.keyring auth.exchange auth.client"),

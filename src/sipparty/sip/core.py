@@ -205,7 +205,7 @@ class Core:
 
     def add_dialog(self, dialog: Any) -> None:
         """Have a dialog found by its identity."""
-        identity = dialog.data.identity
+        identity = dialog.dialog_state.identity
         self.dialogs[identity] = dialog
         self.calling.pop(identity[:2], None)
         dialog.agent.dialogs.add(dialog)
@@ -222,17 +222,17 @@ class Core:
         dialog.agent.dialogs.discard(dialog)
         share = dialog.share
         if share is None:
-            self.transactions.held -= dialog.held
+            self.transactions.held -= dialog.bytes_held
         else:
             dialog.share = None
             share.dialogs -= 1
             if dialog.half_open:
                 dialog.half_open = False
                 share.half_open -= 1
-            self.transactions.release(share, dialog.held)
-        dialog.held = 0
-        if dialog.data is not None:
-            identity = dialog.data.identity
+            self.transactions.release(share, dialog.bytes_held)
+        dialog.bytes_held = 0
+        if dialog.dialog_state is not None:
+            identity = dialog.dialog_state.identity
             if self.dialogs.get(identity) is dialog:
                 del self.dialogs[identity]
             elif self.calling.get(identity[:2]) is dialog:
@@ -240,13 +240,13 @@ class Core:
 
     def weigh(self, dialog: Any) -> None:
         """Count anew what a dialog keeps, as after each agreement on media."""
-        size = dialog.data.size + DIALOG_WEIGHT
+        size = dialog.dialog_state.size + DIALOG_WEIGHT
         if dialog.session is not None:
             size += getattr(dialog.session, "size", 0)
-        self.transactions.held += size - dialog.held
+        self.transactions.held += size - dialog.bytes_held
         if dialog.share is not None:
-            dialog.share.held += size - dialog.held
-        dialog.held = size
+            dialog.share.held += size - dialog.bytes_held
+        dialog.bytes_held = size
 
     # ---------------------------------------------------------------- messages in
 
@@ -398,7 +398,7 @@ class Core:
             self.refuse(transaction, 481)
             return
         # §9.2: the To tag is that of the INVITE's own answers.
-        data = getattr(invite.user, "data", None)
+        data = getattr(invite.user, "dialog_state", None)
         tag = None if data is None else data.local_tag
         transaction.respond(self._refusals.answer(request, 200, tag=tag))
         if isinstance(invite, InviteServerTransaction):

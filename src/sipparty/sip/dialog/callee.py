@@ -22,7 +22,7 @@ class CalledSide(InviteUsage, abstract=True):
     def _receive(self, transaction: ServerTransaction, data: DialogState) -> None:
         flow = transaction.flow
         self.role = "callee"
-        self.data = data
+        self.dialog_state = data
         self.endpoint = flow.endpoint
         secure = flow.transport in SECURE_TRANSPORTS and data.wants_secure_contact
         self.flow_contact = self.agent.contact(flow, secure)
@@ -100,8 +100,8 @@ class CalledSide(InviteUsage, abstract=True):
     ) -> None:
         transaction = self._incoming
         assert transaction is not None
-        assert self.data is not None
-        tag = self.data.local_tag
+        assert self.dialog_state is not None
+        tag = self.dialog_state.local_tag
         transaction.respond(transaction.request.response(status, reason, headers, to_tag=tag))
 
     def _send_487(self, *_: object) -> None:

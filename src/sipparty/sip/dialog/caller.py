@@ -76,7 +76,7 @@ class CallingSide(InviteUsage, abstract=True):
             self._patience = expires
             checked.append(field("Expires", str(ceil(expires))))
         self.role = "caller"
-        self.data = data
+        self.dialog_state = data
         self.agent.dialogs.add(self)
         self.core.calling[data.call_id, tag] = self
         self._headers = checked
@@ -87,7 +87,7 @@ class CallingSide(InviteUsage, abstract=True):
 
     def build_request(self, outgoing: OutgoingRequest, flow: Flow) -> Request:
         """Make the INVITE for the flow that it takes."""
-        data = self.data
+        data = self.dialog_state
         assert data is not None
         given = outgoing.endpoint
         # A flow that was asked for is the way of the whole call, while it stands.
@@ -208,9 +208,9 @@ class CallingSide(InviteUsage, abstract=True):
             _log.exception("The early media of %s could not be started.", self.name)
 
     def _take_success(self, response: Response) -> None:
-        assert self.data is not None
+        assert self.dialog_state is not None
         try:
-            data = self.data.established_by(response)
+            data = self.dialog_state.established_by(response)
             data.next_hop()
         except ParseError as wrong:
             # Nobody could be sent an ACK; the other side gives up without one (§13.3.1.4).
@@ -232,11 +232,11 @@ class CallingSide(InviteUsage, abstract=True):
             else:
                 self.hear("unusable", error, data)
             return
-        if tag == self.data.remote_tag:
+        if tag == self.dialog_state.remote_tag:
             self.hear("success_again", response)
             return
         for fork in self.forks:
-            if fork.data is not None and fork.data.remote_tag == tag:
+            if fork.dialog_state is not None and fork.dialog_state.remote_tag == tag:
                 fork.hear("success_again", response)
                 return
         if len(self.forks) >= self.MAX_FORKS:
@@ -307,7 +307,7 @@ class CallingSide(InviteUsage, abstract=True):
 
     def _acknowledge(self, data: DialogState) -> None:
         """Become the dialog that a 2xx makes, and acknowledge it."""
-        self.data = data
+        self.dialog_state = data
         if self.state not in self.final:
             # One that is over takes no requests any more; our BYE is all that is left to say.
             self.core.add_dialog(self)

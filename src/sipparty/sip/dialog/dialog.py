@@ -151,7 +151,7 @@ class Dialog(FSM, abstract=True):
         last_error: Why the dialog is in its `Error` state; None elsewhere.
         authenticated: The user who proved by Digest to be the caller (RFC 3261 §22); None where
             nobody was asked to.
-        held: The bytes that it keeps of what its peer sent, as the core counts them.
+        bytes_held: The bytes that it keeps of what its peer sent, as the core counts them.
         share: That of the source that began it; None for one of ours.
         half_open: Whether it counts as one that nobody has acknowledged yet.
     """
@@ -160,12 +160,12 @@ class Dialog(FSM, abstract=True):
         "__dict__",
         "agent",
         "authenticated",
+        "bytes_held",
         "core",
-        "data",
+        "dialog_state",
         "endpoint",
         "flow_contact",
         "half_open",
-        "held",
         "last_error",
         "role",
         "session",
@@ -182,11 +182,11 @@ class Dialog(FSM, abstract=True):
         self.agent = agent
         self.core = agent.core
         self.role = ""
-        self.data: DialogState | None = None
+        self.dialog_state: DialogState | None = None
         self.session: Session | None = None
         self.endpoint: Hashable = None
         self.flow_contact = ""
-        self.held = 0
+        self.bytes_held = 0
         self.share: Share | None = None
         self.half_open = False
         self.last_error: CallFailed | None = None
@@ -204,22 +204,22 @@ class Dialog(FSM, abstract=True):
     @property
     def call_id(self) -> str:
         """The Call-ID; "" before the dialog has one."""
-        return "" if self.data is None else self.data.call_id
+        return "" if self.dialog_state is None else self.dialog_state.call_id
 
     @property
     def local(self) -> DNameURI | None:
         """Our name, address and tag."""
-        return None if self.data is None else DNameURI.parse(self.data.local)
+        return None if self.dialog_state is None else DNameURI.parse(self.dialog_state.local)
 
     @property
     def remote(self) -> DNameURI | None:
         """Their name, address and (once known) tag."""
-        return None if self.data is None else DNameURI.parse(self.data.remote)
+        return None if self.dialog_state is None else DNameURI.parse(self.dialog_state.remote)
 
     @property
     def remote_target(self) -> str:
         """The URI that requests go to, the other side's Contact; "" before it is known."""
-        return "" if self.data is None else self.data.remote_target
+        return "" if self.dialog_state is None else self.dialog_state.remote_target
 
     def __str__(self) -> str:
         return f"{self.name} ({self.role or 'new'}, {self.state})"
@@ -287,7 +287,7 @@ class Dialog(FSM, abstract=True):
             raise UsageError(f"{method} is not sent alone: it belongs to the verbs of a call.")
         if not is_token(method):
             raise BuildError(f"{method!r} cannot be a method: expected a token.")
-        data = self.data
+        data = self.dialog_state
         if data is None or self.state != "InDialog":
             raise self._unexpected(method)
         extra = Message(headers, body)
@@ -308,7 +308,7 @@ class Dialog(FSM, abstract=True):
         body: bytes = b"",
     ) -> OutgoingRequest:
         """Send a request inside the dialog."""
-        data = self.data
+        data = self.dialog_state
         assert data is not None
         sender = _DialogRequest(self, method, extra or [], body)
         hop = data.next_hop()
@@ -338,7 +338,7 @@ class Dialog(FSM, abstract=True):
             ParseError: A header that is needed is wrong; the core answers with its status.
         """
         request = transaction.request
-        data = self.data
+        data = self.dialog_state
         assert data is not None
         data.proven = True  # it knows our tag, which was told to that address alone
         number = CSeq.parse(request._text("cseq") or "").number
@@ -382,9 +382,9 @@ class Dialog(FSM, abstract=True):
         Raises:
             ParseError: The Contact is nothing that requests could be sent to.
         """
-        assert self.data is not None
-        target = remote_target(message, required=False) or self.data.remote_target
-        self.data.check_target(target)
+        assert self.dialog_state is not None
+        target = remote_target(message, required=False) or self.dialog_state.remote_target
+        self.dialog_state.check_target(target)
         return target
 
 
@@ -427,7 +427,7 @@ class _DialogRequest:
         self.body = body
 
     def build_request(self, outgoing: OutgoingRequest, flow: Flow) -> Request:
-        data = self.dialog.data
+        data = self.dialog.dialog_state
         assert data is not None
         return data.request(self.method, self.extra, self.body, outgoing.number)
 

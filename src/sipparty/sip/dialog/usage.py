@@ -128,7 +128,7 @@ class InviteUsage(Dialog, abstract=True):
             self._send_bye()
 
     def _send_bye(self) -> None:
-        data = self.data
+        data = self.dialog_state
         if data is None or data.proven or data.back is None:
             self._send_request("BYE")
             return
@@ -201,8 +201,10 @@ class InviteUsage(Dialog, abstract=True):
     def ack_received(self, ack: Request) -> None:
         """Take the ACK for a 2xx of ours."""
         acceptance = self._acceptance
-        if self.data is not None:
-            self.data.proven = True  # it knows our tag, which was told to that address alone
+        if self.dialog_state is not None:
+            self.dialog_state.proven = (
+                True  # it knows our tag, which was told to that address alone
+            )
         if acceptance is not None and (ack._text("cseq") or "").split(None, 1)[:1] == [
             str(acceptance.number)
         ]:
@@ -253,7 +255,7 @@ class InviteUsage(Dialog, abstract=True):
         """Send requests by the way that a re-INVITE came, once its sender has acknowledged what
         went back there: a peer may move to another address or connection (RFC 3261 §12.2.2).
         """
-        data = self.data
+        data = self.dialog_state
         if data is not None and data.back is not None and flow != data.back:
             data.back = flow
             self.endpoint = flow.endpoint
@@ -305,11 +307,11 @@ class InviteUsage(Dialog, abstract=True):
         except (NegotiationError, ParseError) as error:
             transaction.respond(request.response(error.status, None, [warning(error)]))
             return
-        assert self.data is not None
-        self.data.remote_target = target
+        assert self.dialog_state is not None
+        self.dialog_state.remote_target = target
         self._renew_contact(transaction.flow)
         transaction.user = self  # an ACK with the branch of its INVITE comes this way
-        self._accept_invite(transaction, body, offered, self.data.remote_seq)
+        self._accept_invite(transaction, body, offered, self.dialog_state.remote_seq)
         if self.session is not None:
             self.core.weigh(self)
             if not offered:
@@ -353,9 +355,9 @@ class InviteUsage(Dialog, abstract=True):
 
     def _response(self, request: Request, status: int, reason: str | None) -> Response:
         """Make a response to an INVITE (RFC 3261 §12.1.1)."""
-        assert self.data is not None
+        assert self.dialog_state is not None
         # The first INVITE has no To tag; a later one has ours already.
-        tag = self.data.local_tag if self._incoming is not None else None
+        tag = self.dialog_state.local_tag if self._incoming is not None else None
         response = request.response(status, reason, to_tag=tag, dialog=True)
         contact = self.flow_contact
         response._fields.append(("contact", contact, f"Contact: {contact}"))

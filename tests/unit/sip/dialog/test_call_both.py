@@ -22,7 +22,7 @@ def test_a_call(pair):
     pair.run(4.0)
     its = end_of(pair)
     assert (mine.state, its.state, mine.progress) == ("InDialog", "InDialog", 180)
-    assert mine.data.identity[1:] == its.data.identity[:0:-1]
+    assert mine.dialog_state.identity[1:] == its.dialog_state.identity[:0:-1]
     pair.quiet()
     assert (mine.state, its.state) == ("Terminated", "Terminated")
     assert pair.said() == [

@@ -73,7 +73,7 @@ def test_ringing_and_accepting(wire, bob):
     assert call.progress == 183
     # §12.1.1: what makes the dialog is in each of them.
     for response in (ringing, nearly, answer):
-        assert response.to.tag == call.data.local_tag
+        assert response.to.tag == call.dialog_state.local_tag
         assert response.contact.uri_text == "sip:bob@10.0.0.1:5060"
         assert response.lines("Record-Route") == ["<sip:p2.example;lr>, <sip:p1.example;lr>"]
     assert answer.allow == ("INVITE", "OPTIONS", "ACK", "BYE", "CANCEL")
@@ -102,7 +102,7 @@ def test_rejecting(wire, bob, status):
     call.reject(status, headers=[("Contact", "<sip:bob@10.0.0.3>")])
     answer = wire.one()
     assert answer.status == status
-    assert answer.to.tag == call.data.local_tag
+    assert answer.to.tag == call.dialog_state.local_tag
     assert answer.contact.uri_text == "sip:bob@10.0.0.3"
     assert (call.state, call.last_error) == ("Terminated", None)
     wire.receive(wire.request("ACK"))

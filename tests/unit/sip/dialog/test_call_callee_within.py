@@ -145,7 +145,7 @@ def test_the_bye_follows_the_route_set(wire, bob):
     assert bye.lines("Route") == ["<sip:10.0.0.7;lr>", "<sip:10.0.0.8;lr>"]
     assert flow.remote == ("10.0.0.7", 5060)
     assert str(bye.to) == "<sip:alice@atlanta.com>;tag=a1"
-    assert bye.from_.tag == call.data.local_tag
+    assert bye.from_.tag == call.dialog_state.local_tag
 
 
 def test_a_strict_router_is_the_request_uri(wire, bob):
@@ -221,7 +221,7 @@ def test_options_inside_a_call(wire):
     wire.receive(wire.within(answer, "OPTIONS"))
     options = wire.one()
     assert options.status == 200
-    assert options.to.tag == call.data.local_tag
+    assert options.to.tag == call.dialog_state.local_tag
     assert call.state == "InDialog"
 
 

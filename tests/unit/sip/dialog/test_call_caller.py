@@ -130,7 +130,7 @@ def test_a_2xx_of_an_old_peer_without_a_tag_is_no_fork_of_itself(wire, calling):
         wire.receive(wire.answer(invite, 200, tag=""))
         assert wire.starts() == ["ACK"]
     assert not call.forks
-    assert call.data.remote_tag == ""
+    assert call.dialog_state.remote_tag == ""
 
 
 def test_a_2xx_after_the_transaction_is_gone_is_stray(wire, calling):

@@ -128,7 +128,7 @@ def test_provisional_responses_of_several_branches_are_progress(wire, alice):
         wire.receive(wire.answer(invite, status, tag=tag))
         assert call.progress == status
     wire.receive(answer(wire, invite, "b2"))
-    assert call.data.remote_tag == "b2"
+    assert call.dialog_state.remote_tag == "b2"
     call.terminate()
     wire.over()
 

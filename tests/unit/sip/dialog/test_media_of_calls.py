@@ -164,7 +164,7 @@ def test_what_a_session_keeps_counts_from_the_answer_to_the_end(wire, talker):
         return wire.core.transactions.held
 
     call = wire.invited(body=b"theirs")
-    before = call.held
+    before = call.bytes_held
     wire_open = talker.open_session
 
     def open_heavy(dialog, flow):
@@ -174,17 +174,17 @@ def test_what_a_session_keeps_counts_from_the_answer_to_the_end(wire, talker):
 
     talker.open_session = open_heavy
     call.accept()
-    assert call.held == before + 10_000
+    assert call.bytes_held == before + 10_000
     answer = wire.one()
     wire.acknowledge(answer)
     total = weight()
     wire.medias[0].size = 400_000
     wire.receive(wire.within(answer, "INVITE", 2, body=b"heavier"))
-    assert call.held == before + 400_000
+    assert call.bytes_held == before + 400_000
     assert weight() >= total + 390_000
     wire.acknowledge(wire.one(), 2)
     wire.receive(wire.within(answer, "BYE", 3))
-    assert call.held == 0
+    assert call.bytes_held == 0
     wire.over()
     assert weight() == 0
 
@@ -193,13 +193,13 @@ def test_what_they_answer_counts_too(wire, alice):
     call, invite = wire.invite(alice)
     wire.medias[0].size = 10_000
     wire.receive(wire.answer(invite, 200, body=b"theirs"))
-    assert call.held > 10_000
+    assert call.bytes_held > 10_000
     # And so with an answer in an ACK.
     wire.receive(wire.request("INVITE", "sip:alice@atlanta.com", call_id="late", branch="z9hG4bKl"))
     late = wire.happened[-1].dialog
     late.accept()
     answer = next(one for one in wire.sent() if getattr(one, "status", 0) == 200)
-    before = late.held
+    before = late.bytes_held
     wire.medias[1].size = 20_000
     wire.acknowledge(answer, body=b"theirs")
-    assert late.held == before + 20_000
+    assert late.bytes_held == before + 20_000

@@ -261,9 +261,9 @@ def test_a_peer_that_has_moved_is_followed_once_it_acknowledges(wire, up):
     """A phone whose network has changed: what goes back to it goes to where it is now."""
     call, answer = up
     again, flow = moved(wire, answer)
-    assert call.data.back.remote == wire.flow.remote
+    assert call.dialog_state.back.remote == wire.flow.remote
     wire.receive(wire.within(again, "ACK", 2), flow)
-    assert call.data.back.remote == MOVED
+    assert call.dialog_state.back.remote == MOVED
     assert call.endpoint == flow.endpoint
 
 
@@ -271,7 +271,7 @@ def test_one_that_does_not_acknowledge_from_there_is_not(wire, up):
     call, answer = up
     moved(wire, answer)
     wire.pass_until(40)
-    assert call.data is None or call.data.back.remote == wire.flow.remote
+    assert call.dialog_state is None or call.dialog_state.back.remote == wire.flow.remote
 
 
 def test_a_source_that_only_a_change_came_from_leaves_nothing(wire, up):

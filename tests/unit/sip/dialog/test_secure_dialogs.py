@@ -66,7 +66,7 @@ def test_a_secure_call(wire, alice):
     call.terminate()
     wire.pump()
     assert [wanted.next_hop.secure for wanted in wire.wanted] == [True, True]
-    assert call.data.secure
+    assert call.dialog_state.secure
 
 
 def test_a_proxy_that_is_given_plainly_is_asked_for_by_tls(wire, alice):

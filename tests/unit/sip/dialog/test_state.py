@@ -262,7 +262,7 @@ def test_what_is_not_proven_goes_back_whatever_its_contact_says(wire):
     wire.agent()
     contact = "<sip:alice@10.0.0.9;maddr=192.0.2.99>"
     call = wire.invited(contact=contact)
-    hop = call.data.next_hop()
+    hop = call.dialog_state.next_hop()
     assert (hop.place, hop.port) == wire.flow.remote
-    call.data.proven = True
-    assert call.data.next_hop().place == "192.0.2.99"
+    call.dialog_state.proven = True
+    assert call.dialog_state.next_hop().place == "192.0.2.99"
