@@ -24,6 +24,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any, ClassVar, TypeVar
 
 from sipparty.concurrency import waiting
@@ -105,7 +106,8 @@ class Engine(LoopPortal):
         self._guests = 0
         self.hub = Hub(self.loop, self, resolver, tls, websocket)
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        #: When that looks; infinite where it does not.
+        self._timer_at = inf
         Engine._all.add(self)
         Engine._by_loop[self.loop] = self
         self._start()
@@ -155,38 +157,40 @@ class Engine(LoopPortal):
         try:
             return function(*args)
         finally:
-            self._pump()
+            self.batch_over()
 
-    def _pump(self) -> None:
-        """Send what the core wants sent, hand out its events, and see to its timers."""
-        core = self.core
+    def batch_over(self) -> None:
+        """Send what the core wants sent, hand out its events, and see to its timers; called by
+        endpoints when they have given what came.
+        """
+        core, hub = self.core, self.hub
         self._busy = True
         try:
-            while True:
-                out = core.transmits()
+            while core.out or core.occurred:
+                out, core.out = core.out, []
                 for data, flow in out:
                     endpoint = flow.endpoint
                     try:
                         if endpoint.closed:
-                            self.hub.answer_anew(data, flow)
+                            hub.answer_anew(data, flow)
                         else:
                             endpoint.send(data, flow)
                     except Exception:
                         # As if the network had lost it; the others of the batch go out.
                         _log.exception("Sending to %s port %s failed.", *flow.remote)
-                events = core.events()
-                for event in events:
-                    try:
-                        self._hand_out(event)
-                    except Exception:
-                        _log.exception("The event %s failed.", type(event).__name__)
-                if not out and not events:
-                    break
-            if self.hub.leaving:
-                self.hub.let_leave()
+                if core.occurred:
+                    events, core.occurred = core.occurred, []
+                    for event in events:
+                        try:
+                            self._hand_out(event)
+                        except Exception:
+                            _log.exception("The event %s failed.", type(event).__name__)
+            if hub.leaving:
+                hub.let_leave()
         finally:
             self._busy = False
-            self._schedule()
+            if core.timers.soonest + self.GRAIN < self._timer_at:
+                self._schedule()
 
     def _hand_out(self, event: Event) -> None:
         if isinstance(event, FlowWanted):
@@ -204,29 +208,27 @@ class Engine(LoopPortal):
             event.agent.owner.event_happened(event)
 
     def _schedule(self) -> None:
+        """Have the loop look at the timers when the first is due."""
         when = self.core.next_timer()
-        if when is None or (self._timer is not None and self._timer_at <= when + self.GRAIN):
-            return
-        if self.closed:
+        if when is None or self.closed:
             return
         # What is overdue already is due now: else each datagram would put it off once more.
         at = max(when, self.loop.time()) + self.GRAIN
-        if self._timer is not None:
-            if self._timer_at <= at:
-                return
-            self._timer.cancel()
-        self._timer_at = at
-        self._timer = self.loop.call_at(at, self._timer_due)
+        if at < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = at
+            self._timer = self.loop.call_at(at, self._timer_due)
 
     def _timer_due(self) -> None:
-        self._timer = None
+        self._timer, self._timer_at = None, inf
         self._busy = True
         try:
             self.core.handle_timers(self.loop.time())
         except Exception:
             _log.exception("A timer failed.")
         finally:
-            self._pump()
+            self.batch_over()
 
     # ---------------------------------------------------------------- an endpoint's owner
 
@@ -238,10 +240,6 @@ class Engine(LoopPortal):
         except Exception:
             # Nobody out there may stop the engine. What gets here is a defect of ours.
             _log.exception("A message from %s port %s failed.", *flow.remote)
-
-    def batch_over(self) -> None:
-        """Act on what came; called by endpoints."""
-        self._pump()
 
     def malformed_received(self, data: bytes, flow: Flow, error: ParseError) -> None:
         """Have what is no message answered, where it can be; called by endpoints."""

@@ -110,8 +110,9 @@ class Core:
         self.attacks = AttackMonitor(self.counters, self.emit)
         #: What has failed, and was not heard of since: transport, address and port.
         self._suspects: set[tuple[str, str, int]] = set()
-        self._out: list[tuple[bytes, Flow]] = []
-        self._events: list[Event] = []
+        #: What `transmits` and `events` give; who looks at each turn looks here first.
+        self.out: list[tuple[bytes, Flow]] = []
+        self.occurred: list[Event] = []
 
     # ---------------------------------------------------------------- time and what comes out
 
@@ -129,25 +130,25 @@ class Core:
 
     def transmits(self) -> list[tuple[bytes, Flow]]:
         """Return what is to be sent since the last call, in order."""
-        out = self._out
+        out = self.out
         if out:
-            self._out = []
+            self.out = []
         return out
 
     def events(self) -> list[Event]:
         """Return what happened since the last call, in order."""
-        events = self._events
+        events = self.occurred
         if events:
-            self._events = []
+            self.occurred = []
         return events
 
     def _send(self, data: bytes, flow: Flow) -> None:
         self.counters["sent"] += 1
-        self._out.append((data, flow))
+        self.out.append((data, flow))
 
     def emit(self, event: Event) -> None:
         """Put an event in line."""
-        self._events.append(event)
+        self.occurred.append(event)
 
     # ---------------------------------------------------------------- flows
 
@@ -162,11 +163,11 @@ class Core:
         tried: tuple[tuple[str, str, int], ...] = (),
     ) -> None:
         """Ask for a flow to a next hop on behalf of a user, who hears of it now or later."""
-        self._events.append(FlowWanted(agent, next_hop, endpoint, user, reliable, tried))
+        self.occurred.append(FlowWanted(agent, next_hop, endpoint, user, reliable, tried))
 
     def target_failed(self, flow: Flow, agent: Any, retry_after: float | None) -> None:
         """Tell that what a flow leads to does not serve."""
-        self._events.append(TargetFailed(agent, flow, retry_after))
+        self.occurred.append(TargetFailed(agent, flow, retry_after))
 
     def suspect(self, flow: Flow) -> None:
         """Have it told when what a flow leads to, and is said to be down, answers."""
