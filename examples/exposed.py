@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 
-from sipparty.concurrency.engine import Engine
+from sipparty import Engine
 from sipparty.errors import SIPPartyError
 from sipparty.media import ToneSource
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty

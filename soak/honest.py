@@ -46,7 +46,7 @@ THROUGH, SETUP, GROWTH, RECOVERY = 99, 2.0, 50.0, 60.0
 
 def serve(certificate: str, audio: bool) -> None:
     """Listen, print the ports, and answer each line that comes in with how it goes."""
-    from sipparty.concurrency.engine import Engine
+    from sipparty import Engine
     from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
     from sipparty.transport import TLSConfig
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from sipparty.concurrency.engine import Engine
+from sipparty import Engine
 from sipparty.parties import NoMediaSimpleCallsParty
 
 EVERY = 10.0

@@ -22,7 +22,7 @@ from typing import Any
 from support import ADDRESS
 
 import sipparty
-from sipparty.concurrency.engine import Engine
+from sipparty import Engine
 from sipparty.parties import NoMediaSimpleCallsParty
 
 _PACKAGE = str(Path(sipparty.__file__).parent)

@@ -6,7 +6,7 @@ import asyncio
 
 from support import ADDRESS, arguments, ready
 
-from sipparty.concurrency.engine import Engine
+from sipparty import Engine
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.transport import TLSConfig
 

@@ -1,9 +1,154 @@
 """SIP for Python: make a `Party`, call someone, talk, hang up.
 
-Importing the package starts nothing: no thread, no socket, no event loop. See `sipparty.parties`
-for the ready-made parties, and `docs/topics/architecture.md` for the house.
+    from sipparty import AudioParty, CallReceived, Engine
+
+Importing the package starts nothing and loads nothing: no thread, no socket, no event loop. Each
+name is loaded from its module when it is first used.
 """
 
-__all__ = ["__version__"]
+TYPE_CHECKING = False  # as in `typing`, which takes as long to load as all that is needed here
+if TYPE_CHECKING:
+    from sipparty.concurrency.engine import Engine
+    from sipparty.errors import (
+        AlreadyListening,
+        BuildError,
+        CallFailed,
+        CallRejected,
+        CallTimedOut,
+        CallUnreachable,
+        Incomplete,
+        ListenError,
+        MediaError,
+        NegotiationError,
+        ParseError,
+        SIPPartyError,
+        Timeout,
+        TransportError,
+        UnexpectedInput,
+        UsageError,
+        WouldDeadlock,
+    )
+    from sipparty.media import (
+        MemorySink,
+        MemorySource,
+        SilenceSource,
+        SingleRTPSession,
+        ToneSource,
+        WAVRecorder,
+        WAVSource,
+    )
+    from sipparty.parties import (
+        AllPartyTypes,
+        AudioParty,
+        NoMediaSimpleCallsParty,
+        SingleRTPSessionSimplenParty,
+    )
+    from sipparty.party import Party
+    from sipparty.sip import (
+        AOR,
+        URI,
+        Dialog,
+        Exchange,
+        Limits,
+        Message,
+        Part,
+        Policy,
+        Request,
+        Response,
+        SimpleCall,
+        Timing,
+    )
+    from sipparty.sip.events import (
+        AttackDetected,
+        CallEnded,
+        CallEstablished,
+        CallForked,
+        CallMediaUnproven,
+        CallProgressed,
+        CallReceived,
+        Event,
+        FlowConfirmed,
+        FlowLost,
+        RequestReceived,
+    )
+    from sipparty.transport import TLSConfig, WebSocketConfig
+
+__all__ = [
+    "AOR",
+    "URI",
+    "AllPartyTypes",
+    "AlreadyListening",
+    "AttackDetected",
+    "AudioParty",
+    "BuildError",
+    "CallEnded",
+    "CallEstablished",
+    "CallFailed",
+    "CallForked",
+    "CallMediaUnproven",
+    "CallProgressed",
+    "CallReceived",
+    "CallRejected",
+    "CallTimedOut",
+    "CallUnreachable",
+    "Dialog",
+    "Engine",
+    "Event",
+    "Exchange",
+    "FlowConfirmed",
+    "FlowLost",
+    "Incomplete",
+    "Limits",
+    "ListenError",
+    "MediaError",
+    "MemorySink",
+    "MemorySource",
+    "Message",
+    "NegotiationError",
+    "NoMediaSimpleCallsParty",
+    "ParseError",
+    "Part",
+    "Party",
+    "Policy",
+    "Request",
+    "RequestReceived",
+    "Response",
+    "SIPPartyError",
+    "SilenceSource",
+    "SimpleCall",
+    "SingleRTPSession",
+    "SingleRTPSessionSimplenParty",
+    "TLSConfig",
+    "Timeout",
+    "Timing",
+    "ToneSource",
+    "TransportError",
+    "UnexpectedInput",
+    "UsageError",
+    "WAVRecorder",
+    "WAVSource",
+    "WebSocketConfig",
+    "WouldDeadlock",
+    "__version__",
+]
 
 __version__ = "0.1.0"
+
+#: Where the names are looked for, in order.
+_MODULES = ("errors", "sip.events", "sip", "parties", "party", "transport", "concurrency.engine")
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from importlib import import_module
+
+        for module in (*_MODULES, "media"):
+            found = getattr(import_module(f"sipparty.{module}"), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module 'sipparty' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

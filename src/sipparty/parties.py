@@ -1,6 +1,6 @@
 """The ready-made parties.
 
-* `SingleRTPSessionSimplenParty`: calls with one RTP audio stream.
+* `SingleRTPSessionSimplenParty`, or `AudioParty` for short: calls with one RTP audio stream.
 * `NoMediaSimpleCallsParty`: calls without media, to look at signalling.
 
 What carries media is imported with the first call that wants it, so that a program which only
@@ -15,7 +15,12 @@ from typing import Any
 from sipparty.party import Party
 from sipparty.sip import SimpleCall
 
-__all__ = ["AllPartyTypes", "NoMediaSimpleCallsParty", "SingleRTPSessionSimplenParty"]
+__all__ = [
+    "AllPartyTypes",
+    "AudioParty",
+    "NoMediaSimpleCallsParty",
+    "SingleRTPSessionSimplenParty",
+]
 
 
 class _Late:
@@ -46,6 +51,10 @@ class SingleRTPSessionSimplenParty(Party):
     ClientDialog = SimpleCall
     ServerDialog = SimpleCall
     MediaSession = _Late(_single_rtp_session)
+
+
+#: A short name for it.
+AudioParty = SingleRTPSessionSimplenParty
 
 
 class NoMediaSimpleCallsParty(Party):

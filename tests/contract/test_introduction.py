@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sipparty.concurrency.engine import Engine
+from sipparty import Engine
 from sipparty.errors import (
     CallFailed,
     CallRejected,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import sipparty
+
 SOURCE = Path(__file__).parents[2] / "src"
 
 #: What an extra brings (pyproject.toml); a module that needs one is not imported without it.
@@ -103,6 +105,42 @@ def test_what_is_listed_exists(name):
 def test_what_is_public_is_documented(name):
     assert ast.get_docstring(parsed(name)), "no module docstring"
     assert undocumented(parsed(name)) == []
+
+
+# What the package itself offers, loaded when it is used.
+
+
+def offered():
+    """The names that the package imports for types: the name, and the module it is from."""
+    tree = parsed("sipparty")
+    return {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("sipparty")
+        for alias in node.names
+    }
+
+
+def test_the_package_lists_what_it_offers():
+    assert set(listed(parsed("sipparty"))) - {"__version__"} == set(offered())
+    assert set(dir(sipparty)) >= set(sipparty.__all__)
+
+
+@pytest.mark.parametrize(("name", "module"), sorted(offered().items()))
+def test_the_package_has_each_name_from_where_it_is_defined(name, module):
+    assert getattr(sipparty, name) is getattr(importlib.import_module(module), name)
+
+
+def test_every_event_and_error_is_offered():
+    errors = importlib.import_module("sipparty.errors")
+    events = importlib.import_module("sipparty.sip.events")
+    internal = {"MessageTooLarge", "PortsExhausted", "TableError", "copy_of", "printable"}
+    assert {*errors.__all__, *events.__all__} - set(sipparty.__all__) == internal
+
+
+def test_what_the_package_does_not_have_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'sipparty' has no attribute 'Partty'"):
+        sipparty.Partty  # noqa: B018
 
 
 # The scanner itself.

@@ -94,3 +94,12 @@ def test_importing_starts_nothing(name):
 )
 def test_what_is_started_would_be_seen(statement, event):
     assert event in fresh(statement)["seen"]
+
+
+def test_importing_the_package_loads_nothing():
+    loaded = fresh("import sipparty")["loaded"]
+    assert "asyncio" not in loaded
+    names = "print([m for m in sys.modules if m.startswith('sipparty')])"
+    command = [sys.executable, "-c", f"import sys, sipparty; {names}"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    assert run.stdout == "['sipparty']\n"
