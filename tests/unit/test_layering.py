@@ -46,7 +46,7 @@ ROOMS = [
     ),
     ("media", "jitter sources sinks clock ports playback events audio_stream player"),
     ("media", "session negotiated negotiator audio_session __init__"),
-    ("trace", "wirelog ladder pcap __init__"),
+    ("trace", "text wirelog ladder pcap __init__"),
     ("transport", "settings addresses endpoint udp tlsbuffer weight tls stream stream_listener"),
     ("transport", "websocket connecting targets target_health nameservers resolver listeners"),
     ("transport", "source_selection response_fallback stun keepalive keepalives hub __init__"),

@@ -22,6 +22,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from math import inf
@@ -168,12 +169,15 @@ class Engine(LoopPortal):
         try:
             while core.out or core.occurred:
                 out, core.out = core.out, []
+                watched = bool(out) and self.wire.watched()
                 for data, flow in out:
                     endpoint = flow.endpoint
                     try:
                         if endpoint.closed:
                             hub.answer_anew(data, flow)
                         else:
+                            if watched:
+                                self._report(data, flow)
                             endpoint.send(data, flow)
                     except Exception:
                         # As if the network had lost it; the others of the batch go out.
@@ -191,6 +195,15 @@ class Engine(LoopPortal):
             self._busy = False
             if core.timers.soonest + self.GRAIN < self._timer_at:
                 self._schedule()
+
+    def _report(self, data: bytes, flow: Flow) -> None:
+        self.wire.sent(data, flow.own, flow.remote, flow.transport, time.time())
+
+    def transmit(self, data: bytes, flow: Flow) -> None:
+        """Send a message apart from what the core wants sent; called by the hub."""
+        if self.wire.watched():
+            self._report(data, flow)
+        flow.endpoint.send(data, flow)
 
     def _hand_out(self, event: Event) -> None:
         if isinstance(event, FlowWanted):

@@ -8,51 +8,40 @@
 
 Laws:
 
-1. A ladder needs records alone. Of a message it reads the first line, Call-ID, CSeq and whether a
-   session description is in it; what is no message is an arrow too, so nothing hides. No bytes from
-   the wire make it raise, and none get into the drawing unescaped.
+1. A ladder needs records alone. Of a message it reads what `summarise` reads; what is no message is
+   an arrow too, so nothing hides. No bytes from the wire make it raise, and none get into the
+   drawing unescaped.
 2. A message that both ends reported is one arrow, at the time of the first report. The same bytes
    sent again are another arrow, marked with how often they were sent before.
 3. A column is an endpoint: a name if the address has one, else the address. Media goes to the
    column of the same host if there is just one, since RTP has ports of its own.
 4. Times are milliseconds since the first record drawn.
-5. The drawing is ASCII unless asked otherwise, so that it survives mail, logs and terminals.
+5. The drawing is ASCII unless asked otherwise, so that it survives mail, logs and terminals; and no
+   wider than is asked: labels say less, then they and the names are cut.
 """
 
 from __future__ import annotations
 
-import html
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from sipparty.trace.wirelog import Echoes, WireRecord, show
+from sipparty.trace.text import one_line, summarise
+from sipparty.trace.wirelog import Echoes, WireRecord
 
-__all__ = ["Ladder", "MediaRecord", "Summary", "summarise"]
+__all__ = ["Ladder", "MediaRecord"]
 
 _Address = tuple[str, int]
-
-#: The longest piece of a message that a label shows, in characters.
-_EXCERPT: Final = 40
-
-#: What is read of the headers: name or its compact form (RFC 3261 §7.3.3): the key it is kept as.
-_WANTED: Final = {
-    b"call-id": "call_id",
-    b"i": "call_id",
-    b"cseq": "cseq",
-    b"content-type": "type",
-    b"c": "type",
-}
-
-#: A line of headers may go on in the next ones (RFC 3261 §7.3.1 "folding").
-_FOLD: Final = re.compile(rb"\r?\n[ \t]+")
 
 #: What Mermaid would take for its own: its quoting of it.
 _MERMAID: Final = str.maketrans({"#": "#35;", ";": "#59;", "<": "#lt;", ">": "#gt;", '"': "#quot;"})
 
-_BLANKS: Final = b"\r\n \t\0"
+#: Columns of the times, and what an arrow takes beside its label.
+_MARGIN: Final = 14
+_ARROW: Final = 9
+#: The least distance of two lifelines.
+_NARROW: Final = 8
 
 
 class _Strokes(NamedTuple):
@@ -66,37 +55,6 @@ class _Strokes(NamedTuple):
 
 _ASCII: Final = _Strokes("|", "-", "=", "<", ">", ")")
 _UNICODE: Final = _Strokes("│", "─", "═", "◀", "▶", "⟲")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a ladder shows of a message.
-
-    Args:
-        method: The method of a request; of a response, that of its CSeq; "" if there is none.
-        status: The status code of a response; None for a request.
-        reason: The reason phrase of a response; "" for a request.
-        call_id: The Call-ID; "" if there is none.
-        cseq: The sequence number as it is written; "" if there is none.
-        sdp: Whether a session description is in the body.
-    """
-
-    method: str
-    status: int | None = None
-    reason: str = ""
-    call_id: str = ""
-    cseq: str = ""
-    sdp: bool = False
-
-    def __str__(self) -> str:
-        notes = []
-        if self.cseq:
-            method = "" if self.status is None else " " + self.method
-            notes.append(f"CSeq {self.cseq}{method}".rstrip())
-        if self.sdp:
-            notes.append("SDP")
-        what = self.method if self.status is None else f"{self.status} {self.reason}".rstrip()
-        return f"{what} ({', '.join(notes)})" if notes else what
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,54 +85,15 @@ class MediaRecord:
     call_id: str = ""
 
     def __str__(self) -> str:
-        parts = [f"{self.sent} sent", f"{self.received} received"]
-        if self.lost:
-            parts.append(f"{self.lost} lost")
-        if self.duration is not None:
-            parts.append(f"{self.duration:.1f} s")
-        return f"{' '.join(filter(None, ('RTP', self.codec)))}: {', '.join(parts)}"
+        return self.labels()[0]
 
-
-def summarise(data: bytes) -> Summary | None:
-    """Read from a message what a ladder shows.
-
-    Args:
-        data: A message, well-formed or not. A real parser would refuse much that this reads: a
-            ladder is wanted most where something is wrong.
-
-    Returns:
-        The summary, its texts escaped and cut to a bearable length (the Call-ID is whole); None
-        for what does not begin like a SIP message.
-    """
-    head, _, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
-    first, *lines = _FOLD.sub(b" ", head).split(b"\n")
-    words = first.strip().split(None, 2) or [b""]
-    found: dict[str, bytes] = {}
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        key = _WANTED.get(name.strip().lower())
-        if key is not None and colon:
-            found.setdefault(key, value.strip())
-    cseq, _, method = found.get("cseq", b"").partition(b" ")
-    call_id = found.get("call_id", b"").decode("utf-8", "surrogateescape")
-    sdp = bool(body.strip(_BLANKS)) and b"application/sdp" in found.get("type", b"").lower()
-    if words[0].upper().startswith(b"SIP/") and len(words) > 1 and words[1].isdigit():
-        reason = words[2] if len(words) > 2 else b""
-        status = int(words[1][:3])
-        return Summary(_cut(method.strip()), status, _cut(reason), call_id, _cut(cseq), sdp)
-    if len(words) == 3 and words[2].strip().upper().startswith(b"SIP/"):
-        return Summary(_cut(words[0]), None, "", call_id, _cut(cseq), sdp)
-    return None
-
-
-def _cut(data: bytes) -> str:
-    text = show(data).replace("\n", " ")
-    return text if len(text) <= _EXCERPT else text[: _EXCERPT - 3] + "..."
-
-
-def _safe(text: str) -> str:
-    text = show(text.encode("utf-8", "surrogatepass")).replace("\n", " ")
-    return text if len(text) <= 2 * _EXCERPT else text[: 2 * _EXCERPT - 3] + "..."
+    def labels(self) -> tuple[str, ...]:
+        """Return texts for it, the fullest first, the shortest last."""
+        what = f"RTP {self.codec}".rstrip()
+        counts = [f"{self.sent} sent", f"{self.received} received"]
+        counts += [f"{self.lost} lost"] if self.lost else []
+        length = [] if self.duration is None else [f"{self.duration:.1f} s"]
+        return f"{what}: {', '.join(counts + length)}", f"{what}: {', '.join(counts)}", what
 
 
 @dataclass(slots=True)
@@ -182,7 +101,7 @@ class _Arrow:
     time: float
     source: int
     destination: int
-    label: str
+    labels: tuple[str, ...]
     call_id: str
     media: bool = False
     response: bool = False
@@ -240,11 +159,13 @@ class Ladder:
         """Return a ladder of the records so far that draws one call alone."""
         return Ladder(self, names=self.names, call_id=call_id, limit=max(1, len(self)))
 
-    def text(self, *, unicode: bool = False) -> str:
+    def text(self, *, unicode: bool = False, width: int | None = 80) -> str:
         """Draw with characters.
 
         Args:
             unicode: Use line-drawing characters and real arrows, not ASCII.
+            width: The longest line, in characters; None for what the labels take. With more than
+                ten columns in 80, lines are longer all the same.
 
         Returns:
             Lines without a newline at the end. With several calls in it, labels begin with the
@@ -254,16 +175,19 @@ class Ladder:
         if not drawing.arrows:
             return "(no messages)"
         strokes = _UNICODE if unicode else _ASCII
-        places = _places(drawing)
+        names, places, labels = _fit(drawing, width)
         start = drawing.arrows[0].time
-        margin = " " * 13
-        lines = [(margin + _header(drawing.columns, places)).rstrip()]
-        for arrow in drawing.arrows:
-            time = f"{(arrow.time - start) * 1000.0:9.1f} ms "
-            lines.append((time + " " + _rung(arrow, places, strokes)).rstrip())
+        header = ""
+        for name, place in zip(names, places, strict=True):
+            header = header.ljust(place - len(name) // 2) + name
+        lines = [" " * (_MARGIN - 1) + header]
+        for arrow, label in zip(drawing.arrows, labels, strict=True):
+            time = f"{(arrow.time - start) * 1000.0:9.1f} ms  "
+            lines.append(time + _rung(arrow, label, places, strokes))
         if len(drawing.calls) > 1:
-            lines += [f"[{n}] Call-ID: {_safe(call)}" for n, call in enumerate(drawing.calls, 1)]
-        return "\n".join(lines)
+            for number, call in enumerate(drawing.calls, 1):
+                lines.append(_cut(f"[{number}] Call-ID: {one_line(call)}", width))
+        return "\n".join([line.rstrip() for line in lines])
 
     def __str__(self) -> str:
         return self.text()
@@ -279,17 +203,18 @@ class Ladder:
             lines.append(f"    participant p{index} as {name.translate(_MERMAID)}")
         for arrow in drawing.arrows:
             source, destination = f"p{arrow.source}", f"p{arrow.destination}"
-            label = arrow.label.translate(_MERMAID)
-            if arrow.media:
-                lines.append(f"    Note over {source},{destination}: {label}")
-            else:
-                stroke = "-->>" if arrow.response else "->>"
-                lines.append(f"    {source}{stroke}{destination}: {label}")
+            stroke = "-->>" if arrow.response else "->>"
+            ends = f"Note over {source},{destination}" if arrow.media else source + stroke
+            ends += "" if arrow.media else destination
+            lines.append(f"    {ends}: {arrow.labels[0].translate(_MERMAID)}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """Draw for a notebook."""
-        return f'<pre style="line-height: 1.2">{html.escape(self.text(unicode=True))}</pre>'
+        from html import escape
+
+        drawn = escape(self.text(unicode=True, width=None))
+        return f'<pre style="line-height: 1.2">{drawn}</pre>'
 
     def __repr__(self) -> str:
         return f"<Ladder of {len(self)} records>"
@@ -299,7 +224,7 @@ class Ladder:
         records = sorted(self, key=lambda record: record.time)
         echoes = Echoes(limit=max(1, len(records)))
         taken = [
-            (record, summarise(record.data) if isinstance(record, WireRecord) else None)
+            (record, summarise(record.data) if isinstance(record, WireRecord) else record)
             for record in records
             if isinstance(record, MediaRecord) or not echoes.is_echo(record)
         ]
@@ -307,10 +232,7 @@ class Ladder:
         seen: dict[tuple[object, ...], int] = {}
         drawing = _Drawing(columns.names, [], [])
         for record, summary in taken:
-            if isinstance(record, MediaRecord):
-                call_id = record.call_id
-            else:
-                call_id = summary.call_id if summary else ""
+            call_id = summary.call_id if summary else ""
             if self.call_id is not None and call_id != self.call_id:
                 continue
             if call_id and call_id not in drawing.calls:
@@ -319,29 +241,30 @@ class Ladder:
                 ends = columns.of_media(record.local), columns.of_media(record.remote)
                 if record.received and not record.sent:
                     ends = ends[1], ends[0]
-                both = bool(record.sent and record.received)
-                drawing.arrows.append(
-                    _Arrow(
-                        record.time, *ends, _safe(str(record)), call_id, media=True, both_ways=both
+                labels = tuple(map(one_line, record.labels()))
+                arrow = _Arrow(record.time, *ends, labels, call_id, media=True)
+                arrow.both_ways = bool(record.sent and record.received)
+            else:
+                ends = columns.of(record.source), columns.of(record.destination)
+                arrow = _Arrow(record.time, *ends, (_describe(record.data),), call_id)
+                if summary is not None and not isinstance(summary, MediaRecord):
+                    key = (*ends, record.transport, record.data)
+                    seen[key] = before = seen.get(key, -1) + 1
+                    marks = f" [retransmission {before}]", f" [again {before}]", " [again]"
+                    arrow.labels = tuple(
+                        [
+                            label + (mark if before else "")
+                            for label, mark in zip(summary.labels(), marks, strict=True)
+                        ]
                     )
-                )
-                continue
-            source, destination = columns.of(record.source), columns.of(record.destination)
-            label = _label(record.data) if summary is None else str(summary)
-            if summary is not None:
-                key = (source, destination, record.transport, record.data)
-                seen[key] = before = seen.get(key, -1) + 1
-                if before:
-                    label += f" [retransmission {before}]"
-            response = summary is not None and summary.status is not None
-            drawing.arrows.append(
-                _Arrow(record.time, source, destination, label, call_id, response=response)
-            )
+                    arrow.response = summary.status is not None
+            drawing.arrows.append(arrow)
         if len(drawing.calls) > 1:
             number = {call: index for index, call in enumerate(drawing.calls, 1)}
             for arrow in drawing.arrows:
                 if arrow.call_id:
-                    arrow.label = f"[{number[arrow.call_id]}] {arrow.label}"
+                    mark = f"[{number[arrow.call_id]}] "
+                    arrow.labels = tuple([mark + label for label in arrow.labels])
         return drawing
 
 
@@ -365,18 +288,15 @@ class _Columns:
     def of_media(self, address: _Address) -> int:
         """The column of an endpoint of media: its own name's, else that of its host."""
         name = self._named(address)
-        if name is None:
-            if _written(address) in self.names:
-                return self.names.index(_written(address))
-            columns = self._hosts.get(address[0], set())
-            if len(columns) == 1:
-                return next(iter(columns))
+        columns = self._hosts.get(address[0], set())
+        if name is None and _written(address) not in self.names and len(columns) == 1:
+            return next(iter(columns))
         return self._column(name or _written(address))
 
     def _named(self, address: _Address) -> str | None:
         for key in (address, _written(address), address[0]):
             if key in self._given:
-                return _safe(self._given[key])
+                return one_line(self._given[key])
         return None
 
     def _column(self, name: str) -> int:
@@ -390,52 +310,65 @@ def _written(address: _Address) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _label(data: bytes) -> str:
+def _describe(data: bytes) -> str:
     """What is written on an arrow that carries no message."""
     if not data.strip(b"\r\n"):
         return "keep-alive"  # RFC 5626 §3.5.1, §4.4.1: CRLF CRLF, answered by CRLF
-    return f"{len(data)} bytes: {_cut(data)}"
+    return f"{len(data)} bytes: {one_line(data, 40)}"
 
 
-def _places(drawing: _Drawing) -> list[int]:
-    """The position of each lifeline: as far left as the names and the labels allow."""
-    names = drawing.columns
-    room: dict[tuple[int, int], int] = {}
-    for arrow in drawing.arrows:
-        low, high = sorted((arrow.source, arrow.destination))
-        if low == high:
-            low, high = low, low + 1  # a loop is written to the right of its own lifeline
-        room[low, high] = max(room.get((low, high), 0), len(arrow.label) + 9)
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else text[: max(1, width - 2)] + ".."
+
+
+def _fit(drawing: _Drawing, width: int | None) -> tuple[list[str], list[int], list[str]]:
+    """The names, the positions of their lifelines, and the labels, as full as the width allows."""
+    names, arrows = drawing.columns, drawing.arrows
+    # Lifelines as far left as the full labels allow. A loop is written right of its own lifeline.
+    needs: dict[tuple[int, int], int] = {}
+    spans = [sorted((arrow.source, arrow.destination)) for arrow in arrows]
+    spans = [[low, high + (low == high)] for low, high in spans]
+    for arrow, (low, high) in zip(arrows, spans, strict=True):
+        needs[low, high] = max(needs.get((low, high), 0), len(arrow.labels[0]) + _ARROW)
     for index in range(len(names) - 1):
         least = (len(names[index]) + len(names[index + 1])) // 2 + 3
-        room[index, index + 1] = max(room.get((index, index + 1), 0), least)
+        needs[index, index + 1] = max(needs.get((index, index + 1), 0), least)
     places = [len(names[0]) // 2]
-    for high in range(1, len(names)):
-        places.append(max(places[low] + need for (low, end), need in room.items() if end == high))
-    return places
+    for index in range(1, len(names)):
+        places.append(
+            max(places[low] + need for (low, high), need in needs.items() if high == index)
+        )
+    loop = needs.get((len(names) - 1, len(names)), 0)
+    end = places[-1] + max(loop, len(names[-1]) // 2 + 1)
+    if width is None or _MARGIN + end <= width:
+        return names, places, [arrow.labels[0] for arrow in arrows]
+    # Lifelines at equal distances, and of each arrow the fullest label that it is long enough for.
+    names = [_cut(name, max(_NARROW, (width - _MARGIN) // len(names)) - 2) for name in names]
+    first, last = len(names[0]) // 2, len(names[-1]) // 2 + 1
+    gaps = len(names) - 1 + bool(loop)
+    gap = max(_NARROW, (width - _MARGIN - first - last * (not loop)) // max(1, gaps))
+    labels = []
+    for arrow, (low, high) in zip(arrows, spans, strict=True):
+        space = gap * (high - low) - _ARROW + 2
+        fitting = (label for label in arrow.labels if len(label) <= space)
+        labels.append(next(fitting, _cut(arrow.labels[-1], space)))
+    return names, [first + gap * index for index in range(len(names))], labels
 
 
-def _header(names: list[str], places: list[int]) -> str:
-    line = ""
-    for name, place in zip(names, places, strict=True):
-        line = line.ljust(place - len(name) // 2) + name
-    return line
-
-
-def _rung(arrow: _Arrow, places: list[int], strokes: _Strokes) -> str:
+def _rung(arrow: _Arrow, label: str, places: list[int], strokes: _Strokes) -> str:
     """One line of the ladder, without its time."""
     cells = [" "] * (places[-1] + 1)
     for place in places:
         cells[place] = strokes.line
     low, high = sorted((places[arrow.source], places[arrow.destination]))
     if low == high:
-        label = f"{strokes.message}{strokes.loop} {arrow.label}"
+        label = f"{strokes.message}{strokes.loop} {label}"
         cells[low + 1 : low + 1 + len(label)] = label
         return "".join(cells)
     stroke = strokes.media if arrow.media else strokes.message
     right = arrow.source < arrow.destination
     left_end = strokes.left if arrow.both_ways or not right else stroke
     right_end = strokes.right if arrow.both_ways or right else stroke
-    middle = f" {arrow.label} ".center(high - low - 3, stroke)
+    middle = f" {label} ".center(high - low - 3, stroke)
     cells[low + 1 : high] = f"{left_end}{middle}{right_end}"
     return "".join(cells)

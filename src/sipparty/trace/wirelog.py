@@ -1,21 +1,23 @@
-r"""A tap on the wire: every message sent and received, to the log and to whoever else wants it.
+r"""Taps on the wire: every message sent and received, to the log and to whoever else wants it.
+
+The log is on where the logger `sipparty.messages` is, at level INFO. To have less of it:
+
+    logging.getLogger("sipparty.messages").setLevel(logging.WARNING)    nothing
+    LogTap.short = True                                                 one line a message
 
 Laws:
 
-1. One `Wire` belongs to one engine. Its transports tell it each message once, and the messages of a
-   stream one by one, as they went over the wire: before anything was added on receipt.
-2. While nobody listens it costs one attribute: a transport asks `wire.enabled` first and makes
-   nothing for it. No clock is read here; the time comes with the message.
+1. One `Wire` belongs to one engine. It is handed each message once, and the messages of a stream
+   one by one, as they went over the wire: before anything was added on receipt.
+2. While nobody listens it costs one call for each batch of messages: `wire.watched()` is asked
+   first, and nothing is made for it. No clock is read here; the time comes with the message.
 3. A tap is a callable that takes a `WireRecord`. It runs on the engine's thread, so it must be
    quick. One that raises is taken off the wire and its error is logged: watching must not stop the
    traffic.
-4. What is logged cannot forge the log. Every line of a message ends in a visible ``\r\n`` or is
-   the last; control characters, the marks that turn writing around, and bytes that are not UTF-8
-   are shown as escapes, and a backslash as two. So the text can be turned back into the bytes.
-5. Nothing is masked. SIP sends no passwords (RFC 3261 §22), only digests, but a log shows who calls
-   whom: keep it as you would keep a bill.
+4. What is logged is escaped (`show`) and its secrets are masked (`mask`); records have the bytes as
+   they went. Either shows who calls whom: keep it as you would keep a bill.
 
-The log, at level INFO, for a message that went out and one that came in:
+A message that went out and one that came in:
 
     Sent ('127.0.0.1', 49885) -> ('127.0.0.1', 5060)        received ('127.0.0.1', 5060) -> (...)
     >>>>>                                                   <<<<<
@@ -32,7 +34,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, TypeVar
+
+from sipparty.trace.text import mask, one_line, show, summarise
 
 __all__ = [
     "LOGGER",
@@ -44,7 +49,6 @@ __all__ = [
     "Wire",
     "WireRecord",
     "describe",
-    "show",
 ]
 
 #: The logger that the messages go to.
@@ -59,9 +63,6 @@ _Address = tuple[str, int]
 
 #: Direction: (verb in the log, fence around the message).
 _STYLES: Final = {"sent": ("Sent", ">>>>>"), "received": ("received", "<<<<<")}
-
-#: Characters with an escape of their own; other unprintable ones get a number.
-_ESCAPES: Final = {"\\": "\\\\", "\r": "\\r", "\n": "\\n", "\t": "\\t"}
 
 #: What a socket that is bound to every address of a host calls itself.
 _WILDCARDS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - nothing is bound here
@@ -98,64 +99,65 @@ class WireRecord:
         return self.remote if self.direction == "sent" else self.local
 
 
-#: What can be added to a `Wire`. One that has an attribute `enabled` is told only while that is
-#: true, and a wire all of whose taps say no is not enabled.
+#: What can be added to a `Wire`. One that has an attribute `enabled` gets records only while that
+#: is true, and a wire all of whose taps say no is not watched.
 Tap = Callable[[WireRecord], object]
 
 _T = TypeVar("_T", bound=Tap)
 
 
-def show(data: bytes) -> str:
-    r"""Write bytes from the wire as text that is safe to print.
+def describe(record: WireRecord, *, short: bool = False, masked: bool = False) -> str:
+    """Write a record as the log shows it: who to whom, then the message between fences.
 
     Args:
-        data: A message, well-formed or not.
-
-    Returns:
-        The message, a line to a line; each line that ended in CRLF ends in a visible ``\r\n``.
-        What is printable UTF-8 stays; the rest is escaped: bytes that are not UTF-8 as ``\xNN``,
-        characters as ``\t``, ``\r``, ``\n``, ``\uNNNN`` or ``\UNNNNNNNN``, a backslash as two.
-        There is no newline at the end.
+        record: The record.
+        short: One line in place of all of that: who to whom, what it is and how long.
+        masked: Whether secrets are shown as ``***``.
     """
-    lines = data.decode("utf-8", "surrogateescape").split("\r\n")
-    last = lines.pop()
-    shown = [_show_line(line) + "\\r\\n" for line in lines]
-    if last or not shown:
-        shown.append(_show_line(last))
-    return "\n".join(shown)
-
-
-def describe(record: WireRecord) -> str:
-    """Write a record as the log shows it: who to whom, then the message between fences."""
     verb, fence = _STYLES[record.direction]
     head = f"{verb} {record.source!r} -> {record.destination!r}"
-    return f"{head}\n{fence}\n{show(record.data)}\n{fence}"
+    if short:
+        what = summarise(record.data)
+        call = f", Call-ID {one_line(what.call_id)}" if what is not None and what.call_id else ""
+        shown = what or one_line(record.data)
+        return f"{head} {record.transport}: {shown}, {len(record.data)} bytes{call}"
+    return f"{head}\n{fence}\n{show(mask(record.data) if masked else record.data)}\n{fence}"
 
 
 class LogTap:
     """The tap that writes to the log.
 
-    The log record carries the `WireRecord` as its attribute `wire`, for handlers and filters.
+    The log record carries the `WireRecord` as its attribute `wire`, for handlers and filters; that
+    has the message as it went.
 
     Args:
         logger: The logger to write to; `sipparty.messages` by default.
         level: The level to write at; `logging.INFO` by default.
+
+    Attributes:
+        short: Whether a message is one line; False by default. Set it on the class for every
+            engine, on one engine's `wire.log` for that one.
+        masked: Whether secrets are shown as ``***``; True by default. Set likewise.
+        watched: Whether the level is on; a call without arguments, as cheap as the logger's own.
     """
 
-    __slots__ = ("_level", "_logger")
+    short: bool = False
+    masked: bool = True
 
     def __init__(self, logger: logging.Logger | None = None, level: int = logging.INFO) -> None:
         self._logger = logging.getLogger(LOGGER) if logger is None else logger
         self._level = level
+        self.watched: Callable[[], bool] = partial(self._logger.isEnabledFor, level)
 
     @property
     def enabled(self) -> bool:
-        """Whether the level is on; the logger remembers the answer, so this is cheap."""
-        return self._logger.isEnabledFor(self._level)
+        """Whether the level is on."""
+        return self.watched()
 
     def __call__(self, record: WireRecord) -> None:
         """Log one record."""
-        self._logger.log(self._level, describe(record), extra={"wire": record})
+        text = describe(record, short=self.short, masked=self.masked)
+        self._logger.log(self._level, text, extra={"wire": record})
 
 
 class Recorder:
@@ -188,55 +190,54 @@ class Recorder:
 
 
 class Wire:
-    """What an engine's transports tell their messages to, and what taps are added to.
+    """What an engine hands its messages to, and what taps are added to.
 
-    `add`, `remove` and `tapped` may be called on any thread. A transport does:
+    `add`, `remove` and `tapped` may be called on any thread. For each batch of messages:
 
-        if wire.enabled:
+        watched = wire.watched()
+        ...
+        if watched:
             wire.sent(data, local, remote, "UDP", time.time())
 
     Args:
         taps: The first taps; a `LogTap` alone by default.
+
+    Attributes:
+        log: The first `LogTap` of them; None where there is none.
+        watched: Whether anybody listens; a call without arguments.
     """
 
-    __slots__ = ("_always", "_asked", "_lock", "_taps")
+    __slots__ = ("_lock", "log", "taps", "watched")
+
+    #: The taps on the wire, in the order they are called.
+    taps: tuple[Tap, ...]
+    watched: Callable[[], bool]
 
     def __init__(self, taps: Iterable[Tap] | None = None) -> None:
         self._lock = threading.Lock()
-        self._set(() if taps is not None else (LogTap(),))
-        for tap in taps or ():
-            self.add(tap)
+        taps = dict.fromkeys((LogTap(),) if taps is None else taps)
+        self.log = next((tap for tap in taps if isinstance(tap, LogTap)), None)
+        self._set(tuple(taps))
 
     @property
     def enabled(self) -> bool:
         """Whether anybody listens."""
-        if self._always:
-            return True
-        # A plain loop costs a third of any(): this runs for every message.
-        for tap in self._asked:  # noqa: SIM110
-            if tap.enabled:
-                return True
-        return False
-
-    @property
-    def taps(self) -> tuple[Tap, ...]:
-        """The taps on the wire, in the order they are told."""
-        return self._taps
+        return self.watched()
 
     def add(self, tap: _T) -> _T:
         """Put a tap on the wire, and give it back, so that this can decorate a function.
 
-        A tap that is there already is not told twice.
+        A tap that is there already is not called twice.
         """
         with self._lock:
-            if tap not in self._taps:
-                self._set((*self._taps, tap))
+            if tap not in self.taps:
+                self._set((*self.taps, tap))
         return tap
 
     def remove(self, tap: Tap) -> None:
         """Take a tap off the wire; nothing happens if it is not there."""
         with self._lock:
-            self._set(tuple(other for other in self._taps if other != tap))
+            self._set(tuple(other for other in self.taps if other != tap))
 
     @contextmanager
     def tapped(self, tap: _T) -> Generator[_T, None, None]:
@@ -250,7 +251,7 @@ class Wire:
     def sent(
         self, data: bytes, local: SocketAddress, remote: SocketAddress, transport: str, time: float
     ) -> None:
-        """Tell the taps that a message went out.
+        """Hand the taps a message that went out.
 
         Args:
             data: The message's bytes.
@@ -259,16 +260,16 @@ class Wire:
             transport: As a Via header spells it.
             time: Seconds since the epoch.
         """
-        self._tell(WireRecord(time, "sent", transport, local[:2], remote[:2], data))
+        self._report(WireRecord(time, "sent", transport, local[:2], remote[:2], data))
 
     def received(
         self, data: bytes, local: SocketAddress, remote: SocketAddress, transport: str, time: float
     ) -> None:
-        """Tell the taps that a message came in; the arguments are those of `sent`."""
-        self._tell(WireRecord(time, "received", transport, local[:2], remote[:2], data))
+        """Hand the taps a message that came in; the arguments are those of `sent`."""
+        self._report(WireRecord(time, "received", transport, local[:2], remote[:2], data))
 
-    def _tell(self, record: WireRecord) -> None:
-        for tap in self._taps:
+    def _report(self, record: WireRecord) -> None:
+        for tap in self.taps:
             try:
                 if getattr(tap, "enabled", True):
                     tap(record)
@@ -277,10 +278,15 @@ class Wire:
                 _log.exception("A tap raised and was taken off the wire: %r", tap)
 
     def _set(self, taps: tuple[Tap, ...]) -> None:
-        """Exchange the tuples whole, so that the engine's thread needs no lock to read them."""
-        self._taps = taps
-        self._asked = tuple(tap for tap in taps if hasattr(tap, "enabled"))
-        self._always = len(self._asked) < len(taps)
+        """Exchange the attributes whole, so that the engine's thread needs no lock to read them."""
+        asked = [tap for tap in taps if hasattr(tap, "enabled")]
+        self.taps = taps
+        if len(asked) < len(taps) or not taps:
+            self.watched = partial(bool, taps)
+        elif len(asked) == 1 and isinstance(asked[0], LogTap):
+            self.watched = asked[0].watched
+        else:
+            self.watched = lambda: any(tap.enabled for tap in asked)
 
 
 class Echoes:
@@ -307,21 +313,18 @@ class Echoes:
     def is_echo(self, record: WireRecord) -> bool:
         """Take the next record; True if the other end has reported the message before."""
         ends = (record.transport, record.source[1], record.destination[1], record.data)
-        other = "received" if record.direction == "sent" else "sent"
-        waiting = self._waiting.get((other, *ends))
-        for first in waiting or ():
-            if _same_host(first.source, record.source) and _same_host(
-                first.destination, record.destination
-            ):
-                assert waiting is not None
-                waiting.remove(first)
+        other = ("received" if record.direction == "sent" else "sent", *ends)
+        waiting = self._waiting.get(other, ())
+        for first in waiting:
+            pairs = (first.source, record.source), (first.destination, record.destination)
+            if all(_same_host(one[0], two[0]) for one, two in pairs):
+                self._waiting[other].remove(first)
                 if not waiting:
-                    del self._waiting[(other, *ends)]
-                self._learn(first.source, record.source)
-                self._learn(first.destination, record.destination)
+                    del self._waiting[other]
+                for one, two in pairs:
+                    self._learn(one, two)
                 return True
-        key = (record.direction, *ends)
-        self._waiting.setdefault(key, deque(maxlen=self._SAME)).append(record)
+        self._waiting.setdefault((record.direction, *ends), deque(maxlen=self._SAME)).append(record)
         if len(self._waiting) > self._limit:
             self._waiting.popitem(last=False)
         return False
@@ -339,32 +342,11 @@ class Echoes:
             self._places[known] = place
 
 
-def _same_host(one: _Address, other: _Address) -> bool:
-    if one[0] == other[0] or one[0] in _WILDCARDS or other[0] in _WILDCARDS:
-        return True
-    return _bare(one[0]) == _bare(other[0])
+def _same_host(one: str, other: str) -> bool:
+    return one == other or not _WILDCARDS.isdisjoint((one, other)) or _bare(one) == _bare(other)
 
 
 def _bare(host: str) -> str:
     """A host without an IPv6 scope, and without the prefix that maps IPv4 (RFC 4291 §2.5.5.2)."""
     host = host.partition("%")[0].lower()
     return host[7:] if host.startswith("::ffff:") and "." in host else host
-
-
-def _show_line(line: str) -> str:
-    if line.isprintable() and "\\" not in line:
-        return line
-    return "".join(map(_show_char, line))
-
-
-def _show_char(char: str) -> str:
-    if char in _ESCAPES:
-        return _ESCAPES[char]
-    if char.isprintable():
-        return char
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # where `surrogateescape` puts a byte that is not UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -95,7 +95,7 @@ class Hub(SourceSelection):
         #: What is being found out, and for whom.
         self._tasks: dict[asyncio.Task[None], list[FlowWanted]] = {}
         #: Responses whose connection has ended.
-        self.response_fallback = ResponseFallback(self._seek_anew)
+        self.response_fallback = ResponseFallback(self._seek_anew, owner.transmit)
 
     def leave(self, agent: UserAgent, *, later: bool = False) -> None:
         """Have an agent receive nowhere any more, at once or after its last dialog; its flows are

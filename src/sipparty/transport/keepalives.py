@@ -70,7 +70,7 @@ class KeepAlives:
         """Answer a Binding request; give a response to who waits for it; drop anything else."""
         answer = stun.answer_to(data, flow.remote)
         if answer is not None:
-            flow.endpoint.send_unseen(answer, flow)
+            flow.endpoint.send(answer, flow)
             return
         response = stun.read_answer(data)
         if response is not None:
@@ -117,7 +117,7 @@ class KeepAlives:
             endpoint.ping()
         elif isinstance(endpoint, UDPEndpoint):
             ping = b"\r\n\r\n" if transaction is None else stun.binding_request(transaction)
-            endpoint.send_unseen(ping, flow)
+            endpoint.send(ping, flow)
 
     def chance(self) -> float:
         """Return a number from 0 up to 1."""

@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 from sipparty.errors import ListenError, UsageError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import Core
-from sipparty.sip.flow import Address, host_port
+from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.transports import standard_port
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.settings import WebSocketConfig
@@ -43,6 +43,9 @@ class HubOwner(EndpointOwner, Protocol):
 
     def run(self, function: Callable[..., Any], /, *args: Any) -> Any:
         """Run a function with the core told the time, and act on what comes of it."""
+
+    def transmit(self, data: bytes, flow: Flow) -> None:
+        """Send a message, and report it to the wire."""
 
 
 class Listeners:

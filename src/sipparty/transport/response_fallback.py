@@ -36,6 +36,7 @@ class ResponseFallback:
     Args:
         seek: Called with a target, the flow whose connection has ended, and who is to be told of
             the new one.
+        transmit: Sends a message by a flow.
     """
 
     #: Responses that wait at a time, of all hosts and of one; more are dropped.
@@ -44,8 +45,13 @@ class ResponseFallback:
     #: Connections that are kept; beyond so many, the one idle longest is closed.
     MAX_CONNECTIONS = 32
 
-    def __init__(self, seek: Callable[[Target, Flow, WaitingResponses], object]) -> None:
+    def __init__(
+        self,
+        seek: Callable[[Target, Flow, WaitingResponses], object],
+        transmit: Callable[[bytes, Flow], object],
+    ) -> None:
         self._seek = seek
+        self.transmit = transmit
         self._waiting: dict[Target, WaitingResponses] = {}
         #: What was opened, by what the hub knows connections by.
         self.pool: dict[Any, Connection] = {}
@@ -118,7 +124,7 @@ class WaitingResponses:
         """Send them."""
         self._late.over(self._target)
         for data in self.responses:
-            flow.endpoint.send(data, flow)
+            self._late.transmit(data, flow)
 
     def flow_failed(self, reason: str) -> None:
         """Drop them: whoever waits for them has timers."""

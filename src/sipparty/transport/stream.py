@@ -274,12 +274,12 @@ class Connection(asyncio.BufferedProtocol):
         owner, flow = self.owner, self.flow
         if not events or flow is None or self.closed:
             return
-        failed = False
+        failed, watched = False, owner.wire.watched()
         try:
             for event in events:
                 if isinstance(event, MessageBytes):
                     self._heard = True
-                    if owner.wire.enabled:
+                    if watched:
                         owner.wire.received(
                             event.data, flow.own, flow.remote, self.transport, time.time()
                         )
@@ -337,13 +337,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send a message; the end of the connection is told by `flow_closed`."""
-        if self.closed:
-            return
-        wire = self.owner.wire
-        if wire.enabled:
-            flow = self.flow or flow
-            wire.sent(data, flow.own, flow.remote, self.transport, time.time())
-        self.write(self.frame(data))
+        if not self.closed:
+            self.write(self.frame(data))
 
     def frame(self, data: bytes) -> bytes:
         """Return a message as it goes over the connection."""

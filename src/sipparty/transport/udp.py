@@ -208,6 +208,7 @@ class UDPEndpoint:
 
     def _readable(self) -> None:
         owner, wire = self._owner, self._owner.wire
+        watched = wire.watched()
         size, flows, arrivals = self.MAX_DATAGRAM, self._flows, self._arrivals
         told, receive, receive_told = self._told, self._socket.recvfrom, self._socket.recvmsg
         try:
@@ -240,7 +241,7 @@ class UDPEndpoint:
                     # RFC 5626 §8: no SIP message begins so.
                     owner.stun_received(data, flow)
                     continue
-                if wire.enabled:
+                if watched:
                     wire.received(data, flow.own, remote, self.transport, time.time())
                 owner.datagram_received(data, flow)
                 if self.closed:
@@ -275,13 +276,6 @@ class UDPEndpoint:
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send a datagram; failures come back by `send_failed`."""
-        wire = self._owner.wire
-        if wire.enabled:
-            wire.sent(data, flow.own, flow.remote, self.transport, time.time())
-        self.send_unseen(data, flow)
-
-    def send_unseen(self, data: bytes, flow: Flow) -> None:
-        """Send a datagram that is no SIP, such as a keep-alive: the trace does not have it."""
         if self._waiting or not self._sent(data, flow):
             self._wait(data, flow)
 

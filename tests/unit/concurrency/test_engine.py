@@ -17,6 +17,7 @@ from sipparty.errors import (
 )
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sip.events import CallEnded
+from sipparty.trace import Recorder
 from sipparty.transport import Resolver
 
 LOOPBACK = "127.0.0.1"
@@ -452,3 +453,21 @@ def test_what_cannot_be_sent_keeps_no_other_from_its_way(engine, make_party, lis
     assert "RuntimeError: a defect" in caplog.text
     endpoint.send = send
     assert failing.wait(PATIENCE).state == "InDialog"  # sent again, as what was lost is
+
+
+def test_a_wire_is_asked_once_for_each_batch_and_handed_each_message(make_party, listening):
+    bob, alice = listening("bob@biloxi.com"), make_party("alice@atlanta.com")
+    wire, asked = bob.engine.wire, []
+    before = wire.watched
+    with wire.tapped(Recorder()) as records:
+        wire.watched = lambda: asked.append(1) or True
+        try:
+            alice.invite(bob).wait(5).terminate().wait(5)
+            bob.engine.run(lambda: None)  # whatever was to be sent is
+        finally:
+            wire.watched = before
+    ways = [(record.direction, record.data.split(b"\r\n")[0]) for record in records]
+    assert ("sent", b"INVITE sip:bob@biloxi.com SIP/2.0") in ways
+    sent = [line for direction, line in ways if direction == "sent"]
+    assert sorted(sent) == sorted(line for direction, line in ways if direction == "received")
+    assert 0 < len(asked) <= len(ways)

@@ -1,9 +1,10 @@
 import logging
 import re
+import sys
 
 import pytest
 
-from sipparty.trace import Echoes, LogTap, Recorder, Wire, WireRecord, describe, show
+from sipparty.trace import Echoes, LogTap, Recorder, Wire, WireRecord, describe, mask, show
 from sipparty.trace.wirelog import LOGGER
 
 ALICE = ("127.0.0.1", 49885)
@@ -259,3 +260,121 @@ def test_echoes_forget_the_oldest_beyond_the_limit():
         echoes.is_echo(record(data=data))
     assert not echoes.is_echo(record("received", BOB, ALICE, b"1"))
     assert echoes.is_echo(record("received", BOB, ALICE, b"3"))
+
+
+# -------------------------------------------------------------------- short, masked, unwatched
+
+SECRETS = (
+    b"INVITE sip:bob@biloxi.com SIP/2.0\r\n"
+    b"Route: <sip:alice:geheim@10.0.0.1;lr>\r\n"
+    b'Authorization: Digest username="alice", nonce="abc", uri="sip:biloxi.com",\r\n'
+    b' response="0123456789abcdef", cnonce="xyz"\r\n'
+    b"Proxy-Authorization: Basic YWxpY2U6Z2VoZWlt\r\n"
+    b'Authentication-Info: rspauth = "feedbeef", nextnonce="def"\r\n'
+    b"Content-Type: application/sdp\r\n"
+    b"CSeq: 2 INVITE\r\nCall-ID: abc\r\n\r\n"
+    b"v=0\r\nk=clear:mantra\r\n"
+    b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVC|2^20|1:4\r\n"
+    b"a=ice-ufrag:8hhY\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\n"
+    b"a=key-mgmt:mikey AQAFgM0XflABAAAAAAAAAAAAAAsAyO\r\n"
+)
+
+
+def test_secrets_are_masked_in_the_log_and_whole_in_the_record(info):
+    Wire().sent(SECRETS, ALICE, BOB, "UDP", 1.0)
+    (entry,) = info.records
+    text = entry.getMessage()
+    hidden = "geheim 0123456789abcdef YWxpY2U6Z2VoZWlt feedbeef mantra d0RmdmcmVC"
+    hidden += " asd88fgpdd777uzjYhagZg AQAFgM0XflABAAAAAAAAAAAAAAsAyO"
+    for secret in hidden.split():
+        assert secret.encode() in SECRETS
+        assert secret not in text
+    for shown in (
+        "<sip:alice:***@10.0.0.1;lr>",
+        'nonce="abc"',
+        'response="***", cnonce="xyz"',
+        "Proxy-Authorization: Basic ***",
+        'rspauth = "***", nextnonce="def"',
+        "inline:***|2^20|1:4",
+        "a=ice-ufrag:8hhY",
+        "a=ice-pwd:***",
+        "a=key-mgmt:mikey ***",
+        "k=clear:***",
+    ):
+        assert shown in text
+    assert entry.wire.data == SECRETS
+
+
+def test_masking_can_be_turned_off(info):
+    wire = Wire()
+    wire.log.masked = False
+    wire.sent(SECRETS, ALICE, BOB, "UDP", 1.0)
+    assert 'response="0123456789abcdef"' in info.messages[0]
+    assert LogTap.masked
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        OPTIONS,
+        b"INVITE sip:bob@10.0.0.1:5060;lr=a@b SIP/2.0\r\n",
+        b"Contact: <sip:10.0.0.1:5060>, <sip:bob@10.0.0.2:5061>\r\n",
+        b'WWW-Authenticate: Digest realm="x", nonce="y"\r\n',
+        b"authorization: digest nonce=abc\r\n",
+        b"\xff\x00",
+        b"",
+    ],
+)
+def test_what_is_no_secret_is_left(data):
+    assert mask(data) == data
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"sip:",
+        b"sip:a:",
+        b"response=",
+        b"response",
+        b"a=key-mgmt:",
+        b"authorization:\n",
+        b"inline:",
+    ],
+)
+def test_masking_ends_whatever_it_is_given(piece):
+    assert len(mask(piece * 50_000)) <= 4 * 50_000 * len(piece)
+
+
+def test_one_line_a_message(info, monkeypatch):
+    monkeypatch.setattr(LogTap, "short", True)
+    wire = Wire()
+    wire.sent(SECRETS, ALICE, BOB, "UDP", 1.0)
+    wire.received(b"\r\n\r\n", ALICE, BOB, "TCP", 1.0)
+    wire.received(b"\x1b" * 200, ALICE, BOB, "TCP", 1.0)
+    assert info.messages[:2] == [
+        "Sent ('127.0.0.1', 49885) -> ('127.0.0.1', 5060) UDP: "
+        f"INVITE (CSeq 2, SDP), {len(SECRETS)} bytes, Call-ID abc",
+        "received ('127.0.0.1', 5060) -> ('127.0.0.1', 49885) TCP: \\r\\n \\r\\n, 4 bytes",
+    ]
+    assert info.messages[2].isprintable()
+    wire.log.short = False
+    wire.sent(OPTIONS, ALICE, BOB, "UDP", 1.0)
+    assert info.messages[3].count("\n") == 5
+
+
+def test_watched_is_one_call_of_the_loggers_own(info):
+    frames = []
+
+    def count(frame, event, _):
+        if event == "call":
+            frames.append(frame.f_code.co_name)
+
+    wire, always = Wire(), Wire([Recorder()])
+    for one in (wire, always, Wire([])):
+        sys.setprofile(count)
+        one.watched()
+        sys.setprofile(None)
+    assert frames == ["isEnabledFor"]
+    assert (wire.watched(), always.watched(), Wire([]).watched()) == (True, True, False)
+    info.set_level(logging.WARNING, LOGGER)
+    assert not wire.watched()
