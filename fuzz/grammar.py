@@ -5,7 +5,8 @@ Laws, of any message and of whatever a core makes of it:
 * Where `first_fault` finds nothing, every attribute of the message can be read, and every property
   of what it gives, down to the URI. So can those of the dialog that the message makes.
 * Where the mapping raises, or a property of what it gives, `findings` lists the header.
-* What `is_plain` says yes of, `first_fault` finds no fault with.
+* What the pattern of `sip.facts` reads, the general parsers read alike, and `first_fault` finds no
+  fault with; where such a request came from is noted in its Via alike.
 * `split_sip_uri` and `URI.parse` read the same texts, and alike.
 * What a dialog sends on is right, whatever it was made of.
 """
@@ -21,10 +22,11 @@ from sipparty.sip import URI, Core, DNameURI, Flow, Message, Request, SimpleCall
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallReceived, Event, RequestReceived
+from sipparty.sip.facts import read_closely
 from sipparty.sip.fields import HeaderField
 from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.headers import header_key
-from sipparty.sip.plain import is_plain
+from sipparty.sip.transaction.vias import mark_source
 from sipparty.sip.validation import findings, first_fault
 from sipparty.testing import SequentialTokens
 
@@ -81,11 +83,30 @@ def _read_attribute(message: Message, name: str) -> None:
         read_all(value)
 
 
+def check_facts(message: Message) -> bool:
+    """Hold the pattern and the general parsers to reading the same; return whether it is plain."""
+    facts = attempt(lambda: message.facts)
+    if facts is None:
+        law(attempt(read_closely, message) is None, "no Via by either way")
+        return False
+    closely = read_closely(message)
+    if not isinstance(message, Request):
+        # Of a response it does not matter.
+        closely = closely._replace(rport=facts.rport, maddr=facts.maddr)
+    law(closely._replace(plain=facts.plain) == facts, "both ways of reading find the same facts")
+    if facts.plain and isinstance(message, Request):
+        one, other = (Request.of("A", "sip:a", list(message._fields)) for _ in "12")
+        mark_source(one, facts, _FLOW)
+        mark_source(other, closely, _FLOW)
+        law(one.lines("Via") == other.lines("Via"), "both ways of marking a Via write the same")
+    return facts.plain
+
+
 def check(message: Message) -> None:
     """Hold one message to the laws."""
     fault = first_fault(message)
     listed = {header_key(found.header) for found in findings(message)}
-    if is_plain(message):
+    if check_facts(message):
         law(fault is None, "what is plain is right")
     for name in ATTRIBUTES:
         try:

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from sipparty.errors import ParseError
 from sipparty.sip import URI, DNameURI, Message
 from sipparty.sip.grammar import split_sip_uri
-from sipparty.sip.plain import is_plain
 from sipparty.sip.validation import first_fault
 from sipparty.testing import strategies
 
@@ -112,7 +111,7 @@ def test_what_a_property_would_refuse_is_refused_when_it_comes(header, uri):
     """Validation passed these, and `dialog.remote.uri` raised for whoever was called."""
     data = invite(**{header.replace("-", "_"): f"<{uri}>;tag=1"})
     message = Message.parse(data)
-    assert not is_plain(message)
+    assert not message.facts.plain
     fault = first_fault(message)
     assert (fault.status, fault.header) == (400, header)
     assert fault.what.startswith(f"Malformed {header}: expected ")

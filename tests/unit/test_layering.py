@@ -24,11 +24,8 @@ ROOMS = [
     ("vb", "paths binder __init__"),
     ("", "deepclass"),
     ("sip", "limits shares reach unproven grammar transports flow tokens status uri_parameters"),
-    (
-        "sip",
-        "components headervalue values lenient typed particular headers fields boundary multipart",
-    ),
-    ("sip", "bodies message sipfrag refusal_size plain validation"),
+    ("sip", "components headervalue values facts lenient typed particular headers fields boundary"),
+    ("sip", "multipart bodies message sipfrag refusal_size validation"),
     ("sip", "auth.errors auth.digest auth.grammar auth.values auth.trust auth.sessions"),
     ("sip", "auth.keyring auth.exchange auth.client"),
     ("sip", "auth.guessing auth.nonces auth.verdicts auth.server auth"),
@@ -61,7 +58,10 @@ ROOMS = [
 
 #: What may be imported against the order, under `TYPE_CHECKING` alone: (importer, imported). The
 #: package itself names what is everywhere, and loads it late.
-FOR_TYPES_ALONE = {("sipparty.errors", "sipparty.sip.message")}
+FOR_TYPES_ALONE = {
+    ("sipparty.errors", "sipparty.sip.message"),
+    ("sipparty.sip.facts", "sipparty.sip.message"),
+}
 
 #: Modules that stand for the world outside: sockets, clocks, threads, chance.
 WORLD = {"asyncio", "os", "random", "secrets", "select", "selectors", "socket", "ssl"}

@@ -26,7 +26,6 @@ from sipparty.sip.admission import admits_any
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.attacks import AttackMonitor
 from sipparty.sip.dialog.dialog import Dialog
-from sipparty.sip.dialog.state import address_tag
 from sipparty.sip.directory import Directory
 from sipparty.sip.events import Event
 from sipparty.sip.flow import KEEP_ALIVES, Flow
@@ -34,7 +33,6 @@ from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.outgoing import FlowUser
-from sipparty.sip.plain import is_plain
 from sipparty.sip.policy import Policy
 from sipparty.sip.refusals import Refusals
 from sipparty.sip.routing import NextHop
@@ -101,7 +99,7 @@ class Core:
         )
         self.directory = Directory()
         self.users: weakref.WeakSet[UserAgent] = weakref.WeakSet()
-        self._refusals = Refusals(tokens, limits.retry_after, self._send, self._is_here)
+        self._refusals = Refusals(tokens, limits.retry_after, self._send, self._is_within)
         #: Answers a request with a failure; see `Refusals`.
         self.refuse = self._refusals.refuse
         self.refuse_for = self._refusals.refuse_for
@@ -291,7 +289,7 @@ class Core:
         self._refusals.refuse_malformed(data, error, lambda request: back(request, flow))
 
     def _take_response(self, response: Response, flow: Flow) -> None:
-        if not is_plain(response):
+        if not response.facts.plain:
             check_response(response)
         if not self.transactions.response_received(response):
             self.counters["stray_responses"] += 1
@@ -331,42 +329,34 @@ class Core:
         taken.wait()
 
     def _is_within(self, request: Request) -> bool:
-        """Whether a request is inside of a dialog that is here.
-
-        Raises:
-            ParseError: Its To or From is no address.
-        """
-        return self._dialog_of(request, address_tag(request._text("to") or "")) is not None
-
-    def _is_here(self, request: Request) -> bool:
-        """Whether it is; not so where nobody can tell."""
-        try:
-            return self._is_within(request)
-        except ParseError:
-            return False
+        """Whether a request is inside of a dialog that is here."""
+        return self._dialog_of(request) is not None
 
     def _take_ack(self, ack: Request, flow: Flow) -> None:
         """Give an ACK for a 2xx to its dialog (RFC 3261 §13.3.1.4); others are nobody's."""
-        tag = address_tag(ack._text("to") or "")
-        dialog = self._dialog_of(ack, tag)
+        facts = ack.facts
+        if facts.to_tag == "":
+            raise ParseError(ack._text("to") or "", "an address with a tag", 0, what="To")
+        dialog = self._dialog_of(ack)
         if dialog is None:
             self.counters["stray_acks"] += 1
             share = self.transactions.shares.doubted(flow.remote[0], flow.reliable)
-            if share is not None and tag == self._refusals.steady_tag(ack, flow.remote[0]):
+            if share is not None and facts.to_tag == self._refusals.steady_tag(ack, flow.remote[0]):
                 share.prove()  # it has read our refusal, so it is there, and may have more
         else:
             dialog.ack_received(ack)
 
-    def _dialog_of(self, request: Request, local_tag: str | None) -> Dialog | None:
-        if local_tag is None:
+    def _dialog_of(self, request: Request) -> Dialog | None:
+        facts = request.facts
+        tag = facts.to_tag
+        if tag is None:
             return None
-        remote_tag = address_tag(request._text("from") or "") or ""
-        return self.dialogs.get((request._text("call-id") or "", local_tag, remote_tag))
+        return self.dialogs.get((facts.call_id, tag, facts.from_tag or ""))
 
     def _serve(self, transaction: ServerTransaction) -> None:
         """Find who answers a request (RFC 3261 §8.2, §12.2.2, §9.2)."""
         request = transaction.request
-        if not is_plain(request):
+        if not request.facts.plain:
             fault = first_fault(request)
             if fault is not None:
                 self.refuse(transaction, fault.status, fault.what)
@@ -374,11 +364,11 @@ class Core:
         if request.method == "CANCEL":
             self._serve_cancel(transaction, request)
             return
-        local_tag = address_tag(request._text("to") or "")
-        if local_tag is not None:
-            dialog = self._dialog_of(request, local_tag)
+        facts = request.facts
+        if facts.to_tag is not None:
+            dialog = self._dialog_of(request)
             if dialog is None:
-                early = self.calling.get((request._text("call-id") or "", local_tag))
+                early = self.calling.get((facts.call_id, facts.to_tag))
                 if early is None or not early.early_request_received(transaction):
                     self.refuse(transaction, 481)
             else:

@@ -15,11 +15,14 @@ Laws:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self, SupportsBytes, cast
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsBytes, cast
 
 from sipparty.errors import BuildError, ParseError, printable
 from sipparty.sip.components import URI
+from sipparty.sip.facts import Facts, read_facts
 from sipparty.sip.fields import NEW_FIELD, Field, field, parse_line, stray_break
 from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_sip_uri
 from sipparty.sip.headers import SPELLINGS
@@ -28,27 +31,48 @@ from sipparty.sip.lenient import has_tag, with_crlf, with_single_spaces
 from sipparty.sip.multipart import Entity
 from sipparty.sip.status import check_status, reason_phrase
 
-__all__ = ["Message", "Request", "Response", "salvage"]
+__all__ = ["COPIED", "Message", "Request", "Response"]
 
 # A start line is never folded (RFC 3261 §7.1, §7.2), so there is no break in it.
 _STATUS_LINE = re.compile(r"([Ss][Ii][Pp]/[0-9]+\.[0-9]+) ([0-9]{3,10})(?: ([^\r\n]*))?")
 _REQUEST_LINE = re.compile(rf"([{TOKEN_CHARS}]+) ([^ \t\r\n]+) ([Ss][Ii][Pp]/[0-9]+\.[0-9]+)")
 
 #: What a response takes over from its request (RFC 3261 §8.2.6.2).
-_COPIED = frozenset({"via", "from", "to", "call-id", "cseq"})
+COPIED = frozenset({"via", "from", "to", "call-id", "cseq"})
 #: The same for one that makes a dialog (RFC 3261 §12.1.1).
-_COPIED_IN_DIALOG = _COPIED | {"record-route"}
+_COPIED_IN_DIALOG = COPIED | {"record-route"}
 #: The same for a 100 (RFC 3261 §8.2.6.1).
-_COPIED_IN_TRYING = _COPIED | {"timestamp"}
+_COPIED_IN_TRYING = COPIED | {"timestamp"}
+
+
+def _attribute(slot: str, doc: str, check: Callable[[Any], Any]) -> Any:
+    """Make a property over a slot of the start line; reading it enters no function of ours."""
+
+    def setter(self: Message, value: Any) -> None:
+        setattr(self, slot, check(value))
+        self._touch()
+
+    return property(attrgetter(slot), setter, doc=doc)
+
+
+def _check_method(value: str) -> str:
+    if not is_token(value):
+        raise BuildError(f"{value!r} cannot be a method: expected a token.")
+    return value
 
 
 class Message(Entity):
     """A request or a response (RFC 3261 §7).
 
     Not made itself: see `Message.parse`, `Request` and `Response`.
+
+    Attributes:
+        facts: What is read of a message when it comes (`sipparty.sip.facts`); read when it is first
+            asked for, and again after a change. Raises `ParseError` where the top Via is missing or
+            wrong.
     """
 
-    __slots__ = ("_length_due", "_version")
+    __slots__ = ("_length_due", "_version", "facts")
 
     #: The largest head taken by `parse`, in bytes; larger ones are refused before they are looked
     #: at.
@@ -62,6 +86,10 @@ class Message(Entity):
     #: Whether the Content-Length has to be set when the message is written.
     _length_due: bool
     _version: str
+    facts: Facts
+    #: The method of a request; "" of a response.
+    _method: str
+    _uri_text: str
 
     def __init__(
         self,
@@ -116,14 +144,21 @@ class Message(Entity):
             for line in NEW_FIELD.split(head)[1:]:
                 if len(line) > Message.MAX_LINE:
                     raise _too_much(line, f"header lines of at most {Message.MAX_LINE} characters")
-        try:
-            message = _parse_start(lines[0])
-        except ParseError:
-            start = with_single_spaces(lines[0])
-            if start is None:
-                raise
-            rest = data.find(b"\r\n")
-            return Message.parse(start.encode("utf-8", "surrogateescape") + data[rest:])
+        message: Request | Response
+        found = _REQUEST_LINE.fullmatch(lines[0])
+        if found is not None and len(lines[0]) <= Message.MAX_URI:
+            message = Request.__new__(Request)
+            message._method, message._uri_text, message._version = found.groups()
+            message._uri = None
+        else:
+            try:
+                message = _parse_start(lines[0])
+            except ParseError:
+                start = with_single_spaces(lines[0])
+                if start is None:
+                    raise
+                rest = data.find(b"\r\n")
+                return Message.parse(start.encode("utf-8", "surrogateescape") + data[rest:])
         fields: list[Field] = []
         index: dict[str, int] = {}
         spellings = SPELLINGS
@@ -148,10 +183,24 @@ class Message(Entity):
         message._repeats = len(index) != len(fields)
         message._typed = None
         message._length_due = False
-        message._body, message._data = _parse_body(message, data, end + 4)
+        at = index.get("content-length")
+        if at is None or fields[at][1] == str(len(data) - end - 4):
+            message._body, message._data = data[end + 4 :], data
+        else:
+            message._body, message._data = _parse_body(fields[at][1], data, end + 4)
         return message
 
     Parse = parse
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Facts:
+            # Only for a slot that nothing is in yet: to read the facts again costs no call.
+            if name != "facts":
+                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+            self._settle()
+            facts = self.facts = read_facts(self)
+            return facts
 
     @property
     def version(self) -> str:
@@ -195,6 +244,10 @@ class Message(Entity):
     def _touch(self) -> None:
         self._data = None
         self._length_due = True
+        try:
+            del self.facts
+        except AttributeError:
+            pass
 
     def _set_length(self) -> None:
         """Make the Content-Length right; one that is stays as it is written."""
@@ -226,9 +279,7 @@ class Request(Message):
 
     __slots__ = ("_method", "_uri", "_uri_text")
 
-    _method: str
     _uri: URI | None
-    _uri_text: str
 
     def __init__(
         self,
@@ -238,7 +289,7 @@ class Request(Message):
         body: SupportsBytes | str = b"",
     ) -> None:
         super().__init__(headers, body)
-        self.method = method
+        self._method = _check_method(method)
         self.uri = uri
 
     @classmethod
@@ -265,17 +316,7 @@ class Request(Message):
                 self._uri_text = text
                 self._touch()
 
-    @property
-    def method(self) -> str:
-        """The method, case-sensitive."""
-        return self._method
-
-    @method.setter
-    def method(self, value: str) -> None:
-        if not is_token(value):
-            raise BuildError(f"{value!r} cannot be a method: expected a token.")
-        self._method = value
-        self._touch()
+    method: str = _attribute("_method", "The method, case-sensitive.", _check_method)
 
     @property
     def uri(self) -> URI:
@@ -331,7 +372,7 @@ class Request(Message):
         """
         check_status(status)
         self._settle()
-        copied = _COPIED_IN_DIALOG if dialog else _COPIED_IN_TRYING if status == 100 else _COPIED
+        copied = _COPIED_IN_DIALOG if dialog else _COPIED_IN_TRYING if status == 100 else COPIED
         fields = [line for line in self._fields if line[0] in copied]
         if to_tag is not None:
             if not is_token(to_tag):
@@ -368,6 +409,10 @@ class Response(Message):
 
     __slots__ = ("_reason", "_status")
 
+    _method = ""
+    _reason: str
+    _status: int
+
     def __init__(
         self,
         status: int,
@@ -376,8 +421,9 @@ class Response(Message):
         body: SupportsBytes | str = b"",
     ) -> None:
         super().__init__(headers, body)
-        self.status = status
-        self.reason = reason_phrase(status) if reason is None else reason
+        self._status = check_status(status)
+        reason = reason_phrase(status) if reason is None else reason
+        self._reason = check_line(reason, "reason phrase")
 
     @classmethod
     def of(cls, status: int, reason: str, fields: list[Field], body: bytes = b"") -> Response:
@@ -393,25 +439,12 @@ class Response(Message):
     def _start_line(self) -> str:
         return f"{self._version} {self._status} {self._reason}"
 
-    @property
-    def status(self) -> int:
-        """The status code."""
-        return self._status
-
-    @status.setter
-    def status(self, value: int) -> None:
-        self._status = check_status(value)
-        self._touch()
-
-    @property
-    def reason(self) -> str:
-        """The reason phrase, for people; may be empty."""
-        return self._reason
-
-    @reason.setter
-    def reason(self, value: str) -> None:
-        self._reason = check_line(value, "reason phrase")
-        self._touch()
+    status: int = _attribute("_status", "The status code.", check_status)
+    reason: str = _attribute(
+        "_reason",
+        "The reason phrase, for people; may be empty.",
+        partial(check_line, what="reason phrase"),
+    )
 
     def __repr__(self) -> str:
         return printable(f"<Response {self._status} {self._reason}>")
@@ -452,45 +485,12 @@ def _too_much(
     return ParseError(text[:200], expected, None, what=what, status=status)
 
 
-def _parse_body(message: Message, data: bytes, start: int) -> tuple[bytes, bytes]:
+def _parse_body(length_text: str, data: bytes, start: int) -> tuple[bytes, bytes]:
     """Return the body and the message's own bytes (RFC 3261 §18.3)."""
-    at = cast(dict[str, int], message._index).get("content-length")
-    if at is None:
-        return data[start:], data
-    length_text = message._fields[at][1]
     if not (length_text.isascii() and length_text.isdigit() and len(length_text) <= 10):
         raise ParseError(length_text, "a number of bytes", 0, what="Content-Length")
     stop = start + int(length_text)
-    if stop == len(data):
-        return (data[start:] if stop > start else b""), data
     if stop > len(data):
         expected = f"at most the {len(data) - start} bytes that follow the head"
         raise ParseError(length_text, expected, 0, what="Content-Length")
     return data[start:stop], data[:stop]
-
-
-def salvage(data: bytes) -> Request | None:
-    """Make what can be made of a request that does not parse, to answer it with: lines that are no
-    headers are left out, and so is the body.
-
-    Returns:
-        A request with Via, From, To, Call-ID and CSeq, without which there is no answer (RFC 3261
-        §8.2.6.2); None where the data has not got them, or is a response.
-    """
-    data = data.lstrip(b"\r\n")
-    data = with_crlf(data, Message.MAX_HEAD) or data
-    head = data[: Message.MAX_HEAD].partition(b"\r\n\r\n")[0].decode("utf-8", "surrogateescape")
-    start, *lines = NEW_FIELD.split(head, Message.MAX_FIELDS + 1)
-    method = start.replace("\t", " ").partition(" ")[0]
-    if not is_token(method) or start[:4].upper() == "SIP/":
-        return None
-    fields = []
-    for line in lines[: Message.MAX_FIELDS]:
-        try:
-            key, value = parse_line(line)
-        except ParseError:
-            continue
-        if key in _COPIED:
-            fields.append((key, value, line))
-    request = Request.of(method, "sip:unknown", fields)
-    return request if all(request._text(key) for key in _COPIED) else None

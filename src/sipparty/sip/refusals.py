@@ -16,14 +16,17 @@ from typing import Any
 from sipparty.errors import NegotiationError, ParseError
 from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.dialog.usage import warning
+from sipparty.sip.fields import NEW_FIELD, parse_line
 from sipparty.sip.flow import Flow
-from sipparty.sip.message import Request, Response, salvage
+from sipparty.sip.grammar import is_token
+from sipparty.sip.lenient import with_crlf
+from sipparty.sip.message import COPIED, Message, Request, Response
 from sipparty.sip.refusal_size import refusal
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Overload, ServerTransaction
 from sipparty.sip.validation import blame
 
-__all__ = ["Refusals"]
+__all__ = ["Refusals", "salvage"]
 
 
 class Refusals:
@@ -148,3 +151,30 @@ class Refusals:
         elif tag is None:
             tag = self._tokens.tag()
         return request.response(status, reason, headers, to_tag=tag)
+
+
+def salvage(data: bytes) -> Request | None:
+    """Make what can be made of a request that does not parse, to answer it with: lines that are no
+    headers are left out, and so is the body.
+
+    Returns:
+        A request with Via, From, To, Call-ID and CSeq, without which there is no answer (RFC 3261
+        §8.2.6.2); None where the data has not got them, or is a response.
+    """
+    data = data.lstrip(b"\r\n")
+    data = with_crlf(data, Message.MAX_HEAD) or data
+    head = data[: Message.MAX_HEAD].partition(b"\r\n\r\n")[0].decode("utf-8", "surrogateescape")
+    start, *lines = NEW_FIELD.split(head, Message.MAX_FIELDS + 1)
+    method = start.replace("\t", " ").partition(" ")[0]
+    if not is_token(method) or start[:4].upper() == "SIP/":
+        return None
+    fields = []
+    for line in lines[: Message.MAX_FIELDS]:
+        try:
+            key, value = parse_line(line)
+        except ParseError:
+            continue
+        if key in COPIED:
+            fields.append((key, value, line))
+    request = Request.of(method, "sip:unknown", fields)
+    return request if all(request._text(key) for key in COPIED) else None

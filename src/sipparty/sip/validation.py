@@ -17,8 +17,8 @@ Laws:
   status 0.
 * The body of a request is looked at as far as it has parts; that of a response is judged by who
   uses it, since a response cannot be refused.
-* Time is linear in the size of the message. `sipparty.sip.plain` tells those that nothing is wrong
-  with in a fraction of it.
+* Time is linear in the size of the message. `Message.facts` tells those that nothing is wrong with
+  in a fraction of it.
 
     status  for
     505     a version other than SIP/2.0 (§21.5.7)
@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from sipparty.errors import ParseError, printable
+from sipparty.sip.facts import SINGLE
 from sipparty.sip.grammar import (
     find_parameter,
     split_list,
@@ -43,7 +44,6 @@ from sipparty.sip.headers import HEADERS, Header, Many, header_name
 from sipparty.sip.lenient import is_spaced
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Entity
-from sipparty.sip.plain import SINGLE
 from sipparty.sip.typed import AddressReference
 from sipparty.sip.values import CSeq, DNameURI, Via
 

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sipparty.errors import ParseError
+from sipparty.sip.facts import top_via
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Response
-from sipparty.sip.transaction.vias import top_via
 from sipparty.sip.transports import default_port
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import Target

@@ -11,7 +11,7 @@ from sipparty.errors import CallFailed, CallUnreachable, NegotiationError, Parse
 from sipparty.sip.bodies import SDP, session_description
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import rejection
-from sipparty.sip.dialog.state import DialogState, address_tag
+from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.dialog.usage import InviteUsage
 from sipparty.sip.events import CallEstablished, CallForked, CallProgressed
 from sipparty.sip.fields import Field, field
@@ -191,7 +191,7 @@ class CallingSide(InviteUsage, abstract=True):
         """Let early media flow; an answer that cannot be used is left for the 2xx to mend."""
         assert self.session is not None
         try:
-            tag = address_tag(response._text("to") or "") or ""
+            tag = response.facts.to_tag or ""
             answer = session_description(response)
             if not answer:
                 return

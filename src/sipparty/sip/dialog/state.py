@@ -5,16 +5,17 @@ remote target, and the requests that follow from them.
 from __future__ import annotations
 
 from sipparty.errors import ParseError
+from sipparty.sip.facts import address_tag
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import find_parameter, split_list, split_sip_uri
+from sipparty.sip.grammar import split_list, split_sip_uri
 from sipparty.sip.lenient import is_untidy, tidied
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.routing import NextHop, as_request_uri, is_loose, is_secure
 from sipparty.sip.validation import is_rfc2543
 from sipparty.sip.values import CSeq, DNameURI
 
-__all__ = ["DialogState", "address_tag", "has_tag", "record_route", "remote_target"]
+__all__ = ["DialogState", "has_tag", "record_route", "remote_target"]
 
 _MAX_FORWARDS = field("Max-Forwards", "70")
 
@@ -244,19 +245,6 @@ def _required(message: Message, key: str) -> str:
     if not text:
         raise ParseError(str(message)[:80], f"a {key.title()} header", None, what="SIP message")
     return text
-
-
-def address_tag(address: str) -> str | None:
-    """Return the tag of a From or To value (§19.3); None where there is none.
-
-    Raises:
-        ParseError: The value is no address.
-    """
-    right = address.rfind(">")
-    # The quick way, for all but quotation marks that stand alone, are escaped, or come behind.
-    if right >= 0 and '"' not in address[right:] and not address.count('"') % 2:
-        return find_parameter(address[right + 1 :], "tag")
-    return DNameURI.parse(address).parameter("tag")
 
 
 def has_tag(request: Request) -> bool:

@@ -19,10 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sipparty.errors import ParseError
 from sipparty.fsm import Timers
+from sipparty.sip.facts import Facts
 from sipparty.sip.flow import Flow, host_port
-from sipparty.sip.grammar import find_parameter
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Request, Response
 from sipparty.sip.policy import Policy
@@ -43,12 +42,9 @@ from sipparty.sip.transaction.timing import Timing
 from sipparty.sip.transaction.user import ClientUser
 from sipparty.sip.transaction.vias import (
     has_sent_by,
-    replace_top_via,
-    top_via,
-    via_with_source,
+    mark_source,
 )
 from sipparty.sip.transports import RELIABLE_TRANSPORTS, default_port
-from sipparty.sip.values import Via
 
 __all__ = ["Overload", "TransactionLayer"]
 
@@ -172,18 +168,16 @@ class TransactionLayer:
             Whether there was one.
 
         Raises:
-            ParseError: The Via or the CSeq is missing or wrong.
+            ParseError: The top Via is missing or wrong.
         """
-        via = response._text("via")
-        cseq = response._text("cseq")
-        if not via or not cseq:
-            raise ParseError(str(response)[:80], "a Via and a CSeq", None, what="SIP response")
-        if "," in via or sum(line[0] == "via" for line in response._fields) > 1:
+        facts = response.facts
+        if facts.several_vias:
             # §8.1.3.3: it was for somebody behind us, and went astray.
             return False
-        transaction = self.clients.get((find_parameter(via, "branch"), cseq.split()[-1]))
+        transaction = self.clients.get((facts.branch, facts.method))
         if transaction is None:
             return False
+        via = response._text("via") or ""
         if not via.startswith(transaction.sent_by) and not has_sent_by(via, transaction.sent_by):
             return False  # §18.1.2: not what we wrote, so the response is dropped in silence
         transaction.receive(response)
@@ -206,10 +200,28 @@ class TransactionLayer:
         """
         size = len(request._data or b"")
         source = flow.remote[0]
-        via = self._top_via(request)
-        flow = self._mark_source(request, via, flow)
-        method = request.method
-        key = self._server_key(request, via, "INVITE" if method == "ACK" else method)
+        facts = request.facts
+        if facts.rport or facts.host != source:
+            mark_source(request, facts, flow)
+        reliable = flow.transport in RELIABLE_TRANSPORTS
+        if not reliable and (facts.maddr is not None or not facts.rport):
+            flow = self._datagrams_back(facts, flow)
+        method = request._method
+        named = "INVITE" if method == "ACK" else method
+        branch = facts.branch
+        key: tuple[object, ...]
+        # The cookie alone identifies nothing (RFC 4475 §3.2.1).
+        if facts.plain or (
+            branch is not None and len(branch) > len(_COOKIE) and branch[:7].lower() == _COOKIE
+        ):
+            key = (branch, facts.host, facts.port, named)
+        else:
+            # RFC 2543: Request-URI, From, Call-ID, CSeq number and top Via. The To tag of an ACK is
+            # the one we gave, so To is left out.
+            key = (
+                *(request._uri_text, request._text("from"), facts.call_id, facts.number),
+                *(facts.host, facts.port, branch, named),
+            )
         transaction = self.servers.get(key)
         if transaction is not None:
             if not transaction.is_of(request):
@@ -222,7 +234,6 @@ class TransactionLayer:
             return flow
         merge_key = None
         limits, shares = self.limits, self.shares
-        reliable = flow.transport in RELIABLE_TRANSPORTS
         share = shares.by_source.get((source if ":" not in source else source_of(source), reliable))
         if (
             len(self.servers) >= limits.max_transactions
@@ -237,8 +248,8 @@ class TransactionLayer:
             )
         ):
             self._check_room(request, key, flow, share, size)
-        if method != "CANCEL" and _is_first(request):
-            merge_key = (request._text("call-id"), request._text("from"), request._text("cseq"))
+        if facts.to_tag is None and method != "CANCEL":
+            merge_key = (facts.call_id, facts.from_tag, facts.number, method)
         kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
         if share is None:
             share = shares.of(source, reliable)
@@ -316,13 +327,24 @@ class TransactionLayer:
         Raises:
             ParseError: The top Via is missing or wrong.
         """
-        return self._mark_source(request, self._top_via(request), flow)
+        facts = request.facts
+        mark_source(request, facts, flow)
+        return flow if flow.reliable else self._datagrams_back(facts, flow)
 
-    def _top_via(self, request: Request) -> Via:
-        text = request._text("via")
-        if text is None:
-            raise ParseError(str(request)[:80], "a Via header", None, what="SIP request")
-        return top_via(text)
+    def _datagrams_back(self, facts: Facts, flow: Flow) -> Flow:
+        """Return the way of responses to a request that came by datagrams (§18.2.2, RFC 3581)."""
+        host, port = flow.remote
+        maddr = facts.maddr or ""
+        # §18.2.2 has the sender say where the response goes. Whoever forges its address, or none
+        # at all, would have others get it: it goes to where the request came from.
+        if maddr in self._policy.via_maddr:
+            host = maddr
+        elif maddr != host:
+            maddr = ""
+        if maddr or not facts.rport:
+            # RFC 3581 §4: where there is a maddr, rport does not say where responses go.
+            port = facts.port or default_port(facts.transport.upper())
+        return flow if (host, port) == flow.remote else flow._replace(remote=(host, port))
 
     def is_merged(self, transaction: ServerTransaction, user: object) -> bool:
         """Whether a request for a user came before by another path (§8.2.2.2): answer it with 482.
@@ -351,54 +373,6 @@ class TransactionLayer:
                 if found is not None and found.is_of(request) and found.is_from(request):
                     return found
         return None
-
-    def _mark_source(self, request: Request, via: Via, flow: Flow) -> Flow:
-        """Note where a request came from in its top Via, and return the way its responses go.
-
-        RFC 3261 §18.2.1 and §18.2.2, RFC 3581 §4.
-        """
-        host, port = flow.remote[0], flow.remote[1]
-        names = via._tail.lower()
-        asks_port = "rport" in names and via.rport == ""
-        if asks_port or via._host != host:
-            text = via_with_source(via, host, port if asks_port else None)
-            replace_top_via(request, text)
-        if flow.transport in RELIABLE_TRANSPORTS:
-            return flow
-        maddr = None
-        if "maddr" in names:
-            # §18.2.2 has the sender say where the response goes. Whoever forges its address, or
-            # none at all, would have others get it: it goes to where the request came from.
-            maddr = (via.parameter("maddr") or "").strip("[]")
-            if maddr in self._policy.via_maddr:
-                host = maddr
-            elif maddr != host:
-                maddr = None
-        if maddr or not asks_port:
-            # RFC 3581 §4: where there is a maddr, rport does not say where responses go.
-            port = via._port or default_port(via._transport.upper())
-        if host != flow.remote[0] or port != flow.remote[1]:
-            flow = flow._replace(remote=(host, port))
-        return flow
-
-    def _server_key(self, request: Request, via: Via, method: str) -> tuple[object, ...]:
-        branch = find_parameter(via._tail, "branch")
-        # The cookie alone identifies nothing (RFC 4475 §3.2.1).
-        if branch is not None and len(branch) > 7 and branch[:7].lower() == _COOKIE:
-            return (branch, via._host.lower(), via._port, method)
-        # RFC 2543: Request-URI, From, Call-ID, CSeq number and top Via. The To tag of an ACK is
-        # the one we gave, so To is left out.
-        cseq = (request._text("cseq") or "").split(None, 1)[:1]
-        return (
-            request._uri_text,
-            request._text("from"),
-            request._text("call-id"),
-            cseq[0] if cseq else "",
-            via._host.lower(),
-            via._port,
-            branch,
-            method,
-        )
 
     # ---------------------------------------------------------------- both
 
@@ -440,12 +414,3 @@ def _way(flow: Flow) -> object:
     if flow.transport in RELIABLE_TRANSPORTS:
         return flow.transport, flow.endpoint, flow.remote
     return flow.transport, flow.remote
-
-
-def _is_first(request: Request) -> bool:
-    """Whether a request is outside of any dialog: its To has no tag."""
-    to = request._text("to") or ""
-    try:
-        return find_parameter(to[to.rfind(">") + 1 :], "tag") is None
-    except ParseError:
-        return False  # whoever looks for its dialog says what is wrong

@@ -16,7 +16,6 @@ from typing import ClassVar
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import find_parameter
 from sipparty.sip.message import Request, Response
 from sipparty.sip.refusal_size import refusal
 from sipparty.sip.shares import Share
@@ -164,7 +163,7 @@ class ServerTransaction(FSM):
     def is_from(self, request: Request) -> bool:
         """Whether a message has the From tag of this request; True once that is not kept."""
         own = self._request
-        return own is None or _tag(own) == _tag(request)
+        return own is None or own.facts.from_tag == request.facts.from_tag
 
     def wait(self) -> None:
         """Let the user take its time, if it has not answered at once."""
@@ -214,16 +213,8 @@ def identity_of(request: Request) -> int:
     """Return what two requests with one branch are told apart by: a hash of Call-ID and sequence
     number.
     """
-    index = request._index or request._make_index()
-    fields = request._fields
-    call, cseq = index.get("call-id"), index.get("cseq")
-    number = "" if cseq is None else fields[cseq][1].split(None, 1)[:1]
-    return hash((None if call is None else fields[call][1], *number))
-
-
-def _tag(request: Request) -> str | None:
-    text = request._text("from") or ""
-    return find_parameter(text[text.rfind(">") + 1 :], "tag")
+    facts = request.facts
+    return hash((facts.call_id, facts.number))
 
 
 def _length(key: object) -> int:

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from sipparty.errors import ParseError
-from sipparty.sip.grammar import find_parameter, split_list
+from sipparty.sip.facts import Facts, top_via
+from sipparty.sip.flow import Flow
+from sipparty.sip.grammar import split_list
 from sipparty.sip.message import Request
 from sipparty.sip.transports import default_port
 from sipparty.sip.values import Via
 
-__all__ = ["has_sent_by", "replace_top_via", "top_via", "via_with_source"]
-
-
-def top_via(text: str) -> Via:
-    """Parse the first element of a Via line.
-
-    Raises:
-        ParseError: There is none, or it is no Via.
-    """
-    if "," in text:
-        elements = split_list(text, "Via")
-        if not elements:
-            raise ParseError(text, "SIP/2.0/transport host", 0, what="Via")
-        text = elements[0]
-    return Via.parse(text)
+__all__ = ["has_sent_by", "mark_source"]
 
 
 def has_sent_by(text: str, ours: str) -> bool:
@@ -51,33 +38,35 @@ def _same_host(one: str, other: str) -> bool:
         return False
 
 
-def via_with_source(via: Via, host: str, port: int | None) -> str:
-    """Return a Via element with `received`, and with `rport` filled in where a port is given."""
-    tail = via._tail
-    if port is not None:
-        parts = []
-        for part in tail.split(";"):
-            name, _, value = part.partition("=")
-            if name.strip().lower() == "rport" and not value.strip():
-                part = f"rport={port}"
-            parts.append(part)
-        tail = ";".join(parts)
-    head = f"{via._protocol}/{via._version}/{via._transport} {via.sent_by}"
-    # A `received` that came with the request is a lie or a loop: ours takes its place.
-    if find_parameter(tail, "received") is not None:
-        tail = "".join(
-            f";{part}"
-            for part in tail.split(";")[1:]
-            if part.partition("=")[0].strip().lower() != "received"
-        )
-    return f"{head}{tail};received={host}"
-
-
-def replace_top_via(request: Request, text: str) -> None:
-    """Have an element take the place of the first of a request's Vias."""
-    at = request._make_index()["via"] if request._index is None else request._index["via"]
-    _, value, _ = request._fields[at]
-    if "," in value:
-        text = ", ".join([text, *split_list(value, "Via")[1:]])
+def mark_source(request: Request, facts: Facts, flow: Flow) -> None:
+    """Note where a request came from in its top Via: `received`, and `rport` where that is asked
+    for (§18.2.1, RFC 3581 §4).
+    """
+    host, port = flow.remote
+    if not facts.rport and facts.host == host:
+        return
+    at = (request._index or request._make_index())["via"]
+    text = request._fields[at][1]
+    if facts.plain:
+        if facts.rport:
+            text = text.replace(";rport", f";rport={port}", 1)
+        text = f"{text};received={host}"
+    else:
+        marked = _with_source(top_via(text), host, port if facts.rport else None)
+        text = ", ".join([marked, *split_list(text, "Via")[1:]]) if "," in text else marked
     request._fields[at] = ("via", text, f"Via: {text}")
     request._data = None
+
+
+def _with_source(via: Via, host: str, port: int | None) -> str:
+    parts = []
+    for part in via._tail.split(";")[1:]:
+        name, _, value = part.partition("=")
+        name = name.strip().lower()
+        if name == "rport" and not value.strip() and port is not None:
+            part = f"rport={port}"
+        if name != "received":
+            # One that came with the request is a lie or a loop: ours takes its place.
+            parts.append(f";{part}")
+    head = f"{via._protocol}/{via._version}/{via._transport} {via.sent_by}"
+    return f"{head}{''.join(parts)};received={host}"

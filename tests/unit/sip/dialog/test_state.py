@@ -6,11 +6,11 @@ from sipparty.errors import ParseError
 from sipparty.sip import Message, Request
 from sipparty.sip.dialog.state import (
     DialogState,
-    address_tag,
     has_tag,
     record_route,
     remote_target,
 )
+from sipparty.sip.facts import address_tag
 
 LOOSE = ("<sip:p1.example;lr>", "<sip:p2.example;lr>")
 STRICT = ("<sip:p1.example;transport=udp>", "<sip:p2.example;lr>")

@@ -5,9 +5,9 @@ import pytest
 
 from sipparty.sip import Flow, Request, SimpleCall
 from sipparty.sip.exchange import Exchange
+from sipparty.sip.facts import top_via
 from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
-from sipparty.sip.transaction.vias import top_via
 
 
 @pytest.fixture
