@@ -114,7 +114,7 @@ class Scene:
         heard: The party's last request, by method.
         got: The party's last message.
         answers: Our final and provisional answers to the party's INVITE, by To tag.
-        handle: The party's call, or its exchange.
+        handle: The party's call, or its request.
         raw: What we sent last, by method.
     """
 

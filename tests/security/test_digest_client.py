@@ -12,7 +12,7 @@ import pytest
 
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import BuildError, CallRejected
-from sipparty.sip import Exchange, NextHop, Policy, Request
+from sipparty.sip import NextHop, Policy, Request
 from sipparty.sip.auth import (
     STRONG_ALGORITHMS,
     AuthenticationInfo,
@@ -24,6 +24,7 @@ from sipparty.sip.auth import (
     ServerNotProven,
     Trust,
 )
+from sipparty.sip.out_of_dialog import send_out_of_dialog
 
 from ..unit.sip.conftest import Wire
 from .digest import REALM, challenge, client
@@ -72,13 +73,11 @@ class Alice:
         return call
 
     def sends(self, uri: str, method: str = "OPTIONS", **headers: str) -> Any:
-        """Send a request outside of dialogs; returns the exchange and the request."""
+        """Send a request outside of dialogs; returns it and the request as it was sent."""
         request = Request(method, uri, headers)
         first = request.route
         hop = NextHop.of(uri if first is None else first.uri_text)
-        exchange = Exchange(self.agent, request, hop)
-        exchange.send()
-        return exchange, self.wire.one()
+        return send_out_of_dialog(self.agent, request, hop), self.wire.one()
 
     def challenges(self, request: Any, status: int = 401, **parameters: Any) -> list[Any]:
         """Challenge a request of alice's; returns what she sends then, but for ACKs."""

@@ -19,7 +19,7 @@ OWNERS = {
     "Part": multipart.Part,
     "sdp": sdp,
     "Limits": sip.Limits(),
-    "Exchange": sip.Exchange,
+    "ClientRequest": sip.ClientRequest,
     "UDPEndpoint": udp.UDPEndpoint,
     "Connection": stream.Connection,
     "StreamListener": stream_listener.StreamListener,

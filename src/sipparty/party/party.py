@@ -31,8 +31,8 @@ from sipparty.party.settings import Checked, media_types, name_to_show, next_hop
 from sipparty.sip import (
     AOR,
     URI,
+    ClientRequest,
     Dialog,
-    Exchange,
     Flow,
     NextHop,
     Part,
@@ -45,6 +45,7 @@ from sipparty.sip.agent import UserAgent
 from sipparty.sip.auth import DigestClient, DigestServer, Trust
 from sipparty.sip.flow import host_port
 from sipparty.sip.grammar import check_line, quote
+from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.routing import as_request_uri, route_to
 from sipparty.vb import Delegate
 
@@ -382,12 +383,12 @@ class Party(ListeningParty):
     @verb
     def send(
         self, request: Request, proxy: str | None = None, *, flow: Flow | None = None
-    ) -> Exchange:
-        """Send a request of its own, outside of any dialog; returns the exchange at once.
+    ) -> ClientRequest:
+        """Send a request of its own, outside of any dialog; returns at once.
 
         Args:
             request: The request. A copy is sent, in which To, From, Call-ID, CSeq, Max-Forwards and
-                Contact are filled in where they lack; it is `request` of the exchange.
+                Contact are filled in where they lack; it is `request` of what is returned.
             proxy: The next hop, as for `invite`.
             flow: A way that is there already, as for `invite`.
 
@@ -402,14 +403,12 @@ class Party(ListeningParty):
             request.add("Route", route_to(proxy), first=True)
         first = request.get("Route")
         hop = NextHop.of(request.uri_text if first is None else first.uri_text)
-        exchange = Exchange(agent, request, hop)
-        exchange.portal = self.engine
-        return exchange.send(flow)
+        return send_out_of_dialog(agent, request, hop, flow)
 
     def options(
         self, target: Party | URI | AOR | str | bytes, proxy: str | None = None
-    ) -> Exchange:
-        """Ask what somebody can do (RFC 3261 §11); returns the exchange at once."""
+    ) -> ClientRequest:
+        """Ask what somebody can do (RFC 3261 §11); returns at once."""
         uri, hop = self._locate(target)
         if hop is not None and proxy is None:
             scheme = "sips" if hop.secure else "sip"

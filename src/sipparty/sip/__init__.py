@@ -1,15 +1,16 @@
 """SIP itself (RFC 3261), without I/O: messages and their parts, transactions, dialogs, the core."""
 
 from sipparty.sip.agent import UserAgent
+from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.components import AOR, URI, Host, Parameters
 from sipparty.sip.core import Core, FlowWanted
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
-from sipparty.sip.exchange import Exchange, IncomingRequest
 from sipparty.sip.flow import Flow
 from sipparty.sip.headers import HEADERS, Header, Many, register_header
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Entity, Multipart, Part
+from sipparty.sip.out_of_dialog import IncomingRequest
 from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
 from sipparty.sip.sipfrag import parse_sipfrag
@@ -22,12 +23,12 @@ __all__ = [
     "HEADERS",
     "URI",
     "CSeq",
+    "ClientRequest",
     "Core",
     "DNameURI",
     "Dialog",
     "DialogState",
     "Entity",
-    "Exchange",
     "Flow",
     "FlowWanted",
     "Header",

@@ -15,11 +15,11 @@ from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood, session_descript
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
 from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.events import CallReceived, Event, RequestReceived
-from sipparty.sip.exchange import IncomingRequest
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow, host_port
 from sipparty.sip.grammar import check_line, is_token, split_sip_uri
 from sipparty.sip.message import Request
+from sipparty.sip.out_of_dialog import IncomingRequest
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.transports import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS
 from sipparty.sip.values import DNameURI

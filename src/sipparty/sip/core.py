@@ -32,7 +32,6 @@ from sipparty.sip.flow import KEEP_ALIVES, Flow
 from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
-from sipparty.sip.outgoing import FlowUser
 from sipparty.sip.policy import Policy
 from sipparty.sip.refusals import Refusals
 from sipparty.sip.routing import NextHop
@@ -46,7 +45,7 @@ from sipparty.sip.transaction import (
     TransactionLayer,
 )
 from sipparty.sip.validation import blame, check_response, first_fault
-from sipparty.sip.wanted import FlowWanted, TargetAnswered, TargetFailed
+from sipparty.sip.wanted import FlowUser, FlowWanted, TargetAnswered, TargetFailed
 
 __all__ = ["Core", "FlowWanted", "TargetFailed"]
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Protocol
 
 from sipparty.sip.events import Event
 from sipparty.sip.flow import Flow
-from sipparty.sip.outgoing import FlowUser
 from sipparty.sip.routing import NextHop
 
-__all__ = ["FlowWanted", "TargetAnswered", "TargetFailed"]
+__all__ = ["FlowUser", "FlowWanted", "TargetAnswered", "TargetFailed"]
+
+
+class FlowUser(Protocol):
+    """Who asked for a flow."""
+
+    def flow_found(self, flow: Flow) -> None:
+        """Take the flow."""
+
+    def flow_failed(self, reason: str) -> None:
+        """Take note that there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,9 +4,10 @@
 import pytest
 
 from sipparty.errors import CallRejected, CallTimedOut, CallUnreachable
-from sipparty.sip import Exchange, NextHop, Request
+from sipparty.sip import NextHop, Request
+from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.core import TargetFailed
-from sipparty.sip.outgoing import OutgoingRequest
+from sipparty.sip.out_of_dialog import send_out_of_dialog
 
 A, B, C = (("UDP", f"10.0.0.1{number}", 5060 + number) for number in (1, 2, 3))
 TCP = ("TCP", "10.0.0.11", 5061)
@@ -56,9 +57,7 @@ def alice(wire):
 
 
 def send(wire, agent, method="OPTIONS", hop="biloxi.com", **headers):
-    exchange = Exchange(agent, Request(method, BOB, headers), NextHop(hop))
-    exchange.send()
-    return exchange
+    return send_out_of_dialog(agent, Request(method, BOB, headers), NextHop(hop))
 
 
 def failed_targets(wire):
@@ -138,7 +137,7 @@ def test_a_target_that_cannot_be_reached(wire, alice, targets):
 @pytest.mark.parametrize("failure", ["503", "silence"])
 def test_requests_other_than_invite_fail_over_too(wire, alice, targets, failure):
     directory = targets(A, B)
-    exchange = send(wire, alice, Route="<sip:biloxi.com;lr>", CSeq="7 OPTIONS")
+    asked = send(wire, alice, Route="<sip:biloxi.com;lr>", CSeq="7 OPTIONS")
     first = wire.one()
     directory.hold = True
     if failure == "503":
@@ -151,9 +150,9 @@ def test_requests_other_than_invite_fail_over_too(wire, alice, targets, failure)
     directory.answer()
     ((second, to),) = messages(wire)
     assert (to, second.cseq.number, second["Route"]) == (B, 7, first["Route"])
-    assert exchange.state == "Waiting"
+    assert asked.state == "Waiting"
     wire.receive(wire.answer(second, 200))
-    assert exchange.response.status == 200
+    assert asked.response.status == 200
     wire.over()
 
 
@@ -189,19 +188,19 @@ def test_when_all_have_failed_the_last_one_is_the_outcome(wire, alice, targets):
     assert call.last_error.response["X-Which"]
     assert wire.starts() == ["ACK"]
     wire.over()
-    exchange = send(wire, alice)
+    asked = send(wire, alice)
     wire.receive(wire.answer(wire.one(), 503))
     wire.pass_until(wire.now + 32)
     with pytest.raises(CallTimedOut, match=r"^10\.0\.0\.12:5062 did not answer within 32 s\.$"):
-        exchange.wait(0)
+        asked.wait(0)
     wire.over()
 
 
 def test_an_address_has_no_other_target(wire, alice, targets):
     directory = targets(A, B)
-    exchange = send(wire, alice, hop="10.0.0.11")
+    asked = send(wire, alice, hop="10.0.0.11")
     wire.receive(wire.answer(wire.one(), 503, headers=[("Retry-After", "60")]))
-    assert exchange.response.status == 503
+    assert asked.response.status == 503
     assert len(directory.asked) == 1
     assert failed_targets(wire) == [(A, 60.0)]
 
@@ -209,14 +208,14 @@ def test_an_address_has_no_other_target(wire, alice, targets):
 def test_targets_are_not_tried_for_ever(wire, alice, targets):
     many = [("UDP", f"10.0.1.{number}", 5060) for number in range(30)]
     targets(*many)
-    exchange = send(wire, alice)
+    asked = send(wire, alice)
     tried = []
-    while exchange.state == "Waiting":
+    while asked.state == "Waiting":
         ((request, to),) = messages(wire)
         tried.append(to)
         wire.receive(wire.answer(request, 503))
-    assert tried == many[: OutgoingRequest.MAX_TARGETS]
-    assert exchange.response.status == 503
+    assert tried == many[: ClientRequest.MAX_TARGETS]
+    assert asked.response.status == 503
 
 
 def test_a_call_given_up_goes_nowhere_else(wire, alice, targets):
@@ -315,7 +314,7 @@ def test_what_nobody_takes_by_tcp_goes_by_udp(wire, alice, targets):
 def test_a_connection_that_is_reset(wire, alice, targets, hop):
     """It goes by UDP after all, even where the next hop is an address."""
     targets(A, TCP)
-    exchange = send(wire, alice, hop=hop, **dict(LARGE))
+    asked = send(wire, alice, hop=hop, **dict(LARGE))
     tcp, flow = wire.way()
     assert tcp.via.transport == "TCP"
     wire.core.transport_failed(flow, "connection reset by peer", wire.now)
@@ -324,7 +323,7 @@ def test_a_connection_that_is_reset(wire, alice, targets, hop):
     assert udp.cseq == tcp.cseq
     wire.core.transport_failed(flow, "connection refused", wire.now)
     wire.pump()
-    assert isinstance(exchange.error, CallUnreachable)
+    assert isinstance(asked.error, CallUnreachable)
     wire.over()
 
 
@@ -347,8 +346,7 @@ def test_it_may_be_cancelled_before_tcp_is_there(wire, alice, targets):
 def test_a_sequence_number_that_is_none(wire, alice, number):
     request = Request("OPTIONS", BOB)
     request._fields.append(("cseq", number, f"CSeq: {number}"))
-    exchange = Exchange(alice, request, NextHop("biloxi.com"))
-    exchange.send()
+    asked = send_out_of_dialog(alice, request, NextHop("biloxi.com"))
     wire.pump()
-    assert str(exchange.error).startswith("The request could not be made: ")
+    assert str(asked.error).startswith("The request could not be made: ")
     assert wire.sent() == []

@@ -3,9 +3,10 @@
 import pytest
 
 from sipparty.errors import CallFailed, CallRejected
-from sipparty.sip import Exchange, NextHop, Request
+from sipparty.sip import NextHop, Request
 from sipparty.sip.auth import AuthenticationInfo, Credentials, DigestClient, DigestServer
 from sipparty.sip.events import CallProgressed
+from sipparty.sip.out_of_dialog import send_out_of_dialog
 
 A, B, TCP = ("UDP", "10.0.0.11", 5061), ("UDP", "10.0.0.12", 5062), ("TCP", "10.0.0.11", 5061)
 BOB = "sip:bob@biloxi.com"
@@ -24,9 +25,7 @@ def use(wire, *targets):
 
 
 def send(wire, agent, method="OPTIONS", **headers):
-    exchange = Exchange(agent, Request(method, BOB, headers), NextHop("biloxi.com"))
-    exchange.send()
-    return exchange
+    return send_out_of_dialog(agent, Request(method, BOB, headers), NextHop("biloxi.com"))
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ def test_a_challenged_call(wire, knows):
 
 def test_a_challenged_request(wire, knows):
     server = guard()
-    exchange = send(wire, knows(), "MESSAGE", CSeq="41 MESSAGE", Route="<sip:biloxi.com;lr>")
+    asked = send(wire, knows(), "MESSAGE", CSeq="41 MESSAGE", Route="<sip:biloxi.com;lr>")
     first = wire.one()
     wire.receive(challenge(wire, first, server))
     second = wire.one()
@@ -136,7 +135,7 @@ def test_a_challenged_request(wire, knows):
     assert second.to.tag is None
     assert admits(wire, server, second)
     wire.receive(wire.answer(second, 202))
-    assert exchange.wait(0).status == 202
+    assert asked.wait(0).status == 202
     wire.over()
 
 
@@ -167,12 +166,12 @@ def test_a_proxy_and_the_server_behind_it(wire, knows):
 def test_both_at_once(wire, knows):
     """RFC 8760 §2.5: a proxy that forks may pass on the challenges of several."""
     proxy, server = guard("atlanta.com", proxy=True), guard("biloxi.com")
-    exchange = send(wire, knows(default=("alice", "wonderland")))
+    asked = send(wire, knows(default=("alice", "wonderland")))
     wire.receive(challenge(wire, wire.one(), proxy, server))
     request = wire.one()
     assert admits(wire, proxy, request)
     assert admits(wire, server, request)
-    assert exchange.state == "Waiting"
+    assert asked.state == "Waiting"
 
 
 def test_a_wrong_password(wire, knows):
@@ -193,19 +192,19 @@ def test_a_wrong_password(wire, knows):
 
 def test_a_wrong_password_for_a_request(wire, knows):
     server = guard()
-    exchange = send(wire, knows({"biloxi.com": ("alice", "looking glass")}))
+    asked = send(wire, knows({"biloxi.com": ("alice", "looking glass")}))
     wire.receive(challenge(wire, wire.one(), server))
     wire.receive(challenge(wire, wire.one(), server))
     with pytest.raises(CallRejected, match="the user or the password is wrong"):
-        exchange.wait(0)
+        asked.wait(0)
     wire.over()
 
 
 @pytest.mark.parametrize("status", [401, 407])
 def test_without_credentials_the_challenge_is_the_outcome(wire, alice, status):
-    exchange = send(wire, alice)
+    asked = send(wire, alice)
     wire.receive(challenge(wire, wire.one(), guard(proxy=status == 407)))
-    assert exchange.wait(0).status == status
+    assert asked.wait(0).status == status
     call, invite = wire.invite(alice, BOB)
     wire.receive(challenge(wire, invite, guard(proxy=status == 407)))
     assert wire.starts() == ["ACK"]
@@ -224,10 +223,10 @@ def test_another_realm_gets_nothing(wire, knows):
 
 
 def test_a_challenge_that_says_nothing(wire, knows):
-    exchange = send(wire, knows())
+    asked = send(wire, knows())
     answer = wire.answer(wire.one(), 401, headers=[("X-Challenge", "Digest ,,=")])
     wire.receive(answer.replace(b"X-Challenge", b"WWW-Authenticate"))
-    assert exchange.error.status == 401
+    assert asked.error.status == 401
     assert wire.sent() == []
 
 
@@ -270,11 +269,11 @@ def test_a_call_given_up_is_not_tried_again(wire, knows):
     wire.receive(challenge(wire, invite, guard()))
     assert wire.starts() == ["ACK"]
     assert call.state == "Terminated"
-    exchange = send(wire, alice, "INVITE")
+    asked = send(wire, alice, "INVITE")
     invite = wire.one()
-    exchange.cancel()
+    asked.cancel()
     wire.receive(challenge(wire, invite, guard()))
-    assert exchange.wait(0).status == 401
+    assert asked.wait(0).status == 401
     assert wire.starts() == ["ACK"]
     wire.over()
 
@@ -321,7 +320,7 @@ def test_another_server_has_nonces_of_its_own(wire, knows):
     """One target has the credentials accepted and fails; the next one asks again."""
     use(wire, A, B)
     servers = [guard(), guard(secret=b"another" * 5)]
-    exchange = send(wire, knows())
+    asked = send(wire, knows())
     wire.receive(challenge(wire, wire.one(), servers[0]))
     second = wire.one()
     wire.receive(wire.answer(second, 503))
@@ -333,7 +332,7 @@ def test_another_server_has_nonces_of_its_own(wire, knows):
     assert (flow.remote, fourth.cseq.number) == (B[1:], third.cseq.number + 1)
     assert admits(wire, servers[1], fourth)
     wire.receive(wire.answer(fourth, 200))
-    assert exchange.wait(0).status == 200
+    assert asked.wait(0).status == 200
 
 
 def test_the_next_nonce_is_taken_once(wire, knows):
@@ -368,16 +367,16 @@ def proof(server, wire, request, wrong=False):
 @pytest.mark.parametrize("wrong", [False, True])
 def test_the_server_proves_itself_too(wire, knows, wrong):
     server = guard()
-    exchange = send(wire, knows())
+    asked = send(wire, knows())
     wire.receive(challenge(wire, wire.one(), server))
     request = wire.one()
     wire.receive(wire.answer(request, 200, headers=proof(server, wire, request, wrong)))
     if wrong:
         with pytest.raises(CallFailed, match="The rspauth of Authentication-Info is wrong"):
-            exchange.wait(0)
-        assert exchange.error.response.status == 200
+            asked.wait(0)
+        assert asked.error.response.status == 200
     else:
-        assert exchange.wait(0).status == 200
+        assert asked.wait(0).status == 200
     wire.over()
 
 

@@ -4,9 +4,10 @@
 import pytest
 
 from sipparty.errors import UsageError
-from sipparty.sip import Core, Exchange, Flow, Request, SimpleCall, UserAgent
+from sipparty.sip import Core, Flow, Request, SimpleCall, UserAgent
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.events import CallReceived
+from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.routing import NextHop
 from sipparty.testing import SequentialTokens
 
@@ -353,14 +354,14 @@ def test_a_core_tells_what_is_under_way(wire):
     assert [counts[key] for key in ("dialogs", "client_transactions", "timers")] == [0, 0, 0]
 
 
-def test_a_flow_that_fails_fails_the_exchange(wire):
+def test_a_flow_that_fails_fails_the_request(wire):
     agent = wire.agent()
     wire.hold_flows = True
-    exchange = Exchange(agent, Request("OPTIONS", "sip:x@y"), NextHop("y")).send()
+    asked = send_out_of_dialog(agent, Request("OPTIONS", "sip:x@y"), NextHop("y"))
     wire.pump()
     wire.core.flow_failed(wire.wanted[0], "No route leads there.", 3.0)
     assert wire.core.timers.now == 3.0
-    assert exchange.state == "Failed"
+    assert asked.state == "Failed"
     assert wire.core.idle()
 
 

@@ -6,8 +6,8 @@ import traceback
 import pytest
 
 from sipparty.errors import CallFailed, CallRejected, ParseError, copy_of
-from sipparty.sip.exchange import Exchange
 from sipparty.sip.message import Request
+from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.routing import NextHop
 
 
@@ -52,9 +52,9 @@ def test_each_wait_raises_an_error_of_its_own(wire):
     agent = wire.agent("sip:alice@atlanta.com")
     call, invite = wire.invite(agent)
     wire.receive(wire.answer(invite, 486))
-    exchange = Exchange(agent, Request("OPTIONS", "sip:bob@10.0.0.9"), NextHop("10.0.0.9")).send()
+    asked = send_out_of_dialog(agent, Request("OPTIONS", "sip:bob@10.0.0.9"), NextHop("10.0.0.9"))
     wire.pass_until(40)
-    for thing, kept in ((call, call.last_error), (exchange, exchange.error)):
+    for thing, kept in ((call, call.last_error), (asked, asked.error)):
         first, second = outcome(thing), outcome(thing)
         assert first is not second
         assert str(first) == str(second) == str(kept)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request
-from sipparty.sip.outgoing import OutgoingRequest
 from sipparty.sip.routing import NextHop
 
 __all__ = ["Acknowledgement"]
@@ -42,7 +42,7 @@ class Acknowledgement:
     )
 
     def __init__(
-        self, call: Any, ack: Request, next_hop: NextHop, invite: OutgoingRequest | None
+        self, call: Any, ack: Request, next_hop: NextHop, invite: ClientRequest | None
     ) -> None:
         self._call = call
         self._request = ack
@@ -68,7 +68,7 @@ class Acknowledgement:
         self._seeking = False
         self.failure = ""
         invite, self._invite = self._invite, None
-        if invite is not None and invite.credentials:
+        if invite is not None:
             # §13.2.2.4, §22.1: an ACK cannot be challenged, so it brings the INVITE's credentials.
             self._request._fields += invite.credentials_for(flow)
             self._request._index = None

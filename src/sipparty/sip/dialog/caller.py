@@ -9,6 +9,7 @@ from typing import Any
 
 from sipparty.errors import CallFailed, CallUnreachable, NegotiationError, ParseError
 from sipparty.sip.bodies import SDP, session_description
+from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import rejection
 from sipparty.sip.dialog.state import DialogState
@@ -19,7 +20,6 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import check_line, split_sip_uri
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Multipart, Part
-from sipparty.sip.outgoing import OutgoingRequest
 from sipparty.sip.routing import NextHop, as_request_uri, is_secure
 from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.values import DNameURI
@@ -82,14 +82,14 @@ class CallingSide(InviteUsage, abstract=True):
         self._headers = checked
         self._parts = parts
         self._late_offer = late_offer
-        self._outgoing = OutgoingRequest(self.core, self, hop, endpoint, self.agent)
+        self._outgoing = ClientRequest(self.core, self, hop, endpoint, self.agent)
         self._outgoing.start()
 
-    def build_request(self, outgoing: OutgoingRequest, flow: Flow) -> Request:
+    def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
         """Make the INVITE for the flow that it takes."""
         data = self.dialog_state
         assert data is not None
-        given = outgoing.endpoint
+        given = client_request.endpoint
         # A flow that was asked for is the way of the whole call, while it stands.
         same = isinstance(given, Flow) and given.endpoint is flow.endpoint
         self.endpoint = given if same else flow.endpoint
@@ -114,7 +114,7 @@ class CallingSide(InviteUsage, abstract=True):
             body, kind = bytes(whole), str(whole.content_type)
         if kind is not None:
             fields.append(field("Content-Type", kind))
-        request = data.request("INVITE", fields, body, outgoing.number)
+        request = data.request("INVITE", fields, body, client_request.number)
         self._invite_number = data.local_seq
         return request
 
@@ -134,10 +134,10 @@ class CallingSide(InviteUsage, abstract=True):
         if session is not None and not self._late_offer:
             self._offer = session.offer()
 
-    def response_received(self, outgoing: OutgoingRequest, response: Response) -> None:
+    def response_received(self, client_request: ClientRequest, response: Response) -> None:
         """Take a response to the INVITE or to the BYE."""
         status = response.status
-        if outgoing is not self._outgoing:
+        if client_request is not self._outgoing:
             if status >= 200:
                 self._hung_up(response)
         elif status < 200:
@@ -147,13 +147,13 @@ class CallingSide(InviteUsage, abstract=True):
         else:
             self.hear("failed", rejection(response))
 
-    def request_failed(self, outgoing: OutgoingRequest, error: CallFailed) -> None:
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
         """Take note that the INVITE or the BYE will have no response."""
-        self.hear("failed" if outgoing is self._outgoing else "hang_up_failed", error)
+        self.hear("failed" if client_request is self._outgoing else "hang_up_failed", error)
 
-    def request_over(self, outgoing: OutgoingRequest) -> None:
+    def request_over(self, client_request: ClientRequest) -> None:
         """Drop what was kept to acknowledge the INVITE's answers: none can come any more."""
-        if outgoing is self._outgoing:
+        if client_request is self._outgoing:
             for call in (self, *self.forks):
                 ack, call._ack, call._outgoing = call._ack, None, None
                 if ack is not None and ack.failure:
@@ -222,8 +222,8 @@ class CallingSide(InviteUsage, abstract=True):
         if self._ack is None:
             error = None
             if self.state == "InitiatingDialog":
-                outgoing = self._outgoing
-                error = None if outgoing is None else outgoing.unproven
+                client_request = self._outgoing
+                error = None if client_request is None else client_request.unproven
                 error = error or self._take_answer(response, tag)
             if response._body and not (self._offer or self._ack_body):
                 self._refuse_offer(response)

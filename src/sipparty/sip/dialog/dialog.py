@@ -12,7 +12,7 @@ Verbs return at once and return the dialog. To wait for what comes of one:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
+from collections.abc import Generator, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, SupportsBytes
 
 from sipparty.errors import (
@@ -25,15 +25,14 @@ from sipparty.errors import (
 )
 from sipparty.fsm import FSM, Timers, verb
 from sipparty.sip.auth import Origin
+from sipparty.sip.client_request import ClientRequest, RequestHost
 from sipparty.sip.dialog.state import DialogState, remote_target
 from sipparty.sip.events import Event
-from sipparty.sip.exchange import Exchange
 from sipparty.sip.fields import Field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import is_token
 from sipparty.sip.message import Message, Request, Response
-from sipparty.sip.outgoing import OutgoingRequest, RequestHost
-from sipparty.sip.routing import NextHop
+from sipparty.sip.out_of_dialog import add_contact
 from sipparty.sip.shares import Share
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction.server import ServerTransaction
@@ -267,10 +266,10 @@ class Dialog(FSM, abstract=True):
         method: str,
         headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
         body: SupportsBytes | str = b"",
-    ) -> Exchange:
+    ) -> ClientRequest:
         """Send a request of any method inside the dialog (RFC 3261 §12.2.1); returns at once.
 
-        The response is the exchange's. If it is 481 or 408, or if none comes in time, the dialog is
+        Wait for its response. If that is 481 or 408, or if none comes in time, the dialog is
         over there, and the call ends here as well (§12.2.1.2).
 
         Args:
@@ -291,10 +290,11 @@ class Dialog(FSM, abstract=True):
         if data is None or self.state != "InDialog":
             raise self._unexpected(method)
         extra = Message(headers, body)
-        request = data.request(method, extra._fields, extra.body)
-        exchange = _ExchangeInside(self, request, data.next_hop(), data.next_number)
-        exchange.portal = self.portal
-        return exchange.send(self.endpoint)
+        sender = _UsersRequest(self, method, extra._fields, extra.body)
+        client_request = self._client_request(sender, data)
+        client_request.portal = self.portal
+        client_request.start()
+        return client_request
 
     @property
     def request_origin(self) -> Origin:
@@ -306,27 +306,28 @@ class Dialog(FSM, abstract=True):
         method: str,
         extra: list[Field] | None = None,
         body: bytes = b"",
-    ) -> OutgoingRequest:
+    ) -> ClientRequest:
         """Send a request inside the dialog."""
-        data = self.dialog_state
-        assert data is not None
+        assert self.dialog_state is not None
         sender = _DialogRequest(self, method, extra or [], body)
-        hop = data.next_hop()
-        outgoing = OutgoingRequest(
-            self.core, sender, hop, self.endpoint, self.agent, self.request_origin
-        )
-        outgoing.start()
-        return outgoing
+        client_request = self._client_request(sender, self.dialog_state)
+        client_request.start()
+        return client_request
 
-    def response_received(self, outgoing: OutgoingRequest, response: Response) -> None:
+    def _client_request(self, sender: _DialogRequest, data: DialogState) -> ClientRequest:
+        return ClientRequest(
+            *(self.core, sender, data.next_hop(), self.endpoint, self.agent, self.request_origin)
+        )
+
+    def response_received(self, client_request: ClientRequest, response: Response) -> None:
         """Take a response to a request inside the dialog."""
         raise NotImplementedError
 
-    def request_failed(self, outgoing: OutgoingRequest, error: CallFailed) -> None:
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
         """Take note that a request inside the dialog will have no response."""
         raise NotImplementedError
 
-    def request_over(self, outgoing: OutgoingRequest) -> None:
+    def request_over(self, client_request: ClientRequest) -> None:
         """Take note that nothing more can come of a request inside the dialog."""
 
     # ---------------------------------------------------------------- requests in
@@ -388,33 +389,6 @@ class Dialog(FSM, abstract=True):
         return target
 
 
-class _ExchangeInside(Exchange):
-    """A request of the user's inside a dialog, which ends with some of its outcomes."""
-
-    __slots__ = ("_dialog",)
-
-    def __init__(
-        self, dialog: Dialog, request: Request, next_hop: NextHop, next_number: Callable[[], int]
-    ) -> None:
-        super().__init__(dialog.agent, request, next_hop, next_number)
-        self._dialog = dialog
-
-    @property
-    def origin(self) -> Origin:
-        """Who has it sent."""
-        return self._dialog.request_origin
-
-    def _note_final(self, response: Response) -> None:
-        super()._note_final(response)
-        if response.status in (408, 481):
-            self._dialog.hear("peer_lost", rejection(response))
-
-    def _note_error(self, error: CallFailed) -> None:
-        super()._note_error(error)
-        if isinstance(error, CallTimedOut):
-            self._dialog.hear("peer_lost", error)
-
-
 class _DialogRequest:
     """One request inside a dialog, from being made to its outcome."""
 
@@ -426,16 +400,38 @@ class _DialogRequest:
         self.extra = extra
         self.body = body
 
-    def build_request(self, outgoing: OutgoingRequest, flow: Flow) -> Request:
+    def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
         data = self.dialog.dialog_state
         assert data is not None
-        return data.request(self.method, self.extra, self.body, outgoing.number)
+        return data.request(self.method, self.extra, self.body, client_request.number)
 
-    def response_received(self, outgoing: OutgoingRequest, response: Response) -> None:
-        self.dialog.response_received(outgoing, response)
+    def response_received(self, client_request: ClientRequest, response: Response) -> None:
+        self.dialog.response_received(client_request, response)
 
-    def request_failed(self, outgoing: OutgoingRequest, error: CallFailed) -> None:
-        self.dialog.request_failed(outgoing, error)
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
+        self.dialog.request_failed(client_request, error)
 
-    def request_over(self, outgoing: OutgoingRequest) -> None:
-        self.dialog.request_over(outgoing)
+    def request_over(self, client_request: ClientRequest) -> None:
+        self.dialog.request_over(client_request)
+
+
+class _UsersRequest(_DialogRequest):
+    """A request that a user sends inside a dialog, which ends with some of its outcomes."""
+
+    __slots__ = ()
+
+    def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
+        request = super().build_request(client_request, flow)
+        add_contact(request, self.dialog.agent, flow)
+        return request
+
+    def response_received(self, client_request: ClientRequest, response: Response) -> None:
+        if response.status in (408, 481):
+            self.dialog.hear("peer_lost", rejection(response))
+
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
+        if isinstance(error, CallTimedOut):
+            self.dialog.hear("peer_lost", error)
+
+    def request_over(self, client_request: ClientRequest) -> None:
+        pass

@@ -8,6 +8,7 @@ from typing import Any
 
 from sipparty.errors import CallFailed, NegotiationError, ParseError
 from sipparty.sip.bodies import session_description
+from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acceptance import Acceptance
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import Dialog, DialogAgent, rejection
@@ -16,7 +17,6 @@ from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Part
-from sipparty.sip.outgoing import OutgoingRequest
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.transports import SECURE_TRANSPORTS
@@ -67,7 +67,7 @@ class InviteUsage(Dialog, abstract=True):
         super().__init__(agent)
         self.progress: int | None = None
         self.forks: tuple[Any, ...] = ()
-        self._outgoing: OutgoingRequest | None = None
+        self._outgoing: ClientRequest | None = None
         self._incoming: ServerTransaction | None = None
         self._acceptance: Acceptance | None = None
         self._hang_up_due = False
@@ -103,8 +103,8 @@ class InviteUsage(Dialog, abstract=True):
     @property
     def cancel_patience(self) -> float | None:
         """RFC 3261 §9.1: a cancelled INVITE that nobody answers is over after 64 * T1."""
-        outgoing = self._outgoing
-        if outgoing is None or outgoing.finished:
+        client_request = self._outgoing
+        if client_request is None or client_request.finished:
             return None
         return self.core.transactions.timing.transaction
 

@@ -4,8 +4,8 @@
 import pytest
 
 from sipparty.sip import Flow, Request, SimpleCall
-from sipparty.sip.exchange import Exchange
 from sipparty.sip.facts import top_via
+from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.policy import Policy
 from sipparty.sip.routing import NextHop
 
@@ -16,10 +16,10 @@ def bob(wire):
 
 
 def ask(wire, agent, method="OPTIONS", **options):
-    """Send a request of an agent's; returns the exchange and the request as it was sent."""
+    """Send a request of an agent's; returns it and the request as it was sent."""
     request = Request(method, "sip:carol@10.0.0.9")
-    exchange = Exchange(agent, request, NextHop.of(request.uri_text)).send()
-    return exchange, wire.one()
+    asked = send_out_of_dialog(agent, request, NextHop.of(request.uri_text))
+    return asked, wire.one()
 
 
 # ---------------------------------------------------------------- responses in (§17.1.3)
@@ -46,18 +46,18 @@ def test_a_response_is_matched_by_branch_and_method(wire, bob):
     ],
 )
 def test_a_response_that_matches_nothing_is_counted_and_dropped(wire, bob, old, new):
-    exchange, sent = ask(wire, bob)
+    asked, sent = ask(wire, bob)
     changed = wire.answer(sent, 200).replace(old, new)
     assert old in wire.answer(sent, 200)
     wire.receive(changed)
-    assert exchange.state == "Waiting"
+    assert asked.state == "Waiting"
     assert wire.core.counters["stray_responses"] == 1
 
 
 @pytest.mark.parametrize("name", [b"Via", b"CSeq"])
 @pytest.mark.parametrize("empty", [True, False])
 def test_a_response_without_via_or_cseq_is_malformed(wire, bob, name, empty):
-    exchange, sent = ask(wire, bob)
+    asked, sent = ask(wire, bob)
     lines = wire.answer(sent, 200).split(b"\r\n")
     lines = [
         name + b":" if empty and line.startswith(name) else line
@@ -65,14 +65,14 @@ def test_a_response_without_via_or_cseq_is_malformed(wire, bob, name, empty):
         if empty or not line.startswith(name)
     ]
     wire.receive(b"\r\n".join(lines))
-    assert exchange.state == "Waiting"
+    assert asked.state == "Waiting"
     assert wire.core.counters["malformed"] == 1
 
 
 def test_a_tab_may_stand_in_a_cseq(wire, bob):
-    exchange, sent = ask(wire, bob)
+    asked, sent = ask(wire, bob)
     wire.receive(wire.answer(sent, 200).replace(b" OPTIONS\r\n", b"\tOPTIONS\r\n"))
-    assert exchange.state == "Answered"
+    assert asked.state == "Answered"
 
 
 def test_our_via_names_the_flow_and_asks_for_rport(wire, bob):
@@ -95,12 +95,12 @@ def test_our_via_names_the_flow_and_asks_for_rport(wire, bob):
 )
 def test_a_response_has_the_sent_by_that_we_wrote(wire, bob, sent_by):
     """§18.1.2: else it is dropped in silence."""
-    exchange, sent = ask(wire, bob)
+    asked, sent = ask(wire, bob)
     wire.receive(wire.answer(sent, 200).replace(b"UDP 10.0.0.1:5060;", sent_by))
-    assert exchange.state == "Waiting"
+    assert asked.state == "Waiting"
     assert wire.core.counters["stray_responses"] == 1
     wire.receive(wire.answer(sent, 200))
-    assert exchange.state == "Answered"
+    assert asked.state == "Answered"
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_a_response_has_the_sent_by_that_we_wrote(wire, bob, sent_by):
 )
 def test_the_sent_by_may_be_written_otherwise(wire, bob, local, written):
     wire.flow = wire.flow._replace(local=(local, 5060))
-    exchange, sent = ask(wire, bob)
+    asked, sent = ask(wire, bob)
     data = wire.answer(sent, 200)
     start = data.index(b"SIP/2.0/UDP")
     end = data.index(b";rport")
     wire.receive(data[:start] + written + data[end + 1 :])
-    assert exchange.state == "Answered"
+    assert asked.state == "Answered"
 
 
 # ---------------------------------------------------------------- requests in (§17.2.3)
@@ -507,7 +507,7 @@ def test_the_top_via_is_the_first_of_its_line():
 
 def test_a_broken_flow_ends_what_goes_by_it_and_nothing_else(wire, bob):
     here, _ = ask(wire, bob)
-    there = Exchange(bob, Request("OPTIONS", "sip:dave@10.0.0.8"), NextHop("10.0.0.8")).send()
+    there = send_out_of_dialog(bob, Request("OPTIONS", "sip:dave@10.0.0.8"), NextHop("10.0.0.8"))
     wire.pump()
     wire.core.transport_failed(wire.flow, "connection refused", wire.now)
     assert (here.state, there.state) == ("Failed", "Waiting")

@@ -1,0 +1,140 @@
+"""Requests outside of any dialog: OPTIONS, MESSAGE, a method of your own; ours and theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, SupportsBytes
+
+from sipparty.concurrency.waiting import verb
+from sipparty.errors import CallFailed
+from sipparty.sip.auth import Origin
+from sipparty.sip.client_request import ClientRequest
+from sipparty.sip.flow import Flow
+from sipparty.sip.message import Request, Response
+from sipparty.sip.routing import NextHop, as_request_uri
+from sipparty.sip.transaction.server import ServerTransaction
+from sipparty.sip.values import CSeq
+
+__all__ = ["IncomingRequest", "add_contact", "send_out_of_dialog"]
+
+#: Requests that have no Contact (RFC 3261 §20 Table 2, RFC 3428 §4, RFC 3903, RFC 6086).
+_NO_CONTACT = frozenset({"BYE", "CANCEL", "INFO", "MESSAGE", "PUBLISH"})
+
+
+class _OutOfDialog:
+    """The user of a request outside of dialogs: the request of its caller, and what that lacks."""
+
+    __slots__ = ("agent", "request")
+
+    def __init__(self, agent: Any, request: Request) -> None:
+        self.agent = agent
+        self.request = request
+        if "Via" in request:
+            del request["Via"]  # it was sent before; responses to two would go astray
+        tokens = agent.core.tokens
+        defaults = (
+            ("Max-Forwards", "70"),
+            ("From", f"{agent.address};tag={tokens.tag()}"),
+            ("To", f"<{request.uri_text}>"),
+            ("Call-ID", tokens.call_id()),
+            ("CSeq", f"{tokens.number(24)} {request.method}"),
+        )
+        for name, value in defaults:
+            if name not in request:
+                request.add(name, value)
+
+    def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
+        request = self.request
+        if client_request.attempts and client_request.number is None and request.cseq is not None:
+            request["CSeq"] = CSeq(request.cseq.number + 1, request.method)
+        bytes(request)
+        uri = as_request_uri(request.uri_text)
+        sent = Request.of(request.method, uri, list(request._fields), request.body)
+        add_contact(sent, self.agent, flow)
+        return sent
+
+    def response_received(self, client_request: ClientRequest, response: Response) -> None:
+        pass
+
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
+        pass
+
+    def request_over(self, client_request: ClientRequest) -> None:
+        pass
+
+
+def add_contact(request: Request, agent: Any, flow: Flow) -> None:
+    """Add a Contact to a request that may have one and has none (RFC 3261 §8.1.1.8)."""
+    if request.method not in _NO_CONTACT and "Contact" not in request:
+        request.add("Contact", agent.contact(flow))
+
+
+def send_out_of_dialog(
+    agent: Any, request: Request, next_hop: NextHop, endpoint: Hashable = None
+) -> ClientRequest:
+    """Send a request outside of dialogs.
+
+    Args:
+        agent: The user agent it is sent for.
+        request: The request. What it lacks of From, To, Call-ID, CSeq and Max-Forwards is filled in
+            (RFC 3261 §8.1.1), and a Contact in what is sent; Via is not its own.
+        next_hop: Where it goes first.
+        endpoint: What to send from, or a whole flow; None for the agent's own.
+    """
+    client_request = ClientRequest(
+        agent.core, _OutOfDialog(agent, request), next_hop, endpoint, agent, Origin.PROGRAM
+    )
+    client_request.portal = agent.portal
+    client_request.request = request
+    client_request.start()
+    return client_request
+
+
+class IncomingRequest:
+    """A request that a handler has to answer.
+
+    Args:
+        transaction: Its server transaction.
+        agent: The user agent it is for.
+
+    Attributes:
+        request: The request.
+        authenticated: The user who proved by Digest to have sent it; None where nobody was asked
+            to.
+        flow: The way that it came; `party.invite(flow=...)` calls back by it.
+    """
+
+    __slots__ = ("agent", "authenticated", "flow", "portal", "request", "transaction")
+
+    def __init__(self, transaction: ServerTransaction, agent: Any) -> None:
+        self.transaction = transaction
+        self.request = transaction.request
+        self.authenticated = transaction.authenticated
+        self.flow = transaction.flow
+        self.agent = agent
+        self.portal = agent.portal
+
+    @verb
+    def respond(
+        self,
+        status: int,
+        reason: str | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        body: SupportsBytes | str = b"",
+    ) -> None:
+        """Answer the request.
+
+        Args:
+            status: The status code, 100 to 699.
+            reason: The reason phrase; the registered one by default.
+            headers: Further headers.
+            body: The body; its Content-Type stands in `headers`, but for a `Multipart`.
+
+        Raises:
+            UnexpectedInput: It was answered with a final status before.
+            BuildError: A value cannot stand in a message.
+        """
+        tag = None
+        if status > 100 and self.request.to is not None and self.request.to.tag is None:
+            tag = self.agent.core.tokens.tag()
+        self.transaction.respond(self.request.response(status, reason, headers, body, to_tag=tag))
