@@ -370,7 +370,7 @@ class ClientRequest(Watchable):
         """Wake who waits for the outcome."""
         self._entered = self.state
         for watcher in self._watchers or ():
-            watcher.tell(self.state)
+            watcher.notify(self.state)
 
     def _end(self) -> None:
         """Report that nothing can come any more, if that is so."""
