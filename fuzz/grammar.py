@@ -8,6 +8,8 @@ Laws, of any message and of whatever a core makes of it:
 * What the pattern of `sip.facts` reads, the general parsers read alike, and `first_fault` finds no
   fault with; where such a request came from is noted in its Via alike.
 * `split_sip_uri` and `URI.parse` read the same texts, and alike.
+* The patterns for names and addresses, tags and parameters as most are written read what the
+  general parsers read.
 * What a dialog sends on is right, whatever it was made of.
 """
 
@@ -24,13 +26,28 @@ from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.facts import read_closely
 from sipparty.sip.fields import HeaderField
-from sipparty.sip.grammar import split_sip_uri
+from sipparty.sip.grammar import (
+    address_tag,
+    find_parameter,
+    split_address,
+    split_parameters,
+    unquote,
+)
 from sipparty.sip.headers import header_key
 from sipparty.sip.transaction.vias import mark_source
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.validation import findings, first_fault
 from sipparty.testing import SequentialTokens
 
-__all__ = ["agree", "check", "probe_address", "probe_core", "probe_message", "read_address"]
+__all__ = [
+    "agree",
+    "agree_address",
+    "check",
+    "probe_address",
+    "probe_core",
+    "probe_message",
+    "read_address",
+]
 
 #: Addresses that validation passed once, and a property refused; and what is odd, and right.
 ODD = tuple(
@@ -172,6 +189,31 @@ def agree(text: str) -> bool:
     return True
 
 
+def agree_address(text: str) -> bool:
+    """Hold the ways of reading a name and address to each other; whether it was read."""
+    value, parts = attempt(DNameURI.parse, text), attempt(split_address, text, DNameURI.WHAT)
+    if value is None or parts is None:
+        law(value is None, "the pattern takes what the parser takes")
+        law(parts is not None or attempt(address_tag, text) is None, "no tag without an address")
+        return False
+    read = (value._display, value._uri_text, value._tail)
+    law(read == parts, "the same name, address and parameters")
+    first: dict[str, str] = {}
+    for name, quoted in split_parameters(parts[2]):
+        first.setdefault(name.lower(), quoted or "")
+    law(address_tag(text) == value.tag, "the same tag")
+    for name in (*first, "tag"):
+        law(find_parameter(parts[2], name) == first.get(name), "the same parameter")
+    for name, quoted in first.items():
+        law(value.parameter(name) == unquote(quoted), "the same without quotes")
+    law(
+        {name: value.parameters[name] or "" for name in map(str.lower, value.parameters)}
+        == {name: unquote(quoted) for name, quoted in first.items() if name},
+        "and as a mapping",
+    )
+    return True
+
+
 def probe_message(data: bytes) -> bool:
     """A message, by itself and in a core."""
     message = attempt(Message.parse, data)
@@ -207,6 +249,7 @@ def probe_address(data: bytes) -> bool:
     text = data.decode("utf-8", "surrogateescape")
     start = text.find("<")
     agree(text[start + 1 : text.find(">", start)] if start >= 0 else text)
+    agree_address(text)
     header = _PLACES[sum(data) % len(_PLACES)]
     probe_message(_invite(header, data))
     return read_address(data)

@@ -34,9 +34,9 @@ from sipparty.sip.components import escape, unescape
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.fields import HeaderFields, parse_line
 from sipparty.sip.framing import FramingFailed, MessageBytes, StreamFramer
-from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.limits import Limits
 from sipparty.sip.refusals import salvage
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.validation import findings, first_fault
 from sipparty.testing import SequentialTokens
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip import CSeq, DNameURI, MediaType, Message, Request, Response, Via
 from sipparty.sip.components import URI
-from sipparty.sip.grammar import quote, split_sip_uri, unquote
+from sipparty.sip.grammar import quote, unquote
 from sipparty.sip.headers import HEADERS
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import HeaderParameters
 
 # The same examples each time, and none judged by the clock.

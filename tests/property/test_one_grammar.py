@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sipparty.errors import ParseError
 from sipparty.sip import URI, DNameURI, Message
-from sipparty.sip.grammar import split_sip_uri
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.validation import first_fault
 from sipparty.testing import strategies
 
@@ -62,6 +62,38 @@ def test_mutants_of_messages():
 
 def test_mutants_of_addresses():
     assert sum(map(grammar.probe_address, mutants(grammar.ODD, "addresses"))) > MUTANTS // 10
+
+
+NAMES = ("from", "to", "contact", "route", "record-route", "f", "t", "m", "refer-to")
+
+
+def test_addresses_of_the_corpora():
+    lines = [line.partition(b":")[2].strip() for line in seeds.header_lines(*NAMES)]
+    texts = [line.decode("utf-8", "surrogateescape") for line in (*lines, *grammar.ODD)]
+    assert sum(map(grammar.agree_address, texts)) > 15
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "<sip:a>;tag;tag=x",
+            "<sip:a>; tag=1;tag=2",
+            "<sip:a>;TAG=1;tag=2",
+            "<sip:a>;x=tag;tag=1",
+        ),
+        *("<sip:a>;x=b>;tag=1", "<sip:a>;tag=1;x=>", '"a>b" <sip:x>;tag=1', "<sip:a>;x=;tag=1"),
+        *(
+            '"a;tag=2" <sip:x;tag=3>;tag=1',
+            'sip:a;tag="1;2"',
+            '<sip:a>;x="\\"";tag=1',
+            "<sip:a>;tag=",
+        ),
+    ],
+)
+def test_the_tag_is_the_first_one_of_the_header(text):
+    """`;tag` and `; tag=1` come first, though a look for `;tag=` finds what is behind them."""
+    assert grammar.agree_address(text)
 
 
 def test_mutants_of_uris():

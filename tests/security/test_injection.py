@@ -36,9 +36,8 @@ from sipparty.sip.grammar import quote
 from sipparty.sip.headers import register_header
 from sipparty.sip.headervalue import HeaderParameters
 from sipparty.sip.message import Message as AnyMessage
-from sipparty.sip.particular import WarningValue
 from sipparty.sip.routing import route_to
-from sipparty.sip.typed import TokenValue, WordValue
+from sipparty.sip.typed import TokenValue, WarningValue, WordValue
 from sipparty.testing import SequentialTokens
 
 #: What ends a line, what ends a text, and what speaks to a terminal.

@@ -16,8 +16,8 @@ from sipparty.party.events import Observable
 from sipparty.sip import URI, Flow
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.flow import host_port
-from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.routing import NextHop, route_to
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.transport import (
     KeepAlive,
     Listening,

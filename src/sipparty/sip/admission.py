@@ -23,10 +23,10 @@ from sipparty.errors import ParseError
 from sipparty.sip.auth import Authenticated, Challenged, DigestServer, Malformed, Verdict
 from sipparty.sip.components import unescape
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.message import Request, Response
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.transports import default_port
+from sipparty.sip.uri_grammar import split_sip_uri
 
 __all__ = ["Admission", "Name", "admits_any", "password_guard", "read_name"]
 

@@ -17,11 +17,12 @@ from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow, host_port
-from sipparty.sip.grammar import check_line, is_token, split_sip_uri
+from sipparty.sip.grammar import check_line, is_token
 from sipparty.sip.message import Request
 from sipparty.sip.out_of_dialog import IncomingRequest
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.transports import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 
 __all__ = ["MANY_CALLS", "MAX_CONTACTS", "UserAgent"]

@@ -16,7 +16,7 @@ Laws:
 * A URI of a scheme other than `sip` and `sips` is kept whole, behind its colon, in
   `absoluteURIPart`.
 
-What is read, and what is tolerated beyond the RFC, is the grammar of `sipparty.sip.grammar`.
+What is read, and what is tolerated beyond the RFC, is that of `sipparty.sip.uri_grammar`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any, Self
 from sipparty.deepclass import Attribute, DeepClass
 from sipparty.errors import BuildError, Incomplete, ParseError
 from sipparty.parse import Parser, decode
-from sipparty.sip.grammar import (
+from sipparty.sip.uri_grammar import (
     ABSOLUTE,
     PASSWORD,
     SCHEME,

@@ -29,7 +29,6 @@ from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.directory import Directory
 from sipparty.sip.events import Event
 from sipparty.sip.flow import KEEP_ALIVES, Flow
-from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.policy import Policy
@@ -44,6 +43,7 @@ from sipparty.sip.transaction import (
     Timing,
     TransactionLayer,
 )
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.validation import blame, check_response, first_fault
 from sipparty.sip.wanted import FlowUser, FlowWanted, TargetAnswered, TargetFailed
 

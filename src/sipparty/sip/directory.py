@@ -8,8 +8,8 @@ from sipparty.errors import ParseError, UsageError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.components import unescape
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.transports import default_port
+from sipparty.sip.uri_grammar import split_sip_uri
 
 __all__ = ["Directory"]
 

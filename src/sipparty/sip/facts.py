@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, NamedTuple
 from sipparty.errors import ParseError
 from sipparty.sip.grammar import (
     MAX_PARAMETERS,
-    PLAIN_HOST,
-    PLAIN_PORT,
     TOKEN_CHARS,
+    address_tag,
     find_parameter,
     split_list,
 )
 from sipparty.sip.tokens import BRANCH_COOKIE
-from sipparty.sip.values import CSeq, DNameURI, Via
+from sipparty.sip.uri_grammar import PLAIN_HOST, PLAIN_PORT
+from sipparty.sip.values import CSeq, Via
 
 if TYPE_CHECKING:
     from sipparty.sip.message import Message
 
-__all__ = ["SINGLE", "Facts", "address_tag", "read_closely", "read_facts", "top_via"]
+__all__ = ["SINGLE", "Facts", "read_closely", "read_facts", "top_via"]
 
 #: What no request has two of: they say who, what and how long.
 SINGLE = frozenset(
@@ -272,16 +272,3 @@ def top_via(text: str) -> Via:
             raise ParseError(text, "SIP/2.0/transport host", 0, what="Via")
         text = elements[0]
     return Via.parse(text)
-
-
-def address_tag(address: str) -> str | None:
-    """Return the tag of a From or To value (RFC 3261 §19.3); None where there is none.
-
-    Raises:
-        ParseError: The value is no address.
-    """
-    right = address.rfind(">")
-    # The quick way, for all but quotation marks that stand alone, are escaped, or come behind.
-    if right >= 0 and '"' not in address[right:] and not address.count('"') % 2:
-        return find_parameter(address[right + 1 :], "tag")
-    return DNameURI.parse(address).parameter("tag")

@@ -21,14 +21,18 @@ from typing import Any, NamedTuple
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip.grammar import is_token
-from sipparty.sip.particular import Date, ProductList, RAck, Timestamp, WarningValue
 from sipparty.sip.typed import (
     AddressReference,
+    Date,
     MediaRange,
     NumberValue,
     ParameterList,
+    ProductList,
+    RAck,
+    Timestamp,
     TokenList,
     TokenValue,
+    WarningValue,
     WordValue,
 )
 from sipparty.sip.values import CSeq, DNameURI, MediaType, Via

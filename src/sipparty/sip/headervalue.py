@@ -12,7 +12,7 @@ Laws:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from sipparty.errors import BuildError
 from sipparty.sip.grammar import (
     MAX_PARAMETERS,
     TOKEN_CHARS,
+    as_text,
     check_line,
     find_parameter,
     is_token,
@@ -27,12 +28,12 @@ from sipparty.sip.grammar import (
     split_at_semicolons,
     unquote,
 )
+from sipparty.sip.uri_parameters import ParameterMap
 
 __all__ = [
     "HeaderParameters",
     "HeaderValue",
     "as_octets",
-    "as_text",
     "attribute",
     "check_token",
     "checked_tail",
@@ -41,11 +42,6 @@ __all__ = [
 #: What a parameter's value may be without quotes: a token or a host (RFC 3261 §25.1 `gen-value`,
 #: `via-received`).
 _PLAIN = re.compile(rf"[{TOKEN_CHARS}]++|\[?[0-9A-Fa-f:.]++\]?(?::[0-9]++)?")
-
-
-def as_text(value: str | bytes) -> str:
-    """Return text as `str`; octets that are not UTF-8 become surrogates."""
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def as_octets(body: Any) -> bytes:
@@ -95,12 +91,7 @@ def attribute(slot: str, doc: str, check: Callable[[Any], Any] = check_line) -> 
     return property(attrgetter(slot), setter, doc=doc)
 
 
-#: A parameter: its name in lower case, its name, its value without quotes, and all of it as it is
-#: written. What stands between two semicolons and is no parameter has the name "".
-_Part = tuple[str, str, "str | None", str]
-
-
-class HeaderParameters(MutableMapping[str, "str | None"]):
+class HeaderParameters(ParameterMap):
     """The parameters of a header value, in order: a mapping of names to values, None for a flag.
 
         contact.parameters["expires"] = 60
@@ -117,15 +108,7 @@ class HeaderParameters(MutableMapping[str, "str | None"]):
         BuildError: On setting: a name is not a token, or a value holds a line break.
     """
 
-    __slots__ = ("_index", "_parts")
-    __hash__ = None  # type: ignore[assignment]  # it can change, and equality is by value
-
-    def __init__(self, pairs: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
-        self._parts: list[_Part] = []
-        #: The first value of each name; None after a change, until somebody asks.
-        self._index: dict[str, str | None] | None = None
-        for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
-            self.add(name, value)
+    __slots__ = ()
 
     @classmethod
     def parse(cls, text: str | bytes) -> Self:
@@ -140,18 +123,14 @@ class HeaderParameters(MutableMapping[str, "str | None"]):
     @classmethod
     def _from_wire(cls, text: str) -> Self:
         """Read what came from the wire: a NUL in it is for whoever writes it to refuse."""
-        self = cls()
-        text = text.strip()
-        if text:
-            raws = split_at_semicolons(text, "list of parameters")
-            self._parts = [_read(raw) for raw in (raws[1:] if text[0] == ";" else raws)]
-        return self
+        text = checked_tail(text.strip(), "list of parameters")
+        return cls._as_is(text if not text or text[0] == ";" else f";{text}")
 
     @classmethod
     def of(cls, value: Mapping[str, Any] | str | bytes) -> Self:
         """Return new parameters with the pairs of a mapping, or read from text."""
         if isinstance(value, HeaderParameters):
-            return cls.parse(str(value))
+            return cls._as_is(value._text)
         return cls(value) if isinstance(value, Mapping) else cls.parse(value)
 
     def add(self, name: str, value: str | int | None = None, *, quoted: bool = False) -> None:
@@ -163,88 +142,32 @@ class HeaderParameters(MutableMapping[str, "str | None"]):
             quoted: Put the value in quotes though it could stand without. Those of feature tags
                 that begin with "+" always are (RFC 3840 §9).
         """
-        self._parts.append(_made(name, value, quoted))
-        self._index = None
+        self._append(self._join(name, value, '"' if quoted else ""))
 
-    def _first(self) -> dict[str, str | None]:
-        """Return the first value of each name, made once: asking for each of many is linear."""
-        index = self._index
-        if index is None:
-            index = self._index = {}
-            for key, _, value, _ in self._parts:
-                if key:
-                    index.setdefault(key, value)
-        return index
+    def _split(self) -> list[str]:
+        return split_at_semicolons(self._text, "list of parameters", len(self._text))[1:]
 
-    def __getitem__(self, name: str) -> str | None:
-        try:
-            return self._first()[name.lower()]
-        except KeyError:
-            raise KeyError(name) from None
+    def _key(self, name: str) -> str:
+        return name.lower()
 
-    def __setitem__(self, name: str, value: str | int | None) -> None:
-        new = _made(name, value, False)
-        parts: list[_Part] = []
-        seen = False
-        for part in self._parts:
-            if part[0] != new[0]:
-                parts.append(part)
-            elif not seen:
-                # The name keeps its spelling, and a value in quotes its quotes.
-                parts.append(_made(part[1], value, part[3].rstrip().endswith('"')))
-                seen = True
-        self._parts = parts if seen else [*parts, new]
-        self._index = None
+    def _cut(self, raw: str) -> tuple[str, str | None]:
+        name, equals, value = raw.partition("=")
+        return name.strip(), unquote(value.strip()) if equals else None
 
-    def __delitem__(self, name: str) -> None:
-        if name not in self:
-            raise KeyError(name)
-        key = name.lower()
-        self._parts = [part for part in self._parts if part[0] != key]
-        self._index = None
-
-    def __iter__(self) -> Iterator[str]:
-        names: dict[str, str] = {}
-        for key, name, _, _ in self._parts:
-            if key:
-                names.setdefault(key, name)
-        return iter(names.values())
-
-    def __len__(self) -> int:
-        return len(self._first())
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._first()
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, HeaderParameters | str):
-            return str(self) == str(other)
-        return super().__eq__(other)
-
-    def __str__(self) -> str:
-        return "".join([f";{part[3]}" for part in self._parts])
-
-    def __repr__(self) -> str:
-        return repr(str(self))
-
-
-def _read(raw: str) -> _Part:
-    name, equals, value = raw.partition("=")
-    name = name.strip()
-    return name.lower(), name, unquote(value.strip()) if equals else None, raw
-
-
-def _made(name: str, value: str | int | None, quoted: bool) -> _Part:
-    check_token(name, "parameter name")
-    if value is None:
-        return name.lower(), name, None, name
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise BuildError(f"{value!r} cannot be the {name} parameter: expected text, an int or None")
-    check_line(value, f"{name} parameter")
-    plain = not quoted and name[0] != "+" and _PLAIN.fullmatch(value)
-    return name.lower(), name, value, f"{name}={value if plain else quote(value)}"
+    def _join(self, name: str, value: Any, instead_of: str = "") -> str:
+        check_token(name, "parameter name")
+        if value is None:
+            return name
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            raise BuildError(
+                f"{value!r} cannot be the {name} parameter: expected text, an int or None"
+            )
+        check_line(value, f"{name} parameter")
+        # A value in quotes keeps them.
+        quoted = name[0] == "+" or instead_of.rstrip().endswith('"')
+        return f"{name}={quote(value) if quoted or not _PLAIN.fullmatch(value) else value}"
 
 
 class HeaderValue:

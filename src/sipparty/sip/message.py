@@ -24,12 +24,13 @@ from sipparty.errors import BuildError, ParseError, printable
 from sipparty.sip.components import URI
 from sipparty.sip.facts import Facts, read_facts
 from sipparty.sip.fields import NEW_FIELD, Field, field, parse_line, stray_break
-from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_sip_uri
+from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token
 from sipparty.sip.headers import SPELLINGS
 from sipparty.sip.headervalue import as_octets
 from sipparty.sip.lenient import has_tag, with_crlf, with_single_spaces
 from sipparty.sip.multipart import Entity
 from sipparty.sip.status import check_status, reason_phrase
+from sipparty.sip.uri_grammar import split_sip_uri
 
 __all__ = ["COPIED", "Message", "Request", "Response"]
 

@@ -6,7 +6,8 @@ from typing import NamedTuple, Self
 
 from sipparty.errors import ParseError
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import find_parameter, read_host, split_sip_uri
+from sipparty.sip.grammar import find_parameter
+from sipparty.sip.uri_grammar import read_host, split_sip_uri
 from sipparty.sip.values import DNameURI
 
 __all__ = ["NextHop", "as_request_uri", "is_loose", "is_secure", "route_to"]

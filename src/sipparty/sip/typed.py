@@ -1,4 +1,4 @@
-"""Header values that are their text: a token with parameters, a number, a URI, ...
+"""Header values that are their text: a token with parameters, a number, a date, ...
 
 Laws:
 
@@ -7,17 +7,8 @@ Laws:
   another value.
 * Making a value checks it: `Event("presence;id=7")` or `ParseError`, nothing else, in time linear
   in the text (every quantifier is possessive or bounded).
-* A few general classes serve many headers; the table in `sipparty.sip.headers` says which has
-  which. Those that serve one only are in `sipparty.sip.particular`.
-
-    class             written as                        as in
-    TokenValue        token *(;parameter)               Event, Reason, Content-Disposition
-    WordValue         anything *(;parameter)            Replaces, Target-Dialog, Session-ID
-    MediaRange        type/subtype *(;parameter)        Accept
-    NumberValue       seconds [(comment)] *(;parameter) Retry-After, Session-Expires
-    ParameterList     parameter *(;parameter)           P-Charging-Vector
-    TokenList         token *(;token)                   Privacy
-    AddressReference  <URI> *(;parameter)               Alert-Info, Call-Info
+* A class is a declaration: a pattern whose groups become attributes, and whether parameters follow.
+  The table in `sipparty.sip.headers` says which header has which class.
 
 Beyond the grammar, reading tolerates empty parameters (`;;`) and white space in an unquoted
 parameter value, since both are seen and harm nothing.
@@ -26,34 +17,37 @@ parameter value, since both are seen and harm nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, NamedTuple, Self
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip.components import URI
-from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, quote, unquote
+from sipparty.sip.grammar import QUOTED, TOKEN_CHARS, as_text, check_line, is_token, quote, unquote
 
 __all__ = [
-    "QUOTED",
     "AddressReference",
+    "Date",
     "MediaRange",
     "NumberValue",
     "ParameterList",
+    "Product",
+    "ProductList",
+    "RAck",
     "TextValue",
+    "Timestamp",
     "TokenList",
     "TokenValue",
+    "WarningValue",
     "WordValue",
-    "comment_end",
 ]
 
-_BRACKETED = re.compile(r"<[^<>]*+>")
-#: A quoted string, as a regular expression that cannot backtrack.
-QUOTED = r'"(?:[^"\\]++|\\.)*+"'
+_TOKEN = f"[{TOKEN_CHARS}]++"
 #: One parameter behind its semicolon, which may be missing after it (RFC 3261 §25.1
 #: `generic-param`).
 _PARAMETER = re.compile(
-    rf"[ \t]*+;[ \t]*+(?:([{TOKEN_CHARS}]++)[ \t]*+"
-    rf'(?:=[ \t]*+({QUOTED}|<[^<>]*+>|[^;"<>]*+)[ \t]*+)?+)?+',
+    rf"[ \t]*+;[ \t]*+(?:({_TOKEN})[ \t]*+"
+    rf"(?:=[ \t]*+({QUOTED}|<[^<>]*+>|[^;\"<>]*+)[ \t]*+)?+)?+",
     re.S,
 )
 
@@ -68,20 +62,30 @@ class TextValue(str):
         ParseError: The text is no such value.
     """
 
-    __slots__ = ("_parameters",)
-
     _parameters: dict[str, str | None]
 
-    #: What a `ParseError` calls this kind of value.
+    #: What a `ParseError` calls this kind of value, and what it says was expected.
     WHAT: ClassVar[str] = "header value"
+    _EXPECTED: ClassVar[str] = "a value"
+    #: What stands before the parameters; each named group is an attribute. None for any text.
+    _HEAD: ClassVar[re.Pattern[str] | None] = None
+    #: What makes an attribute of its group, where it is not the text.
+    _KINDS: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
+    #: Whether parameters may follow.
+    _HAS_PARAMETERS: ClassVar[bool] = False
 
     def __new__(cls, text: str | bytes) -> Self:
         """Make a value from its text, as `parse` does."""
-        if isinstance(text, bytes):
-            text = text.decode("utf-8", "surrogateescape")
-        self = super().__new__(cls, text)
+        self = super().__new__(cls, as_text(text))
         self._parameters = {}
-        self._read()
+        if cls._HEAD is not None:
+            found = cls._HEAD.match(self)
+            if found is None or not (cls._HAS_PARAMETERS or found.end() == len(self)):
+                raise self._fail(cls._EXPECTED)
+            kinds = cls._KINDS
+            for name, value in found.groupdict("").items():
+                setattr(self, name, kinds[name](value) if name in kinds else value)
+            self._read(found)
         return self
 
     @classmethod
@@ -93,20 +97,29 @@ class TextValue(str):
         """
         return cls(text)
 
-    def _read(self) -> None:
-        """Check the text and keep what it says."""
+    @classmethod
+    def _made(cls, text: str) -> Self:
+        try:
+            return cls(text)
+        except ParseError as error:
+            raise BuildError(str(error)) from error
+
+    def _read(self, found: re.Match[str]) -> None:
+        """Check what the pattern does not, and read the parameters."""
+        if self._HAS_PARAMETERS:
+            self._read_parameters(self, found.end())
 
     def _fail(self, expected: str, position: int | None = 0) -> ParseError:
         return ParseError(str(self), expected, position, what=self.WHAT)
 
-    def _read_parameters(self, start: int) -> None:
-        """Read the parameters that begin at `start` and end with the text."""
-        at = start
-        end = len(self.rstrip())
+    def _read_parameters(self, text: str, start: int) -> None:
+        """Read the parameters that begin at `start` and end with the text, which ends as this."""
+        at, end = start, len(text.rstrip())
         while at < end:
-            found = _PARAMETER.match(self, at)
+            found = _PARAMETER.match(text, at)
             if found is None:
-                raise self._fail("';' and a parameter, or the end", at)
+                position = at - len(text) + len(self)
+                raise self._fail("';' and a parameter, or the end", position)
             name, value = found.groups()
             at = found.end()
             if name is not None:
@@ -123,9 +136,7 @@ class TextValue(str):
     def parameter(self, name: str) -> str | None:
         """Return one parameter, unquoted: "" for a flag, None where it is absent."""
         name = name.lower()
-        if name not in self._parameters:
-            return None
-        return self._parameters[name] or ""
+        return (self._parameters[name] or "") if name in self._parameters else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -140,38 +151,24 @@ def _tail(parameters: Mapping[str, str | int | None]) -> str:
     for name, value in parameters.items():
         if not is_token(name):
             raise BuildError(f"{name!r} cannot be a parameter name: expected a token.")
-        if value is None:
-            parts.append(f";{name}")
-        else:
+        parts.append(f";{name}")
+        if value is not None:
             text = check_line(str(value), f"{name} parameter")
-            plain = is_token(text) or (
-                text[:1] == "<" and text[-1:] == ">" and ">" not in text[:-1]
-            )
-            parts.append(f";{name}={text if plain else quote(text)}")
+            plain = is_token(text) or re.fullmatch("<[^>]*+>", text)
+            parts.append(f"={text if plain else quote(text)}")
     return "".join(parts)
 
 
 class WordValue(TextValue):
-    """A word with parameters: a Call-ID, a token, a quoted string or base 64, then `;name=value`.
+    """A word with parameters: a Call-ID, a token, a quoted string or base 64, then parameters."""
 
-    Attributes:
-        value: The word as it was written.
-    """
-
-    __slots__ = ("value",)
-
+    #: The word as it was written.
     value: str
 
     WHAT = "word with parameters"
-    _HEAD: ClassVar[re.Pattern[str]] = re.compile(rf'[ \t]*+({QUOTED}|[^;,"\s]++)', re.S)
-    _EXPECTED: ClassVar[str] = "a word"
-
-    def _read(self) -> None:
-        found = self._HEAD.match(self)
-        if found is None:
-            raise self._fail(self._EXPECTED)
-        self.value = found.group(1)
-        self._read_parameters(found.end())
+    _EXPECTED = "a word"
+    _HEAD = re.compile(rf'[ \t]*+(?P<value>{QUOTED}|[^;,"\s]++)', re.S)
+    _HAS_PARAMETERS = True
 
     @classmethod
     def of(cls, value: str, parameters: Mapping[str, str | int | None] | None = None) -> Self:
@@ -184,11 +181,7 @@ class WordValue(TextValue):
         Raises:
             BuildError: A part cannot stand where it is.
         """
-        text = check_line(value) + _tail(parameters or {})
-        try:
-            made = cls(text)
-        except ParseError as error:
-            raise BuildError(str(error)) from error
+        made = cls._made(check_line(value) + _tail(parameters or {}))
         if made.value != value:
             raise BuildError(f"{value!r} cannot be a {cls.WHAT}: expected {cls._EXPECTED}.")
         return made
@@ -196,31 +189,22 @@ class WordValue(TextValue):
 
 class TokenValue(WordValue):
     """A token with parameters: Event (RFC 6665 §8.4), Reason (RFC 3326 §2), Content-Disposition
-    (RFC 3261 §20.11) and their kin.
-
-    Attributes:
-        value: The token.
+    (RFC 3261 §20.11) and their kin; its `value` is the token.
     """
 
-    __slots__ = ()
-
     WHAT = "token with parameters"
-    _HEAD = re.compile(rf"[ \t]*+([{TOKEN_CHARS}]++)")
     _EXPECTED = "a token"
+    _HEAD = re.compile(rf"[ \t]*+(?P<value>{_TOKEN})")
 
 
 class MediaRange(WordValue):
-    """A media type, or all of a kind, with parameters: Accept (RFC 3261 §20.1).
-
-    Attributes:
-        value: "application/sdp", "text/*" or "*/*", as it was written.
+    """A media type, or all of a kind, with parameters: Accept (RFC 3261 §20.1). Its `value` is
+    "application/sdp", "text/*" or "*/*", as it was written.
     """
 
-    __slots__ = ()
-
     WHAT = "media range"
-    _HEAD = re.compile(rf"[ \t]*+([{TOKEN_CHARS}]++/[{TOKEN_CHARS}]++)")
     _EXPECTED = "type/subtype"
+    _HEAD = re.compile(rf"[ \t]*+(?P<value>{_TOKEN}/{_TOKEN})")
 
     def covers(self, essence: str) -> bool:
         """Whether a media type such as "application/sdp" is within it, and not refused by `q=0`."""
@@ -234,62 +218,45 @@ class MediaRange(WordValue):
 class NumberValue(TextValue):
     """A number of seconds with a comment and parameters: Retry-After (RFC 3261 §20.33),
     Session-Expires and Min-SE (RFC 4028 §4, §5).
-
-    Attributes:
-        seconds: The number.
-        comment: What stands in parentheses after it, without them; "" for none.
     """
 
-    __slots__ = ("comment", "seconds")
-
+    #: The number.
     seconds: int
+    #: What stands in parentheses after it, without them; "" for none.
     comment: str
 
     WHAT = "number of seconds"
+    _EXPECTED = "a number of seconds"
     #: RFC 3261 §25.1 `delta-seconds`; more digits than these are nothing that can be waited for.
-    _HEAD = re.compile(r"[ \t]*+([0-9]{1,20}+)")
+    _HEAD = re.compile(r"[ \t]*+(?P<seconds>[0-9]{1,20}+)(?P<comment>[ \t]*+\()?+")
+    _KINDS: ClassVar = {"seconds": int}
+    _HAS_PARAMETERS = True
 
-    def _read(self) -> None:
-        found = self._HEAD.match(self)
-        if found is None:
-            raise self._fail("a number of seconds")
-        self.seconds = int(found.group(1))
+    def _read(self, found: re.Match[str]) -> None:
         at = found.end()
-        self.comment = ""
-        rest = self[at:].lstrip(" \t")
-        if rest.startswith("("):
-            at = len(self) - len(rest)
-            end = comment_end(self, at)
+        if self.comment:
+            end = _comment_end(self, at - 1)
             if end < 0:
                 raise self._fail("')' after the comment", len(self))
-            self.comment = self[at + 1 : end - 1]
-            at = end
-        self._read_parameters(at)
+            self.comment, at = self[at : end - 1], end
+        self._read_parameters(self, at)
 
     def __int__(self) -> int:
         return self.seconds
 
 
-_COMMENT_STOP = re.compile(r"[()\\]")
+_COMMENT_STOP = re.compile(r"[()]|\\.?", re.S)
 
 
-def comment_end(text: str, start: int) -> int:
+def _comment_end(text: str, start: int) -> int:
     """Return where the comment that opens at `start` ends; -1 if it does not. Comments nest
     (RFC 3261 §25.1), so they are counted.
     """
     depth = 0
-    at = start
-    while (found := _COMMENT_STOP.search(text, at)) is not None:
-        at = found.end()
-        char = found.group()
-        if char == "\\":
-            at += 1
-        elif char == "(":
-            depth += 1
-        else:
-            depth -= 1
-            if depth == 0:
-                return at
+    for found in _COMMENT_STOP.finditer(text, start):
+        depth += {"(": 1, ")": -1}.get(found.group(), 0)
+        if depth == 0:
+            return found.end()
     return -1
 
 
@@ -298,68 +265,46 @@ class ParameterList(TextValue):
     (RFC 7315 §4.5, §4.6).
     """
 
-    __slots__ = ()
-
     WHAT = "list of parameters"
-    _FIRST = re.compile(rf"[ \t]*+[{TOKEN_CHARS}]")
+    _EXPECTED = "a parameter"
+    _HEAD = re.compile(rf"[ \t]*+(?=[{TOKEN_CHARS}])")
+    _HAS_PARAMETERS = True
 
-    def _read(self) -> None:
-        if self._FIRST.match(self) is None:
-            raise self._fail("a parameter")
+    def _read(self, found: re.Match[str]) -> None:
         # The first one is read as the others are, as if its semicolon were there.
-        other = TextValue(f";{self}")
-        try:
-            other._read_parameters(0)
-        except ParseError as error:
-            raise self._fail(error.expected, (error.position or 1) - 1) from None
-        self._parameters = other._parameters
+        self._read_parameters(f";{self}", 0)
 
 
 class TokenList(TextValue):
-    """Tokens with semicolons between: Privacy (RFC 3323 §4.2).
+    """Tokens with semicolons between: Privacy (RFC 3323 §4.2)."""
 
-    Attributes:
-        tokens: The tokens in lower case.
-    """
-
-    __slots__ = ("tokens",)
-
+    #: The tokens in lower case.
     tokens: tuple[str, ...]
 
     WHAT = "list of tokens"
+    _HEAD = re.compile("(?P<tokens>.*)", re.S)
+    _KINDS: ClassVar = {
+        "tokens": lambda text: tuple(part.strip() for part in text.lower().split(";"))
+    }
 
-    def _read(self) -> None:
-        tokens = [part.strip().lower() for part in self.split(";")]
-        for token in tokens:
-            if not is_token(token):
-                raise self._fail("tokens with ';' between", None)
-        self.tokens = tuple(tokens)
+    def _read(self, found: re.Match[str]) -> None:
+        if not all(map(is_token, self.tokens)):
+            raise self._fail("tokens with ';' between", None)
 
 
 class AddressReference(TextValue):
     """A URI in angle brackets with parameters: Alert-Info, Call-Info, Error-Info (RFC 3261 §20.4,
     §20.9, §20.18).
-
-    Attributes:
-        uri_text: The URI as text.
     """
 
-    __slots__ = ("uri_text",)
-
+    #: The URI as text; white space, from a line that was folded there, is no part of it.
     uri_text: str
 
     WHAT = "URI in angle brackets"
-    _HEAD = re.compile(r"[ \t]*+<([^<>\"]++)>")
-    _SPACES = re.compile(r"[ \t]++")
-
-    def _read(self) -> None:
-        found = self._HEAD.match(self)
-        # White space, from a line that was folded there, is no part of the URI.
-        uri = "" if found is None else self._SPACES.sub("", found.group(1))
-        if found is None or not uri:
-            raise self._fail("a URI in '<' and '>'")
-        self.uri_text = uri
-        self._read_parameters(found.end())
+    _EXPECTED = "a URI in '<' and '>'"
+    _HEAD = re.compile(r"[ \t]*+<(?P<uri_text>[ \t]*+[^<>\" \t][^<>\"]*+)>")
+    _KINDS: ClassVar = {"uri_text": lambda text: re.sub("[ \t]", "", text)}
+    _HAS_PARAMETERS = True
 
     @property
     def uri(self) -> URI:
@@ -369,3 +314,167 @@ class AddressReference(TextValue):
             ParseError: It is none.
         """
         return URI.parse(self.uri_text)
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Date(TextValue):
+    """A date and time, always GMT (RFC 3261 §20.17): `Sat, 13 Nov 2010 23:29:00 GMT`.
+
+    A wrong day of the week is let pass; it says nothing that the date does not.
+    """
+
+    #: The same, aware of being UTC.
+    time: datetime
+
+    WHAT = "date"
+    _EXPECTED = "a date such as 'Sat, 13 Nov 2010 23:29:00 GMT'"
+    _HEAD = re.compile(
+        rf"\s*+(?:{'|'.join(_DAYS)}), ([0-9]{{2}}) ({'|'.join(_MONTHS)}) ([0-9]{{4}}) "
+        r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT\s*+"
+    )
+
+    def _read(self, found: re.Match[str]) -> None:
+        month = _MONTHS.index(found[2]) + 1
+        day, year, hour, minute, second = map(int, found.group(1, 3, 4, 5, 6))
+        second = 59 if second == 60 else second  # a leap second
+        try:
+            self.time = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        except ValueError:
+            raise self._fail("a day and a time that exist") from None
+
+    @classmethod
+    def of(cls, time: datetime) -> Self:
+        """Make a value from a time, which has to know its zone.
+
+        Raises:
+            BuildError: It does not.
+        """
+        if time.tzinfo is None:
+            raise BuildError(f"{time!r} cannot be a Date: expected a time that knows its zone.")
+        at = time.astimezone(UTC)
+        day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
+        return cls(f"{day}, {at.day:02} {month} {at.year:04} {at:%H:%M:%S} GMT")
+
+
+_FRACTION = r"(?:\.[0-9]{0,20}+)?+"
+
+
+class Timestamp(TextValue):
+    """When a request was sent, and how long its answer took to make (RFC 3261 §20.38)."""
+
+    #: The sender's time in seconds; of any clock.
+    sent: float
+    #: Seconds between receiving and answering; 0.0 where none is given.
+    delay: float
+
+    WHAT = "timestamp"
+    _EXPECTED = "seconds, and a delay in seconds where there is one"
+    _HEAD = re.compile(
+        rf"[ \t]*+(?P<sent>[0-9]{{1,20}}+{_FRACTION})"
+        rf"(?:[ \t]++(?P<delay>[0-9]{{0,20}}+{_FRACTION}))?+[ \t]*+"
+    )
+    _KINDS: ClassVar = {
+        "sent": float,
+        "delay": lambda text: 0.0 if text in ("", ".") else float(text),
+    }
+
+
+class WarningValue(TextValue):
+    """What is amiss, for people and machines (RFC 3261 §20.43): `399 biloxi.com "No lines"`."""
+
+    #: Three digits, 300 to 399 where SIP defines them.
+    code: int
+    #: Who warns: a host and port, or a made-up name.
+    agent: str
+    #: The words, unquoted.
+    text: str
+
+    WHAT = "warning"
+    _EXPECTED = 'three digits, a name and a text in quotes: 399 biloxi.com "text"'
+    _HEAD = re.compile(
+        rf"[ \t]*+(?P<code>[1-9][0-9]{{2}})[ \t]++(?P<agent>[^\s\",]++)"
+        rf"[ \t]++(?P<text>{QUOTED})[ \t]*+",
+        re.S,
+    )
+    _KINDS: ClassVar = {"code": int, "text": unquote}
+
+    @classmethod
+    def of(cls, code: int, agent: str, text: str) -> Self:
+        """Make a value from its parts.
+
+        Raises:
+            BuildError: A part cannot stand where it is.
+        """
+        return cls._made(f"{code} {check_line(agent)} {quote(text)}")
+
+
+class RAck(TextValue):
+    """Which provisional response a PRACK acknowledges (RFC 3262 §7.2): `776656 1 INVITE`."""
+
+    #: The response's RSeq.
+    rseq: int
+    #: The number of its CSeq.
+    cseq: int
+    #: The method of its CSeq.
+    method: str
+
+    WHAT = "RAck"
+    _EXPECTED = "two numbers and a method"
+    _HEAD = re.compile(
+        rf"[ \t]*+(?P<rseq>[0-9]{{1,10}}+)[ \t]++(?P<cseq>[0-9]{{1,10}}+)"
+        rf"[ \t]++(?P<method>{_TOKEN})[ \t]*+"
+    )
+    _KINDS: ClassVar = {"rseq": int, "cseq": int}
+
+    def _read(self, found: re.Match[str]) -> None:
+        if self.rseq >= 1 << 32 or self.cseq >= 1 << 31:
+            raise self._fail("an RSeq below 2**32 and a CSeq below 2**31")
+
+
+class Product(NamedTuple):
+    """A piece of software.
+
+    Args:
+        name: "sipparty".
+        version: "1.0", or "".
+        comment: What stands in parentheses after it, or "".
+    """
+
+    name: str
+    version: str = ""
+    comment: str = ""
+
+
+_PRODUCT = re.compile(r"\(|[^\s(]++")
+
+
+class ProductList(TextValue):
+    """Which software speaks: User-Agent and Server (RFC 3261 §20.35, §20.41).
+
+    Any text is taken: it is made for people, and devices write what they like into it.
+    """
+
+    WHAT = "list of products"
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """The products named, as far as they can be made out."""
+        products: list[Product] = []
+        at = 0
+        while found := _PRODUCT.search(self, at):
+            at = found.end()
+            if found.group() != "(":
+                name, _, version = found.group().partition("/")
+                products.append(Product(name, version))
+                continue
+            stop = _comment_end(self, at - 1)
+            # One that does not end goes on to the end of the text.
+            comment, at = (self[at : stop - 1], stop) if stop > 0 else (self[at:], len(self))
+            if products and not products[-1].comment:
+                products[-1] = products[-1]._replace(comment=comment)
+            else:
+                products.append(Product("", "", comment))
+        return tuple(products)

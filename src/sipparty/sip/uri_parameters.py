@@ -7,21 +7,21 @@ Laws:
   pair it is made to and no other.
 * Names are compared without regard to case and to escapes of characters that need none (§19.1.4).
 * Names and values are wire text, escapes and all: `escape` writes them, `unescape` reads them.
-* Reading tolerates what `sipparty.sip.grammar` says; the patterns are those that URIs are read by.
+* Reading tolerates what `sipparty.sip.uri_grammar` says, by the patterns that read URIs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, ClassVar, Self
 from urllib.parse import quote, unquote_to_bytes
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.parse import Parser
-from sipparty.sip.grammar import BARRED, ESCAPED, URI_HEADERS, URI_PARAMETERS
+from sipparty.sip.uri_grammar import BARRED, ESCAPED, URI_HEADERS, URI_PARAMETERS
 
-__all__ = ["Headers", "Parameters", "escape", "normal", "unescape"]
+__all__ = ["Headers", "ParameterMap", "Parameters", "escape", "normal", "unescape"]
 
 # The characters that stand unescaped in each part: `unreserved` first, then the part's own (§25.1).
 _MARK = "-_.!~*'()"
@@ -77,17 +77,14 @@ def _normal_octet(found: re.Match[bytes]) -> bytes:
     return b"%%%02X" % octet if octet in _DISTINCT else bytes((octet,))
 
 
-class _Pairs(Parser, MutableMapping[str, "str | None"]):
-    """Names with values in one text; see the module's laws."""
+class ParameterMap(MutableMapping[str, "str | None"]):
+    """Names with values in one text, in order: what parameters of URIs and of headers share.
 
-    _lead: ClassVar[str]
-    _separator: ClassVar[str]
-    _pattern: ClassVar[re.Pattern[str]]
-    _name: ClassVar[re.Pattern[str]]
-    _value: ClassVar[re.Pattern[str]]
-    _expected: ClassVar[str]
-    _flags: ClassVar[bool]
-    _part: ClassVar[str]
+    A subclass says how a name is compared, how one pair is read, and how it is written.
+    """
+
+    _lead: ClassVar[str] = ";"
+    _separator: ClassVar[str] = ";"
 
     __slots__ = ("_known", "_text")
     __hash__ = None  # type: ignore[assignment]  # it can change, and equality is by value
@@ -96,6 +93,132 @@ class _Pairs(Parser, MutableMapping[str, "str | None"]):
         self._text = ""
         for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
             self.add(name, value)
+
+    @classmethod
+    def _as_is(cls, text: str) -> Self:
+        """Make the object from text that is known to be right."""
+        made = cls.__new__(cls)
+        made._text = text
+        return made
+
+    @property
+    def text(self) -> str:
+        """The pairs as they are written, leading character included; "" if there are none."""
+        return self._text
+
+    def add(self, name: str, value: Any = None) -> None:
+        """Append a pair, even where the name is there already.
+
+        Raises:
+            BuildError: The name or the value cannot stand there.
+        """
+        self._append(self._join(name, value))
+
+    def getall(self, name: str) -> list[str | None]:
+        """Return the values of every pair with that name, in order; [] where there is none."""
+        key = self._key(name)
+        return [value for found, value in self.pairs() if self._key(found) == key]
+
+    def pairs(self) -> list[tuple[str, str | None]]:
+        """Return each name as spelled with its value, None for a flag, repeated names included."""
+        return [pair for raw in self._split() if (pair := self._cut(raw))[0]]
+
+    def _append(self, raw: str) -> None:
+        self._text += (self._separator if self._text else self._lead) + raw
+
+    def _first(self) -> dict[Any, tuple[str, str | None]]:
+        """Return the first pair of each name, by the name's key; made once for a text, so that
+        looking at all of many pairs takes linear time.
+        """
+        known: tuple[str, dict[Any, tuple[str, str | None]]] | None = getattr(self, "_known", None)
+        if known is None or known[0] is not self._text:
+            first: dict[Any, tuple[str, str | None]] = {}
+            for pair in self.pairs():
+                first.setdefault(self._key(pair[0]), pair)
+            known = self._known = (self._text, first)
+        return known[1]
+
+    def _split(self) -> list[str]:
+        return self._text[1:].split(self._separator) if self._text else []
+
+    def _key(self, name: str) -> Any:
+        """Return what a name is compared by."""
+        raise NotImplementedError
+
+    def _cut(self, raw: str) -> tuple[str, str | None]:
+        name, equals, value = raw.partition("=")
+        return name, value if equals else None
+
+    def _join(self, name: str, value: Any, instead_of: str = "") -> str:
+        """Write a pair, in the place of another where there is one."""
+        raise NotImplementedError
+
+    def _replace(self, name: str, write: Callable[[str, str], str] | None) -> bool:
+        """Write the first pair of a name anew, or with None drop it; drop its others. Return
+        whether there was any.
+        """
+        key = self._key(name)
+        kept: list[str] = []
+        seen = False
+        for raw in self._split():
+            found = self._cut(raw)[0]
+            if not found or self._key(found) != key:
+                kept.append(raw)
+            else:
+                if write is not None and not seen:
+                    kept.append(write(found, raw))
+                seen = True
+        if seen:
+            self._text = self._lead + self._separator.join(kept) if kept else ""
+        return seen
+
+    def __getitem__(self, name: str) -> str | None:
+        found = self._first().get(self._key(name)) if isinstance(name, str) else None
+        if found is None:
+            raise KeyError(name)
+        return found[1]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        new = self._join(name, value)
+        # The name keeps the spelling it came in.
+        if not self._replace(name, lambda found, raw: self._join(found, value, raw)):
+            self._append(new)
+
+    def __delitem__(self, name: str) -> None:
+        if not isinstance(name, str) or not self._replace(name, None):
+            raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name, _ in self._first().values()])
+
+    def __len__(self) -> int:
+        return len(self._first())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, ParameterMap):
+            return type(other) is type(self) and other._text == self._text
+        if isinstance(other, str):
+            return self._text == other
+        return super().__eq__(other)
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return repr(self._text)
+
+
+class _URIPairs(Parser, ParameterMap):
+    """Names and values in wire text, by patterns."""
+
+    _pattern: ClassVar[re.Pattern[str]]
+    _name: ClassVar[re.Pattern[str]]
+    _value: ClassVar[re.Pattern[str]]
+    _expected: ClassVar[str]
+    _flags: ClassVar[bool]
+    _part: ClassVar[str]
+
+    __slots__ = ()
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -120,52 +243,10 @@ class _Pairs(Parser, MutableMapping[str, "str | None"]):
             return value
         return cls(value) if isinstance(value, Mapping) else cls.parse(value)
 
-    @classmethod
-    def _as_is(cls, text: str) -> Self:
-        """Make the object from text that is known to be right."""
-        made = cls.__new__(cls)
-        made._text = text
-        return made
+    def _key(self, name: str) -> bytes:
+        return normal(name).lower()
 
-    @property
-    def text(self) -> str:
-        """The pairs as they stand in the URI, leading character included; "" if there are none."""
-        return self._text
-
-    def add(self, name: str, value: str | bytes | int | None = None) -> None:
-        """Append a pair, even where the name is there already.
-
-        Raises:
-            BuildError: The name or the value holds what cannot stand there; `escape` helps.
-        """
-        self._text += (self._separator if self._text else self._lead) + self._join(name, value)
-
-    def getall(self, name: str) -> list[str | None]:
-        """Return the values of every pair with that name, in order; [] where there is none."""
-        key = _key(name)
-        return [value for found, value in self.pairs() if _key(found) == key]
-
-    def pairs(self) -> list[tuple[str, str | None]]:
-        """Return each name as spelled with its value, None for a flag, repeated names included."""
-        return [_cut(raw) for raw in self._split() if raw]
-
-    def _first(self) -> dict[bytes, tuple[str, str | None]]:
-        """Return the first pair of each name, by the name's key; made once for a text, so that
-        looking at all of many pairs takes linear time.
-        """
-        known: tuple[str, dict[bytes, tuple[str, str | None]]] | None
-        known = getattr(self, "_known", None)
-        if known is None or known[0] is not self._text:
-            first: dict[bytes, tuple[str, str | None]] = {}
-            for name, value in self.pairs():
-                first.setdefault(_key(name), (name, value))
-            known = self._known = (self._text, first)
-        return known[1]
-
-    def _split(self) -> list[str]:
-        return self._text[1:].split(self._separator) if self._text else []
-
-    def _join(self, name: str, value: str | bytes | int | None) -> str:
+    def _join(self, name: str, value: Any, instead_of: str = "") -> str:
         if not isinstance(name, str) or not self._name.fullmatch(name):
             raise BuildError(
                 f"{name!r} cannot be the name of a URI's {self._part}: it is empty or holds a "
@@ -184,78 +265,13 @@ class _Pairs(Parser, MutableMapping[str, "str | None"]):
             )
         return f"{name}={value}"
 
-    def _replace(self, key: bytes, new: str | None) -> bool:
-        """Put a pair in place of the first of that name, drop the others; say if there was any."""
-        kept: list[str] = []
-        seen = False
-        for raw in self._split():
-            if not raw or _key(_cut(raw)[0]) != key:
-                kept.append(raw)
-            else:
-                if new is not None and not seen:
-                    kept.append(new)
-                seen = True
-        if seen:
-            self._text = self._lead + self._separator.join(kept) if kept else ""
-        return seen
-
-    def __getitem__(self, name: str) -> str | None:
-        if isinstance(name, str):
-            found = self._first().get(_key(name))
-            if found is not None:
-                return found[1]
-        raise KeyError(name)
-
-    def __setitem__(self, name: str, value: str | bytes | int | None) -> None:
-        new = self._join(name, value)
-        key = _key(name)
-        for found, _ in self.pairs():
-            if _key(found) == key:
-                # The name keeps the spelling it came in.
-                new = found + new[len(name) :]
-                break
-        if not self._replace(key, new):
-            self.add(name, value)
-
-    def __delitem__(self, name: str) -> None:
-        if not isinstance(name, str) or not self._replace(_key(name), None):
-            raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([name for name, _ in self._first().values()])
-
-    def __len__(self) -> int:
-        return len(self._first())
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, _Pairs):
-            return type(other) is type(self) and other._text == self._text
-        if isinstance(other, str):
-            return self._text == other
-        return super().__eq__(other)
-
-    def __str__(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return repr(self._text)
-
-
-def _key(name: str) -> bytes:
-    return normal(name).lower()
-
-
-def _cut(raw: str) -> tuple[str, str | None]:
-    name, equals, value = raw.partition("=")
-    return name, value if equals else None
-
 
 def _run(stops: str) -> str:
     """A run of what is not barred and not among the stops; possessive, so that it is read once."""
     return f"(?:[^{BARRED}{stops}]++|{ESCAPED})"
 
 
-class Parameters(_Pairs):
+class Parameters(_URIPairs):
     """The parameters of a SIP URI (RFC 3261 §19.1.1): a mapping of names to values, in order.
 
         uri.parameters["transport"] = "tcp"
@@ -275,7 +291,6 @@ class Parameters(_Pairs):
 
     __slots__ = ()
     what = "list of URI parameters"
-    _lead = _separator = ";"
     _name = re.compile(_run(";?=") + "++")
     _value = re.compile(_run(";?") + "*+")
     _pattern = URI_PARAMETERS
@@ -284,7 +299,7 @@ class Parameters(_Pairs):
     _part = "parameter"
 
 
-class Headers(_Pairs):
+class Headers(_URIPairs):
     """The headers of a SIP URI (RFC 3261 §19.1.1): what a request made from it is to carry.
 
         uri.headers["Subject"] = escape("next meeting", "header")

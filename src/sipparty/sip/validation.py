@@ -35,16 +35,13 @@ from typing import Any, NamedTuple
 
 from sipparty.errors import ParseError, printable
 from sipparty.sip.facts import SINGLE
-from sipparty.sip.grammar import (
-    find_parameter,
-    split_list,
-    split_sip_uri,
-)
+from sipparty.sip.grammar import find_parameter, split_list
 from sipparty.sip.headers import HEADERS, Header, Many, header_name
 from sipparty.sip.lenient import is_spaced
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Entity
 from sipparty.sip.typed import AddressReference
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import CSeq, DNameURI, Via
 
 __all__ = ["Finding", "blame", "check_response", "findings", "first_fault", "is_rfc2543"]

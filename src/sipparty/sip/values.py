@@ -18,25 +18,15 @@ from typing import Any, NamedTuple, Self
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip.components import URI, Host
 from sipparty.sip.flow import host_port
-from sipparty.sip.grammar import (
-    PLAIN_SIP_URI,
-    TOKEN_CHARS,
-    URIParts,
-    check_line,
-    is_token,
-    next_quoted,
-    quote,
-    split_sip_uri,
-    unquote,
-)
+from sipparty.sip.grammar import TOKEN_CHARS, as_text, check_line, is_token, quote, split_address
 from sipparty.sip.headervalue import (
     HeaderParameters,
     HeaderValue,
-    as_text,
     attribute,
     check_token,
     checked_tail,
 )
+from sipparty.sip.uri_grammar import PLAIN_SIP_URI, URIParts, split_sip_uri
 
 __all__ = [
     "CSeq",
@@ -80,7 +70,6 @@ _PLAIN_ADDRESS = re.compile(
 )
 
 
-_SPACES = str.maketrans("", "", " \t")
 _NO_PARTS = URIParts("", None, "", None, "", "")
 
 
@@ -151,39 +140,8 @@ class DNameURI(HeaderValue):
             self._display = quoted or plain.rstrip()
             checked_tail(self._tail, cls.WHAT)
             return self
-        start = len(text) - len(text.lstrip())
-        if text.startswith('"', start):
-            end = next_quoted(text, start, cls.WHAT)
-            self._display = unquote(text[start:end])
-            left = text.find("<", end)
-            if left < 0 or text[end:left].strip():
-                raise ParseError(text, "'<' after the display name", end, what=cls.WHAT)
-        else:
-            left = text.find("<")
-            self._display = ""
-            if left < 0:
-                return self._parse_bare(text)
-            if left:
-                self._display = text[:left].strip()
-                if '"' in self._display or ";" in self._display or "," in self._display:
-                    raise ParseError(
-                        text, "a display name of tokens, or one in quotes", start, what=cls.WHAT
-                    )
-        right = text.find(">", left)
-        if right < 0:
-            raise ParseError(text, "'>' after the URI", len(text), what=cls.WHAT)
-        self._uri_text = text[left + 1 : right].translate(_SPACES)
-        self._tail = tail = checked_tail(text[right + 1 :].strip(), cls.WHAT)
-        if tail and tail[0] != ";":
-            raise ParseError(text, "';' or the end after the '>'", right + 1, what=cls.WHAT)
-        return self
-
-    def _parse_bare(self, text: str) -> Self:
-        uri, semicolon, tail = text.strip().partition(";")
-        self._uri_text = uri = uri.rstrip()
-        self._tail = semicolon + checked_tail(tail, self.WHAT)
-        if not uri or " " in uri or '"' in uri or ">" in uri:
-            raise ParseError(text, "a URI", 0, what=self.WHAT)
+        self._display, self._uri_text, tail = split_address(text, cls.WHAT)
+        self._tail = checked_tail(tail, cls.WHAT)
         return self
 
     display_name: str = attribute(

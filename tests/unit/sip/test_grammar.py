@@ -7,6 +7,7 @@ import pytest
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip.components import URI
 from sipparty.sip.grammar import (
+    address_tag,
     check_line,
     find_parameter,
     is_token,
@@ -15,9 +16,9 @@ from sipparty.sip.grammar import (
     split_at_semicolons,
     split_list,
     split_parameters,
-    split_sip_uri,
     unquote,
 )
+from sipparty.sip.uri_grammar import split_sip_uri
 
 
 @pytest.mark.parametrize("text", ["INVITE", "a", "-.!%*_+`'~", "x0Y9"])
@@ -195,3 +196,26 @@ def test_parts_agree_with_uris(text):
     assert parts.port == uri.port
     assert parts.parameters == str(uri.parameters)
     assert parts.headers == str(uri.headers).lstrip("?")
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("<sip:a@b>;tag=1", "1"),
+        ("Bob <sip:a@b>", None),
+        ('"x;tag=9" <sip:a@b;tag=8>;a=b;TAG = 1 ', "1"),
+        ('<sip:a>;tag="a b"', "a b"),
+        ("sip:a@b;tag=1", "1"),
+        ("<sip:a>;tag", ""),
+        ("<sip:a>;tag=;tag=2", ""),
+        ("<sip:a>;x=y;tag=1;z", "1"),
+    ],
+)
+def test_the_tag_of_an_address(text, tag):
+    assert address_tag(text) == tag
+
+
+@pytest.mark.parametrize("text", ["", "<sip:a", '"x <sip:a>;tag=1', "a, <sip:a>;tag=1", "<a> b"])
+def test_what_is_no_address_has_no_tag(text):
+    with pytest.raises(ParseError, match="name and address"):
+        address_tag(text)

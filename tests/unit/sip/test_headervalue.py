@@ -8,8 +8,8 @@ import pickle
 import pytest
 
 from sipparty.errors import BuildError, ParseError
-from sipparty.sip.grammar import MAX_PARAMETERS
-from sipparty.sip.headervalue import HeaderParameters, HeaderValue, as_octets, as_text
+from sipparty.sip.grammar import MAX_PARAMETERS, as_text
+from sipparty.sip.headervalue import HeaderParameters, HeaderValue, as_octets
 from sipparty.sip.values import DNameURI, MediaType, Via
 
 # -------------------------------------------------------------------- header parameters

@@ -7,15 +7,20 @@ import pytest
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.sip import HEADERS, Message, Request
-from sipparty.sip.particular import Date, Product, ProductList, RAck, Timestamp, WarningValue
 from sipparty.sip.typed import (
     AddressReference,
+    Date,
     MediaRange,
     NumberValue,
     ParameterList,
+    Product,
+    ProductList,
+    RAck,
     TextValue,
+    Timestamp,
     TokenList,
     TokenValue,
+    WarningValue,
     WordValue,
 )
 
@@ -307,6 +312,7 @@ def test_products():
         Product("libfoo", "2"),
         Product("bar"),
     )
+    assert ProductList("a/1 (b").products == (Product("a", "1", "b"),)
     for text in ("", "(", ")", "(a", "a(b)c", "Fancy PBX, v1 (x) (y)", "\x7f"):
         assert ProductList(text) == text
         assert isinstance(ProductList(text).products, tuple)

@@ -36,8 +36,8 @@ from enum import Enum
 from typing import Any, ClassVar, NamedTuple
 
 from sipparty.errors import ParseError
-from sipparty.sip.grammar import split_sip_uri
 from sipparty.sip.reach import Scope, scope_of
+from sipparty.sip.uri_grammar import split_sip_uri
 
 __all__ = ["CHALLENGES", "Destination", "Origin", "Trust"]
 

@@ -5,14 +5,18 @@
     Authorization, Proxy-Authorization                 Credentials.parse_list
     Authentication-Info, Proxy-Authentication-Info     AuthenticationInfo.parse
 
+They are a scheme, then parameters, several of each in one list (RFC 7235 §2.1, §4.1; RFC 3261
+§25.1).
+
 Laws:
 
-* What cannot be read is a `ParseError` and nothing else; `sipparty.sip.auth.grammar` reads it, in
-  linear time.
+* Text is read once, left to right, in time linear in its length: no pattern here backtracks. What
+  cannot be read is a `ParseError` and nothing else.
+* One header value holds `MAX_ELEMENTS` challenges at most, and each `MAX_PARAMETERS`.
 * Parameters that are not known, and schemes other than Digest, are kept and written back.
-* Reading is lenient about quotation marks, writing follows RFC 7616 §3.3, §3.4 and §3.5 to the
-  letter.
-* Nothing written can hold a line break (`BuildError`).
+* Reading is lenient about quotation marks, since devices quote too much and too little; writing
+  follows RFC 7616 §3.3, §3.4 and §3.5 to the letter.
+* Nothing read holds a line break, and nothing written can (`BuildError`).
 * Values do not change, and their `repr` shows neither digest nor nonce.
 """
 
@@ -20,24 +24,98 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import unquote_to_bytes
 
 from sipparty.errors import BuildError, ParseError
-from sipparty.sip.auth.grammar import (
-    BREAK,
-    TOKEN,
-    Element,
-    Parameter,
-    parse_elements,
-    parse_parameters,
-    quote,
-    unfold,
-)
+from sipparty.sip.grammar import QUOTED, TOKEN_CHARS, is_token, unquote
 
-__all__ = ["AuthenticationInfo", "Challenge", "Credentials"]
+__all__ = ["MAX_ELEMENTS", "MAX_PARAMETERS", "AuthenticationInfo", "Challenge", "Credentials"]
 
+#: The most challenges or credentials in one header value: against one that has us make thousands.
+MAX_ELEMENTS = 64
+#: The most parameters of one; RFC 7616 knows ten.
+MAX_PARAMETERS = 64
+
+_TOKEN = re.compile(f"[{TOKEN_CHARS}]++")
+#: What may stand in no line.
+_BREAK = re.compile("[\r\n\0]")
+_FOLD = re.compile(r"\r\n[ \t]++")
+#: White space and commas: an empty list element means nothing (RFC 7230 §7).
+_GAP = re.compile(r"[ \t,]*+")
+_NAME = re.compile(rf"({_TOKEN.pattern})[ \t]*+=[ \t]*+")
+#: A parameter's value. Unquoted ones may hold what a token may not: devices leave quotes out.
+_VALUE = re.compile(rf'{QUOTED}|[^ \t",]++', re.S)
+#: A scheme, and the white space behind it.
+_SCHEME = re.compile(rf"({_TOKEN.pattern})(?:(?=,|\Z)|[ \t]++|())")
+#: `token68` of RFC 7235 §2.1, for schemes such as Negotiate.
+_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]++=*+(?=[ \t]*+(?:,|\Z))")
 _NC = re.compile("[0-9A-Fa-f]{1,8}")
+
+
+class _Parameter(NamedTuple):
+    """A parameter: its name as it came, its value without quotes, and whether it had quotes."""
+
+    name: str
+    value: str
+    quoted: bool
+
+
+def _unfold(text: str, what: str) -> str:
+    """Return the text in one line (RFC 3261 §7.3.1); no other line break may be in it."""
+    if _BREAK.search(text) is not None:
+        text = _FOLD.sub(" ", text)
+        found = _BREAK.search(text)
+        if found is not None:
+            raise ParseError(text, "no line break", found.start(), what=what)
+    return text
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Return the position after what a pattern that matches anywhere takes."""
+    found = pattern.match(text, at)
+    return at if found is None else found.end()
+
+
+def _parse_parameters(text: str, at: int, what: str) -> tuple[list[_Parameter], int]:
+    """Read `a=1, b="2"` up to the end or the next scheme; return where that is."""
+    parameters: list[_Parameter] = []
+    seen: set[str] = set()
+    while True:
+        begin = _end(_GAP, text, at)
+        if parameters and begin < len(text) and "," not in text[at:begin]:
+            raise ParseError(text, "a comma", begin, what=what)
+        name = _NAME.match(text, begin)
+        if name is None:
+            return parameters, begin
+        start = name.end()
+        value = _VALUE.match(text, start)
+        if value is None:
+            expected = "a closing quotation mark" if text.startswith('"', start) else "a value"
+            raise ParseError(text, expected, start, what=what)
+        at = value.end()
+        key = name[1].lower()
+        if key in seen:  # RFC 7235 §2.1: a name occurs once in a challenge
+            raise ParseError(text, f"the parameter {key[:40]!r} only once", begin, what=what)
+        if len(seen) >= MAX_PARAMETERS:
+            raise ParseError(text, f"at most {MAX_PARAMETERS} parameters", begin, what=what)
+        seen.add(key)
+        parameters.append(_Parameter(name[1], unquote(value[0]), value[0][0] == '"'))
+
+
+def _text(name: str, doc: str, default: str | None = "") -> Any:
+    """Make a property that is a parameter, unquoted."""
+    return property(lambda self: self._index.get(name, default), doc=doc)
+
+
+def _lower(name: str, doc: str) -> Any:
+    """Make a property that is a parameter in lower case; "" where it is absent."""
+    return property(lambda self: self._index.get(name, "").lower(), doc=doc)
+
+
+def _flag(name: str, doc: str, true: str = "true") -> Any:
+    """Make a property that says whether a parameter has a value, in any case."""
+    return property(lambda self: self._index.get(name, "").lower() == true, doc=doc)
 
 
 class _Fields:
@@ -51,10 +129,11 @@ class _Fields:
         BuildError: On `str`: a name is no token, or a value holds a line break.
     """
 
-    #: Known parameters that are written without quotes.
+    #: Known parameters that are written without quotes, and in quotes.
     _BARE: ClassVar[frozenset[str]] = frozenset()
-    #: Known parameters that are written in quotes.
     _QUOTED: ClassVar[frozenset[str]] = frozenset()
+    #: What a Digest value cannot do without.
+    _REQUIRED: ClassVar[tuple[str, ...]] = ()
     #: Parameters that `repr` shows.
     _SHOWN: ClassVar[tuple[str, ...]] = ()
     _WHAT: ClassVar[str]
@@ -68,16 +147,11 @@ class _Fields:
         self.scheme = scheme
         #: What stands in the place of parameters for schemes such as Negotiate; else "".
         self.token68 = token68
-        self._set(tuple(Parameter(name, value, True) for name, value in parameters.items()))
+        self._set([_Parameter(name, value, True) for name, value in parameters.items()])
 
-    def _set(self, parameters: tuple[Parameter, ...]) -> None:
+    def _set(self, parameters: list[_Parameter]) -> Self:
         self._parameters = parameters
         self._index = {parameter.name.lower(): parameter.value for parameter in parameters}
-
-    @classmethod
-    def _of(cls, parsed: Element) -> Self:
-        self = cls({}, scheme=parsed.scheme, token68=parsed.token68)
-        self._set(parsed.parameters)
         return self
 
     def get(self, name: str) -> str | None:
@@ -94,29 +168,27 @@ class _Fields:
         """Whether the scheme is Digest; no other one is understood here."""
         return self.scheme.lower() == "digest"
 
-    def _flag(self, name: str) -> bool:
-        return (self.get(name) or "").lower() == "true"
-
     def _pairs(self) -> str:
         return ", ".join(self._pair(*parameter) for parameter in self._parameters)
 
     def _pair(self, name: str, value: str, quoted: bool) -> str:
         key = name.lower()
-        if TOKEN.fullmatch(name) is None:
+        if not is_token(name):
             raise BuildError(f"{name[:80]!r} cannot be a parameter of a {self._WHAT}: not a token.")
-        if BREAK.search(value) is not None:
+        if _BREAK.search(value) is not None:
             raise BuildError(
                 f"{value[:80]!r} cannot be the {name} of a {self._WHAT}: it holds a line break."
             )
         if key in self._BARE:
-            bare = TOKEN.fullmatch(value) is not None
+            bare = is_token(value)
         else:
             # What came unquoted may be more than a token; it goes back as it came. Of equals signs
             # alone it would be read as the end of a token68.
             bare = not quoted and key not in self._QUOTED and value.strip("=") != ""
         if bare:
             return f"{name}={value}"
-        return f"{name}={quote(value)}"
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{name}="{value}"'
 
     def __str__(self) -> str:
         rest = self.token68 or self._pairs()
@@ -128,25 +200,20 @@ class _Fields:
         )
         return f"<{type(self).__name__} {self.scheme}{shown}>"
 
+    def _same(self) -> tuple[str, str, frozenset[tuple[str, str]]]:
+        return self.scheme.lower(), self.token68, frozenset(self._index.items())
+
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
+        if not isinstance(other, _Fields) or type(other) is not type(self):
             return NotImplemented
-        assert isinstance(other, _Fields)
-        return (self.scheme.lower(), self.token68, self._index) == (
-            other.scheme.lower(),
-            other.token68,
-            other._index,
-        )
+        return self._same() == other._same()
 
     def __hash__(self) -> int:
-        return hash((self.scheme.lower(), self.token68, frozenset(self._index.items())))
+        return hash(self._same())
 
 
 class _ListFields(_Fields):
     """A challenge or credentials: these come in lists."""
-
-    #: What a Digest value cannot do without.
-    _REQUIRED: ClassVar[tuple[str, ...]] = ()
 
     __slots__ = ()
 
@@ -169,12 +236,9 @@ class _ListFields(_Fields):
         Raises:
             ParseError: A text is malformed, or a Digest value lacks what Digest demands.
         """
-        values: list[Self] = []
-        for text in texts:
-            for parsed in parse_elements(text, cls._WHAT):
-                value = cls._of(parsed)
-                value._check(parsed.text)
-                values.append(value)
+        values, errors = cls.sift(texts)
+        if errors:
+            raise errors[0]
         return values
 
     @classmethod
@@ -189,51 +253,72 @@ class _ListFields(_Fields):
         errors: list[ParseError] = []
         for text in texts:
             try:
-                elements = parse_elements(text, cls._WHAT)
+                elements = cls._parse_elements(text)
             except ParseError as error:
                 errors.append(error)
                 continue
-            for parsed in elements:
-                value = cls._of(parsed)
+            for value, its_text in elements:
                 try:
-                    value._check(parsed.text)
+                    value._check(its_text)
                 except ParseError as error:
                     errors.append(error)
                 else:
                     values.append(value)
         return values, errors
 
+    @classmethod
+    def _parse_elements(cls, text: str) -> list[tuple[Self, str]]:
+        """Split a header value into its challenges or credentials, each with its text.
+
+        A comma separates parameters and elements alike (RFC 7235 §4.1): a token without an equals
+        sign begins the next element.
+        """
+        what = cls._WHAT
+        text = _unfold(text, what)
+        elements: list[tuple[Self, str]] = []
+        at = _end(_GAP, text, 0)
+        while at < len(text) or not elements:
+            if len(elements) >= MAX_ELEMENTS:
+                raise ParseError(text, f"at most {MAX_ELEMENTS} of them", at, what=what)
+            scheme = _SCHEME.match(text, at)
+            if scheme is None:
+                at = at if at < len(text) else 0
+                raise ParseError(text, "an authentication scheme", at, what=what)
+            if scheme[2] is not None:
+                raise ParseError(text, "white space after the scheme", scheme.end(), what=what)
+            start, at = at, scheme.end()
+            blob = None if scheme[1].lower() == "digest" else _TOKEN68.match(text, at)
+            parameters: list[_Parameter] = []
+            if blob is not None:
+                at = _end(_GAP, text, blob.end())
+            elif text[at : at + 1] in ("", ","):
+                at = _end(_GAP, text, at)
+            else:
+                parameters, at = _parse_parameters(text, at, what)
+                if not parameters:
+                    raise ParseError(text, "a parameter name and '='", at, what=what)
+            value = cls({}, scheme=scheme[1], token68="" if blob is None else blob[0])
+            elements.append((value._set(parameters), text[start:at].rstrip(", ")))
+        return elements
+
     def _check(self, text: str) -> None:
-        if not self.is_digest:
-            return
-        for name in self._REQUIRED:
+        for name in self._REQUIRED if self.is_digest else ():
             if name not in self._index:
                 raise ParseError(text, f"a {name} parameter", None, what=self._WHAT)
 
-    @property
-    def realm(self) -> str:
-        """The protection domain (RFC 3261 §22.1); "" where another scheme names none."""
-        return self._index.get("realm", "")
-
-    @property
-    def nonce(self) -> str:
-        """What the server chose for the digest to be made of; opaque to a client."""
-        return self._index.get("nonce", "")
+    realm: str = _text(
+        "realm", 'The protection domain (RFC 3261 §22.1); "" where another scheme names none.'
+    )
+    nonce: str = _text(
+        "nonce", "What the server chose for the digest to be made of; opaque to a client."
+    )
+    opaque: str | None = _text("opaque", "What a client gives back as it is.", None)
+    userhash: bool = _flag("userhash", "Whether user names are hashed (RFC 7616 §3.4.4).")
 
     @property
     def algorithm(self) -> str:
         """The algorithm as it is spelled; "MD5" where none is named (RFC 7616 §3.3)."""
         return self._index.get("algorithm") or "MD5"
-
-    @property
-    def opaque(self) -> str | None:
-        """What a client gives back as it is."""
-        return self._index.get("opaque")
-
-    @property
-    def userhash(self) -> bool:
-        """Whether user names are hashed (RFC 7616 §3.4.4)."""
-        return self._flag("userhash")
 
 
 class Challenge(_ListFields):
@@ -254,26 +339,22 @@ class Challenge(_ListFields):
     @property
     def qop(self) -> tuple[str, ...]:
         """The qualities of protection on offer, in lower case; empty for an RFC 2069 server."""
-        return tuple(
-            word.strip().lower()
-            for word in self._index.get("qop", "").split(",")
-            if word and not word.isspace()
-        )
-
-    @property
-    def stale(self) -> bool:
-        """Whether only the nonce was wrong, so that the same password is worth another try."""
-        return self._flag("stale")
+        words = self._index.get("qop", "").lower().split(",")
+        return tuple(word.strip() for word in words if word.strip())
 
     @property
     def domain(self) -> tuple[str, ...]:
         """The URIs that share the protection space; SIP does not use them (RFC 3261 §22.1)."""
         return tuple(self._index.get("domain", "").split())
 
-    @property
-    def utf8(self) -> bool:
-        """Whether names and passwords are to be in Unicode Normalization Form C (RFC 7616 §4)."""
-        return (self.get("charset") or "").lower() == "utf-8"
+    stale: bool = _flag(
+        "stale", "Whether only the nonce was wrong, so that the same password is worth another try."
+    )
+    utf8: bool = _flag(
+        "charset",
+        "Whether names and passwords are to be in Unicode Normalization Form C (RFC 7616 §4).",
+        "utf-8",
+    )
 
 
 class Credentials(_ListFields):
@@ -295,17 +376,17 @@ class Credentials(_ListFields):
         super()._check(text)
         if not self.is_digest:
             return
-        if ("username" in self._index) == ("username*" in self._index):
-            # RFC 7616 §3.4: both at once is an error.
-            raise ParseError(text, "either username or username*", None, what=self._WHAT)
-        extended = self._index.get("username*")
-        if extended is not None and _extended_value(extended) is None:
-            raise ParseError(text, "username* as UTF-8''name", None, what=self._WHAT)
-        if self.qop:
-            if _NC.fullmatch(self._index.get("nc", "")) is None:
-                raise ParseError(text, "nc as 8 hexadecimal digits", None, what=self._WHAT)
-            if "cnonce" not in self._index:
-                raise ParseError(text, "a cnonce parameter", None, what=self._WHAT)
+        index = self._index
+        extended = index.get("username*")
+        # RFC 7616 §3.4: both names at once are an error.
+        for is_right, expected in (
+            (("username" in index) != ("username*" in index), "either username or username*"),
+            (extended is None or _extended_value(extended) is not None, "username* as UTF-8''name"),
+            (not self.qop or _NC.fullmatch(self.nc), "nc as 8 hexadecimal digits"),
+            (not self.qop or "cnonce" in index, "a cnonce parameter"),
+        ):
+            if not is_right:
+                raise ParseError(text, expected, None, what=self._WHAT)
 
     @property
     def username(self) -> str:
@@ -315,30 +396,13 @@ class Credentials(_ListFields):
             return _extended_value(extended) or ""
         return self._index.get("username", "")
 
-    @property
-    def uri(self) -> str:
-        """The Request-URI that the client sent to; proxies may have changed it since."""
-        return self._index.get("uri", "")
-
-    @property
-    def response(self) -> str:
-        """The proof, in hexadecimal."""
-        return self._index.get("response", "")
-
-    @property
-    def qop(self) -> str:
-        """The quality of protection, in lower case; "" for an RFC 2069 client."""
-        return self._index.get("qop", "").lower()
-
-    @property
-    def cnonce(self) -> str:
-        """What the client chose for the digest to be made of."""
-        return self._index.get("cnonce", "")
-
-    @property
-    def nc(self) -> str:
-        """The nonce count as it came: 8 hexadecimal digits, or ""."""
-        return self._index.get("nc", "")
+    uri: str = _text(
+        "uri", "The Request-URI that the client sent to; proxies may have changed it since."
+    )
+    response: str = _text("response", "The proof, in hexadecimal.")
+    qop: str = _lower("qop", 'The quality of protection, in lower case; "" for an RFC 2069 client.')
+    cnonce: str = _text("cnonce", "What the client chose for the digest to be made of.")
+    nc: str = _text("nc", 'The nonce count as it came: 8 hexadecimal digits, or "".')
 
 
 class AuthenticationInfo(_Fields):
@@ -360,36 +424,24 @@ class AuthenticationInfo(_Fields):
         Raises:
             ParseError: It is malformed.
         """
-        text = unfold(", ".join(texts), cls._WHAT)
-        parameters, end = parse_parameters(text, 0, cls._WHAT)
+        text = _unfold(", ".join(texts), cls._WHAT)
+        parameters, end = _parse_parameters(text, 0, cls._WHAT)
         if not parameters or end < len(text):
             raise ParseError(text, "a parameter name and '='", end, what=cls._WHAT)
-        return cls._of(Element("Digest", "", parameters, text))
+        return cls({})._set(parameters)
 
-    @property
-    def nextnonce(self) -> str | None:
-        """The nonce that the next request should use."""
-        return self._index.get("nextnonce")
-
-    @property
-    def rspauth(self) -> str | None:
-        """The server's proof, in hexadecimal."""
-        return self._index.get("rspauth")
-
-    @property
-    def qop(self) -> str:
-        """The quality of protection of the response, in lower case; "" where none is named."""
-        return self._index.get("qop", "").lower()
-
-    @property
-    def cnonce(self) -> str | None:
-        """The client's cnonce, to tell which credentials this answers."""
-        return self._index.get("cnonce")
-
-    @property
-    def nc(self) -> str | None:
-        """The client's nonce count, to tell which credentials this answers."""
-        return self._index.get("nc")
+    nextnonce: str | None = _text("nextnonce", "The nonce that the next request should use.", None)
+    rspauth: str | None = _text("rspauth", "The server's proof, in hexadecimal.", None)
+    qop: str = _lower(
+        "qop",
+        'The quality of protection of the response, in lower case; "" where none is named.',
+    )
+    cnonce: str | None = _text(
+        "cnonce", "The client's cnonce, to tell which credentials this answers.", None
+    )
+    nc: str | None = _text(
+        "nc", "The client's nonce count, to tell which credentials this answers.", None
+    )
 
     def __str__(self) -> str:
         return self._pairs()

@@ -17,11 +17,12 @@ from sipparty.sip.dialog.usage import InviteUsage
 from sipparty.sip.events import CallEstablished, CallForked, CallProgressed
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import check_line, split_sip_uri
+from sipparty.sip.grammar import check_line
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Multipart, Part
 from sipparty.sip.routing import NextHop, as_request_uri, is_secure
 from sipparty.sip.transaction.server import ServerTransaction
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 
 __all__ = ["CallingSide"]

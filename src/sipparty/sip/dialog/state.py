@@ -5,13 +5,13 @@ remote target, and the requests that follow from them.
 from __future__ import annotations
 
 from sipparty.errors import ParseError
-from sipparty.sip.facts import address_tag
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import split_list, split_sip_uri
+from sipparty.sip.grammar import address_tag, split_list
 from sipparty.sip.lenient import is_untidy, tidied
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.routing import NextHop, as_request_uri, is_loose, is_secure
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.validation import is_rfc2543
 from sipparty.sip.values import CSeq, DNameURI
 

@@ -10,7 +10,7 @@ from sipparty.sip.dialog.state import (
     record_route,
     remote_target,
 )
-from sipparty.sip.facts import address_tag
+from sipparty.sip.grammar import address_tag
 
 LOOSE = ("<sip:p1.example;lr>", "<sip:p2.example;lr>")
 STRICT = ("<sip:p1.example;transport=udp>", "<sip:p2.example;lr>")
