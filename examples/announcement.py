@@ -21,7 +21,7 @@ LENGTH = 0.5
 
 async def serve(event: CallReceived) -> None:
     """Handle one call, from ringing to the end."""
-    call = event.dialog
+    call = event.call
     if call.remote.uri.username == "spam":
         call.reject(603)
         return

@@ -24,7 +24,7 @@ POLICY = Policy(unproven_media=5.0, silent_media=60.0)
 
 async def serve(event: CallReceived) -> None:
     """Play a tone to whoever has proved who they are; `authenticated` is the user, not a claim."""
-    call = event.dialog
+    call = event.call
     call.ring()
     call.accept()
     try:

@@ -296,7 +296,7 @@ def _read_request(request: Request) -> None:
 
 def _read_call(event: CallReceived) -> None:
     _read_request(event.request)
-    call: SimpleCall = event.dialog
+    call: SimpleCall = event.call
     for address in (call.remote, call.local):
         read_all(address)
     URI.parse(call.remote_target)

@@ -195,7 +195,7 @@ class Rig:
             if message is not None:
                 read_message(message)
             if getattr(event, "dialog", None) is not None:
-                read_call(event.dialog)  # type: ignore[attr-defined]
+                read_call(event.call)  # type: ignore[attr-defined]
         except Exception as error:
             data = b"" if message is None else bytes(message)
             details = "".join(traceback.format_exception(error))
@@ -204,7 +204,7 @@ class Rig:
 
     async def _decide(self, event: CallReceived) -> None:
         """Do with a call what its Call-ID says: there is chance in it, and it is repeatable."""
-        call = event.dialog
+        call = event.call
         chance = sum(call.call_id.encode("utf-8", "replace")) % 8
         try:
             if event.request.call_id and event.request.call_id.endswith("!"):

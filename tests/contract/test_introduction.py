@@ -275,7 +275,7 @@ class TestI6:
         bob = listening()
         happened = events(bob, CallReceived)
         dialog = alice.invite(bob)
-        theirs = happened.next().dialog
+        theirs = happened.next().call
         theirs.terminate()
         assert self.ended(theirs) == theirs.States.Terminated
         dialog.waitForStateCondition(lambda state: state == "Error", 5)

@@ -117,7 +117,7 @@ def test_T08_invite_returns_a_dialog_and_calls(p1, p2, wire, events):
     assert isinstance(dlg, Dialog)
     assert dlg.state == "InitiatingDialog"
     call = happened.next()
-    assert call.dialog.remote.uri.aor == AOR.parse("you@yourhost.com")
+    assert call.call.remote.uri.aor == AOR.parse("you@yourhost.com")
     first = next(iter(records))
     assert (first.direction, first.remote) == ("sent", (LOOPBACK, p1.contact_uri.port))
     assert first.data.startswith(b"INVITE sip:me2@myhost.com SIP/2.0\r\n")

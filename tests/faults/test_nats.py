@@ -110,7 +110,7 @@ def test_a_call_with_a_party_behind_forwarded_ports(
     carol.listen(5060, address=OUTSIDE, transport=transport)
     received: Queue[Any] = Queue()
     for party in (bob, carol):
-        party.on(CallReceived, lambda event: (event.dialog.accept(), received.put(event.dialog)))
+        party.on(CallReceived, lambda event: (event.call.accept(), received.put(event.call)))
     if caller == "inside":
         call = bob.invite(f"sip:carol@{OUTSIDE};transport={transport}")
     else:

@@ -208,7 +208,7 @@ def test_a_partition_that_does_not_heal(ends: Any, events: Any, transport: str) 
     happened = events(bob.party, CallReceived)
     bob.party.configure(auto_answer=True)
     up = call(alice, bob)
-    other = happened.next().dialog
+    other = happened.next().call
     for end in (alice, bob):
         end.space.drop()
     lost = alice.party.invite(bob.party)
@@ -236,7 +236,7 @@ def test_answers_do_not_get_through(ends: Any, events: Any) -> None:
     bob.party.configure(auto_answer=True)
     alice.space.drop("meta l4proto udp")
     lost = alice.party.invite(bob.party)
-    other = happened.next().dialog
+    other = happened.next().call
     wait_for(lambda: bob.sent() >= 4, "answers were sent", PATIENCE)
     wait_for(bob.is_idle, "bob gave it up", PATIENCE)
     assert other.state in ("Terminated", "Error")

@@ -81,7 +81,7 @@ def test_who_is_there_and_who_has_a_name(defended: Any, start: Start, events: An
     wait_for(lambda: bob.received() > 4, "the tools have begun", PATIENCE)
     assert happened.empty()
     with bob.call():
-        assert happened.next().dialog.authenticated == "alice"
+        assert happened.next().call.authenticated == "alice"
     finish(bob, *tools)
     assert happened.empty()
     for tool in tools:

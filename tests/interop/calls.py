@@ -24,8 +24,8 @@ def incoming(party: Any, decide: Callable[[SimpleCall], object] = SimpleCall.acc
     calls: list[Any] = []
 
     def take(event: CallReceived) -> None:
-        calls.append(event.dialog)
-        decide(event.dialog)
+        calls.append(event.call)
+        decide(event.call)
 
     party.on(CallReceived, take)
     return calls

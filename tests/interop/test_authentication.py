@@ -74,7 +74,7 @@ def guard() -> DigestServer:
 def test_we_ask_sipp(sipp: SIPp, parties: Make, guard: DigestServer) -> None:
     received: list[Any] = []
     bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard=guard)
-    bob.on(CallReceived, lambda event: received.append(event.dialog))
+    bob.on(CallReceived, lambda event: received.append(event.call))
     options = ("-au", "alice", "-ap", "wonderland")
     values: dict[str, Any] = {
         "STATUS": 200,

@@ -41,9 +41,9 @@ def listening(parties: Make, received: list[Any]) -> Make:
         party = parties(kind, "bob", auto_answer=decide is None, **options)
 
         def take(event: CallReceived) -> None:
-            received.append(event.dialog)
+            received.append(event.call)
             if decide is not None:
-                decide(event.dialog)
+                decide(event.call)
 
         party.on(CallReceived, take)
         return party

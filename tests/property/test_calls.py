@@ -86,7 +86,7 @@ def test_a_thousand_calls_in_bad_weather(media):
 
     def happened(event):
         if isinstance(event, CallEstablished):
-            established.append(event.dialog)
+            established.append(event.call)
         elif isinstance(event, CallEnded):
             ended.append(event)
 
@@ -154,9 +154,9 @@ class Calls(RuleBasedStateMachine):
 
     def event_happened(self, event):
         if isinstance(event, CallReceived):
-            self.calls.append(event.dialog)
+            self.calls.append(event.call)
         elif isinstance(event, CallEnded):
-            self.ended.append(event.dialog)
+            self.ended.append(event.call)
 
     @rule(
         who=st.integers(0, 1),
@@ -255,9 +255,9 @@ class Peer(RuleBasedStateMachine):
                 if isinstance(event, FlowWanted):
                     self.core.flow_found(event, self.flow, self.now)
                 elif isinstance(event, CallReceived):
-                    self.calls.append(event.dialog)
+                    self.calls.append(event.call)
                 elif isinstance(event, CallEnded):
-                    self.ended.append(event.dialog)
+                    self.ended.append(event.call)
 
     def receive(self, message):
         self.core.receive(bytes(message), self.flow, self.now)

@@ -68,7 +68,7 @@ def test_progress_without_end_does_not_queue_for_a_slow_handler(make_party, peer
     lines = alice.engine.run(lambda: [len(one) for one in alice.engine.dispatcher._lines.values()])
     assert max(lines) <= 5  # the one at work, the last of each status, and the end
     let.set()
-    assert ended.get(timeout=PATIENCE).dialog is call
+    assert ended.get(timeout=PATIENCE).call is call
     assert seen[0] == (180, "first")
     assert len(seen) <= 4
 

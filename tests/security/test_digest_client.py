@@ -59,7 +59,7 @@ class Alice:
         headers = [f"Record-Route: {route}"] if route else []
         target = {"uri": "sip:alice@10.0.0.1", "to": "<sip:alice@atlanta.com>", "contact": contact}
         wire.receive(wire.request("INVITE", headers=headers, **target), flow)
-        call = wire.happened[-1].dialog
+        call = wire.happened[-1].call
         call.accept()
         wire.receive(wire.within(wire.one(), "ACK", 1, contact=contact), flow)
         return call

@@ -31,12 +31,12 @@ def test_a_call_that_no_handler_has_time_for_is_answered(bob, make_party):
     let, entered, ended = threading.Event(), queue.Queue(), queue.Queue()
 
     def decide(event):
-        entered.put(event.dialog.call_id)
+        entered.put(event.call.call_id)
         assert let.wait(PATIENCE)
-        event.dialog.reject(486)
+        event.call.reject(486)
 
     bob.on(CallReceived, decide)
-    bob.on(CallEnded, lambda event: ended.put(event.dialog.call_id))
+    bob.on(CallEnded, lambda event: ended.put(event.call.call_id))
     strangers = make_party("mallory@atlanta.com")
     held = [strangers.invite(bob) for _ in range(2)]
     assert {entered.get(timeout=PATIENCE) for _ in held} == {call.call_id for call in held}

@@ -215,7 +215,7 @@ def test_no_answer_takes_a_control_character(bad: str) -> None:
     callee.auto_answer = False
     core.bind(callee, "endpoint")
     core.receive(INVITE, Flow("UDP", ("10.0.0.1", 5060), ("10.0.0.9", 5060), "endpoint"), 1.0)
-    (call,) = [event.dialog for event in core.events() if isinstance(event, CallReceived)]
+    (call,) = [event.call for event in core.events() if isinstance(event, CallReceived)]
     core.transmits()
     for answer in (
         lambda: call.ring(180, f"R{bad}"),

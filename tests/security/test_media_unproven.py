@@ -49,7 +49,7 @@ def test_sending_to_a_third_address_stops_and_the_call_stays() -> None:
         world.party.on(CallMediaUnproven, noting(heard))
         await asyncio.sleep(300.0)
         assert call.state == "InDialog"
-        assert (heard[0].dialog, heard[0].address) == (call, VICTIM)
+        assert (heard[0].call, heard[0].address) == (call, VICTIM)
 
     world = live(run)
     times = [time for time, kind, _, to in world.result.sent if kind == "media"]

@@ -63,8 +63,8 @@ def test_a_screening_handler_reads_whatever_it_is_asked_about(
     asked = []
 
     def screen(event: CallReceived) -> None:
-        asked.append((event.dialog.remote.uri.address, str(event.request.contact.uri)))
-        event.dialog.reject(603)
+        asked.append((event.call.remote.uri.address, str(event.request.contact.uri)))
+        event.call.reject(603)
 
     bob.party.on(CallReceived, screen)
     for number, uri in enumerate(FATAL):

@@ -61,6 +61,9 @@ ROOMS = [
 FOR_TYPES_ALONE = {
     ("sipparty.errors", "sipparty.sip.message"),
     ("sipparty.sip.facts", "sipparty.sip.message"),
+    ("sipparty.sip.events", "sipparty.sip.agent"),
+    ("sipparty.sip.events", "sipparty.sip.dialog.call"),
+    ("sipparty.sip.events", "sipparty.sip.out_of_dialog"),
 }
 
 #: Modules that stand for the world outside: sockets, clocks, threads, chance.

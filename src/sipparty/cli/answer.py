@@ -68,13 +68,13 @@ class _Answerer:
                 case Stopped():
                     self.screen.line("no more calls: hanging up")
                     return True
-                case CallReceived(dialog=dialog):
+                case CallReceived(call=dialog):
                     self._take(dialog)
-                case CallEstablished(dialog=dialog):
+                case CallEstablished(call=dialog):
                     self._answered_at[dialog] = time.time()
                     if self.duration is not None:
                         self._deadlines[dialog] = time.monotonic() + self.duration
-                case CallEnded(dialog=dialog, error=error):
+                case CallEnded(call=dialog, error=error):
                     self._end(dialog, error)
                     if self.once:
                         return error is None

@@ -132,7 +132,7 @@ class _Stage:
         screen.line(f"Bob listens at {bob.contact_uri}")
         screen.line(f"Alice calls {bob.uri}")
         self.alices = self.alice.invite(bob, expires=_PATIENCE)
-        self.bobs = self.until(CallReceived).dialog
+        self.bobs = self.until(CallReceived).call
         caller = safe(self.bobs.remote.uri)
         self.bobs.ring()
         screen.line(f"Bob's phone rings: {caller}")

@@ -102,7 +102,7 @@ class Observable(DeepClass):
 
     def _put_off(self, event: CallReceived) -> None:
         """Refuse a call that its handler found no thread for."""
-        dialog = event.dialog
+        dialog = event.call
         if dialog.state == "InitiatingDialog" and dialog.takes("reject"):
             handlers = (one for several in self._handlers.values() for one in several)
             # Who was not told of the call is not told of its end.
@@ -130,7 +130,7 @@ class Observable(DeepClass):
 
 def _refuse(event: CallReceived) -> None:
     """Refuse a call that nobody else will decide on."""
-    dialog = event.dialog
+    dialog = event.call
     if dialog.state == "InitiatingDialog" and dialog.takes("reject"):
         dialog.reject(500)
 

@@ -63,8 +63,8 @@ class CallMedia:
 
     def media_unproven(self, address: tuple[str | int, ...]) -> None:
         """Tell of it."""
-        dialog = self._dialog
-        event = CallMediaUnproven(dialog.agent, dialog, (str(address[0]), int(address[1])))
+        call: Any = self._dialog
+        event = CallMediaUnproven(call.agent, call, (str(address[0]), int(address[1])))
         self._engine.run(self._engine.core.emit, event)
 
     def media_timed_out(self, seconds: float) -> None:

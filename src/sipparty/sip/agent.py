@@ -399,7 +399,7 @@ class UserAgent:
                 return
             dialog.silent = False
             if self.observed:
-                self.emit(CallReceived(self, dialog, request, flow))
+                dialog._emit(CallReceived, request, flow)
             if self.auto_answer:
                 # Here already: without a portal its verbs are run at once.
                 if self.rings:

@@ -296,7 +296,7 @@ class Core:
             where = (flow.transport, *flow.remote)
             if where in self._suspects:
                 self._suspects.discard(where)
-                self.emit(TargetAnswered(None, flow))
+                self.emit(TargetAnswered(None, flow))  # type: ignore[arg-type]  # of no agent
 
     def _take_request(self, request: Request, flow: Flow) -> None:
         try:

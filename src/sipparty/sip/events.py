@@ -6,7 +6,7 @@ The engine hands each to the handlers of the party that it is for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from sipparty.errors import CallFailed
+    from sipparty.sip.agent import UserAgent
+    from sipparty.sip.dialog.call import SimpleCall
+    from sipparty.sip.out_of_dialog import IncomingRequest
 
 __all__ = [
     "AttackDetected",
     "CallEnded",
     "CallEstablished",
+    "CallEvent",
     "CallForked",
     "CallMediaUnproven",
     "CallProgressed",
@@ -36,14 +40,14 @@ class Event:
     """Something happened.
 
     Args:
-        agent: The user agent it happened to.
+        agent: The user agent it happened to; its `owner` is the party.
     """
 
-    agent: Any
+    agent: UserAgent
 
     @property
     def topic(self) -> Hashable:
-        """What handlers of this event must keep the order of: the dialog, as a rule."""
+        """What handlers of this event must keep the order of: the call, as a rule."""
         return None
 
     @property
@@ -55,18 +59,25 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class _DialogEvent(Event):
-    dialog: Any
+class CallEvent(Event):
+    """Something happened to a call.
+
+    Args:
+        agent: The user agent whose call it is.
+        call: The call.
+    """
+
+    call: SimpleCall
 
     @property
     def topic(self) -> Hashable:
-        """The dialog."""
-        return id(self.dialog)
+        """The call."""
+        return id(self.call)
 
 
 @dataclass(frozen=True, slots=True)
-class CallReceived(_DialogEvent):
-    """Somebody calls. Decide with `dialog.ring()`, `dialog.accept()` or `dialog.reject(status)`.
+class CallReceived(CallEvent):
+    """Somebody calls. Decide with `call.ring()`, `call.accept()` or `call.reject(status)`.
 
     Args:
         request: The INVITE, to be looked at: its headers, and what `request.parts` it has.
@@ -78,7 +89,7 @@ class CallReceived(_DialogEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class CallProgressed(_DialogEvent):
+class CallProgressed(CallEvent):
     """A call of ours got a provisional response, such as 180 Ringing.
 
     Where handlers take longer than responses come, the last of each status is what waits.
@@ -96,23 +107,23 @@ class CallProgressed(_DialogEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class CallEstablished(_DialogEvent):
+class CallEstablished(CallEvent):
     """A call is up: ours was answered, or our answer was acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
-class CallForked(_DialogEvent):
+class CallForked(CallEvent):
     """A call of ours was answered once more, by another branch of a fork (RFC 3261 §13.2.2.4).
 
     Args:
-        fork: The further dialog. It is hung up at once, unless the agent's `keep_forks` is set.
+        fork: The further call. It is hung up at once, unless the agent's `keep_forks` is set.
     """
 
-    fork: Any
+    fork: SimpleCall
 
 
 @dataclass(frozen=True, slots=True)
-class CallMediaUnproven(_DialogEvent):
+class CallMediaUnproven(CallEvent):
     """Nothing more is sent to the address where a call's media was asked for: it is not where the
     signalling comes from, and nothing has come from there (`Policy.unproven_media`). The call
     stays, and sending goes on once something comes.
@@ -125,7 +136,7 @@ class CallMediaUnproven(_DialogEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class CallEnded(_DialogEvent):
+class CallEnded(CallEvent):
     """A call is over.
 
     Args:
@@ -143,13 +154,12 @@ class RequestReceived(Event):
         incoming: The request, to be answered with `incoming.respond(status)`.
     """
 
-    incoming: Any
+    incoming: IncomingRequest
 
     @property
     def request(self) -> Request:
         """The request itself."""
-        request: Request = self.incoming.request
-        return request
+        return self.incoming.request
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +180,7 @@ class AttackDetected(Event):
         count: How many such messages came from there.
     """
 
+    agent: UserAgent | None  # type: ignore[assignment]
     kind: str
     source: str
     transport: str

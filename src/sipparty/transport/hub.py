@@ -324,7 +324,8 @@ class Hub(SourceSelection):
         """Look for a connection in the place of one that has ended."""
         users = self._users.get(flow.endpoint if flow.listener is None else flow.listener)
         hop = NextHop(target.address, target.port, target.transport)
-        wanted = FlowWanted(users[0] if users else None, hop, None, waiting)
+        agent: Any = users[0] if users else None
+        wanted = FlowWanted(agent, hop, None, waiting)
         self._try(wanted, [target], "")
 
     def mark_down(self, flow: Flow, retry_after: float | None = None) -> None:

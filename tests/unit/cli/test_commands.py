@@ -252,8 +252,8 @@ def test_a_signal_cancels_a_call_that_rings(bob, begin):
 
     @bob.on(CallReceived)
     def ring(event):
-        dialogs.append(event.dialog)
-        event.dialog.ring()
+        dialogs.append(event.call)
+        event.call.ring()
 
     call = begin("call", bob.contact_uri)
     call.until("180 Ringing")

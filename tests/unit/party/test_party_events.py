@@ -37,13 +37,13 @@ class TestDeciding:
         happened = events(alice, CallProgressed, CallEstablished)
         call = alice.invite(bob).wait(5)
         assert happened.next(CallProgressed).response.status == 180
-        assert happened.next().dialog is call
+        assert happened.next().call is call
 
     def test_ring_and_accept(self, alice, bob, events):
         progress = events(alice, CallProgressed)
         calls = events(bob, CallReceived)
         call = alice.invite(bob)
-        theirs = calls.next().dialog
+        theirs = calls.next().call
         theirs.ring()
         assert progress.next().response.status == 180
         theirs.ring(183)
@@ -59,7 +59,7 @@ class TestDeciding:
         [((), 486, "Busy Here"), ((603,), 603, "Decline"), ((480, "At Tea"), 480, "At Tea")],
     )
     def test_reject(self, alice, bob, arguments, status, reason):
-        bob.on(CallReceived, lambda event: event.dialog.reject(*arguments))
+        bob.on(CallReceived, lambda event: event.call.reject(*arguments))
         call = alice.invite(bob)
         with pytest.raises(CallRejected) as caught:
             call.wait(5)
@@ -68,9 +68,9 @@ class TestDeciding:
     def test_a_coroutine_decides(self, alice, bob):
         @bob.on(CallReceived)
         async def answer(event):
-            event.dialog.ring()
+            event.call.ring()
             await asyncio.sleep(0)
-            event.dialog.accept()
+            event.call.accept()
 
         assert alice.invite(bob).wait(5).state == "InDialog"
 
@@ -105,7 +105,7 @@ class TestDeciding:
         ended = events(bob, CallEnded)
 
         def fail(event):
-            event.dialog.accept()
+            event.call.accept()
             raise ZeroDivisionError
 
         bob.on(CallReceived, fail)
@@ -121,7 +121,7 @@ class TestDeciding:
         bob.on(CallReceived, fail)
         calls = events(bob, CallReceived)
         call = alice.invite(bob)
-        theirs = calls.next().dialog
+        theirs = calls.next().call
         theirs.accept()
         assert call.wait(5).state == "InDialog"
 
@@ -152,11 +152,11 @@ class TestEvents:
         bob.configure(auto_answer=True)
         ours, theirs = events(alice, *kinds), events(bob, *kinds)
         call = alice.invite(bob).wait(5)
-        assert theirs.next(CallEstablished).dialog is bob.calls[0]
+        assert theirs.next(CallEstablished).call is bob.calls[0]
         call.terminate().wait(5)
         seen = [ours.next() for _ in range(3)]
         assert [type(event) for event in seen] == [CallProgressed, CallEstablished, CallEnded]
-        assert {event.dialog for event in seen} == {call}
+        assert {event.call for event in seen} == {call}
         assert seen[-1].error is None
         assert type(theirs.next()) is CallEnded
 
@@ -187,13 +187,13 @@ class TestEvents:
         seen, ended = [], threading.Event()
 
         def established(event):
-            if event.dialog is first:
+            if event.call is first:
                 inside.set()
                 assert let.wait(PATIENCE)
-            seen.append(("established", event.dialog))
+            seen.append(("established", event.call))
 
         def over(event):
-            seen.append(("ended", event.dialog))
+            seen.append(("ended", event.call))
             ended.set()
 
         first = None
@@ -217,7 +217,7 @@ class TestEvents:
 
         @bob.on(CallEstablished)
         def hang_up(event):
-            event.dialog.terminate().wait(5)  # on a thread of its own, so it may block
+            event.call.terminate().wait(5)  # on a thread of its own, so it may block
             done.set()
 
         call = alice.invite(bob)

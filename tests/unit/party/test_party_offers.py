@@ -41,13 +41,13 @@ def test_what_cannot_be_answered_does_not_ring(listening, peer, events, auto_ans
     assert not bob.calls
     # The next event is that of the next call.
     peer.request("INVITE", "sip:bob@biloxi.com", bob.contact_uri.port, (), b"", "z9hG4bKgood")
-    theirs = happened.next().dialog
+    theirs = happened.next().call
     assert theirs.call_id == "z9hG4bKgood"
 
 
 def test_the_codecs_of_the_party_count(listening, peer):
     bob = listening(kind=SingleRTPSessionSimplenParty, media={"codecs": ["PCMA"]})
-    bob.on(CallReceived, lambda event: event.dialog.accept())
+    bob.on(CallReceived, lambda event: event.call.accept())
     assert call(peer, bob, GOOD, "z9hG4bK1").status == 488
     assert call(peer, bob, sdp(formats="0 8"), "z9hG4bK2").status == 200
 
@@ -62,7 +62,7 @@ class Chooses(SingleRTPSessionSimplenParty):
 
 def test_a_session_of_ones_own_is_asked_when_the_call_is_accepted(listening, peer):
     bob = listening(kind=Chooses, media={"codecs": ["PCMU"]})
-    bob.on(CallReceived, lambda event: event.dialog.accept())
+    bob.on(CallReceived, lambda event: event.call.accept())
     assert call(peer, bob, sdp(formats="8"), "z9hG4bK1").status == 200
     assert call(peer, bob, b"garbage", "z9hG4bK2").status == 400
 
@@ -76,7 +76,7 @@ class Strict(SingleRTPSessionSimplenParty):
 
 def test_a_judge_of_ones_own(listening, peer):
     bob = listening(kind=Strict)
-    bob.on(CallReceived, lambda event: event.dialog.accept())
+    bob.on(CallReceived, lambda event: event.call.accept())
     answer = call(peer, bob, GOOD, "z9hG4bK1")
     assert (answer.status, "Not today." in answer["Warning"]) == (606, True)
 

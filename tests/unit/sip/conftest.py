@@ -163,7 +163,7 @@ class Wire:
 
     def ended(self):
         """The calls that ended, and why they failed if they did."""
-        return [(e.dialog, e.error) for e in self.happened if isinstance(e, CallEnded)]
+        return [(e.call, e.error) for e in self.happened if isinstance(e, CallEnded)]
 
     # Messages.
 
@@ -236,7 +236,7 @@ class Wire:
     def invited(self, **changes):
         """Call the core's agent; returns its call."""
         self.receive(self.request("INVITE", **changes))
-        return self.happened[-1].dialog
+        return self.happened[-1].call
 
 
 class Pair:

@@ -76,7 +76,7 @@ def test_a_call_that_is_admitted(wire, bob, client):
     exchange, invite = prove(wire, client)
     (happened,) = wire.happened
     assert isinstance(happened, CallReceived)
-    call = happened.dialog
+    call = happened.call
     assert call.authenticated == "alice"
     call.ring()
     ringing = wire.one()
@@ -128,7 +128,7 @@ def test_the_proof_covers_the_body(wire, client):
 
 def test_a_refusal_proves_nothing(wire, bob, client):
     prove(wire, client)
-    wire.happened[0].dialog.reject(486)
+    wire.happened[0].call.reject(486)
     answer = wire.one()
     assert answer.status == 486
     assert "Authentication-Info" not in answer
@@ -184,7 +184,7 @@ def test_a_cancel_is_not_challenged(wire, bob, client):
     prove(wire, client)
     wire.receive(wire.request("CANCEL", branch="z9hG4bKsecond", number=2, contact=None))
     assert wire.starts() == [200, 487]
-    assert wire.happened[0].dialog.state == "Terminated"
+    assert wire.happened[0].call.state == "Terminated"
 
 
 def test_a_stray_ack_is_not_answered(wire, bob):

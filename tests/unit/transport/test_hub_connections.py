@@ -256,7 +256,7 @@ async def bob(engine):
     party.calls_received = asyncio.Queue()
 
     async def note(event):
-        party.calls_received.put_nowait(event.dialog)
+        party.calls_received.put_nowait(event.call)
 
     party.on(CallReceived, note)
     party.listen(None, address=LOOPBACK, transport="TCP")

@@ -228,14 +228,14 @@ async def test_requests_in_a_call_find_the_connection_that_is_there(bob, phone, 
     contact = f"127.0.0.9:{free_port};transport=tcp"  # it is not the address that it came from
     await phone.call(contact)
     event = await news(bob)
-    event.dialog.terminate()
+    event.call.terminate()
     assert (await phone.read()).startswith(f"BYE sip:phone@{contact} SIP/2.0\r\n")
 
 
 async def test_where_the_contact_can_be_reached_they_go_there(bob, phone, server):
     await phone.call(f"{LOOPBACK}:{server.port};transport=tcp")
     event = await news(bob)
-    event.dialog.terminate()
+    event.call.terminate()
     assert (await head_at(server)).startswith("BYE ")
 
 
@@ -243,7 +243,7 @@ async def test_where_there_is_a_route_set_they_go_to_its_host(bob, phone, server
     route = f"<sip:{LOOPBACK}:{server.port};transport=tcp;lr>"
     await phone.call(f"{LOOPBACK}:{free_port};transport=tcp", f"Record-Route: {route}")
     event = await news(bob)
-    event.dialog.terminate()
+    event.call.terminate()
     head = await head_at(server)
     assert head.startswith("BYE ")
     assert f"Route: {route}\r\n" in head
@@ -268,6 +268,6 @@ async def test_a_call_keeps_the_flow_that_it_was_given(bob, datagrams):
     while not (await receive(datagrams)).startswith(b"ACK sip:phone@192.0.2.9 "):
         pass
     event = await news(bob)
-    event.dialog.terminate()
+    event.call.terminate()
     while not (await receive(datagrams)).startswith(b"BYE sip:phone@192.0.2.9 "):
         pass

@@ -57,7 +57,7 @@ class CalledSide(InviteUsage, abstract=True):
                 assert transaction is not None
                 flow = transaction.flow
                 if self.agent.observed:
-                    self._emit(CallReceived(self.agent, self, transaction.request, flow))
+                    self._emit(CallReceived, transaction.request, flow)
             self._fail_media(error, 500)
             return False
         return True

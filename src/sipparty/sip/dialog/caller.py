@@ -186,7 +186,7 @@ class CallingSide(InviteUsage, abstract=True):
             if response.body and self._offer and self._early_tag is None:
                 self._take_early_answer(response)
             if self.agent.observed:
-                self._emit(CallProgressed(self.agent, self, response))
+                self._emit(CallProgressed, response)
 
     def _take_early_answer(self, response: Response) -> None:
         """Let early media flow; an answer that cannot be used is left for the 2xx to mend."""
@@ -249,7 +249,7 @@ class CallingSide(InviteUsage, abstract=True):
             fork._outgoing = self._outgoing
             fork._refuse_offer(response)
         fork.hear("forked", data, self)
-        self._emit(CallForked(self.agent, self, fork))
+        self._emit(CallForked, fork)
         if self.state != "InDialog" or not self.agent.keep_forks:
             fork.hit("terminate")
 
@@ -296,7 +296,7 @@ class CallingSide(InviteUsage, abstract=True):
         self._acknowledge(data)
         self._start_media()
         if self.agent.observed:
-            self._emit(CallEstablished(self.agent, self))
+            self._emit(CallEstablished)
 
     def _establish_fork(self, data: DialogState, first: InviteUsage) -> None:
         self.role = "caller"

@@ -12,7 +12,7 @@ Verbs return at once and return the dialog. To wait for what comes of one:
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Iterable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, SupportsBytes
 
 from sipparty.errors import (
@@ -374,8 +374,9 @@ class Dialog(FSM, abstract=True):
         """End the dialog because of a defect: taking its first request has raised."""
         self.core.remove_dialog(self)
 
-    def _emit(self, event: Event) -> None:
-        self.core.emit(event)
+    def _emit(self, event: Callable[..., Event], *values: Any) -> None:
+        """Emit an event of a kind about this call."""
+        self.core.emit(event(self.agent, self, *values))
 
     def _new_target(self, message: Request | Response) -> str:
         """Return the remote target that a target refresh gives (§12.2.1.2, §12.2.2).

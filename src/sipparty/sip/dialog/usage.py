@@ -169,7 +169,7 @@ class InviteUsage(Dialog, abstract=True):
                 # The call is over all the same, and who waits for its end is told.
                 _log.exception("The media of %s could not be ended.", self.name)
         if self.agent.observed and not self.silent:
-            self._emit(CallEnded(self.agent, self, self.last_error))
+            self._emit(CallEnded, self.last_error)
 
     def give_up(self, error: CallFailed) -> None:
         """End the call at once, whatever is under way in it: nothing can be sent any more."""
@@ -242,7 +242,7 @@ class InviteUsage(Dialog, abstract=True):
         if first or acceptance.offered:
             self._start_media()
         if first and self.agent.observed and self.state == "InDialog":
-            self._emit(CallEstablished(self.agent, self))
+            self._emit(CallEstablished)
 
     def _renew_contact(self, flow: Flow) -> None:
         """Tell the peer where we are reached from the flow of its re-INVITE, which may be another;

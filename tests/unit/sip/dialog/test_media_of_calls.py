@@ -196,7 +196,7 @@ def test_what_they_answer_counts_too(wire, alice):
     assert call.bytes_held > 10_000
     # And so with an answer in an ACK.
     wire.receive(wire.request("INVITE", "sip:alice@atlanta.com", call_id="late", branch="z9hG4bKl"))
-    late = wire.happened[-1].dialog
+    late = wire.happened[-1].call
     late.accept()
     answer = next(one for one in wire.sent() if getattr(one, "status", 0) == 200)
     before = late.bytes_held

@@ -137,13 +137,13 @@ def test_a_secure_call_that_comes_in_clear_is_refused(make_pair, wire):
 def test_our_contact_is_as_secure_as_it_has_to_be(wire, bob, uri, changes, scheme):
     """§12.1.1."""
     wire.receive(wire.request("INVITE", uri, **changes))
-    wire.happened[-1].dialog.accept()
+    wire.happened[-1].call.accept()
     assert wire.one().contact.uri_text == f"{scheme}:bob@10.0.0.1:5060;transport=tls"
 
 
 def test_a_reinvite_does_not_move_a_secure_call_into_the_clear(wire, bob):
     called(wire)
-    call = wire.happened[-1].dialog
+    call = wire.happened[-1].call
     call.accept()
     answer = wire.one()
     wire.acknowledge(answer)
