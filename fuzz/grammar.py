@@ -262,7 +262,7 @@ def probe_core(data: bytes) -> None:
     agent.auto_answer = False
     for method in ("MESSAGE", "SUBSCRIBE", "REFER", "REGISTER", "PUBLISH"):
         agent.handle_method(method)
-    core.bind(agent, "endpoint")
+    core.directory.bind(agent, "endpoint")
     core.receive(data, _FLOW, 1.0)
     for event in _events(core):
         if isinstance(event, CallReceived):

@@ -242,7 +242,7 @@ def _core(data: bytes) -> bool:
     """A whole core with a party takes a datagram, lets time pass, and is left with nothing."""
     core = Core(SequentialTokens("a"))
     agent = UserAgent(core, "sip:bob@biloxi.com")
-    core.bind(agent, "endpoint")
+    core.directory.bind(agent, "endpoint")
     flow = Flow("UDP", ("10.0.0.1", 5060), ("10.0.0.9", 5060), "endpoint")
     core.receive(data, flow, 1.0)
     sent = 0

@@ -155,7 +155,7 @@ class Stage:
             left["held"] = core.transactions.held
             left["connections"] = [one for one in self.engine.hub.connections() if not one.ended]
             left["tasks"] = asyncio.all_tasks(self.engine.loop)
-            left["calls"] = [call for agent in core.agents() for call in agent.dialogs]
+            left["calls"] = [call for agent in core.directory.receiving() for call in agent.dialogs]
             return {name: value for name, value in left.items() if value}
 
         return self.engine.run(look)

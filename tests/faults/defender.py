@@ -111,7 +111,7 @@ class Defender:
     def _has_ack(self, call: Any) -> bool:
         dialogs = self.engine.core.dialogs.values()
         mine = [one for one in dialogs if one.call_id == call.call_id]
-        return len(mine) == 1 and mine[0]._acceptance is None
+        return len(mine) == 1 and mine[0]._unacknowledged is None
 
     def check(self) -> None:
         """See that the party serves, and that nothing is left of what was."""
@@ -138,7 +138,7 @@ class Defender:
             left["connections"] = [one for one in self.engine.hub.connections() if not one.ended]
             left["tasks"] = asyncio.all_tasks(self.engine.loop)
             left["sessions"] = [
-                agent.dialogs for agent in self.engine.core.agents() if agent.dialogs
+                agent.dialogs for agent in self.engine.core.directory.receiving() if agent.dialogs
             ]
             return {name: value for name, value in left.items() if value}
 

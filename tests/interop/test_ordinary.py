@@ -36,7 +36,7 @@ def told(call: Any) -> list[str]:
     """Have a call's media tell what happens to it."""
     events: list[str] = []
     wait_for(lambda: call.session, "there is a session")
-    call.session.emit = lambda event: events.append(type(event).__name__)
+    call.session.on_event = lambda event: events.append(type(event).__name__)
     return events
 
 
@@ -95,7 +95,7 @@ def test_a_trunk_that_calls_asks_who_hangs_up(sipp: SIPp, parties: Make) -> None
     calls = incoming(bob, lambda call: call.ring().accept())
     run = sipp.call("uac_challenges_bye", bob.contact_uri.port)
     call = first(calls)
-    wait_for(lambda: call.state == "InDialog" and call._acceptance is None, "the ACK came")
+    wait_for(lambda: call.state == "InDialog" and call._unacknowledged is None, "the ACK came")
     assert call.terminate().wait(5).state == "Terminated"
     run.finish()
 
@@ -120,7 +120,7 @@ def test_a_registrar_of_ones_own(kamailio: Make, parties: Make) -> None:
         assert party.send(register).wait(5).status == 200
     call = alice.invite("sip:bob@example.com").wait(5)
     its = first(calls)
-    wait_for(lambda: its._acceptance is None, "the ACK came")
+    wait_for(lambda: its._unacknowledged is None, "the ACK came")
     assert its.terminate().wait(5).state == "Terminated"
     ended(call)
 

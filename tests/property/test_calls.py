@@ -69,7 +69,7 @@ def agent_of(name, seed, medias=None, **chosen):
             return medias[-1]
 
         agent.open_session = open_session
-    agent.core.bind(agent, name)
+    agent.core.directory.bind(agent, name)
     return agent
 
 

@@ -213,7 +213,7 @@ def test_no_answer_takes_a_control_character(bad: str) -> None:
     core = Core(SequentialTokens("a"))
     callee = UserAgent(core, "sip:b@b.com")
     callee.auto_answer = False
-    core.bind(callee, "endpoint")
+    core.directory.bind(callee, "endpoint")
     core.receive(INVITE, Flow("UDP", ("10.0.0.1", 5060), ("10.0.0.9", 5060), "endpoint"), 1.0)
     (call,) = [event.call for event in core.events() if isinstance(event, CallReceived)]
     core.transmits()

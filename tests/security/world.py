@@ -100,13 +100,7 @@ class World:
 
         def make_session(dialog: Any) -> Any:
             session = make(dialog)
-            emit = getattr(session, "emit", None)
-
-            def heard(event: Any) -> None:
-                self.media_events.append(event)
-                emit(event)
-
-            session.emit = heard
+            session.on_event = self.media_events.append
             return session
 
         self.party.make_session = make_session

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sipparty.cli.phone import MediaHappened
 from sipparty.cli.screen import Screen, safe
 from sipparty.errors import SIPPartyError
 from sipparty.media import (
@@ -26,7 +27,6 @@ from sipparty.media import (
     find_codec,
 )
 from sipparty.sip import URI
-from sipparty.sip.events import MediaEvent
 from sipparty.trace import LOGGER, Ladder, MediaRecord, PcapWriter, WireRecord, summarise
 
 __all__ = [
@@ -199,24 +199,24 @@ def evidence(
             logger.setLevel(level)
 
 
-def say_media(screen: Screen, event: MediaEvent, prefix: str = "") -> None:
+def say_media(screen: Screen, happened: MediaHappened, prefix: str = "") -> None:
     """Print a line about a media event."""
-    match event:
-        case MediaStarted(codec=codec, remote=remote):
+    match happened.event:
+        case MediaStarted(codec, remote):
             where = f" to {remote[0]} port {remote[1]}" if remote else ""
             text = f"sending {codec}{where}" if codec else "no stream was agreed on"
-        case SourceHeard(address=remote):
+        case SourceHeard(remote, _):
             text = f"hearing {remote[0]} port {remote[1]}"
-        case RemoteFellSilent(seconds=seconds):
+        case RemoteFellSilent(seconds):
             text = f"nothing was heard for {seconds:.0f} s"
-        case RemoteLeft(reason=reason):
+        case RemoteLeft(reason):
             text = "the other side stopped sending" + (f": {safe(reason)}" if reason else "")
-        case PlaybackEnded(playback=playback):
+        case PlaybackEnded(playback):
             # Where the call ended first, that is told by the call.
             if playback.outcome == "stopped":
                 return
             text = f"the clip is over ({playback.outcome})"
-        case RecordingFailed(error=error):
+        case RecordingFailed(_, error):
             text = f"the recording failed: {error}"
         case _:
             return

@@ -168,7 +168,7 @@ class Engine(LoopPortal):
         self._busy = True
         try:
             while core.out or core.occurred:
-                out, core.out = core.out, []
+                out = core.transmits()
                 watched = bool(out) and self.wire.watched()
                 for data, flow in out:
                     endpoint = flow.endpoint
@@ -214,7 +214,7 @@ class Engine(LoopPortal):
             self.hub.mark_up(event.flow)
         elif event.agent is None:
             # Of nobody in particular: every party hears of it, once.
-            for owner in dict.fromkeys(agent.owner for agent in self.core.agents()):
+            for owner in dict.fromkeys(agent.owner for agent in self.core.directory.receiving()):
                 if owner is not None:
                     owner.event_happened(event)
         elif event.agent.owner is not None:
@@ -339,7 +339,7 @@ class Engine(LoopPortal):
         if not self.closed:
             # What is not sent yet fails, and says why; only what is, is cancelled or hung up.
             self._act(self.hub.give_up, (f"No route was found: {self._CLOSED}.",))
-            await self.hang_up(list(self.core.users), self.FAREWELL)
+            await self.hang_up(list(self.core.directory.agents), self.FAREWELL)
             connections = self.hub.connections()
             self._close_now()
             await self._end(connections)
@@ -363,7 +363,7 @@ class Engine(LoopPortal):
         self.hub.give_up(f"No route was found: {reason}.")
         for transaction in list(self.core.transactions.clients.values()):
             transaction.break_transport(reason)
-        for agent in list(self.core.users):
+        for agent in list(self.core.directory.agents):
             for dialog in list(agent.dialogs):
                 try:
                     dialog.give_up(CallUnreachable(f"The call was given up: {reason}."))

@@ -1,5 +1,7 @@
-"""What happens in the media of a call; handlers take it by `party.on` and `call.on`, as other
-events.
+"""What happens in a media session, as its owner hears of it.
+
+Events are told on the engine's thread, in order, to `session.on_event`. What a handler raises is
+logged and goes no further.
 
     MediaStarted       packets flow from now on
     SourceHeard        the other side is heard: for the first time, after silence, or another source
@@ -19,7 +21,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sipparty.media.rtp_source import Address
-from sipparty.sip.events import MediaEvent
 
 if TYPE_CHECKING:
     from sipparty.errors import MediaError
@@ -39,6 +40,11 @@ __all__ = [
     "RemoteLeft",
     "SourceHeard",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaEvent:
+    """What every event of a media session is."""
 
 
 @dataclass(frozen=True, slots=True)

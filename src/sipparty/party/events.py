@@ -87,7 +87,7 @@ class Observable(DeepClass):
             answer = self._methods.get(event.request.method)
             if answer is not None:
                 failed = functools.partial(_fail, event)
-                late = functools.partial(_fail, event, 503, event.agent.core.overloaded)
+                late = functools.partial(_fail, event, 503, event.agent.core.refusals.overloaded)
                 dispatcher.run(answer, event, event.topic, failed, late)
 
     @property
@@ -108,7 +108,7 @@ class Observable(DeepClass):
             # Who was not told of the call is not told of its end.
             dialog.silent = not any(map(inspect.iscoroutinefunction, handlers))
             dialog.core.counters["refused"] += 1
-            dialog.reject(503, headers=dialog.core.overloaded)
+            dialog.reject(503, headers=dialog.core.refusals.overloaded)
 
     def _watches(self) -> None:
         """Take note that there is a handler."""

@@ -22,8 +22,9 @@ from typing import Any
 from sipparty.errors import ParseError
 from sipparty.sip.auth import Authenticated, Challenged, DigestServer, Malformed, Verdict
 from sipparty.sip.components import unescape
+from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
-from sipparty.sip.message import Request, Response
+from sipparty.sip.message import Request
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.transports import default_port
 from sipparty.sip.uri_grammar import split_sip_uri
@@ -89,16 +90,16 @@ class Admission:
         self._note(verdict, transaction.flow)
         if isinstance(verdict, Authenticated):
             transaction.authenticated = verdict.username
-            transaction.complete = partial(self._prove, verdict)
+            transaction.extra = (*transaction.extra, partial(self._prove, verdict))
         return verdict
 
     def refuse(self, transaction: ServerTransaction, verdict: Verdict | None) -> None:
         """Answer a request that was not admitted."""
         if verdict is None or isinstance(verdict, Authenticated):
-            self._agent.core.refuse(transaction, 500)
+            self._agent.core.refusals.refuse(transaction, 500)
             return
         phrase = verdict.phrase if isinstance(verdict, Malformed) else None
-        self._agent.core.refuse(transaction, verdict.status, phrase, list(verdict.headers))
+        self._agent.core.refusals.refuse(transaction, verdict.status, phrase, list(verdict.headers))
 
     def _log_failure(self) -> None:
         """Log what a function that gives passwords has raised: each time that it was twice as
@@ -135,10 +136,10 @@ class Admission:
                 getattr(verdict, "reason", ""),
             )
 
-    def _prove(self, verdict: Authenticated, response: Response) -> None:
+    def _prove(self, verdict: Authenticated, body: bytes) -> Field:
         """Prove in a 2xx that we know the password too (RFC 7616 §3.5)."""
         now = self._agent.core.timers.now
-        response.add(*self.guard.authentication_info(verdict, now, body=response.body))
+        return field(*self.guard.authentication_info(verdict, now, body=body))
 
     def _is_ours(self, request: Request, flow: Flow, uri: str) -> bool:
         """Whether credentials for a URI are for this agent (RFC 7616 §3.4.6, RFC 8760 §2.6 item 6):

@@ -13,7 +13,6 @@ from sipparty.sip.admission import Admission, Name
 from sipparty.sip.auth import DigestClient, DigestServer
 from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood, session_description
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
-from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow, host_port
@@ -134,7 +133,7 @@ class UserAgent:
         self.product = "sipparty"
         self._contacts: dict[tuple[str, object, bool], str] = {}
         self._capabilities: list[Field] | None = None
-        core.users.add(self)
+        core.directory.agents.add(self)
 
     # ---------------------------------------------------------------- what it says of itself
 
@@ -290,7 +289,7 @@ class UserAgent:
     def answer_options(self, transaction: ServerTransaction) -> None:
         """Answer OPTIONS with what the agent can do, as it would answer an INVITE (§11.2)."""
         # Within a call an INVITE would change that call, and be welcome.
-        busy = self._busy() and not has_tag(transaction.request)
+        busy = self._busy() and not transaction.request.facts.to_tag is not None
         headers = [
             ("Allow", ", ".join(self.methods)),
             self._accept,
@@ -308,17 +307,15 @@ class UserAgent:
         headers: list[tuple[str, str]] | None = None,
     ) -> None:
         """Answer a request with a failure."""
-        self.core.refuse(transaction, status, None, headers or [])
+        self.core.refusals.refuse(transaction, status, None, headers or [])
 
     def _respond(
         self, transaction: ServerTransaction, status: int, headers: list[tuple[str, str]]
     ) -> None:
         if status >= 300:
-            self.core.refuse(transaction, status, None, headers)
+            self.core.refusals.refuse(transaction, status, None, headers)
             return
-        request = transaction.request
-        tag = None if has_tag(request) else self.core.tokens.tag()
-        transaction.respond(request.response(status, None, headers, to_tag=tag))
+        transaction.answer(status, None, [field(name, value) for name, value in headers])
 
     def _busy(self) -> bool:
         return self.max_calls is not None and len(self.dialogs) >= self.max_calls
@@ -358,12 +355,12 @@ class UserAgent:
         if self._busy():
             self._respond(transaction, 486, [])
             return
-        if not self.core.has_room(transaction) or self._has_its_part(transaction):
-            self._respond(transaction, 503, self.core.overloaded)
+        if not self.core.has_capacity_for(transaction) or self._has_its_part(transaction):
+            self._respond(transaction, 503, self.core.refusals.overloaded)
             return
         tokens = self.core.tokens
         try:
-            data = DialogState.of_request(request, tokens.tag(), tokens.number(24))
+            data = DialogState.of_request(request, transaction.tag, tokens.number(24))
             data.back = flow = transaction.flow
             data.proven = (
                 flow.transport in RELIABLE_TRANSPORTS or transaction.authenticated is not None
@@ -379,7 +376,7 @@ class UserAgent:
                 if offer:
                     self.check_offer(offer, flow)
         except (NegotiationError, ParseError) as error:
-            self.core.refuse_for(transaction, error)
+            self.core.refusals.refuse_for(transaction, error)
             return
         self._take_call(self.server_dialog(self), transaction, data)
 

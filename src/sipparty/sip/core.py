@@ -10,20 +10,18 @@ After each call in, take what is to be sent and the events. What the core cannot
 an event: `FlowWanted` is answered by `flow_found` or `flow_failed`. What its owner wants of it (a
 verb of a dialog) it may call directly, after `core.at(now)` has told the time.
 
-The way of a message: bytes, `Message`, its transaction, its dialog or the user agent it is for,
-which answers; the answer's bytes, out. It is the same for every kind of message.
+The way of a message: bytes, `Message`, its transaction, the role whose it is, which answers or
+forwards; bytes, out. It is the same for every kind of message. A core has one role by itself,
+`UserAgentCore`; others (a registrar, a proxy) are put into `core.roles`.
 """
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any
 
 from sipparty.errors import ParseError
 from sipparty.fsm import Timers
-from sipparty.sip.admission import admits_any
-from sipparty.sip.agent import UserAgent
 from sipparty.sip.attacks import AttackMonitor
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.directory import Directory
@@ -37,14 +35,14 @@ from sipparty.sip.routing import NextHop
 from sipparty.sip.shares import DIALOG_WEIGHT, is_shortage
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import (
-    InviteServerTransaction,
     Overload,
     ServerTransaction,
     Timing,
     TransactionLayer,
+    TransactionUser,
 )
-from sipparty.sip.uri_grammar import split_sip_uri
-from sipparty.sip.validation import blame, check_response, first_fault
+from sipparty.sip.user_agent_core import UserAgentCore
+from sipparty.sip.validation import blame, check_response
 from sipparty.sip.wanted import FlowUser, FlowWanted, TargetAnswered, TargetFailed
 
 __all__ = ["Core", "FlowWanted", "TargetFailed"]
@@ -63,11 +61,10 @@ class Core:
     Attributes:
         attacks: What looks like an attack, counted by source.
         dialogs: The dialogs by Call-ID, local tag and remote tag.
-        calling: Calls of ours that are not answered yet, by Call-ID and local tag: what comes in
-            one of their early dialogs is for them.
-        directory: The agents, by where they receive.
-        users: Every agent that there is, whether it receives anywhere or not; their `dialogs` are
-            all that are neither new nor over.
+        directory: The agents: all that there are, and by where they receive.
+        refusals: What answers requests that are not served.
+        user_agents: The role of the agents.
+        roles: Who is given what comes, in order, until one takes it; the agents at first.
         counters: How many messages came and went, and what was dropped, by name.
     """
 
@@ -86,29 +83,26 @@ class Core:
         self.limits = limits = limits or Limits()
         self.policy = policy or Policy()
         self.timers = Timers(now)
+        #: What `transmits` and `events` give; who looks at each turn looks here first.
+        self.out: list[tuple[bytes, Flow]] = []
+        #: Puts bytes in line, and the flow to send them by.
+        self.transmit = self.out.append
         self.transactions = TransactionLayer(
-            *(self.timers, timing or Timing(), tokens, self._send, limits),
+            *(self.timers, timing or Timing(), tokens, self.transmit, limits),
             knows=self._is_within,
             policy=self.policy,
         )
         self.dialogs: dict[tuple[str, str, str], Dialog] = {}
-        self.calling: dict[tuple[str, str], Any] = {}
         self.counters: dict[str, int] = dict.fromkeys(
             ("received", "sent", "refused", "stray_responses", "stray_acks"), 0
         )
         self.directory = Directory()
-        self.users: weakref.WeakSet[UserAgent] = weakref.WeakSet()
-        self._refusals = Refusals(tokens, limits.retry_after, self._send, self._is_within)
-        #: Answers a request with a failure; see `Refusals`.
-        self.refuse = self._refusals.refuse
-        self.refuse_for = self._refusals.refuse_for
-        self.overloaded = self._refusals.overloaded
-        self.steady_tag = self._refusals.steady_tag
+        self.refusals = Refusals(tokens, limits.retry_after, self.transmit, self._is_within)
+        self.user_agents = UserAgentCore(self, self.directory, self.refusals)
+        self.roles: list[TransactionUser] = [self.user_agents]
         self.attacks = AttackMonitor(self.counters, self.emit)
         #: What has failed, and was not heard of since: transport, address and port.
         self._suspects: set[tuple[str, str, int]] = set()
-        #: What `transmits` and `events` give; who looks at each turn looks here first.
-        self.out: list[tuple[bytes, Flow]] = []
         self.occurred: list[Event] = []
 
     # ---------------------------------------------------------------- time and what comes out
@@ -127,9 +121,9 @@ class Core:
 
     def transmits(self) -> list[tuple[bytes, Flow]]:
         """Return what is to be sent since the last call, in order."""
-        out = self.out
-        if out:
-            self.out = []
+        out = self.out[:]
+        self.out.clear()
+        self.counters["sent"] += len(out)
         return out
 
     def events(self) -> list[Event]:
@@ -138,10 +132,6 @@ class Core:
         if events:
             self.occurred = []
         return events
-
-    def _send(self, data: bytes, flow: Flow) -> None:
-        self.counters["sent"] += 1
-        self.out.append((data, flow))
 
     def emit(self, event: Event) -> None:
         """Put an event in line."""
@@ -189,23 +179,11 @@ class Core:
 
     # ---------------------------------------------------------------- who is here
 
-    def bind(self, agent: UserAgent, endpoint: Hashable) -> None:
-        """Have an agent receive what comes in by an endpoint.
-
-        Raises:
-            UsageError: Another agent with the same address of record receives there.
-        """
-        self.directory.bind(agent, endpoint)
-
-    def unbind(self, agent: UserAgent, endpoint: Hashable) -> None:
-        """Undo `bind`."""
-        self.directory.unbind(agent, endpoint)
-
     def add_dialog(self, dialog: Any) -> None:
         """Have a dialog found by its identity."""
         identity = dialog.dialog_state.identity
         self.dialogs[identity] = dialog
-        self.calling.pop(identity[:2], None)
+        self.user_agents.calling.pop(identity[:2], None)
         dialog.agent.dialogs.add(dialog)
         share = dialog.share
         if share is not None:
@@ -233,8 +211,8 @@ class Core:
             identity = dialog.dialog_state.identity
             if self.dialogs.get(identity) is dialog:
                 del self.dialogs[identity]
-            elif self.calling.get(identity[:2]) is dialog:
-                del self.calling[identity[:2]]
+            elif self.user_agents.calling.get(identity[:2]) is dialog:
+                del self.user_agents.calling[identity[:2]]
 
     def weigh(self, dialog: Any) -> None:
         """Count anew what a dialog keeps, as after each agreement on media."""
@@ -285,14 +263,15 @@ class Core:
     def _take_malformed(self, data: bytes, flow: Flow, error: ParseError) -> None:
         self.attacks.note("malformed", flow, self.timers.now)
         back = self.transactions.way_back
-        self._refusals.refuse_malformed(data, error, lambda request: back(request, flow))
+        self.refusals.refuse_malformed(data, error, lambda request: back(request, flow))
 
     def _take_response(self, response: Response, flow: Flow) -> None:
         if not response.facts.plain:
             check_response(response)
         if not self.transactions.response_received(response):
-            self.counters["stray_responses"] += 1
-        elif self._suspects and response.status != 503:
+            if not any(role.stray_response(response, flow) for role in self.roles):
+                self.counters["stray_responses"] += 1
+        elif self._suspects and response._status != 503:
             where = (flow.transport, *flow.remote)
             if where in self._suspects:
                 self._suspects.discard(where)
@@ -305,115 +284,48 @@ class Core:
             if overload.flood:
                 self.attacks.note("flood", flow, self.timers.now)
             self.counters["refused"] += 1
-            self._refusals.refuse_overload(request, overload)
+            self.refusals.refuse_overload(request, overload)
             return
         if taken is None:
             return
-        if isinstance(taken, Flow):
-            self._take_ack(request, taken)
+        if taken.__class__ is Flow:
+            for role in self.roles:
+                if role.ack(request, taken):
+                    return
+            self.counters["stray_acks"] += 1
             return
+        assert isinstance(taken, ServerTransaction)
         try:
-            self._serve(taken)
+            if request._method == "CANCEL":
+                invite = self.transactions.cancelled_by(taken)
+                for role in self.roles:
+                    if role.cancel(taken, invite):
+                        break
+            else:
+                for role in self.roles:
+                    if role.request(taken):
+                        break
         except ParseError as error:
-            self.refuse(taken, error.status, blame(error, request))
+            self.refusals.refuse(taken, error.status, blame(error, request))
         except Exception as error:
             if is_shortage(error):
                 # It is nobody's fault, and over some time.
                 self.counters["refused"] += 1
-                self.refuse(taken, 503, None, self.overloaded)
+                self.refusals.refuse(taken, 503, None, self.refusals.overloaded)
                 return
             # A defect, of ours or of a user's class: the peer hears of it, and so does our caller.
-            self.refuse(taken, 500)
+            self.refusals.refuse(taken, 500)
             raise
-        taken.wait()
+        if taken.state == "Initial":
+            taken.hit("wait")  # whoever has it takes its time
 
     def _is_within(self, request: Request) -> bool:
         """Whether a request is inside of a dialog that is here."""
-        return self._dialog_of(request) is not None
-
-    def _take_ack(self, ack: Request, flow: Flow) -> None:
-        """Give an ACK for a 2xx to its dialog (RFC 3261 §13.3.1.4); others are nobody's."""
-        facts = ack.facts
-        if facts.to_tag == "":
-            raise ParseError(ack._text("to") or "", "an address with a tag", 0, what="To")
-        dialog = self._dialog_of(ack)
-        if dialog is None:
-            self.counters["stray_acks"] += 1
-            share = self.transactions.shares.doubted(flow.remote[0], flow.reliable)
-            if share is not None and facts.to_tag == self._refusals.steady_tag(ack, flow.remote[0]):
-                share.prove()  # it has read our refusal, so it is there, and may have more
-        else:
-            dialog.ack_received(ack)
-
-    def _dialog_of(self, request: Request) -> Dialog | None:
         facts = request.facts
-        tag = facts.to_tag
-        if tag is None:
-            return None
-        return self.dialogs.get((facts.call_id, tag, facts.from_tag or ""))
+        return (facts.call_id, facts.to_tag, facts.from_tag or "") in self.dialogs
 
-    def _serve(self, transaction: ServerTransaction) -> None:
-        """Find who answers a request (RFC 3261 §8.2, §12.2.2, §9.2)."""
-        request = transaction.request
-        if not request.facts.plain:
-            fault = first_fault(request)
-            if fault is not None:
-                self.refuse(transaction, fault.status, fault.what)
-                return
-        if request.method == "CANCEL":
-            self._serve_cancel(transaction, request)
-            return
-        facts = request.facts
-        if facts.to_tag is not None:
-            dialog = self._dialog_of(request)
-            if dialog is None:
-                early = self.calling.get((facts.call_id, facts.to_tag))
-                if early is None or not early.early_request_received(transaction):
-                    self.refuse(transaction, 481)
-            else:
-                dialog.request_received(transaction)
-            return
-        agent = self.directory.agent_for(request.uri_text, transaction.flow)
-        if agent is None:
-            self._refuse_stranger(transaction)
-        elif self.transactions.is_merged(transaction, agent):
-            self.refuse(transaction, 482)
-        else:
-            agent.request_received(transaction)
-
-    def _serve_cancel(self, transaction: ServerTransaction, request: Request) -> None:
-        """Answer a CANCEL, and give it to what it cancels (RFC 3261 §9.2)."""
-        invite = self.transactions.cancelled_by(transaction)
-        if invite is None:
-            self.refuse(transaction, 481)
-            return
-        # §9.2: the To tag is that of the INVITE's own answers.
-        data = getattr(invite.user, "dialog_state", None)
-        tag = None if data is None else data.local_tag
-        transaction.respond(self._refusals.answer(request, 200, tag=tag))
-        if isinstance(invite, InviteServerTransaction):
-            invite.cancel(request)
-
-    def _refuse_stranger(self, transaction: ServerTransaction) -> None:
-        """Answer a request for nobody here: 404, but what nobody here does is not done for anybody
-        (RFC 3261 §8.2.1 comes before §8.2.2.1).
-        """
-        here = self.directory.agents_at(transaction.flow)
-        request = transaction.request
-        method = request.method
-        if here and method == "OPTIONS" and not split_sip_uri(request.uri_text).user:
-            # To the host, not to anybody there, as those send who ask whether it is up (§11.1).
-            here[0].request_received(transaction)
-            return
-        if not admits_any(here, transaction):
-            return  # who asks has to prove who they are before they learn who is not here
-        if not here or any(method in agent.methods for agent in here):
-            self.refuse(transaction, 404)
-        else:
-            here[0].refuse_method(transaction)
-
-    def has_room(self, transaction: ServerTransaction) -> bool:
-        """Whether there is room for another dialog, for whoever sent a request."""
+    def has_capacity_for(self, transaction: ServerTransaction) -> bool:
+        """Whether another dialog may be made, for whoever sent a request."""
         if transaction.share.dialogs >= self.transactions.shares.dialogs:
             self.attacks.note("flood", transaction.flow, self.timers.now)
         elif len(self.dialogs) < self.limits.max_dialogs:
@@ -437,7 +349,3 @@ class Core:
             "server_transactions": len(self.transactions.servers),
             "timers": len(self.timers),
         }
-
-    def agents(self) -> Iterable[UserAgent]:
-        """Return every agent that receives somewhere, once."""
-        return self.directory.agents()

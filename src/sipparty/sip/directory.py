@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from weakref import WeakSet
 
 from sipparty.errors import ParseError, UsageError
 from sipparty.sip.agent import UserAgent
@@ -26,9 +27,15 @@ class _Listener:
 
 
 class Directory:
-    """Every agent of a core, by where it receives."""
+    """Every agent of a core, by where it receives.
+
+    Attributes:
+        agents: All that there are, whether they receive anywhere or not; their `dialogs` are all
+            that are neither new nor over.
+    """
 
     def __init__(self) -> None:
+        self.agents: WeakSet[UserAgent] = WeakSet()
         self._listeners: dict[Hashable, _Listener] = {}
 
     def bind(self, agent: UserAgent, endpoint: Hashable) -> None:
@@ -73,7 +80,7 @@ class Directory:
         listener = self._listener(flow)
         return () if listener is None else listener.agents
 
-    def agents(self) -> list[UserAgent]:
+    def receiving(self) -> list[UserAgent]:
         """Return every agent that receives somewhere, once."""
         found = {id(a): a for entry in self._listeners.values() for a in entry.agents}
         return list(found.values())

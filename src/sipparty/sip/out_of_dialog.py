@@ -134,7 +134,5 @@ class IncomingRequest:
             UnexpectedInput: It was answered with a final status before.
             BuildError: A value cannot stand in a message.
         """
-        tag = None
-        if status > 100 and self.request.to is not None and self.request.to.tag is None:
-            tag = self.agent.core.tokens.tag()
+        tag = self.transaction.tag if status > 100 else None
         self.transaction.respond(self.request.response(status, reason, headers, body, to_tag=tag))

@@ -11,10 +11,8 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from sipparty.errors import NegotiationError, ParseError
-from sipparty.sip.dialog.state import has_tag
 from sipparty.sip.dialog.usage import warning
 from sipparty.sip.fields import NEW_FIELD, parse_line
 from sipparty.sip.flow import Flow
@@ -35,7 +33,7 @@ class Refusals:
     Args:
         tokens: Where tags come from.
         retry_after: What a 503 says of when to come back, in seconds (RFC 3261 §21.5.4).
-        send: Called with bytes and a flow to send them by.
+        transmit: Called with bytes and a flow to send them by.
         is_here: Whether a request is inside of a dialog that is here.
     """
 
@@ -43,11 +41,11 @@ class Refusals:
         self,
         tokens: Tokens,
         retry_after: int,
-        send: Callable[[bytes, Flow], Any],
+        transmit: Callable[[tuple[bytes, Flow]], object],
         is_here: Callable[[Request], bool],
     ) -> None:
         self._tokens = tokens
-        self._send = send
+        self._transmit = transmit
         self._is_here = is_here
         self.overloaded = [("Retry-After", str(retry_after))]
 
@@ -77,7 +75,7 @@ class Refusals:
             tag = self.steady_tag(request, transaction.flow.remote[0])
             transaction.respond_once(self.answer(request, status, reason, tag, headers))
         elif transaction.takes("send_failure"):
-            transaction.respond(self.answer(request, status, reason, headers=headers))
+            transaction.respond(self.answer(request, status, reason, transaction.tag, headers))
 
     def refuse_for(
         self, transaction: ServerTransaction, error: ParseError | NegotiationError
@@ -90,7 +88,7 @@ class Refusals:
         """Answer a request that there is no room for, the same each time it comes (§8.2.7)."""
         if request.method == "CANCEL":
             return
-        if has_tag(request) and not self._is_here(request):
+        if request.facts.to_tag is not None and not self._is_here(request):
             answer = self.answer(request, 481)  # it is inside of no dialog that is here
         else:
             tag = self.steady_tag(request, overload.flow.remote[0])
@@ -121,7 +119,7 @@ class Refusals:
     def _send_small(self, response: Response, size: int, flow: Flow) -> None:
         data = refusal(response, size, flow.transport)
         if data:
-            self._send(data, flow)
+            self._transmit((data, flow))
 
     def steady_tag(self, request: Request, host: str) -> str:
         """Return the To tag of an answer without state: the same for a request sent again, and
@@ -134,8 +132,7 @@ class Refusals:
         """
         texts = [request._text(name) or "" for name in ("via", "from", "call-id")]
         # An ACK has that of its INVITE but for the method (§17.1.1.3).
-        number = (request._text("cseq") or "").partition(" ")[0]
-        return self._tokens.tag_of(host, *texts, number)
+        return self._tokens.tag_of(host, *texts, str(request.facts.number))
 
     def answer(
         self,
@@ -146,7 +143,7 @@ class Refusals:
         headers: Iterable[tuple[str, str]] = (),
     ) -> Response:
         """Make a response of the core's own, with a To tag: the one given, or a new one."""
-        if has_tag(request):
+        if request.facts.to_tag is not None:
             tag = None
         elif tag is None:
             tag = self._tokens.tag()

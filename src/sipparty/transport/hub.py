@@ -350,7 +350,7 @@ class Hub(SourceSelection):
         """Forget a connection that ended."""
         self._unpool(connection)
         for agent in self._users.pop(connection, ()):
-            self._owner.core.unbind(agent, connection)
+            self._owner.core.directory.unbind(agent, connection)
 
     def _unpool(self, connection: Any) -> bool:
         """Have nothing new go by a connection that we opened; False if it is none of those."""

@@ -171,7 +171,7 @@ class Listeners:
 
     def _use(self, agent: UserAgent, endpoint: Hashable) -> None:
         users = self._users.setdefault(endpoint, [])
-        self._owner.core.bind(agent, endpoint)
+        self._owner.core.directory.bind(agent, endpoint)
         if (agent, endpoint) in self.leaving:
             self.leaving.remove((agent, cast(Listening, endpoint)))
         if agent not in users:
@@ -179,7 +179,7 @@ class Listeners:
 
     def release(self, agent: UserAgent, endpoint: Listening) -> None:
         """Undo `listen`; the endpoint is closed when the last agent has left."""
-        self._owner.core.unbind(agent, endpoint)
+        self._owner.core.directory.unbind(agent, endpoint)
         users = self._users.get(endpoint, [])
         if agent in users:
             users.remove(agent)
@@ -195,7 +195,7 @@ class Listeners:
 
     def release_later(self, agent: UserAgent, endpoint: Listening) -> None:
         """Have an agent take nothing new by an endpoint, and release it after its last dialog."""
-        self._owner.core.unbind(agent, endpoint)
+        self._owner.core.directory.unbind(agent, endpoint)
         if (agent, endpoint) not in self.leaving:
             self.leaving.append((agent, endpoint))
         self.let_leave()

@@ -55,7 +55,7 @@ class Pair:
         self.told = {}
         for session in self.both:
             events = self.told[session] = []
-            session.emit = events.append
+            session.on_event = events.append
             session.open(asyncio.get_running_loop(), address)
 
     @property

@@ -76,7 +76,7 @@ class Wire:
             setattr(agent, name, value)
         if media:
             agent.open_session = self._open
-        self.core.bind(agent, "endpoint")
+        self.core.directory.bind(agent, "endpoint")
         return agent
 
     def _open(self, dialog, flow):
@@ -159,7 +159,7 @@ class Wire:
         """Let every timer run out, and see that nothing is left."""
         self.pass_until(self.now + 300)
         assert self.core.idle(), self.core.counts()
-        assert not any(agent.dialogs for agent in self.core.agents())
+        assert not any(agent.dialogs for agent in self.core.directory.receiving())
 
     def ended(self):
         """The calls that ended, and why they failed if they did."""
@@ -252,7 +252,7 @@ class Pair:
         core, events = Core(SequentialTokens(prefix)), []
         agent = UserAgent(core, f"sip:{name}")
         agent.auto_answer = False
-        core.bind(agent, name)
+        core.directory.bind(agent, name)
         self.network.attach(core, (host, 5060), endpoint=name, on_event=events.append)
         return agent, events
 
@@ -267,7 +267,7 @@ class Pair:
         self.network.run(lambda: self.bob.dialogs)
         (its,) = self.bob.dialogs
         its.accept()
-        self.network.run(lambda: its._acceptance is None)
+        self.network.run(lambda: its._unacknowledged is None)
         assert mine.state == its.state == "InDialog"
         return mine, its
 
@@ -299,16 +299,15 @@ class Host:
     def __init__(self):
         self.timers = Timers()
         self.timing = Timing()
+        self.patience = self.timing.transaction
+        self.tokens = SequentialTokens("f")
         self.held = 0
         self.out = []
         self.forgotten = []
 
-    def send(self, data, flow):
+    def transmit(self, sent):
+        data, _ = sent
         self.out.append((self.timers.now, start(Message.parse(data)), data))
-
-    def release(self, share, size):
-        self.held -= size
-        share.held -= size
 
     def forget(self, key, transaction):
         self.forgotten.append((self.timers.now, key))

@@ -134,7 +134,7 @@ def test_who_has_proved_who_they_are_is_refused_with_state(wire):
 def test_a_party_called_as_another_was_is_found_alone_by_its_user(wire):
     first = wire.agent("sip:bob@biloxi.com")
     wire.agent("sip:bob@atlanta.com")
-    wire.core.unbind(first, "endpoint")
+    wire.core.directory.unbind(first, "endpoint")
     assert ask(wire, "sip:bob@10.0.0.1") == 200
     assert ask(wire, "sip:bob~2@10.0.0.1") == 200
     assert ask(wire, "sip:bob@biloxi.com") == 200
@@ -156,11 +156,11 @@ def test_nobody_there(wire):
     assert ask(wire) == 404
     agent = wire.agent()
     assert ask(wire) == 200
-    assert wire.core.agents() == [agent]
-    wire.core.unbind(agent, "endpoint")
-    wire.core.unbind(agent, "endpoint")
+    assert wire.core.directory.receiving() == [agent]
+    wire.core.directory.unbind(agent, "endpoint")
+    wire.core.directory.unbind(agent, "endpoint")
     assert ask(wire) == 404
-    assert wire.core.agents() == []
+    assert wire.core.directory.receiving() == []
 
 
 def test_endpoints_are_told_apart(wire):
@@ -172,9 +172,9 @@ def test_endpoints_are_told_apart(wire):
 
 def test_an_agent_may_be_bound_twice(wire):
     agent = wire.agent()
-    wire.core.bind(agent, "endpoint")
-    wire.core.bind(agent, "another")
-    assert wire.core.agents() == [agent]
+    wire.core.directory.bind(agent, "endpoint")
+    wire.core.directory.bind(agent, "another")
+    assert wire.core.directory.receiving() == [agent]
     assert agent.contact_user == "bob"
 
 

@@ -146,7 +146,7 @@ def test_an_ack_is_not_answered(wire_with):
 
 def test_large_requests_fill_the_room_sooner(wire_with):
     wire = wire_with(max_held=16_000)
-    wire.core.agents()[0].handle_method("MESSAGE")
+    wire.core.directory.receiving()[0].handle_method("MESSAGE")
     large = b"x" * 6000
     assert ask(wire, 1, "MESSAGE", body=large, kind="text/plain") == []  # nobody has decided yet
     assert 6000 < wire.core.transactions.held < 10_000
@@ -287,7 +287,7 @@ def test_what_there_is_none_left_of_is_no_defect(wire_with, error, short):
     def fail(transaction):
         raise error
 
-    wire.core.agents()[0].methods["MESSAGE"] = fail
+    wire.core.directory.receiving()[0].methods["MESSAGE"] = fail
     if not short:
         with pytest.raises(type(error)):
             ask(wire, 1, "MESSAGE")
@@ -319,7 +319,7 @@ def share(wire):
 def test_calls_that_a_source_does_not_acknowledge(wire_with):
     """One host sends INVITEs and nothing else: a few are calls, and others are served."""
     wire = wire_with(max_half_open=5, retry_after=7)
-    wire.core.agents()[0].auto_answer = True
+    wire.core.directory.receiving()[0].auto_answer = True
     answers = [from_stranger(wire, number)[0] for number in range(50)]
     assert [one.status for one in answers] == [200] * 5 + [503] * 45
     assert answers[-1]["Retry-After"] == "7"
@@ -336,7 +336,7 @@ def test_calls_that_a_source_does_not_acknowledge(wire_with):
 def test_they_are_over_in_half_a_minute(wire_with):
     """Its own address may be another's: whoever has it is told once, at that address alone."""
     wire = wire_with(max_half_open=5)
-    wire.core.agents()[0].auto_answer = True
+    wire.core.directory.receiving()[0].auto_answer = True
     for number in range(5):
         contact = "<sip:victim@10.0.0.77>"
         assert from_stranger(wire, number, contact=contact)[0].status == 200
@@ -373,7 +373,7 @@ def acknowledge(wire, answer, branch, **changes):
 
 def test_a_trunk_has_as_many_calls_as_it_acknowledges(wire_with):
     wire = wire_with(max_half_open=2)
-    agent = wire.core.agents()[0]
+    agent = wire.core.directory.receiving()[0]
     agent.auto_answer = True
     for number in range(20):
         call_from_stranger(wire, number)
@@ -416,7 +416,7 @@ def test_a_refusal_that_another_got_proves_nothing(wire_with):
 def test_half_of_a_partys_calls_is_for_who_is_there(wire_with):
     """INVITEs with many forged addresses, none of which answers, take half of what it may have."""
     wire = wire_with()
-    agent = wire.core.agents()[0]
+    agent = wire.core.directory.receiving()[0]
     agent.auto_answer, agent.max_calls = True, 64
     call_from_stranger(wire, 0)
     for number in range(1, 40):
@@ -446,7 +446,7 @@ def test_who_guesses_a_refusal_shows_nothing(wire_with, changes):
 
 def test_calls_that_are_not_acknowledged_take_the_trust_away(wire_with):
     wire = wire_with(max_half_open=2)
-    wire.core.agents()[0].auto_answer = True
+    wire.core.directory.receiving()[0].auto_answer = True
     for number in range(4):
         call_from_stranger(wire, number)
     assert share(wire).proofs == 4
@@ -459,7 +459,7 @@ def test_calls_that_are_not_acknowledged_take_the_trust_away(wire_with):
 def test_calls_of_who_has_proved_who_he_is_are_not_strangers(wire_with):
     wire = wire_with(max_half_open=1)
     for number in range(3):
-        wire.core.agents()[0].admits = lambda transaction: (
+        wire.core.directory.receiving()[0].admits = lambda transaction: (
             setattr(transaction, "authenticated", "alice") or True
         )
         assert from_stranger(wire, number) == []
@@ -489,7 +489,7 @@ def test_a_source_has_a_share_of_the_requests(wire_with):
 
 def test_a_source_has_a_share_of_the_bytes(wire_with):
     wire = wire_with(max_held=40_000, max_share=50)
-    wire.core.agents()[0].handle_method("MESSAGE")
+    wire.core.directory.receiving()[0].handle_method("MESSAGE")
     body = {"body": b"x" * 7000, "kind": "text/plain"}
     answers = [from_stranger(wire, number, "MESSAGE", **body) for number in range(3)]
     assert [one[0].status if one else None for one in answers] == [None, None, 503]
@@ -526,7 +526,7 @@ def test_forged_datagrams_take_no_room_from_connections_of_the_same_host(wire_wi
 
 def test_forged_calls_take_no_trust_from_connections_of_the_same_host(wire_with):
     wire = wire_with(max_half_open=2)
-    agent = wire.core.agents()[0]
+    agent = wire.core.directory.receiving()[0]
     agent.auto_answer = True
     (answer,) = by_connection(wire, 0)
     ack = wire.request("ACK", branch="z9hG4bKa", to=answer._text("to"), call_id="t0")
@@ -578,7 +578,7 @@ def census():
 def test_calls_leave_nothing_behind(wire_with):
     """Of whatever sources, however they end: a party that serves for years keeps its size."""
     wire = wire_with()
-    agent = wire.core.agents()[0]
+    agent = wire.core.directory.receiving()[0]
     found = []
     for batch in range(3):
         for number in range(batch * 100, batch * 100 + 100):
@@ -603,6 +603,6 @@ def test_calls_leave_nothing_behind(wire_with):
         assert wire.core.transactions.held == 0
         assert not wire.core.transactions.shares.by_source
         assert not wire.core.transactions._ways
-        assert not wire.core.transactions._merged
+        assert not wire.core.user_agents._merged
         found.append(census())
     assert found[1] == found[2]

@@ -461,7 +461,7 @@ def cores(network, *addresses):
         core = Core(seeded_tokens(len(agents)))
         agent = UserAgent(core, f"sip:user{len(agents)}@party.com")
         network.attach(core, address, endpoint=address)
-        core.bind(agent, address)
+        core.directory.bind(agent, address)
         agents.append(agent)
     return agents
 

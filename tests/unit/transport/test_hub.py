@@ -436,7 +436,7 @@ async def test_an_endpoint_is_shared_and_closed_by_the_last(hub, engine, alice):
     endpoint = hub.listen(alice, LOOPBACK, 0)
     port = endpoint.address[1]
     assert hub.listen(carol, LOOPBACK, port) is endpoint
-    assert engine.core.agents() == [alice, carol]
+    assert engine.core.directory.receiving() == [alice, carol]
     hub.release(alice, endpoint)
     assert not endpoint.closed
     hub.leave(carol)
@@ -452,7 +452,7 @@ async def test_two_of_one_name(hub, engine, alice, transport):
     with pytest.raises(UsageError, match=r"Another party listens there as alice@atlanta\.com\."):
         hub.listen(twin, LOOPBACK, endpoint.address[1], transport=transport)
     assert not endpoint.closed
-    assert engine.core.agents() == [alice]
+    assert engine.core.directory.receiving() == [alice]
 
 
 async def test_it_is_left_after_the_last_dialog(hub, alice):

@@ -57,7 +57,7 @@ class Acknowledgement:
         """Send it, the first time or again; nothing while its way is being looked for."""
         core = self._call.core
         if self._flow is not None:
-            core.transactions.send(self._data, self._flow)
+            core.transactions.transmit((self._data, self._flow))
         elif not self._seeking:
             self._seeking = True
             core.locate(self._next_hop, self._call.endpoint, self._call.agent, self)
@@ -75,7 +75,7 @@ class Acknowledgement:
         core.transactions.put_via(self._request, flow, core.tokens.branch())
         self._flow = flow
         self._data = data = bytes(self._request)
-        core.transactions.send(data, flow)
+        core.transactions.transmit((data, flow))
 
     def flow_failed(self, reason: str) -> None:
         """Take note that there is no way now."""

@@ -8,7 +8,7 @@ from sipparty.errors import CallFailed, NegotiationError, ParseError, PortsExhau
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.dialog.usage import InviteUsage, warning
 from sipparty.sip.events import CallReceived
-from sipparty.sip.transaction.server import ServerTransaction
+from sipparty.sip.transaction.server import InviteServerTransaction
 from sipparty.sip.transports import SECURE_TRANSPORTS
 
 __all__ = ["CalledSide"]
@@ -19,7 +19,7 @@ class CalledSide(InviteUsage, abstract=True):
 
     __slots__ = ()
 
-    def _receive(self, transaction: ServerTransaction, data: DialogState) -> None:
+    def _receive(self, transaction: InviteServerTransaction, data: DialogState) -> None:
         flow = transaction.flow
         self.role = "callee"
         self.dialog_state = data
@@ -27,7 +27,6 @@ class CalledSide(InviteUsage, abstract=True):
         secure = flow.transport in SECURE_TRANSPORTS and data.wants_secure_contact
         self.flow_contact = self.agent.contact(flow, secure)
         self._incoming = transaction
-        self._invite_number = data.remote_seq
         transaction.user = self
         self.core.add_dialog(self)
         self._patience = self.agent.patience
@@ -82,7 +81,8 @@ class CalledSide(InviteUsage, abstract=True):
     def _send_progress(self, status: int, reason: str | None) -> None:
         transaction = self._incoming
         assert transaction is not None
-        transaction.respond(self._response(transaction.request, status, reason))
+        contact = self.flow_contact
+        transaction.answer(status, reason, [("contact", contact, f"Contact: {contact}")])
         self.progress = status
 
     def _send_progress_again(self) -> None:
@@ -93,15 +93,14 @@ class CalledSide(InviteUsage, abstract=True):
         assert self._incoming is not None
         # What comes from here on is received; nothing is sent before the ACK, as it is the first
         # to show that anybody is there.
-        self._accept_invite(self._incoming, body, offered, self._invite_number)
+        self._accept_invite(self._incoming, body, offered)
 
     def _send_rejection(
         self, status: int, reason: str | None, headers: Iterable[tuple[str, str]] = ()
     ) -> None:
         transaction = self._incoming
         assert transaction is not None
-        assert self.dialog_state is not None
-        tag = self.dialog_state.local_tag
+        tag = transaction.tag
         transaction.respond(transaction.request.response(status, reason, headers, to_tag=tag))
 
     def _send_487(self, *_: object) -> None:
@@ -114,5 +113,5 @@ class CalledSide(InviteUsage, abstract=True):
         if isinstance(cause, NegotiationError | ParseError):
             headers.append(warning(cause))
         elif isinstance(cause, PortsExhausted):
-            headers += self.core.overloaded
+            headers += self.core.refusals.overloaded
         self._send_rejection(error.status or 488, None, headers)

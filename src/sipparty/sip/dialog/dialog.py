@@ -65,12 +65,11 @@ class DialogHost(RequestHost, Protocol):
 
     timers: Timers
     tokens: Tokens
-    #: Calls of ours that are not answered yet, by Call-ID and local tag.
-    calling: dict[tuple[str, str], Any]
+    #: The role of the user agents, and what answers the requests that it does not serve.
+    user_agents: Any
+    refusals: Any
     #: How many messages came and went, and what was refused, by name.
     counters: dict[str, int]
-    #: What a 503 says of when to come back.
-    overloaded: list[tuple[str, str]]
 
     def add_dialog(self, dialog: Any) -> None:
         """Have the dialog found by its identity."""

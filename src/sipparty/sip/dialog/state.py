@@ -15,7 +15,7 @@ from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.validation import is_rfc2543
 from sipparty.sip.values import CSeq, DNameURI
 
-__all__ = ["DialogState", "has_tag", "record_route", "remote_target"]
+__all__ = ["DialogState", "record_route", "remote_target"]
 
 _MAX_FORWARDS = field("Max-Forwards", "70")
 
@@ -245,17 +245,6 @@ def _required(message: Message, key: str) -> str:
     if not text:
         raise ParseError(str(message)[:80], f"a {key.title()} header", None, what="SIP message")
     return text
-
-
-def has_tag(request: Request) -> bool:
-    """Whether the To of a request has a tag, so that a response to it needs none of ours.
-
-    Where the To is no address, nothing is added to it either.
-    """
-    try:
-        return address_tag(request._text("to") or "") is not None
-    except ParseError:
-        return True
 
 
 def record_route(message: Message) -> tuple[str, ...]:

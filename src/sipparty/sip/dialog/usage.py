@@ -9,17 +9,15 @@ from typing import Any
 from sipparty.errors import CallFailed, NegotiationError, ParseError
 from sipparty.sip.bodies import session_description
 from sipparty.sip.client_request import ClientRequest
-from sipparty.sip.dialog.acceptance import Acceptance
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import Dialog, DialogAgent, rejection
-from sipparty.sip.dialog.session import at_once
 from sipparty.sip.events import CallEnded, CallEstablished
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Part
 from sipparty.sip.routing import NextHop
-from sipparty.sip.transaction.server import ServerTransaction
+from sipparty.sip.transaction.server import InviteServerTransaction, ServerTransaction
 from sipparty.sip.transports import SECURE_TRANSPORTS
 
 __all__ = ["InviteUsage", "warning"]
@@ -37,7 +35,6 @@ class InviteUsage(Dialog, abstract=True):
     """
 
     __slots__ = (
-        "_acceptance",
         "_ack",
         "_ack_body",
         "_early_tag",
@@ -50,11 +47,13 @@ class InviteUsage(Dialog, abstract=True):
         "_media_flow",
         "_next_hop",
         "_offer",
+        "_offered",
         "_outgoing",
         "_parts",
         "_patience",
         "_prepared",
         "_states_expiry",
+        "_unacknowledged",
         "forks",
         "progress",
     )
@@ -69,8 +68,10 @@ class InviteUsage(Dialog, abstract=True):
         self.progress: int | None = None
         self.forks: tuple[Any, ...] = ()
         self._outgoing: ClientRequest | None = None
-        self._incoming: ServerTransaction | None = None
-        self._acceptance: Acceptance | None = None
+        self._incoming: InviteServerTransaction | None = None
+        #: The INVITE whose 2xx is not acknowledged yet, and whether that carries an offer.
+        self._unacknowledged: InviteServerTransaction | None = None
+        self._offered = False
         self._hang_up_due = False
         self._headers: Sequence[Field] = ()
         self._parts: tuple[Part, ...] = ()
@@ -118,7 +119,7 @@ class InviteUsage(Dialog, abstract=True):
 
     def _hang_up(self, *_: object) -> None:
         # RFC 3261 §15: the side that was called waits for the ACK before it sends BYE.
-        if self._acceptance is None:
+        if self._unacknowledged is None:
             self._send_bye()
         else:
             self._hang_up_due = True
@@ -137,7 +138,7 @@ class InviteUsage(Dialog, abstract=True):
         transactions = self.core.transactions
         bye = data.request("BYE", [])
         transactions.put_via(bye, data.back, self.core.tokens.branch())
-        transactions.send(bytes(bye), data.back)
+        transactions.transmit((bytes(bye), data.back))
         self.hear("ended" if self.last_error is None else "ended_in_error")
 
     def _hung_up(self, response: Response) -> None:
@@ -157,10 +158,10 @@ class InviteUsage(Dialog, abstract=True):
 
     def _close(self) -> None:
         self.core.remove_dialog(self)
-        if self._acceptance is not None:
-            self._acceptance.user = None
-            self._acceptance.hit("stop")
-            self._acceptance = None
+        if self._unacknowledged is not None:
+            self._unacknowledged.user = None
+            self._unacknowledged.stop()
+            self._unacknowledged = None
         self._incoming = self._prepared = None
         self._headers = self._parts = ()
         if self.session is not None:
@@ -192,46 +193,30 @@ class InviteUsage(Dialog, abstract=True):
         """Take a CANCEL (RFC 3261 §9.2)."""
         self.hear("cancel_received", cancel)
 
-    def acknowledged(self, ack: Request | None) -> None:
-        """Take the ACK for a final response; one for a 2xx may come this way (RFC 6026 §7.1)."""
-        if ack is not None:
-            self.ack_received(ack)
-
-    # ---------------------------------------------------------------- requests inside the call
-
-    def ack_received(self, ack: Request) -> None:
-        """Take the ACK for a 2xx of ours."""
-        acceptance = self._acceptance
-        if self.dialog_state is not None:
-            self.dialog_state.proven = (
-                True  # it knows our tag, which was told to that address alone
-            )
-        if acceptance is not None and (ack._text("cseq") or "").split(None, 1)[:1] == [
-            str(acceptance.number)
-        ]:
-            acceptance.hear("ack", ack)
-
-    def acceptance_acknowledged(self, acceptance: Acceptance, ack: Request) -> None:
-        """Take the ACK, and with it the answer where our 2xx carried an offer."""
+    def acknowledged(self, ack: Request) -> None:
+        """Take the first ACK for a 2xx, and with it the answer where that carried an offer."""
+        transaction = self._unacknowledged
+        if transaction is None:
+            return
         first = self._incoming is not None
         share = self.share
         if self.half_open and share is not None:
             self.half_open = False
             share.half_open -= 1
             share.prove()
-        acceptance.transaction.user = None
-        self._acceptance = self._incoming = None
+        transaction.user = None
+        self._unacknowledged = self._incoming = None
         if not first:
-            self._follow(acceptance.transaction.flow)
+            self._follow(transaction.flow)
         if self._hang_up_due:
             self._hang_up_after_all()  # an answer that came with the ACK is of no use any more
             return
-        if acceptance.offered and self.session is not None:
+        if self._offered and self.session is not None:
             try:
                 answer = session_description(ack)
                 if not answer:
                     raise NegotiationError("The ACK brings no answer to the offer.")
-                at_once(self.session.accept(answer))
+                self.session.accept(answer)
             except Exception as error:
                 if not isinstance(error, NegotiationError | ParseError):
                     _log.exception("The media of %s could not be agreed on.", self.name)
@@ -240,10 +225,21 @@ class InviteUsage(Dialog, abstract=True):
                 self.hear("media_failed", failure)
                 return
             self.core.weigh(self)
-        if first or acceptance.offered:
+        if first or self._offered:
             self._start_media()
         if first and self.agent.observed and self.state == "InDialog":
             self._emit(CallEstablished)
+
+    # ---------------------------------------------------------------- requests inside the call
+
+    def ack_received(self, ack: Request) -> None:
+        """Take the ACK for a 2xx of ours."""
+        if self.dialog_state is not None:
+            # It knows our tag, which was told to that address alone.
+            self.dialog_state.proven = True
+        transaction, facts = self._unacknowledged, ack.facts
+        if transaction is not None and transaction.identity == hash((facts.call_id, facts.number)):
+            transaction.receive(ack)
 
     def _renew_contact(self, flow: Flow) -> None:
         """Tell the peer where we are reached from the flow of its re-INVITE, which may be another;
@@ -261,9 +257,11 @@ class InviteUsage(Dialog, abstract=True):
             data.back = flow
             self.endpoint = flow.endpoint
 
-    def acceptance_abandoned(self, acceptance: Acceptance) -> None:
+    def unacknowledged(self) -> None:
         """RFC 3261 §13.3.1.4: without an ACK the session ends with a BYE."""
-        self._acceptance = self._incoming = None
+        if self._unacknowledged is None:
+            return  # it was a failure
+        self._unacknowledged = self._incoming = None
         if self.share is not None:
             self.share.doubt()
         self.hear(
@@ -274,7 +272,7 @@ class InviteUsage(Dialog, abstract=True):
     def _take_bye(self, transaction: ServerTransaction) -> None:
         # RFC 5407 §3.2.1: also while a BYE of our own is under way.
         self._ended_by_peer = True
-        transaction.respond(transaction.request.response(200))
+        transaction.answer(200)
         if self.state == "TerminatingDialog" and self.last_error is not None:
             self.hear("ended_in_error")
         else:
@@ -283,36 +281,35 @@ class InviteUsage(Dialog, abstract=True):
     def _take_options(self, transaction: ServerTransaction) -> None:
         self.agent.answer_options(transaction)
 
-    def _take_reinvite(self, transaction: ServerTransaction) -> None:
+    def _take_reinvite(self, transaction: InviteServerTransaction) -> None:
         """Answer a re-INVITE (RFC 3261 §14.2); the session stays as it was unless it agrees."""
         request = transaction.request
         if self.state == "InitiatingDialog":
             # §14.2: the first INVITE is not answered yet; try again in 1 to 8 seconds.
             seconds = 1 + self.core.tokens.number(3)
-            transaction.respond(request.response(500, None, [("Retry-After", str(seconds))]))
+            transaction.answer(500, None, [field("Retry-After", str(seconds))])
             return
         if self.state != "InDialog":
-            transaction.respond(request.response(481))  # RFC 5407 §3.2.2
+            transaction.answer(481)  # RFC 5407 §3.2.2
             return
-        acceptance = self._acceptance
-        if acceptance is not None:
-            if acceptance.offered:
+        accepted = self._unacknowledged
+        if accepted is not None:
+            if self._offered:
                 # RFC 5407 §3.1.5: our offer is not answered yet.
-                transaction.respond(request.response(491))
+                transaction.answer(491)
                 return
             # RFC 5407 §3.1.4: who sends another INVITE has our 200; its ACK was lost, or is late.
-            acceptance.hear("ack", request)
+            accepted.hear("ack", request)
         try:
             target = self._new_target(request)
             body, offered = self._answer_or_offer(request)
         except (NegotiationError, ParseError) as error:
-            transaction.respond(request.response(error.status, None, [warning(error)]))
+            transaction.answer(error.status, None, [field(*warning(error))])
             return
         assert self.dialog_state is not None
         self.dialog_state.remote_target = target
         self._renew_contact(transaction.flow)
-        transaction.user = self  # an ACK with the branch of its INVITE comes this way
-        self._accept_invite(transaction, body, offered, self.dialog_state.remote_seq)
+        self._accept_invite(transaction, body, offered)
         if self.session is not None:
             self.core.weigh(self)
             if not offered:
@@ -338,31 +335,21 @@ class InviteUsage(Dialog, abstract=True):
             return b"", False
         offer = session_description(invite, self.agent.accepts)
         if offer:
-            return at_once(session.answer(offer)), False
-        body = at_once(session.offer())
+            return session.answer(offer), False
+        body = session.offer()
         return body or b"", body is not None
 
     def _accept_invite(
-        self, transaction: ServerTransaction, body: bytes, offered: bool, number: int
+        self, transaction: InviteServerTransaction, body: bytes, offered: bool
     ) -> None:
         """Answer an INVITE with 200, and see that it is acknowledged."""
-        response = self._response(transaction.request, 200, None)
-        fields = response._fields
-        fields += self.agent.capability_fields
+        contact = self.flow_contact
+        fields = [("contact", contact, f"Contact: {contact}"), *self.agent.capability_fields]
         if body and self.session is not None:
             fields.append(field("Content-Type", self.session.content_type))
-            response._body = body
-        self._acceptance = Acceptance(transaction, response, number, self, offered)
-
-    def _response(self, request: Request, status: int, reason: str | None) -> Response:
-        """Make a response to an INVITE (RFC 3261 §12.1.1)."""
-        assert self.dialog_state is not None
-        # The first INVITE has no To tag; a later one has ours already.
-        tag = self.dialog_state.local_tag if self._incoming is not None else None
-        response = request.response(status, reason, to_tag=tag, dialog=True)
-        contact = self.flow_contact
-        response._fields.append(("contact", contact, f"Contact: {contact}"))
-        return response
+        transaction.user = self
+        self._unacknowledged, self._offered = transaction, offered
+        transaction.answer(200, None, fields, body, repeat=True)
 
 
 def warning(error: Exception) -> tuple[str, str]:

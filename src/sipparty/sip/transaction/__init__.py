@@ -5,7 +5,7 @@ from sipparty.sip.transaction.client import (
     InviteClientTransaction,
     NonInviteClientTransaction,
 )
-from sipparty.sip.transaction.layer import Overload, TransactionLayer
+from sipparty.sip.transaction.layer import Overload, TransactionLayer, TransactionUser
 from sipparty.sip.transaction.server import (
     InviteServerTransaction,
     NonInviteServerTransaction,
@@ -26,4 +26,5 @@ __all__ = [
     "ServerUser",
     "Timing",
     "TransactionLayer",
+    "TransactionUser",
 ]

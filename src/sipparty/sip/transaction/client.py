@@ -40,20 +40,29 @@ class ClientTransaction(FSM):
         flow: The way it goes.
         user: Who hears of it.
         sent_by: What its Via says before the parameters; its responses say the same (§18.1.2).
+        forwarded: Whether the request has other Vias beside ours; its responses have them then, and
+            no others have any (§8.1.3.3).
+
+    Attributes:
+        branch: The branch of its Via, which a CANCEL for it shares (§9.1).
     """
 
-    __slots__ = ("_data", "_interval", "_request", "flow", "host", "key", "sent_by", "user")
+    __slots__ = (
+        "_data",
+        "_request",
+        "branch",
+        "flow",
+        "forwarded",
+        "host",
+        "key",
+        "patience",
+        "retransmission",
+        "sent_by",
+        "user",
+    )
 
     #: The input that each class of response is (§17.1).
-    INPUTS: ClassVar = (
-        "",
-        "provisional",
-        "success",
-        "failure",
-        "failure",
-        "failure",
-        "failure",
-    )
+    INPUTS: ClassVar = ("", "provisional", "success", *("failure",) * 4)
 
     table: ClassVar[tuple[Row, ...]] = ()
 
@@ -65,24 +74,26 @@ class ClientTransaction(FSM):
         flow: Flow,
         user: ClientUser,
         sent_by: str = "",
+        forwarded: bool = False,
     ) -> None:
         super().__init__(scheduler=host.timers)
         self.sent_by = sent_by
+        self.forwarded = forwarded
         self.host = host
         self.key = key
         self._request: Request | None = request
         self.flow = flow
         self.user = user
+        self.branch = key[0]
         self._data = bytes(request)
-        self._interval = host.timing.t1
-
-    def start(self) -> None:
-        """Send the request for the first time."""
-        self.hit("start")
+        #: Timers A and E: only where the transport may lose a message.
+        self.retransmission = None if flow.transport in RELIABLE_TRANSPORTS else host.timing.t1
+        #: Timers B, F and M, and the time that a cancelled INVITE is given.
+        self.patience = host.patience
 
     def receive(self, response: Response) -> None:
         """Take a response that matches this transaction."""
-        status = response.status
+        status = response._status
         self.hear(self.INPUTS[status // 100], response)
         if status >= 200:
             # The transaction lingers; what it sent need not.
@@ -104,27 +115,10 @@ class ClientTransaction(FSM):
         """Take note that the transport failed (§17.1.4)."""
         self.hear("transport_failed", reason)
 
-    # ---------------------------------------------------------------- delays
-
-    @property
-    def branch(self) -> str:
-        """The branch of its Via, which a CANCEL for it shares (§9.1)."""
-        return self.key[0]
-
-    @property
-    def retransmission(self) -> float | None:
-        """Timers A and E: only where the transport may lose a message."""
-        return None if self.flow.transport in RELIABLE_TRANSPORTS else self._interval
-
-    @property
-    def patience(self) -> float:
-        """Timers B, F and M, and the time that a cancelled INVITE is given."""
-        return self.host.timing.transaction
-
     # ---------------------------------------------------------------- actions
 
     def _send(self) -> None:
-        self.host.send(self._data, self.flow)
+        self.host.transmit((self._data, self.flow))
 
     def _report(self, response: Response) -> None:
         self.user.response_received(response)
@@ -191,7 +185,7 @@ class InviteClientTransaction(ClientTransaction):
         self.hear("cancelled")
 
     def _send_again(self) -> None:
-        self._interval *= 2
+        self.retransmission = 2 * (self.retransmission or 0)
         self._send()
 
     def _acknowledge(self, response: Response) -> None:
@@ -199,7 +193,7 @@ class InviteClientTransaction(ClientTransaction):
         self._acknowledge_again(response)
 
     def _acknowledge_again(self, response: Response) -> None:
-        self.host.send(self._ack, self.flow)
+        self.host.transmit((self._ack, self.flow))
 
 
 class NonInviteClientTransaction(ClientTransaction):
@@ -235,11 +229,11 @@ class NonInviteClientTransaction(ClientTransaction):
         return 0.0 if self.flow.transport in RELIABLE_TRANSPORTS else self.host.timing.t4
 
     def _send_again(self) -> None:
-        self._interval = min(self._interval * 2, self.host.timing.t2)
+        self.retransmission = min(2 * (self.retransmission or 0), self.host.timing.t2)
         self._send()
 
     def _send_at_t2(self) -> None:
-        self._interval = self.host.timing.t2
+        self.retransmission = self.host.timing.t2
         self._send()
 
 
@@ -261,6 +255,5 @@ def ack_for_failure(invite: Request, response: Response) -> Request:
         elif key in _FROM_INVITE:
             fields.append(line)
     fields += [line for line in response._fields if line[0] == "to"][:1]
-    cseq = invite._text("cseq") or "0"
-    fields.append(field("CSeq", f"{cseq.split(None, 1)[0]} ACK"))
+    fields.append(field("CSeq", f"{invite.facts.number} ACK"))
     return Request.of("ACK", invite.uri_text, fields)

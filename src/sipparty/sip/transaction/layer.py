@@ -18,6 +18,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from sipparty.fsm import Timers
 from sipparty.sip.facts import Facts
@@ -36,7 +37,6 @@ from sipparty.sip.transaction.server import (
     InviteServerTransaction,
     NonInviteServerTransaction,
     ServerTransaction,
-    identity_of,
 )
 from sipparty.sip.transaction.timing import Timing
 from sipparty.sip.transaction.user import ClientUser
@@ -46,7 +46,7 @@ from sipparty.sip.transaction.vias import (
 )
 from sipparty.sip.transports import RELIABLE_TRANSPORTS, default_port
 
-__all__ = ["Overload", "TransactionLayer"]
+__all__ = ["Overload", "TransactionLayer", "TransactionUser"]
 
 
 _COOKIE = BRANCH_COOKIE.lower()
@@ -79,6 +79,33 @@ class Overload(Exception):
         self.flood = flood
 
 
+class TransactionUser(Protocol):
+    """A role that a host has (RFC 3261 §6): a user agent, a registrar, a proxy.
+
+    The roles of a core are asked in order, until one returns True: then the message is its own.
+    """
+
+    def request(self, transaction: ServerTransaction) -> bool:
+        """Take a request but ACK and CANCEL, now or later: answer it, or `release` it.
+
+        Raises:
+            ParseError: A header that is needed is missing or wrong; it is answered with its status.
+        """
+
+    def ack(self, request: Request, flow: Flow) -> bool:
+        """Take an ACK that belongs to no transaction, as that for a 2xx.
+
+        Raises:
+            ParseError: A header that is needed is wrong; it is counted and dropped.
+        """
+
+    def cancel(self, transaction: ServerTransaction, invite: ServerTransaction | None) -> bool:
+        """Take a CANCEL, and the transaction that it is for; None where there is none here."""
+
+    def stray_response(self, response: Response, flow: Flow) -> bool:
+        """Take a response that is no client transaction's."""
+
+
 class TransactionLayer:
     """All transactions of one core.
 
@@ -86,7 +113,7 @@ class TransactionLayer:
         timers: The queue that their timers are in; its `now` is the time.
         timing: The timer values.
         tokens: Where branches come from.
-        send: Called with bytes and a flow to send them by.
+        transmit: Called with what is to be sent: bytes, and the flow to send them by.
         limits: How many requests are held at a time.
         knows: Whether a request is inside a dialog that is there: it gets through where others do
             not any more.
@@ -102,7 +129,7 @@ class TransactionLayer:
         timers: Timers,
         timing: Timing,
         tokens: Tokens,
-        send: Callable[[bytes, Flow], None],
+        transmit: Callable[[tuple[bytes, Flow]], None],
         limits: Limits | None = None,
         knows: Callable[[Request], bool] = lambda _: False,
         policy: Policy | None = None,
@@ -114,14 +141,13 @@ class TransactionLayer:
         self.held = 0
         self.timers = timers
         self.timing = timing
+        self.patience = timing.transaction
         self.tokens = tokens
-        self.send = send
+        self.transmit = transmit
         self.clients: dict[object, ClientTransaction] = {}
         self.servers: dict[object, ServerTransaction] = {}
         #: Both kinds, by what fails of them at once, so that a failure looks at no other.
         self._ways: dict[object, dict[ClientTransaction | ServerTransaction, None]] = {}
-        #: Requests outside of dialogs, by what a copy by another path shares (§8.2.2.2).
-        self._merged: dict[object, ServerTransaction] = {}
 
     # ---------------------------------------------------------------- clients
 
@@ -139,14 +165,19 @@ class TransactionLayer:
         """
         if branch is None:
             branch = self.tokens.branch()
+        forwarded = False
+        for line in request._fields:
+            if line[0] == "via":
+                forwarded = True
+                break
         sent_by = self.put_via(request, flow, branch)
-        method = request.method
+        method = request._method
         key = (branch, method)
         kind = InviteClientTransaction if method == "INVITE" else NonInviteClientTransaction
-        transaction = kind(self, key, request, flow, user, sent_by)
+        transaction = kind(self, key, request, flow, user, sent_by, forwarded)
         self.clients[key] = transaction
         self._ways.setdefault(_way(flow), {})[transaction] = None
-        transaction.start()
+        transaction.hit("start")
         return transaction
 
     def put_via(self, request: Request, flow: Flow, branch: str) -> str:
@@ -171,11 +202,9 @@ class TransactionLayer:
             ParseError: The top Via is missing or wrong.
         """
         facts = response.facts
-        if facts.several_vias:
-            # §8.1.3.3: it was for somebody behind us, and went astray.
-            return False
         transaction = self.clients.get((facts.branch, facts.method))
-        if transaction is None:
+        if transaction is None or transaction.forwarded is not facts.several_vias:
+            # §8.1.3.3: with more Vias than its request had, it is for somebody behind us.
             return False
         via = response._text("via") or ""
         if not via.startswith(transaction.sent_by) and not has_sent_by(via, transaction.sent_by):
@@ -224,15 +253,16 @@ class TransactionLayer:
             )
         transaction = self.servers.get(key)
         if transaction is not None:
-            if not transaction.is_of(request):
-                key = (identity_of(request), *key)
+            identity = hash((facts.call_id, facts.number))
+            if transaction.identity != identity:
+                # The branch of one request stands for another (§8.1.1.7).
+                key = (identity, *key)
                 transaction = self.servers.get(key)
             if transaction is not None:
-                transaction.receive(request)  # type: ignore[attr-defined]
+                transaction.receive(request)
                 return None
         if method == "ACK":
             return flow
-        merge_key = None
         limits, shares = self.limits, self.shares
         share = shares.by_source.get((source if ":" not in source else source_of(source), reliable))
         if (
@@ -248,13 +278,11 @@ class TransactionLayer:
             )
         ):
             self._check_room(request, key, flow, share, size)
-        if facts.to_tag is None and method != "CANCEL":
-            merge_key = (facts.call_id, facts.from_tag, facts.number, method)
         kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
         if share is None:
             share = shares.of(source, reliable)
         share.transactions += 1
-        transaction = kind(self, key, request, flow, merge_key, size, share)
+        transaction = kind(self, key, request, flow, size, share)
         self.servers[key] = transaction
         self._ways.setdefault(_way(flow), {})[transaction] = None
         return transaction
@@ -298,7 +326,7 @@ class TransactionLayer:
         if flood or self.is_full():
             if (share is not None and self.shares.is_full(share, 2)) or self.is_full(2):
                 raise Overload(flow, flood, size)
-        elif request.method != "INVITE" or share is None or not self.shares.is_unproven(share):
+        elif request._method != "INVITE" or share is None or not self.shares.is_unproven(share):
             return
         else:
             flood = True
@@ -317,7 +345,7 @@ class TransactionLayer:
         """Whether a request is about something that is there: what ends calls has to get through
         where new ones do not.
         """
-        if request.method == "CANCEL":
+        if request._method == "CANCEL":
             return (*key[:-1], "INVITE") in self.servers
         return self._knows(request)
 
@@ -346,16 +374,6 @@ class TransactionLayer:
             port = facts.port or default_port(facts.transport.upper())
         return flow if (host, port) == flow.remote else flow._replace(remote=(host, port))
 
-    def is_merged(self, transaction: ServerTransaction, user: object) -> bool:
-        """Whether a request for a user came before by another path (§8.2.2.2): answer it with 482.
-
-        What a proxy forks to several users who share this layer is not merged.
-        """
-        if transaction.merge_key is None:
-            return False
-        key = transaction.merge_key = (user, transaction.merge_key)
-        return self._merged.setdefault(key, transaction) is not transaction
-
     def cancelled_by(self, cancel: ServerTransaction) -> ServerTransaction | None:
         """Return the transaction that a CANCEL is for (§9.2); None where there is none.
 
@@ -364,14 +382,16 @@ class TransactionLayer:
         """
         request, base = cancel.request, cancel.key
         assert isinstance(base, tuple)
-        identity = identity_of(request)
+        identity, tag = cancel.identity, request.facts.from_tag
         if base[0] == identity:
             base = base[1:]
         for method in _CANCELLABLE:
             key = (*base[:-1], method)
             for found in (self.servers.get(key), self.servers.get((identity, *key))):
-                if found is not None and found.is_of(request) and found.is_from(request):
-                    return found
+                if found is not None and found.identity == identity:
+                    own = found._request  # None once it is answered
+                    if own is None or own.facts.from_tag == tag:
+                        return found
         return None
 
     # ---------------------------------------------------------------- both
@@ -397,12 +417,10 @@ class TransactionLayer:
                 del self._ways[way]
         if isinstance(transaction, ServerTransaction):
             self.servers.pop(key, None)
-            merge_key = transaction.merge_key
-            if merge_key is not None and self._merged.get(merge_key) is transaction:
-                del self._merged[merge_key]
-            transaction.share.transactions -= 1
-            if not transaction.share.transactions:
-                self.shares.leave(transaction.share)
+            share = transaction.share
+            share.transactions -= 1
+            if not share.transactions:
+                self.shares.leave(share)
         else:
             self.clients.pop(key, None)
 

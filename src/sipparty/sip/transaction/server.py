@@ -5,29 +5,36 @@ Laws:
 * A request that comes again is absorbed, and answered with the last response where there is one.
 * An INVITE that its user has not answered in 200 ms is answered with 100 (§17.2.1).
 * A final response other than 2xx to an INVITE is sent until it is acknowledged or timer H ends.
-  A 2xx is sent again by the user (§13.3.1.4); the transaction stays to absorb.
+* A 2xx to an INVITE is acknowledged end to end, so it is the user agent that has to send it until
+  then, by any transport (§13.3.1.4). It has the transaction do so (`repeat`); a proxy, which sends
+  each 2xx as it comes, has not.
+* What all responses to a request have in common is written once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer
+from sipparty.sip.fields import Field
 from sipparty.sip.flow import Flow
+from sipparty.sip.grammar import check_line
 from sipparty.sip.message import Request, Response
 from sipparty.sip.refusal_size import refusal
 from sipparty.sip.shares import Share
+from sipparty.sip.status import REASON_PHRASES, reason_phrase
 from sipparty.sip.transaction.user import ServerUser, TransactionHost
 from sipparty.sip.transports import RELIABLE_TRANSPORTS
 
-__all__ = [
-    "InviteServerTransaction",
-    "NonInviteServerTransaction",
-    "ServerTransaction",
-    "identity_of",
-]
+__all__ = ["InviteServerTransaction", "NonInviteServerTransaction", "ServerTransaction"]
+
+#: What each response takes over from its request, but for To (§8.2.6.2).
+_HEAD = frozenset({"via", "from", "call-id", "cseq"})
+#: The requests that make dialogs: their answers take over Record-Route too (§12.1.1, RFC 6665
+#: §4.2.1.1).
+_MAKE_DIALOGS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
 
 
 class ServerTransaction(FSM):
@@ -38,30 +45,39 @@ class ServerTransaction(FSM):
         key: What its request, sent again, is found by (§17.2.3).
         request: The request.
         flow: The way its responses go (§18.2.2).
-        merge_key: What a copy by another path is known by (§8.2.2.2), or None.
         size: How long the request was, in bytes.
         share: That of the source that sent it.
 
     Attributes:
+        user: Who is told of its ACK or CANCEL; None for nobody.
+        extra: What goes into each 2xx besides: fields, or functions that make one of its body.
+        identity: What tells the request from others that use its branch once more (§8.1.1.7): a
+            hash of Call-ID and sequence number.
+        index: A dictionary and the key under which the transaction is in it, to be taken out when
+            it is over; None for none.
         held: The bytes that the transaction keeps: of its request until that is answered, of its
             last answer, of what the request is found by, and of itself.
         authenticated: The user who proved by Digest to have sent the request; None for nobody.
-        complete: Called with a 2xx before it is sent, to add what its user does not know of; None
-            for nothing.
     """
 
     __slots__ = (
         "_data",
-        "_identity",
+        "_head",
         "_request",
+        "_routes",
         "_size",
+        "_tag",
         "authenticated",
-        "complete",
+        "extra",
         "flow",
         "held",
         "host",
+        "identity",
+        "index",
+        "interval",
         "key",
-        "merge_key",
+        "linger",
+        "patience",
         "share",
         "user",
     )
@@ -76,15 +92,9 @@ class ServerTransaction(FSM):
     WEIGHT_UNANSWERED: ClassVar[int] = 3072
 
     #: The input that each class of response is (§17.2).
-    INPUTS: ClassVar = (
-        "",
-        "send_provisional",
-        "send_success",
-        "send_failure",
-        "send_failure",
-        "send_failure",
-        "send_failure",
-    )
+    INPUTS: ClassVar = ("", "send_provisional", "send_success", *("send_failure",) * 4)
+    #: Whether the request waits for an ACK.
+    IS_INVITE: ClassVar[bool]
 
     table: ClassVar[tuple[Row, ...]] = ()
 
@@ -94,53 +104,37 @@ class ServerTransaction(FSM):
         key: object,
         request: Request,
         flow: Flow,
-        merge_key: object = None,
         size: int = 0,
         share: Share | None = None,
     ) -> None:
         super().__init__(scheduler=host.timers)
+        timing = host.timing
         self.host = host
         self.key = key
-        self.merge_key = merge_key
-        self._request: Request | None = request
-        #: What tells the request from others, once it is not kept.
-        self._identity = 0
         self.flow = flow
         self.user: ServerUser | None = None
+        self._tag = ""
+        self.extra: tuple[Field | Callable[[bytes], Field], ...] = ()
+        self.index: tuple[dict[Any, Any], object] | None = None
         self.authenticated: str | None = None
-        self.complete: Callable[[Response], None] | None = None
+        facts = request.facts
+        self.identity = hash((facts.call_id, facts.number))
+        self._request: Request | None = request
+        self._head = self._routes = ""
         self._data = b""
+        #: Timers H, J and L.
+        self.patience = host.patience
+        #: How soon a final answer to an INVITE is sent again.
+        self.interval = timing.t1
+        #: Timer I: how long ACKs that come again are absorbed; timer J: how long the request is
+        #: answered again.
+        self.linger = timing.t4 if self.IS_INVITE else self.patience
+        if flow.transport in RELIABLE_TRANSPORTS:
+            self.linger = 0.0
         self.share = share = share or Share(("", False))
         self.held = self._size = size = size + self.WEIGHT_UNANSWERED
         host.held += size
         share.held += size
-
-    def respond_once(self, response: Response) -> None:
-        """Send a final response and be over, as if there were no transaction: the request, sent
-        again, is a new one, and an ACK is nobody's (§8.2.7, §26.3.2.4). By datagrams it is small,
-        or is not sent at all: see `refusal_size`.
-        """
-        self.hit("send_once", response)
-
-    def respond(self, response: Response) -> None:
-        """Send a response.
-
-        Raises:
-            UnexpectedInput: A final response was sent before, or none can be any more.
-        """
-        status = response.status
-        if self.complete is not None and 200 <= status < 300:
-            self.complete(response)
-        self.hit(self.INPUTS[status // 100], response)
-        if status >= 200 and self._request is not None:
-            # The transaction lingers; what it was about need not.
-            self._identity = identity_of(self._request)
-            self._request = None
-            large = self._size > self.LARGE + self.WEIGHT_UNANSWERED
-            self._size = self.WEIGHT
-            if large:
-                self._size += _length(self.key) + _length(self.merge_key)
-        self._hold(self._size + len(self._data))
 
     @property
     def request(self) -> Request:
@@ -153,68 +147,166 @@ class ServerTransaction(FSM):
             raise UsageError(f"The request of {self.name} is answered, and no longer kept.")
         return self._request
 
-    def is_of(self, request: Request) -> bool:
-        """Whether a message with the branch of this request is about it: sent again, its ACK or its
-        CANCEL; and not another request that uses the branch once more (§8.1.1.7).
+    @property
+    def tag(self) -> str:
+        """The tag of To in its responses, where the request has none there; made when it is asked
+        for first, unless it was set before.
         """
-        own = self._request
-        return (self._identity if own is None else identity_of(own)) == identity_of(request)
+        if not self._tag:
+            self._tag = self.host.tokens.tag()
+        return self._tag
 
-    def is_from(self, request: Request) -> bool:
-        """Whether a message has the From tag of this request; True once that is not kept."""
-        own = self._request
-        return own is None or own.facts.from_tag == request.facts.from_tag
+    @tag.setter
+    def tag(self, tag: str) -> None:
+        self._tag = tag
 
-    def wait(self) -> None:
-        """Let the user take its time, if it has not answered at once."""
-        if self.state == "Initial":
-            self.hit("wait")
+    # ---------------------------------------------------------------- answers
+
+    def answer(
+        self,
+        status: int,
+        reason: str | None = None,
+        fields: Iterable[Field] = (),
+        body: bytes = b"",
+        *,
+        repeat: bool = False,
+    ) -> None:
+        """Build a response and send it.
+
+        Args:
+            status: From 101 to 699.
+            reason: The reason phrase; the registered one by default.
+            fields: What it has besides Via, From, To with the `tag`, Call-ID, CSeq and, where it
+                makes a dialog, Record-Route.
+            body: The body.
+            repeat: Whether a 2xx to an INVITE is sent until it is acknowledged (§13.3.1.4).
+
+        Raises:
+            UnexpectedInput: A final response was sent before, or none can be any more.
+            BuildError: The reason phrase holds a line break.
+        """
+        request = self._request
+        if request is None:
+            raise self._unexpected(self.INPUTS[status // 100])
+        head = self._head or self._write_head(request)
+        if status < 300:
+            head += self._routes
+        for _, _, line in fields:
+            head += f"{line}\r\n"
+        if self.extra and 200 <= status < 300:
+            for one in self.extra:
+                head += f"{(one(body) if callable(one) else one)[2]}\r\n"
+        phrase = (
+            check_line(reason, "reason phrase")
+            if reason
+            else REASON_PHRASES.get(status) or reason_phrase(status)
+        )
+        text = f"SIP/2.0 {status} {phrase}\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+        data = text.encode("utf-8", "surrogateescape")
+        kind = "send_repeated" if repeat and 200 <= status < 300 else self.INPUTS[status // 100]
+        self.hit(kind, data + body if body else data)
+
+    def respond(self, response: Response, *, repeat: bool = False) -> None:
+        """Send a response that was built elsewhere; see `answer`."""
+        status = response._status
+        if self.extra and 200 <= status < 300:
+            for one in self.extra:
+                response._fields.append(one(response._body) if callable(one) else one)
+            response._index = response._data = None
+        kind = "send_repeated" if repeat and 200 <= status < 300 else self.INPUTS[status // 100]
+        self.hit(kind, bytes(response))
+
+    def respond_once(self, response: Response) -> None:
+        """Send a final response and be over, as if there were no transaction: the request, sent
+        again, is a new one, and an ACK is nobody's (§8.2.7, §26.3.2.4). By datagrams it is small,
+        or is not sent at all: see `refusal_size`.
+        """
+        self.hit("send_once", response)
+
+    def release(self) -> None:
+        """Be over without an answer, as if there were no transaction: for who forwards the request
+        and keeps no state (§16.11).
+        """
+        self.hit("release")
+
+    def _write_head(self, request: Request) -> str:
+        """Write what all responses have in common, and what those that make a dialog have."""
+        head = routes = ""
+        for key, _, line in request._fields:
+            if key in _HEAD:
+                head += f"{line}\r\n"
+            elif key == "to":
+                if request.facts.to_tag is None:
+                    line = f"{line};tag={self._tag or self.tag}"
+                head += f"{line}\r\n"
+            elif key == "record-route":
+                routes += f"{line}\r\n"
+        self._head = head
+        if routes and request._method in _MAKE_DIALOGS:
+            self._routes = routes
+        return head
+
+    # ---------------------------------------------------------------- what comes
+
+    def receive(self, request: Request) -> None:
+        """Take the request again."""
+        self.hear("request")
 
     def break_transport(self, reason: str) -> None:
         """Take note that the transport failed (§17.2.4); timers end what nobody can answer."""
-        self.hear("transport_failed", reason)
-
-    # ---------------------------------------------------------------- delays
-
-    @property
-    def patience(self) -> float:
-        """Timers H and L."""
-        return self.host.timing.transaction
+        self.hear("transport_failed")
 
     # ---------------------------------------------------------------- actions
 
-    def _hold(self, size: int) -> None:
-        self.host.held += size - self.held
-        self.share.held += size - self.held
-        self.held = size
+    def _send(self, data: bytes) -> None:
+        self.host.transmit((data, self.flow))
+        self._data = data
+        change = self._size + len(data) - self.held
+        self.held += change
+        self.host.held += change
+        self.share.held += change
 
-    def _send(self, response: Response) -> None:
-        self._data = bytes(response)
-        self.host.send(self._data, self.flow)
+    def _send_final(self, data: bytes) -> None:
+        self.host.transmit((data, self.flow))
+        # The transaction lingers; what it was about need not.
+        large = self._size > self.LARGE + self.WEIGHT_UNANSWERED
+        self._size = size = self.WEIGHT + (_length(self.key) if large else 0)
+        self._request = None
+        self._head = self._routes = ""
+        self._data = data
+        change = size + len(data) - self.held
+        self.held += change
+        self.host.held += change
+        self.share.held += change
 
     def _send_small(self, response: Response) -> None:
         size = self._size - self.WEIGHT_UNANSWERED
         data = refusal(response, size, self.flow.transport)
         if data:
-            self.host.send(data, self.flow)
+            self.host.transmit((data, self.flow))
 
-    def _send_again(self, *_: object) -> None:
-        self.host.send(self._data, self.flow)
+    def _send_again(self) -> None:
+        self.host.transmit((self._data, self.flow))
+
+    def _drop_data(self, *_: object) -> None:
+        size = len(self._data)
+        self._data = b""
+        self.held -= size
+        self.host.held -= size
+        self.share.held -= size
 
     def on_enter_Terminated(self) -> None:
-        """Leave the place where requests are matched."""
-        self._size, self._data = 0, b""
-        self._hold(0)
+        """Leave the places where the transaction is found."""
+        self._data = b""
+        self.host.held -= self.held
+        self.share.held -= self.held
+        self.held = 0
+        if self.index is not None:
+            found, key = self.index
+            if found.get(key) is self:
+                del found[key]
         self.host.forget(self.key, self)
         self._request = self.user = None
-
-
-def identity_of(request: Request) -> int:
-    """Return what two requests with one branch are told apart by: a hash of Call-ID and sequence
-    number.
-    """
-    facts = request.facts
-    return hash((facts.call_id, facts.number))
 
 
 def _length(key: object) -> int:
@@ -222,38 +314,51 @@ def _length(key: object) -> int:
     return sum(len(text) for text in key if isinstance(text, str)) if isinstance(key, tuple) else 0
 
 
+_UNANSWERED = ("Initial", "Unanswered", "Proceeding")
+
+
 class InviteServerTransaction(ServerTransaction):
     """An INVITE to answer (RFC 3261 §17.2.1, RFC 6026 §7.1).
 
     The RFC's *Proceeding* before any response was sent is two states here. In `Initial` the user
     is being told of the request, and what it answers at once needs no timer; in `Unanswered` it
-    takes its time, and the state owns the timer that sends the 100.
+    takes its time, and the state owns the timer that sends the 100. Its *Accepted* is two as well:
+    in `Unacknowledged` the transaction sends the 2xx until the ACK comes, which the user passes on.
     """
 
-    __slots__ = ("_interval",)
+    __slots__ = ()
+
+    IS_INVITE = True
 
     table = (
         Row("Initial", "wait", "Unanswered"),
         Row("Initial", "send_once", "Terminated", "_send_small"),
+        Row("Initial", "release", "Terminated"),
         Row("Unanswered", "timer_trying", "Proceeding", "_send_trying"),
         Row("Unanswered", "request", "Unanswered"),
         Row("Proceeding", "request", "Proceeding", "_send_again"),
-        Row(("Initial", "Unanswered", "Proceeding"), "send_provisional", "Proceeding", "_send"),
-        Row(("Initial", "Unanswered", "Proceeding"), "send_success", "Accepted", "_send_success"),
-        Row(("Initial", "Unanswered", "Proceeding"), "send_failure", "Completed", "_send"),
-        Row(("Initial", "Unanswered", "Proceeding"), "cancel", "Proceeding", "_report_cancel"),
-        Row(("Initial", "Unanswered", "Proceeding"), "transport_failed", "Proceeding"),
+        Row(_UNANSWERED, "send_provisional", "Proceeding", "_send"),
+        Row(_UNANSWERED, "send_success", "Accepted", "_send_final", "_drop_data"),
+        Row(_UNANSWERED, "send_repeated", "Unacknowledged", "_send_final"),
+        Row(_UNANSWERED, "send_failure", "Completed", "_send_final"),
+        Row(_UNANSWERED, "cancel", "Proceeding", "_report_cancel"),
+        Row(_UNANSWERED, "transport_failed", "Proceeding"),
         Row("Completed", "request", "Completed", "_send_again"),
         Row("Completed", "timer_G", "Completed", "_send_later"),
         Row("Completed", "ack", "Confirmed", "_report_ack"),
         Row("Completed", "timer_H", "Terminated", "_report_no_ack"),
-        Row("Completed", "cancel", "Completed"),
-        Row("Completed", "transport_failed", "Completed"),
+        Row("Completed", ("cancel", "transport_failed"), "Completed"),
         Row("Confirmed", ("request", "ack", "cancel", "transport_failed"), "Confirmed"),
         Row("Confirmed", "timer_I", "Terminated"),
+        # §13.3.1.4: T1, doubling to T2, for 64 * T1.
+        Row("Unacknowledged", "timer_again", "Unacknowledged", "_send_later"),
+        Row("Unacknowledged", "ack", "Accepted", "_drop_data", "_report_ack"),
+        Row("Unacknowledged", "stop", "Accepted", "_drop_data"),
+        Row("Unacknowledged", "timer_L", "Terminated", "_report_no_ack"),
+        Row("Unacknowledged", ("request", "cancel", "transport_failed"), "Unacknowledged"),
         # RFC 6026 §7.1: absorb the request, let the user send the 2xx again and have the ACKs.
-        Row("Accepted", ("request", "cancel", "transport_failed"), "Accepted"),
-        Row("Accepted", "send_success", "Accepted", "_send_success"),
+        Row("Accepted", ("request", "cancel", "stop", "transport_failed"), "Accepted"),
+        Row("Accepted", "send_success", "Accepted", "_send_once_more"),
         Row("Accepted", "ack", "Accepted", "_report_ack"),
         Row("Accepted", "timer_L", "Terminated"),
     )
@@ -262,30 +367,25 @@ class InviteServerTransaction(ServerTransaction):
         Timer("timer_G", "retransmission", "Completed", repeat=True),
         Timer("timer_H", "patience", "Completed"),
         Timer("timer_I", "linger", "Confirmed"),
-        Timer("timer_L", "patience", "Accepted"),
+        Timer("timer_again", "interval", "Unacknowledged", repeat=True),
+        Timer("timer_L", "patience", "Unacknowledged", "Accepted"),
     )
     final = ("Terminated",)
 
-    def __init__(
-        self,
-        host: TransactionHost,
-        key: object,
-        request: Request,
-        flow: Flow,
-        merge_key: object = None,
-        size: int = 0,
-        share: Share | None = None,
-    ) -> None:
-        super().__init__(host, key, request, flow, merge_key, size, share)
-        self._interval = host.timing.t1
-
     def receive(self, request: Request) -> None:
         """Take the request again, or its ACK."""
-        self.hear("ack" if request.method == "ACK" else "request", request)
+        if request._method == "ACK":
+            self.hear("ack", request)
+        else:
+            self.hear("request")
 
     def cancel(self, cancel: Request) -> None:
         """Take a CANCEL for this INVITE (§9.2); after a final response it changes nothing."""
         self.hear("cancel", cancel)
+
+    def stop(self) -> None:
+        """Send the 2xx no more: its ACK is not waited for any longer."""
+        self.hear("stop")
 
     @property
     def trying(self) -> float:
@@ -295,28 +395,17 @@ class InviteServerTransaction(ServerTransaction):
     @property
     def retransmission(self) -> float | None:
         """Timer G: only where the transport may lose a message."""
-        return None if self.flow.transport in RELIABLE_TRANSPORTS else self._interval
-
-    @property
-    def linger(self) -> float:
-        """Timer I: how long ACKs that come again are absorbed."""
-        return 0.0 if self.flow.transport in RELIABLE_TRANSPORTS else self.host.timing.t4
+        return None if self.flow.transport in RELIABLE_TRANSPORTS else self.interval
 
     def _send_trying(self) -> None:
-        response = self.request.response(100)
-        # §8.2.6.1: it tells the caller how long the way took.
-        for line in self.request._fields:
-            if line[0] == "timestamp":
-                response._fields.append(line)
-        self._send(response)
-
-    def _send_success(self, response: Response) -> None:
-        self._data = b""  # what was sent before it is not sent again
-        self.host.send(bytes(response), self.flow)
+        self._send(bytes(self.request.response(100)))
 
     def _send_later(self) -> None:
-        self._interval = min(self._interval * 2, self.host.timing.t2)
-        self._send_again()
+        self.interval = min(self.interval * 2, self.host.timing.t2)
+        self.host.transmit((self._data, self.flow))
+
+    def _send_once_more(self, data: bytes) -> None:
+        self.host.transmit((data, self.flow))
 
     def _report_cancel(self, cancel: Request) -> None:
         if self.user is not None:
@@ -328,7 +417,7 @@ class InviteServerTransaction(ServerTransaction):
 
     def _report_no_ack(self) -> None:
         if self.user is not None:
-            self.user.acknowledged(None)
+            self.user.unacknowledged()
 
 
 class NonInviteServerTransaction(ServerTransaction):
@@ -339,9 +428,12 @@ class NonInviteServerTransaction(ServerTransaction):
 
     __slots__ = ()
 
+    IS_INVITE = False
+
     table = (
         Row("Initial", "wait", "Trying"),
         Row("Initial", "send_once", "Terminated", "_send_small"),
+        Row("Initial", "release", "Terminated"),
         Row("Trying", "request", "Trying"),
         Row(("Initial", "Trying", "Proceeding"), "send_provisional", "Proceeding", "_send"),
         Row("Proceeding", "request", "Proceeding", "_send_again"),
@@ -349,7 +441,7 @@ class NonInviteServerTransaction(ServerTransaction):
             ("Initial", "Trying", "Proceeding"),
             ("send_success", "send_failure"),
             "Completed",
-            "_send",
+            "_send_final",
         ),
         Row(("Trying", "Proceeding"), "timer_abandoned", "Terminated"),
         # §18.2.2: the answer goes by a new connection where the request's is gone.
@@ -365,14 +457,3 @@ class NonInviteServerTransaction(ServerTransaction):
         Timer("timer_J", "linger", "Completed"),
     )
     final = ("Terminated",)
-
-    def receive(self, request: Request) -> None:
-        """Take the request again."""
-        self.hear("request", request)
-
-    @property
-    def linger(self) -> float:
-        """Timer J: how long the request is answered again."""
-        if self.flow.transport in RELIABLE_TRANSPORTS:
-            return 0.0
-        return self.host.timing.transaction

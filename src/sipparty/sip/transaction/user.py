@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from sipparty.fsm import Timers
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
-from sipparty.sip.shares import Share
+from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction.timing import Timing
 
 __all__ = ["ClientUser", "ServerUser", "TransactionHost"]
@@ -36,11 +36,11 @@ class ClientUser(Protocol):
 class ServerUser(Protocol):
     """Who answers a request by a server transaction."""
 
-    def acknowledged(self, ack: Request | None) -> None:
-        """Take note that a final answer to an INVITE was acknowledged.
+    def acknowledged(self, ack: Request) -> None:
+        """Take the ACK for a final answer to an INVITE, each time that it comes."""
 
-        `ack` is None where timer H ended the wait instead.
-        """
+    def unacknowledged(self) -> None:
+        """Take note that none came in 64 * T1 (timer H; §13.3.1.4 for a 2xx that was repeated)."""
 
     def cancelled(self, cancel: Request) -> None:
         """Take note that the INVITE is to be cancelled; answering it is up to the user."""
@@ -51,12 +51,13 @@ class TransactionHost(Protocol):
 
     timers: Timers
     timing: Timing
-    send: Callable[[bytes, Flow], None]
+    #: 64 * T1, in seconds.
+    patience: float
+    tokens: Tokens
+    #: Called with what is to be sent and the way.
+    transmit: Callable[[tuple[bytes, Flow]], None]
     #: The bytes of what peers sent, and of our answers, that server transactions keep.
     held: int
 
     def forget(self, key: object, transaction: Any) -> None:
         """Drop a transaction that is over."""
-
-    def release(self, share: Share, size: int) -> None:
-        """Count bytes that are kept of a source no more."""

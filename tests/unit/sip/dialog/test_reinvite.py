@@ -241,7 +241,7 @@ def test_a_caller_takes_it_too(wire, talker):
     again = wire.one()
     assert (again.status, again.body) == (200, b"answer to theirs")
     assert again.lines("To") == [str(ack.from_)]
-    assert call._acceptance is not None
+    assert call._unacknowledged is not None
 
 
 # ---------------------------------------------------------------- a peer that moves (§12.2.2)

@@ -6,7 +6,6 @@ from sipparty.errors import ParseError
 from sipparty.sip import Message, Request
 from sipparty.sip.dialog.state import (
     DialogState,
-    has_tag,
     record_route,
     remote_target,
 )
@@ -199,15 +198,6 @@ def test_a_route_that_leads_nowhere(route):
 )
 def test_the_tag_of_an_address(address, tag):
     assert address_tag(address) == tag
-    request = Request("OPTIONS", "sip:x@y")
-    request._fields.append(("to", address, f"To: {address}"))
-    assert has_tag(request) is (tag is not None)
-
-
-def test_a_to_that_is_no_address_gets_no_tag_from_us():
-    request = Request("OPTIONS", "sip:x@y")
-    request._fields.append(("to", "<<", "To: <<"))
-    assert has_tag(request) is True
 
 
 def test_the_target_is_the_first_contact():

@@ -56,7 +56,7 @@ def begin(host, flow, method, *headers):
     kind = InviteClientTransaction if method == "INVITE" else NonInviteClientTransaction
     user = User(host)
     transaction = kind(host, ("z9hG4bK1", method), request(method, *headers), flow, user)
-    transaction.start()
+    transaction.hit("start")
     return transaction, user
 
 

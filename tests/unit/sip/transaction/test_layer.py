@@ -367,7 +367,7 @@ def test_a_copy_is_one_only_while_the_first_lasts(wire, bob):
     assert wire.starts() == [200, 482, 200]
     wire.pass_until(100)
     assert wire.core.idle()
-    assert not wire.core.transactions._merged
+    assert not wire.core.user_agents._merged
 
 
 # ---------------------------------------------------------------- where responses go

@@ -5,8 +5,9 @@ Times are seconds with the default T1 of 0.5, T2 of 4, T4 of 5.
 
 import pytest
 
-from sipparty.errors import UnexpectedInput
+from sipparty.errors import BuildError, UnexpectedInput
 from sipparty.sip import Message, Request
+from sipparty.sip.fields import field
 from sipparty.sip.transaction import InviteServerTransaction, NonInviteServerTransaction
 
 G_TIMES = [0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5]
@@ -17,7 +18,10 @@ class User:
         self.heard = []
 
     def acknowledged(self, ack):
-        self.heard.append(None if ack is None else ack.method)
+        self.heard.append(ack.method)
+
+    def unacknowledged(self):
+        self.heard.append("no ACK")
 
     def cancelled(self, cancel):
         self.heard.append(cancel.method)
@@ -53,6 +57,11 @@ def respond(transaction, status):
     transaction.respond(request(method(transaction)).response(status, to_tag="b1"))
 
 
+def wait(transaction):
+    if transaction.state == "Initial":
+        transaction.hit("wait")
+
+
 def again(transaction):
     transaction.receive(request(method(transaction)))
 
@@ -62,7 +71,7 @@ def again(transaction):
 
 def test_100_comes_after_200_ms_where_the_user_takes_its_time(host, flow):
     transaction = begin(host, flow, "INVITE", ("Timestamp", "54"))
-    transaction.wait()
+    wait(transaction)
     again(transaction)
     host.pass_until(0.199)
     assert host.times() == []
@@ -80,9 +89,9 @@ def test_100_comes_after_200_ms_where_the_user_takes_its_time(host, flow):
 def test_no_100_where_the_user_answers_in_time(host, flow, waits):
     transaction = begin(host, flow, "INVITE")
     if waits:
-        transaction.wait()
+        wait(transaction)
     respond(transaction, 180)
-    transaction.wait()
+    wait(transaction)
     host.pass_until(10)
     assert host.times() == [(0, 180)]
     assert len(host.timers) == 0
@@ -114,7 +123,7 @@ def test_the_user_hears_that_timer_h_ran_out(host, tcp):
     respond(transaction, 486)
     host.pass_until(100)
     assert host.times() == [(0, 486)]  # no timer G
-    assert user.heard == [None]
+    assert user.heard == ["no ACK"]
     assert host.forgotten == [(32, "key")]
 
 
@@ -182,7 +191,7 @@ def test_a_cancel_before_the_answer_is_the_users_to_answer(host, flow, moment):
     if moment == "ringing":
         respond(transaction, 180)
     elif moment == "waiting":
-        transaction.wait()
+        wait(transaction)
     transaction.cancel(request("CANCEL"))
     assert transaction.user.heard == ["CANCEL"]
     respond(transaction, 487)
@@ -200,7 +209,7 @@ def test_without_a_user_nobody_is_told(host, udp):
 
 def test_a_broken_transport_leaves_an_invite_to_its_timers(host, flow):
     transaction = begin(host, flow, "INVITE")
-    transaction.wait()
+    wait(transaction)
     transaction.break_transport("gone")
     assert transaction.state == "Proceeding"
     respond(transaction, 486)
@@ -223,12 +232,132 @@ def test_an_ack_before_the_answer_is_dropped(host, flow):
     assert (transaction.state, transaction.unheard) == ("Proceeding", 1)
 
 
+# ---------------------------------------------------------------- a 2xx, until it is acknowledged
+
+
+def test_a_2xx_is_sent_until_it_is_acknowledged_by_any_transport(host, flow):
+    """RFC 3261 §13.3.1.4."""
+    transaction = begin(host, flow, "INVITE")
+    transaction.answer(200, repeat=True)
+    host.pass_until(31.999)
+    again(transaction)
+    transaction.cancel(request("CANCEL"))
+    transaction.break_transport("gone")
+    assert (transaction.state, transaction.user.heard) == ("Unacknowledged", [])
+    user = transaction.user
+    host.pass_until(100)
+    assert host.times() == [(time, 200) for time in G_TIMES]
+    assert user.heard == ["no ACK"]
+    assert host.forgotten == [(32, "key")]
+    assert (len(host.timers), host.held) == (0, 0)
+
+
+def test_its_ack_ends_that_and_the_request_is_absorbed_as_long_as_ever(host, udp):
+    transaction = begin(host, udp, "INVITE")
+    user = transaction.user
+    transaction.answer(200, body=b"x" * 1000, repeat=True)
+    host.pass_until(2)
+    before = host.held
+    transaction.receive(request("ACK"))
+    assert before - host.held > 1000
+    again(transaction)
+    transaction.receive(request("ACK"))
+    transaction.stop()
+    host.pass_until(100)
+    assert host.times() == [(time, 200) for time in G_TIMES if time < 2]
+    assert user.heard == ["ACK", "ACK"]
+    assert (host.forgotten, host.held) == ([(32, "key")], 0)
+
+
+def test_its_user_may_end_it(host, udp):
+    transaction = begin(host, udp, "INVITE")
+    transaction.respond(request("INVITE").response(200, to_tag="b1"), repeat=True)
+    transaction.stop()
+    transaction.stop()
+    host.pass_until(100)
+    assert host.times() == [(0, 200)]
+    assert host.forgotten == [(32, "key")]
+
+
+# ---------------------------------------------------------------- what an answer is made of
+
+
+def answers(host):
+    return [Message.parse(data) for _, _, data in host.out]
+
+
+def test_an_answer_has_what_its_request_had_and_what_is_given(host, udp):
+    transaction = begin(
+        host, udp, "INVITE", ("Record-Route", "<sip:p1;lr>"), ("Record-Route", "<sip:p2;lr>"),
+        ("Via", "SIP/2.0/UDP p1;branch=z9hG4bK2"), ("Subject", "x"),
+    )  # fmt: skip
+    extra = field("X-Any", "thing")
+    transaction.answer(180)
+    transaction.answer(183, "Hear This", [extra], b"sound")
+    transaction.answer(200, None, [extra])
+    ringing, early, final = answers(host)
+    lines = ["Via", "From", "To", "Call-ID", "CSeq", "Via", "Record-Route", "Record-Route"]
+    assert [line[2].split(":")[0] for line in ringing._fields] == [*lines, "Content-Length"]
+    assert ringing.to.tag == early.to.tag == final.to.tag == transaction.tag != ""
+    assert (ringing.status, ringing.reason, ringing.body) == (180, "Ringing", b"")
+    assert (early.reason, early["X-Any"], early.body) == ("Hear This", "thing", b"sound")
+    assert (final.reason, final["X-Any"], final.content_length) == ("OK", "thing", 0)
+
+
+def test_a_failure_makes_no_dialog(host, udp):
+    transaction = begin(host, udp, "INVITE", ("Record-Route", "<sip:p1;lr>"))
+    transaction.tag = "mine"
+    transaction.answer(486)
+    (answer,) = answers(host)
+    assert "Record-Route" not in answer
+    assert answer.to.tag == "mine"
+
+
+def test_a_to_that_has_a_tag_gets_no_other(host, udp):
+    invite = request("INVITE")
+    invite["To"] = "<sip:bob@biloxi.com>;tag=b1"
+    InviteServerTransaction(host, "key", invite, udp).answer(200)
+    (answer,) = answers(host)
+    assert answer.lines("To") == ["<sip:bob@biloxi.com>;tag=b1"]
+
+
+@pytest.mark.parametrize("way", ["answer", "respond"])
+def test_what_goes_into_each_2xx(host, udp, way):
+    transaction = begin(host, udp, "OPTIONS")
+    transaction.extra = (field("X-One", "1"), lambda body: field("X-Body", body.decode()))
+    if way == "answer":
+        transaction.answer(183)
+        transaction.answer(200, body=b"b")
+    else:
+        transaction.respond(request("OPTIONS").response(183, to_tag="b"))
+        transaction.respond(request("OPTIONS").response(200, body=b"b", to_tag="b"))
+    early, final = answers(host)
+    assert "X-One" not in early
+    assert (final["X-One"], final["X-Body"], final.body) == ("1", "b", b"b")
+
+
+def test_a_reason_stays_in_its_line(host, udp):
+    transaction = begin(host, udp, "OPTIONS")
+    with pytest.raises(BuildError):
+        transaction.answer(200, "OK\r\nX-Evil: 1")
+    assert (host.out, transaction.state) == ([], "Initial")
+
+
+@pytest.mark.parametrize("name", ["INVITE", "OPTIONS"])
+def test_a_request_that_is_released_is_answered_by_nobody(host, udp, name):
+    """RFC 3261 §16.11: who keeps no state has none here."""
+    transaction = begin(host, udp, name)
+    transaction.release()
+    assert (transaction.state, host.out, host.held) == ("Terminated", [], 0)
+    assert (host.forgotten, len(host.timers)) == ([(0, "key")], 0)
+
+
 # ---------------------------------------------------------------- others
 
 
 def test_a_request_that_comes_again_is_not_answered_before_its_user_does(host, flow):
     transaction = begin(host, flow, "OPTIONS")
-    transaction.wait()
+    wait(transaction)
     again(transaction)
     assert host.times() == []
     assert transaction.state == "Trying"
@@ -236,7 +365,7 @@ def test_a_request_that_comes_again_is_not_answered_before_its_user_does(host, f
 
 def test_a_provisional_response_is_sent_again_for_the_request(host, flow):
     transaction = begin(host, flow, "OPTIONS")
-    transaction.wait()
+    wait(transaction)
     respond(transaction, 100)
     respond(transaction, 100)
     again(transaction)
@@ -267,7 +396,7 @@ def test_timer_j_is_zero_over_tcp(host, tcp):
 def test_a_request_that_nobody_answers_is_forgotten_after_64_t1(host, flow, status):
     # RFC 4320 §4.2: an answer after that is of no use to anybody.
     transaction = begin(host, flow, "OPTIONS")
-    transaction.wait()
+    wait(transaction)
     host.pass_until(1)
     if status:
         respond(transaction, status)
@@ -281,7 +410,7 @@ def test_a_request_that_nobody_answers_is_forgotten_after_64_t1(host, flow, stat
 def test_a_broken_transport_may_be_whole_again_by_the_answer(host, flow, status):
     """§18.2.2: where the connection is gone, the answer goes by a new one."""
     transaction = begin(host, flow, "OPTIONS")
-    transaction.wait()
+    wait(transaction)
     if status:
         respond(transaction, status)
     transaction.break_transport("gone")
@@ -291,7 +420,7 @@ def test_a_broken_transport_may_be_whole_again_by_the_answer(host, flow, status)
 
 def test_a_transport_that_breaks_after_the_answer_ends_it(host, udp):
     transaction = begin(host, udp, "OPTIONS")
-    transaction.wait()
+    wait(transaction)
     respond(transaction, 200)
     transaction.break_transport("gone")
     assert transaction.state == "Terminated"
