@@ -82,19 +82,14 @@ FULL = Plan(
     imports=11,
 )
 
-QUICK = Plan(
+QUICK = FULL._replace(
     name="quick",
     warm=100,
-    rate=400,
     window=2.0,
-    high_rate=800,
     steps=3,
-    step=1.5,
     stream_steps=2,
     stream_window=2.0,
-    each_rate=200,
     each_window=1.0,
-    inflight=64,
     message_rounds=2,
     message_seconds=0.3,
     held=200,

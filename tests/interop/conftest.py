@@ -269,60 +269,55 @@ def sipp(
 
 
 _FoldersPeer = TypeVar("_FoldersPeer", Baresip, Linphone)
-
-
-@contextlib.contextmanager
-def _starting(
-    kind: type[_FoldersPeer],
-    folder: Path,
-    ports: Ports,
-    transport: Transport,
-    capture: Capture | None,
-    certificates: Certificates,
-) -> Iterator[Callable[..., _FoldersPeer]]:
-    """Give what starts a peer that keeps its settings in a folder, and stop each in the end."""
-    made: list[_FoldersPeer] = []
-
-    def start(**options: Any) -> _FoldersPeer:
-        own = folder / f"{kind.__name__.lower()}{len(made)}"
-        own.mkdir()
-        peer = kind(own, ports, transport, certificates, **options)
-        made.append(peer)
-        if capture is not None:
-            capture.add(transport.name, peer.port)
-        peer.wait_until_ready()
-        return peer
-
-    try:
-        yield start
-    finally:
-        for peer in made:
-            peer.stop()
+Starting = Callable[
+    [type[_FoldersPeer]], contextlib.AbstractContextManager[Callable[..., _FoldersPeer]]
+]
 
 
 @pytest.fixture
-def baresip(
+def starting(
     tmp_path: Path,
     ports: Ports,
     transport: Transport,
     capture: Capture | None,
     certificates: Certificates,
-) -> Iterator[Callable[..., Baresip]]:
+) -> Starting[Any]:
+    """Gives what starts a peer that keeps its settings in a folder, and stops each in the end."""
+
+    @contextlib.contextmanager
+    def of(kind: type[_FoldersPeer]) -> Iterator[Callable[..., _FoldersPeer]]:
+        made: list[_FoldersPeer] = []
+
+        def start(**options: Any) -> _FoldersPeer:
+            own = tmp_path / f"{kind.__name__.lower()}{len(made)}"
+            own.mkdir()
+            peer = kind(own, ports, transport, certificates, **options)
+            made.append(peer)
+            if capture is not None:
+                capture.add(transport.name, peer.port)
+            peer.wait_until_ready()
+            return peer
+
+        try:
+            yield start
+        finally:
+            for peer in made:
+                peer.stop()
+
+    return of
+
+
+@pytest.fixture
+def baresip(starting: Starting[Baresip]) -> Iterator[Callable[..., Baresip]]:
     """Starts a baresip, with the options of `Baresip`."""
-    with _starting(Baresip, tmp_path, ports, transport, capture, certificates) as start:
+    with starting(Baresip) as start:
         yield start
 
 
 @pytest.fixture
-def linphone(
-    tmp_path: Path,
-    ports: Ports,
-    transport: Transport,
-    capture: Capture | None,
-    certificates: Certificates,
-) -> Iterator[Callable[..., Linphone]]:
+def linphone(starting: Starting[Linphone]) -> Iterator[Callable[..., Linphone]]:
     """Starts a linphonec, with the options of `Linphone`."""
-    with _starting(Linphone, tmp_path, ports, transport, capture, certificates) as start:
+    with starting(Linphone) as start:
         yield start
 
 

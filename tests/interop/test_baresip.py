@@ -170,13 +170,8 @@ def test_it_cancels(start: Make, talking: Make) -> None:
     ended(call)
 
 
-@pytest.mark.parametrize("caller", ["we", "it"])
-def test_it_holds_and_resumes(
-    start: Make, talking: Make, sink: MemorySink, capture: Capture | None, caller: str
-) -> None:
-    """RFC 3264 §8.4: while it holds nothing is sent, and after it all is as before."""
-    peer = start()
-    alice = talking()
+def between(peer: Baresip, alice: Any, caller: str) -> tuple[Baresip, Any, Any]:
+    """A call that stands: "we" call the peer, or it calls us."""
     if caller == "we":
         call = alice.invite(peer.uri()).wait(5)
     else:
@@ -184,6 +179,15 @@ def test_it_holds_and_resumes(
         peer.tell("dial", str(alice.contact_uri))
         call = first(calls)
     peer.wait_for_event("CALL_ESTABLISHED")
+    return peer, alice, call
+
+
+@pytest.mark.parametrize("caller", ["we", "it"])
+def test_it_holds_and_resumes(
+    start: Make, talking: Make, sink: MemorySink, capture: Capture | None, caller: str
+) -> None:
+    """RFC 3264 §8.4: while it holds nothing is sent, and after it all is as before."""
+    peer, alice, call = between(start(), talking(), caller)
     talk(call, 5)
     port = call.session.local_port
     peer.tell("hold")
@@ -231,15 +235,7 @@ def test_over_tls(
     start: Make, talking: Make, sink: MemorySink, capture: Capture | None, caller: str
 ) -> None:
     """Each side proves its address by a certificate, and is believed."""
-    peer = start()
-    alice = talking()
-    if caller == "we":
-        call = alice.invite(peer.uri()).wait(5)
-    else:
-        calls = incoming(alice)
-        peer.tell("dial", str(alice.contact_uri))
-        call = first(calls)
-    peer.wait_for_event("CALL_ESTABLISHED")
+    peer, _, call = between(start(), talking(), caller)
     talk(call)
     call.terminate().wait(5)
     peer.wait_for_event("CALL_CLOSED")

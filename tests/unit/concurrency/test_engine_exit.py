@@ -90,33 +90,21 @@ print(ended.wait(10), dialog.state)
     assert "SystemExit: 3" in done.stderr
 
 
-def test_a_handler_that_is_blocked(run_script):
+@pytest.mark.parametrize(
+    "block",
+    [
+        "def block(event):\n    inside.set()\n    threading.Event().wait()",
+        "async def block(event):\n    inside.set()\n    await asyncio.Event().wait()",
+    ],
+    ids=["function", "coroutine"],
+)
+def test_a_handler_that_never_ends(run_script, block):
     done = run_script(
-        program("""
-inside = threading.Event()
-
-def block(event):
-    inside.set()
-    threading.Event().wait()
-
-bob = NoMediaSimpleCallsParty("bob@biloxi.com").listen(None, address="127.0.0.1")
-bob.on(CallEstablished, block)
-NoMediaSimpleCallsParty("alice@atlanta.com").invite(bob).wait(10)
-print(inside.wait(10))
-""")
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
-
-
-def test_a_coroutine_that_waits_for_ever(run_script):
-    done = run_script(
-        program("""
+        program(f"""
 import asyncio
 inside = threading.Event()
 
-async def block(event):
-    inside.set()
-    await asyncio.Event().wait()
+{block}
 
 bob = NoMediaSimpleCallsParty("bob@biloxi.com").listen(None, address="127.0.0.1")
 bob.on(CallEstablished, block)

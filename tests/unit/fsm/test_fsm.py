@@ -5,34 +5,13 @@ from __future__ import annotations
 import logging
 import weakref
 from itertools import count
-from typing import Any
 
 import pytest
 
 from sipparty.errors import UsageError
-from sipparty.fsm import FSM, Row, TableError, Timer, Timers, UnexpectedInput
+from sipparty.fsm import FSM, Row, TableError, Timer, UnexpectedInput
 
-
-class Noted(FSM, abstract=True):
-    """A base whose machines note what happens to them."""
-
-    def __init__(self, scheduler: Timers | None = None) -> None:
-        self.notes: list[Any] = []
-        super().__init__(scheduler)
-
-    def a(self, *args: object) -> None:
-        self.notes.append(("a", self.state, *args))
-
-    def b(self, *args: object) -> None:
-        self.notes.append(("b", self.state, *args))
-
-    def fail(self, *args: object) -> None:
-        raise ArithmeticError("failed")
-
-    def again(self) -> None:
-        self.hit("go")
-        self.notes.append("again")
-
+from .noted import Noted
 
 # Inputs.
 

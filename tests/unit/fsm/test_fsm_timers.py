@@ -11,22 +11,7 @@ import pytest
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer, Timers
 
-
-class Noted(FSM, abstract=True):
-    """A base whose machines note what happens to them."""
-
-    def __init__(self, scheduler: Timers | None = None) -> None:
-        self.notes: list[Any] = []
-        super().__init__(scheduler)
-
-    def a(self, *args: object) -> None:
-        self.notes.append(("a", self.state, *args))
-
-    def b(self, *args: object) -> None:
-        self.notes.append(("b", self.state, *args))
-
-    def fail(self, *args: object) -> None:
-        raise ArithmeticError("failed")
+from .noted import Noted
 
 
 class Light(Noted):
