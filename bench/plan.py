@@ -35,6 +35,10 @@ class Plan(NamedTuple):
         flat_settle: Seconds before the second reading. Longer, as one peer clears its cache of
             messages every 32 s and keeps two of them.
         imports: Fresh processes for each import.
+        rounds: How often the libraries take turns where the CPU of a call is measured; the median
+            counts.
+        held_rounds: Turns of the cases in which many calls are held.
+        held_calls: Calls of each turn.
     """
 
     name: str
@@ -57,6 +61,9 @@ class Plan(NamedTuple):
     flat: tuple[int, int]
     flat_settle: float
     imports: int
+    rounds: int
+    held_rounds: int
+    held_calls: int
 
 
 FULL = Plan(
@@ -80,6 +87,9 @@ FULL = Plan(
     flat=(10_000, 20_000),
     flat_settle=66.0,
     imports=11,
+    rounds=5,
+    held_rounds=7,
+    held_calls=3000,
 )
 
 QUICK = FULL._replace(
@@ -98,4 +108,7 @@ QUICK = FULL._replace(
     flat=(0, 0),
     flat_settle=0.0,
     imports=5,
+    rounds=1,
+    held_rounds=3,
+    held_calls=1000,
 )

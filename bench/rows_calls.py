@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from certificates import make_certificate
-from libraries import FLOOR, LIBRARIES, OURS, REFERENCE, Library, program
+from libraries import LIBRARIES, REFERENCE, Library, program
 from plan import Plan
 from processes import ADDRESS, Child, Failed, cores, cpu_clock, free_port
 from report import Column, Row, Table
@@ -91,6 +92,30 @@ def _cost(name: str, plan: Plan, rate: int, way: Way = UDP) -> tuple[Load, float
         return load, cpu
 
 
+def _costs(names: list[str], plan: Plan, rate: int, way: Way) -> dict[str, Row | Failed]:
+    """The cost of a call of each, who take turns: the median of the rounds, failures summed up."""
+    found: dict[str, list[tuple[Load, float]]] = {name: [] for name in names}
+    failed: dict[str, Row | Failed] = {}
+    for _ in range(plan.rounds):
+        for name in names:
+            try:
+                if name not in failed:
+                    found[name].append(_cost(name, plan, rate, way))
+            except Failed as error:
+                failed[name] = error
+    return failed | {
+        name: {
+            "cpu_us": statistics.median(cpu for _, cpu in runs) * 1e6,
+            "rate": statistics.median(load.rate for load, _ in runs),
+            "calls": sum(load.completed for load, _ in runs),
+            "retransmissions": sum(load.retransmissions for load, _ in runs),
+            "failed": sum(load.failed for load, _ in runs),
+        }
+        for name, runs in found.items()
+        if name not in failed
+    }
+
+
 def _step(name: str, plan: Plan, rate: int, way: Way) -> tuple[Load, float]:
     with _taker(name, way) as taker:
         taker.call(plan.warm // 4, plan.rate)
@@ -149,18 +174,13 @@ def _taking(plan: Plan, title: str, about: str, way: Way, titles: dict[str, str]
     """A table of those that take calls by one transport."""
     rows: list[Row] = []
     missing = []
-    for name in _takers(way.transport):
+    for name, found in _costs(_takers(way.transport), plan, plan.rate, way).items():
         try:
-            load, cpu = _cost(name, plan, plan.rate, way)
-            row: Row = {
-                "library": name,
-                "title": titles.get(name),
-                "cpu_us": cpu * 1e6,
-                "retransmissions": load.retransmissions,
-                "failed": load.failed,
-            }
+            if isinstance(found, Failed):
+                raise found
+            row: Row = {"library": name, "title": titles.get(name), **found}
             rows.append(row)
-            row |= _highest(name, plan, cpu, way)
+            row |= _highest(name, plan, row["cpu_us"] / 1e6, way)
             if way.transport != "UDP":
                 load, cpu = _cost(name, plan, plan.each_rate, way._replace(each=True))
                 row["each_us"] = cpu * 1e6
@@ -179,13 +199,17 @@ def _taking(plan: Plan, title: str, about: str, way: Way, titles: dict[str, str]
     return Table(title, about, columns, rows, missing)
 
 
+def _turns(plan: Plan) -> str:
+    return f"the median of {plan.rounds} turns" if plan.rounds > 1 else "one run"
+
+
 def _how(plan: Plan, way: Way) -> str:
     return (
         f"CPU of a call at {plan.rate} calls/s over {_window(plan, way):g} s, after {plan.warm}"
-        f" calls to warm up. The most calls a second: the highest rate at which {plan.step:g} s"
-        " passed without a retransmission, a failed call or a backlog, found in at most"
-        f" {_steps(plan, way)} steps; ≥ where SIPp had no CPU left for more, or the last step"
-        " was good as well."
+        f" calls to warm up, {_turns(plan)}. The most calls a second: the highest rate at"
+        f" which {plan.step:g} s passed without a retransmission, a failed call or a backlog,"
+        f" found in at most {_steps(plan, way)} steps; ≥ where SIPp had no CPU left for more, or"
+        " the last step was good as well."
     )
 
 
@@ -233,28 +257,16 @@ def high_rate(plan: Plan) -> Table:
     """The rate at which sipparty promises not to make a caller send anything twice."""
     rows: list[Row] = []
     missing = []
-    for library in LIBRARIES:
-        if library.name not in (OURS, FLOOR):
-            continue
-        try:
-            load, cpu = _cost(library.name, plan, plan.high_rate)
-            rows.append(
-                {
-                    "library": library.name,
-                    "calls": load.completed,
-                    "rate": load.rate,
-                    "cpu_us": cpu * 1e6,
-                    "core": cpu * load.rate * 100,
-                    "retransmissions": load.retransmissions,
-                    "failed": load.failed,
-                }
-            )
-        except Failed as error:
-            missing.append(f"{library.name}: {error}")
+    for name, found in _costs(_takers("UDP"), plan, plan.high_rate, UDP).items():
+        if isinstance(found, Failed):
+            missing.append(f"{name}: {found}")
+        else:
+            core = found["cpu_us"] * found["rate"] / 1e4
+            rows.append({"library": name, **found, "core": core})
     return Table(
         f"At {plan.high_rate} calls a second",
-        f"The same calls at {plan.high_rate} a second for {plan.window:g} s: sipparty must let no"
-        " caller retransmit.",
+        f"The same calls at {plan.high_rate} a second for {plan.window:g} s, {_turns(plan)}:"
+        " sipparty must let no caller retransmit.",
         [
             Column("calls", "calls", ",d"),
             Column("rate", "calls/s"),
@@ -286,7 +298,6 @@ def _place(library: Library, plan: Plan) -> Row:
             child.stop()
     _say(f"  {library.name} uac: {paced} {most}")
     return {
-        "library": library.name,
         "cpu_us": paced["cpu_s"] / paced["completed"] * 1e6,
         "most": most["completed"] / most["seconds"],
         "failed": paced["failed"] + most["failed"],
@@ -297,11 +308,17 @@ def uac(plan: Plan) -> Table:
     """The same calls with the library as caller and SIPp as callee."""
     rows: list[Row] = []
     missing = []
-    for library in LIBRARIES:
-        try:
-            rows.append(_place(library, plan))
-        except Failed as error:
-            missing.append(f"{library.name}: {error}")
+    found: dict[str, list[Row]] = {library.name: [] for library in LIBRARIES}
+    for _ in range(plan.rounds):
+        for library in LIBRARIES:
+            try:
+                found[library.name].append(_place(library, plan))
+            except Failed as error:
+                missing.append(f"{library.name}: {error}")
+    for name, runs in found.items():
+        if runs:
+            middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            rows.append({"library": name, **middle, "failed": sum(run["failed"] for run in runs)})
     return Table(
         "Placing calls (UAC)",
         f"The same call placed by the library and answered by SIPp. CPU of a call at {plan.rate}"

@@ -1,6 +1,6 @@
 """Measures sipparty beside its peers, and writes docs/benchmarks.md.
 
-    python bench/run.py             everything, under eight minutes; writes docs/benchmarks.md
+    python bench/run.py             everything, some fifteen minutes; writes docs/benchmarks.md
     python bench/run.py --quick     small sizes, about three minutes; only prints
     python bench/run.py --only uas,tcp,tls
 
@@ -23,6 +23,7 @@ from processes import machine_busy, own_busy
 from report import Table, machine, page
 from rows_calls import high_rate, uac, uas, uas_tcp, uas_tls
 from rows_frames import frames
+from rows_held import held
 from rows_memory import memory
 from rows_messages import imports, messages
 
@@ -36,6 +37,7 @@ SECTIONS: dict[str, Callable[[Plan], Table | list[Table]]] = {
     "high-rate": high_rate,
     "uac": uac,
     "frames": frames,
+    "held": held,
     "messages": messages,
     "memory": memory,
     "imports": imports,

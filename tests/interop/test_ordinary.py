@@ -36,7 +36,7 @@ def told(call: Any) -> list[str]:
     """Have a call's media tell what happens to it."""
     events: list[str] = []
     wait_for(lambda: call.session, "there is a session")
-    call.session.on_event = lambda event: events.append(type(event).__name__)
+    call.session.emit = lambda event: events.append(type(event).__name__)
     return events
 
 

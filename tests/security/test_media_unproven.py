@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from sipparty.media import MediaUnproven
 from sipparty.parties import SingleRTPSessionSimplenParty
-from sipparty.sip.events import CallEnded, CallMediaUnproven
+from sipparty.sip.events import CallEnded
 from sipparty.sip.policy import Policy
 
 from .test_media_takeover import PEER, PEER_RTCP, answered, both, compound, packets
@@ -46,7 +47,7 @@ def test_sending_to_a_third_address_stops_and_the_call_stays() -> None:
 
     async def run(world: World) -> None:
         call = await answered(world, sdp(*VICTIM))
-        world.party.on(CallMediaUnproven, noting(heard))
+        world.party.on(MediaUnproven, noting(heard))
         await asyncio.sleep(300.0)
         assert call.state == "InDialog"
         assert (heard[0].call, heard[0].address) == (call, VICTIM)

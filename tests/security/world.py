@@ -100,7 +100,13 @@ class World:
 
         def make_session(dialog: Any) -> Any:
             session = make(dialog)
-            session.on_event = self.media_events.append
+            emit = getattr(session, "emit", None)
+
+            def heard(event: Any) -> None:
+                self.media_events.append(event)
+                emit(event)
+
+            session.emit = heard
             return session
 
         self.party.make_session = make_session

@@ -42,7 +42,7 @@ ROOMS = [
         "rtp rtcp rtcp_schedule rtp_source remote statistics pcm codecs.g711 codecs settings",
     ),
     ("media", "jitter sources sinks clock ports playback events audio_stream player"),
-    ("media", "session negotiated negotiator audio_session __init__"),
+    ("media", "session negotiated audio_session __init__"),
     ("trace", "text wirelog ladder pcap __init__"),
     ("transport", "settings addresses endpoint udp tlsbuffer weight tls stream stream_listener"),
     ("transport", "websocket connecting targets target_health nameservers resolver listeners"),

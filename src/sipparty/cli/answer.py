@@ -10,11 +10,11 @@ import typer
 
 from sipparty.cli import talk
 from sipparty.cli.echo import Echo, Tee
-from sipparty.cli.phone import Happenings, MediaHappened, Phone, Stopped, interrupts
+from sipparty.cli.phone import Happenings, Phone, Stopped, interrupts
 from sipparty.cli.screen import Screen, safe
 from sipparty.errors import ListenError, UnexpectedInput
 from sipparty.media import WAVRecorder
-from sipparty.sip.events import CallEnded, CallEstablished, CallReceived
+from sipparty.sip.events import CallEnded, CallEstablished, CallReceived, MediaEvent
 
 __all__ = ["answer"]
 
@@ -78,8 +78,8 @@ class _Answerer:
                     self._end(dialog, error)
                     if self.once:
                         return error is None
-                case MediaHappened(dialog, _):
-                    talk.say_media(self.screen, happened, self._prefix(dialog))
+                case MediaEvent():
+                    talk.say_media(self.screen, happened, self._prefix(happened.call))
                 case _:
                     pass
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from sipparty.cli import talk
-from sipparty.cli.phone import Happenings, MediaHappened, Phone, Stopped, interrupts
+from sipparty.cli.phone import Happenings, Phone, Stopped, interrupts
 from sipparty.cli.screen import Screen, safe
 from sipparty.errors import SIPPartyError, UnexpectedInput
 from sipparty.media import PlaybackEnded
 from sipparty.sip import URI
-from sipparty.sip.events import CallEnded, CallEstablished, CallProgressed
+from sipparty.sip.events import CallEnded, CallEstablished, CallProgressed, MediaEvent
 from sipparty.sip.routing import route_to
 
 __all__ = ["call"]
@@ -66,9 +66,9 @@ class _Caller:
                 case CallEnded(error=error):
                     self.error = error
                     return
-                case MediaHappened(_, event):
+                case MediaEvent():
                     talk.say_media(self.screen, happened)
-                    if isinstance(event, PlaybackEnded) and self.until_played:
+                    if isinstance(happened, PlaybackEnded) and self.until_played:
                         self._hang_up("hanging up")
                 case _:
                     pass

@@ -19,7 +19,7 @@ import typer
 from sipparty.cli.compare import Verdict, after_codec, compare, trim
 from sipparty.cli.echo import Tee
 from sipparty.cli.melody import RATE, melody
-from sipparty.cli.phone import Happened, Happenings, MediaHappened, Phone, Stopped, interrupts
+from sipparty.cli.phone import Happened, Happenings, Phone, Stopped, interrupts
 from sipparty.cli.screen import Screen, safe
 from sipparty.errors import CallFailed, MediaError, SIPPartyError, Timeout
 from sipparty.media import MediaStarted, MemorySink, WAVRecorder, WAVSource
@@ -118,7 +118,7 @@ class _Stage:
                 self.screen.line(f"Alice is told: {text}")
             case CallEstablished(agent=agent) if agent.owner is self.alice:
                 self.screen.line("Bob answered: the call is up", "green")
-            case MediaHappened(dialog, MediaStarted(codec, remote)) if dialog.role == "caller":
+            case MediaStarted(codec=codec, remote=remote, call=call) if call.role == "caller":
                 where = f" to {remote[0]} port {remote[1]}" if remote else ""
                 self.screen.line(f"Alice sends {codec}{where}")
             case _:

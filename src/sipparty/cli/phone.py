@@ -19,20 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sipparty.media import MediaEvent, SingleRTPSession
 from sipparty.parties import SingleRTPSessionSimplenParty
-from sipparty.sip import Dialog
 from sipparty.sip.events import Event
 
-__all__ = ["Happened", "Happenings", "MediaHappened", "Phone", "Stopped", "interrupts"]
-
-
-@dataclass(frozen=True, slots=True)
-class MediaHappened:
-    """A media event, and the call that it belongs to."""
-
-    dialog: Any
-    event: MediaEvent
+__all__ = ["Happened", "Happenings", "Phone", "Stopped", "interrupts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +30,8 @@ class Stopped:
     """The user wants the command to end."""
 
 
-#: What a queue brings: a SIP event, a media event, or the wish to end.
-Happened = Event | MediaHappened | Stopped
+#: What a queue brings: an event, or the wish to end.
+Happened = Event | Stopped
 
 
 class Happenings:
@@ -84,13 +74,6 @@ class Phone(SingleRTPSessionSimplenParty):
         self.happenings = happenings
         self.configure(auto_answer=False)
         self.on(Event, happenings.put)
-
-    def make_session(self, dialog: Dialog) -> SingleRTPSession:
-        """Make the media session of a call, and hear of its events."""
-        session: SingleRTPSession = super().make_session(dialog)
-        put = self.happenings.put
-        session.on_event = lambda event: put(MediaHappened(dialog, event))
-        return session
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from sipparty.cli.phone import MediaHappened
 from sipparty.cli.screen import Screen, safe
 from sipparty.errors import SIPPartyError
 from sipparty.media import (
@@ -27,6 +26,7 @@ from sipparty.media import (
     find_codec,
 )
 from sipparty.sip import URI
+from sipparty.sip.events import MediaEvent
 from sipparty.trace import LOGGER, Ladder, MediaRecord, PcapWriter, WireRecord, summarise
 
 __all__ = [
@@ -199,24 +199,24 @@ def evidence(
             logger.setLevel(level)
 
 
-def say_media(screen: Screen, happened: MediaHappened, prefix: str = "") -> None:
+def say_media(screen: Screen, event: MediaEvent, prefix: str = "") -> None:
     """Print a line about a media event."""
-    match happened.event:
-        case MediaStarted(codec, remote):
+    match event:
+        case MediaStarted(codec=codec, remote=remote):
             where = f" to {remote[0]} port {remote[1]}" if remote else ""
             text = f"sending {codec}{where}" if codec else "no stream was agreed on"
-        case SourceHeard(remote, _):
+        case SourceHeard(address=remote):
             text = f"hearing {remote[0]} port {remote[1]}"
-        case RemoteFellSilent(seconds):
+        case RemoteFellSilent(seconds=seconds):
             text = f"nothing was heard for {seconds:.0f} s"
-        case RemoteLeft(reason):
+        case RemoteLeft(reason=reason):
             text = "the other side stopped sending" + (f": {safe(reason)}" if reason else "")
-        case PlaybackEnded(playback):
+        case PlaybackEnded(playback=playback):
             # Where the call ended first, that is told by the call.
             if playback.outcome == "stopped":
                 return
             text = f"the clip is over ({playback.outcome})"
-        case RecordingFailed(_, error):
+        case RecordingFailed(error=error):
             text = f"the recording failed: {error}"
         case _:
             return

@@ -10,8 +10,7 @@
     jitter, rtp_source       playout buffer; numbering, validation and statistics of RTP
     rtcp_schedule            when RTCP is sent
     rtp, rtcp                packets
-    negotiator               offers and answers of one audio stream
-    negotiated, settings     what was negotiated, as settings of a stream
+    negotiated, settings     what is asked for, and what was negotiated, as settings of a stream
     codecs                   PCMU and PCMA, and the register for others
 
 Importing this package loads neither codecs nor `audioop`.
@@ -23,7 +22,6 @@ from sipparty.media.clock import Clock, MediaClock
 from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
 from sipparty.media.events import (
     DestinationLearnt,
-    MediaEvent,
     MediaProven,
     MediaStarted,
     MediaTimedOut,
@@ -50,6 +48,7 @@ from sipparty.media.sources import (
     WAVSource,
 )
 from sipparty.media.statistics import MediaStatistics, RemoteReport
+from sipparty.sip.events import MediaEvent
 
 __all__ = [
     "AudioCodec",

@@ -22,6 +22,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,10 +30,8 @@ from sipparty.errors import UsageError, WouldDeadlock
 from sipparty.fsm import verb
 from sipparty.media.audio_stream import AudioStream
 from sipparty.media.clock import Clock, MediaClock
-from sipparty.media.codecs import find_codec
-from sipparty.media.events import MediaStarted
-from sipparty.media.negotiated import MAX_PTIME, MIN_PTIME, settings_of
-from sipparty.media.negotiator import Negotiator, judge_offer
+from sipparty.media.events import MediaStarted, MediaTimedOut
+from sipparty.media.negotiated import AudioPreferences, settings_of
 from sipparty.media.playback import Playback
 from sipparty.media.player import Player
 from sipparty.media.ports import PortPair
@@ -43,12 +42,15 @@ from sipparty.media.settings import check_seconds
 from sipparty.media.sinks import Sink, SinkLike, as_sink
 from sipparty.media.sources import Source, SourceLike, as_source
 from sipparty.media.statistics import MediaStatistics
-from sipparty.sdp import Direction, NegotiatedStream, Negotiation, SessionDescription
+from sipparty.sdp import NegotiatedStream, Negotiation, NegotiationState, SessionDescription
+from sipparty.sdp.offeranswer import assign_capabilities, read_offer
 
 __all__ = ["SingleRTPSession"]
 
 #: The bytes of a session with its ports and its buffer, about.
 _SIZE = 16_384
+#: Bytes that are kept for each m= line, beside the peer's text.
+_LINE = 512
 #: Frames of a stall that are played, for the recording's time, at most.
 _MAX_PLAYED = 250
 
@@ -60,7 +62,7 @@ class SingleRTPSession(MediaSession):
         codecs: Names of registered codecs, the preferred one first.
         play: What to play from the start on: a `Source`, or the path of a WAV file.
         record: Where to record from the start on: a `Sink`, or the path of a WAV file.
-        ptime: Milliseconds of audio in a packet, 10 to 60; the other side may ask for others.
+        ptime: Milliseconds of audio in a packet, 10 to 150; the other side may ask for others.
         port_range: First and last UDP port to use; None for any the system has free.
         direction: "sendrecv", "sendonly", "recvonly" or "inactive".
         public_address: The address to put in descriptions, where that is not the one that is bound.
@@ -102,41 +104,36 @@ class SingleRTPSession(MediaSession):
         tokens: Callable[[int], int] = secrets.randbits,
     ) -> None:
         super().__init__()
-        if isinstance(codecs, str) or not codecs:
-            raise UsageError(f"A session has a list of codecs, at least one, not {codecs!r}.")
-        if not MIN_PTIME <= ptime <= MAX_PTIME:
-            raise UsageError(
-                f"A packet holds {MIN_PTIME:g} to {MAX_PTIME:g} ms of audio, not {ptime:g}."
-            )
-        if direction not in tuple(Direction):
-            raise UsageError(f"A direction is one of {', '.join(Direction)}, not {direction!r}.")
         check_seconds("latch_within", latch_within, zero=True)
         check_seconds("silence_after", silence_after)
-        self._codecs = tuple(find_codec(name) for name in codecs)
-        self._ptime = ptime
+        self._settled = self._wanted = AudioPreferences(codecs, ptime, direction, rtcp_mux)
         self._port_range = port_range
-        self._direction = Direction(direction)
         self._public_address = public_address
-        self._symmetric = symmetric
-        self._latch_within = latch_within
-        self._rtcp_mux = rtcp_mux
-        self._silence_after = silence_after
-        self._delays = (min_delay, max_delay)
-        self._accept_echo = accept_echo
+        self._max_delay = max_delay
+        self._stream_options: dict[str, Any] = {
+            "symmetric": symmetric,
+            "latch": latch_within,
+            "silence_after": silence_after,
+            "min_delay": min_delay,
+            "max_delay": max_delay,
+            "accept_echo": accept_echo,
+        }
         self._clock_option = clock
         self._tokens = tokens
         self._clock: Clock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: int | None = None
         self._ports: PortPair | None = None
-        self._negotiator: Negotiator | None = None
+        self._negotiation: Negotiation | None = None
+        # Ours, as it was when it was made, for each answer that it may have.
+        self._offered: Negotiation | None = None
         self._stream: AudioStream | None = None
         self._negotiated: NegotiatedStream | None = None
         self._statistics = MediaStatistics()
         self._started = False
         self._hearing = False
         self._stopped = False
-        self._player = Player(self.tell)
+        self._player = Player(lambda event: self.emit(event))
         self._player.waiting = None if record is None else as_sink(record)
         if play is not None:
             self._player.play(self._playback(as_source(play)))
@@ -144,24 +141,14 @@ class SingleRTPSession(MediaSession):
     # What the call asks.
 
     @classmethod
-    def check_offer(
-        cls, offer: bytes, *, codecs: Sequence[str] = ("PCMU", "PCMA"), **_: Any
-    ) -> None:
+    def check_offer(cls, offer: bytes, **options: Any) -> None:
         """Judge an offer by the codecs of a session; see `MediaSession.check_offer`."""
-        judge_offer(offer, [find_codec(name) for name in codecs])
+        codecs = options.get("codecs", AudioPreferences.codecs)
+        assign_capabilities(read_offer(offer), [AudioPreferences(codecs).capability()])
 
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
-        """Bind an even port for RTP and the next for RTCP.
-
-        Args:
-            loop: The engine's, whose thread this is.
-            local_address: IPv4 or IPv6 address of this machine that the other side can reach.
-
-        Raises:
-            ListenError: No pair of ports is free, or the address is not one of this machine.
-            UsageError: It was opened or stopped before.
-        """
-        if self._negotiator is not None or self._stopped:
+        """Bind an even port for RTP and the next for RTCP; see `MediaSession.open`."""
+        if self._negotiation is not None or self._stopped:
             raise UsageError("A media session is opened once, and not after it was stopped.")
         self._clock = self._clock_option or MediaClock.of(loop)
         self._thread = threading.get_ident()
@@ -173,7 +160,7 @@ class SingleRTPSession(MediaSession):
         if self._ports is None or self._started:
             return False
         self._ports.close()
-        self._ports = self._negotiator = None
+        self._ports = self._negotiation = None
         self._bind(local_address)
         return True
 
@@ -183,16 +170,11 @@ class SingleRTPSession(MediaSession):
         start = self._tokens(16)
         ports = PortPair(self._loop, local_address, self._port_range, start, self._clock.time)
         reaches = None if self.call is None else partial(self.call.reaches, local_address)
+        address = self._public_address or self.advertised or local_address
         try:
-            self._negotiator = Negotiator(
-                self._codecs,
-                ports.rtp.port,
-                self._public_address or self.advertised or local_address,
-                self._tokens(62),
-                direction=self._direction,
-                ptime=self._ptime,
-                rtcp_mux=self._rtcp_mux,
-                reaches=reaches,
+            capability = self._wanted.capability(ports.rtp.port)
+            self._negotiation = Negotiation(
+                [capability], address, self._tokens(62), reaches=reaches
             )
         except BaseException:
             ports.close()
@@ -204,68 +186,93 @@ class SingleRTPSession(MediaSession):
         """The port of RTP; None while no socket is open."""
         return None if self._ports is None else self._ports.rtp.port
 
-    def offer(self) -> bytes:
-        """An offer of the stream, the first or another one."""
-        return self._offer(Negotiation.offer)
-
-    def hold(self) -> bytes:
-        """An offer that puts the other side on hold (RFC 6337 section 5.3)."""
-        return self._offer(Negotiation.hold)
-
-    def resume(self) -> bytes:
-        """An offer that ends the hold."""
-        return self._offer(Negotiation.resume)
-
-    def _offer(self, make: Callable[[Negotiation], SessionDescription]) -> bytes:
-        offer = self._opened().offer(make)
+    def offer(self, direction: str | None = None) -> bytes:
+        """An offer of the stream, the first or another one; see `Session.offer`."""
+        negotiation = self._opened()
+        if negotiation.state is not NegotiationState.STABLE:
+            negotiation.rollback()
+        offer = bytes(negotiation.offer(direction))
+        self._offered = negotiation.fork()
         self._listen()
         return offer
 
     def answer(self, offer: bytes) -> bytes:
-        """Our answer to an offer; see `MediaSession.answer`."""
-        answer = self._opened().answer(offer)
+        """Our answer to an offer; see `Session.answer`."""
+        negotiation = self._opened()
+        negotiation.receive_offer(read_offer(offer))
+        try:
+            answer = bytes(negotiation.answer())
+        except BaseException:
+            negotiation.rollback()
+            raise
+        self._offered = None
+        self._settled = self._wanted
         self._listen()
         return answer
 
     def accept(self, answer: bytes) -> None:
-        """Take an answer to our last offer; see `MediaSession.accept`.
+        """Take an answer to our last offer, the first or another one; see `Session.accept`.
 
-        Another answer to the same offer, from where a call was forked to, takes the place of the
-        first (RFC 6337 section 3.1.1).
+        Raises:
+            UsageError: There is no offer of ours.
         """
-        self._opened().accept(answer)
+        self._opened()
+        if self._offered is None:
+            raise UsageError("There is no offer of ours to be answered.")
+        negotiation = self._offered.fork()
+        negotiation.receive_answer(SessionDescription.parse(answer))
+        self._negotiation = negotiation
+        self._settled = self._wanted
+
+    def update(self, **settings: Any) -> None:
+        """Change what the next offer asks for: `codecs`, `ptime`, `direction`, `rtcp_mux`, as the
+        session was made with.
+
+        Raises:
+            UsageError: There is no such setting, or not with this value.
+        """
+        try:
+            wanted = replace(self._wanted, **settings)
+        except TypeError:
+            super().update(**settings)
+            raise
+        self._opened().capabilities = [wanted.capability(self.local_port or 0)]
+        self._wanted = wanted
 
     def rollback(self) -> None:
-        """Forget the open offer; nothing where there is none."""
-        if self._negotiator is not None:
-            self._negotiator.rollback()
+        """Forget the open offer, and what `update` changed for it; nothing where there is none."""
+        negotiation = self._negotiation
+        if negotiation is None:
+            return
+        if negotiation.state is not NegotiationState.STABLE:
+            negotiation.rollback()
+            self._offered = None
+        if self._wanted is not self._settled:
+            self._wanted = self._settled
+            negotiation.capabilities = [self._wanted.capability(self.local_port or 0)]
 
     @property
     def size(self) -> int:  # type: ignore[override]
         """The bytes that it keeps: what it is made of, and what the peer sent."""
-        return _SIZE + (0 if self._negotiator is None else self._negotiator.size)
+        negotiation = self._negotiation
+        if negotiation is None:
+            return _SIZE
+        return _SIZE + negotiation.size + _LINE * len(negotiation.slots)
 
-    def start(self) -> None:
+    def start(self, early: bool = False) -> None:
         """Send and receive from now on, as was agreed; again, as was agreed anew."""
         if not self._opened().negotiated:
             raise UsageError("A media session starts when an offer was answered, not before.")
-        self._apply()
+        self._apply(early)
         if not self._started:
             self._started = True
             stream = self._stream
-            self.tell(
-                MediaStarted(
-                    stream.settings.codec.name if stream is not None else "",
-                    stream.destination if stream is not None else None,
-                )
-            )
-        self._hear()
-
-    def update(self) -> None:
-        """Go on as was agreed on anew: hold, resume, another address or codec."""
-        if self._started and not self._stopped:
-            self._apply()
-            self._hear()
+            codec = "" if stream is None else stream.settings.codec.name
+            self.emit(MediaStarted(codec, None if stream is None else stream.destination))
+        if self._stream is not None and self._ports is not None and not self._hearing:
+            # The stream hears what comes, and what came just before there was one.
+            self._hearing = True
+            self._ports.deliver(self._receive_rtp, self._receive_rtcp, self._max_delay)
 
     @verb
     def stop(self) -> None:
@@ -395,7 +402,7 @@ class SingleRTPSession(MediaSession):
             self._ports.rtp.send(data, destination)
         for report in stream.reports(now):
             self._send_rtcp(report, stream.rtcp_destination)
-        self._tell(stream)
+        self._emit_of(stream)
 
     def _receive_rtp(self, data: bytes, address: Address, now: float) -> None:
         stream = self._stream
@@ -405,17 +412,20 @@ class SingleRTPSession(MediaSession):
             stream.receive_rtcp(data, address, now)
         else:
             stream.receive_rtp(data, address, now)
-        self._tell(stream)
+        self._emit_of(stream)
 
     def _receive_rtcp(self, data: bytes, address: Address, now: float) -> None:
         stream = self._stream
         if stream is not None:
             stream.receive_rtcp(data, address, now)
-            self._tell(stream)
+            self._emit_of(stream)
 
-    def _tell(self, stream: AudioStream) -> None:
+    def _emit_of(self, stream: AudioStream) -> None:
         while stream.events:
-            self.tell(stream.events.popleft())
+            event = stream.events.popleft()
+            self.emit(event)
+            if isinstance(event, MediaTimedOut) and self.call is not None:
+                self.call.media_timed_out(event.seconds)
 
     def _send_rtcp(self, data: bytes, destination: Address | None) -> None:
         ports = self._ports
@@ -423,61 +433,47 @@ class SingleRTPSession(MediaSession):
             muxed = self._negotiated is not None and self._negotiated.rtcp_mux
             (ports.rtp if muxed else ports.rtcp).send(data, destination)
 
-    def _hear(self) -> None:
-        """Have the stream hear what comes, and what came just before there was one."""
-        if self._stream is not None and self._ports is not None and not self._hearing:
-            self._hearing = True
-            self._ports.deliver(self._receive_rtp, self._receive_rtcp, self._delays[1])
-
     def _listen(self) -> None:
         if self._started or self._ports is None:
             return
-        stream = None if self._negotiator is None else self._negotiator.stream
-        known = (
-            None if self.call is None else self.call.signalling,
-            None if stream is None else stream.remote_address,
-        )
-        self._ports.listen([host for host in known if host is not None])
+        known = [stream.remote_address for stream in self._opened().streams[:1]]
+        self._ports.listen(known if self.call is None else [self.call.signalling, *known])
 
-    def _apply(self) -> None:
-        """Bring the stream to what is agreed on."""
-        assert self._clock is not None
+    def _apply(self, early: bool) -> None:
+        """Bring the stream to what was negotiated."""
+        clock, call = self._clock, self.call
+        assert clock is not None
         assert self._ports is not None
-        self._negotiated = self._opened().stream
-        clock = self._clock
+        streams = self._opened().streams
+        self._negotiated = streams[0] if streams else None
+        confirmed = not early or call is None or call.proven
         if self._negotiated is None:
             clock.remove(self)
             return
-        settings = settings_of(self._negotiated, self._codecs, self._ptime, self._ports.rtp.family)
+        settings = settings_of(self._negotiated, self._settled, self._ports.rtp.family)
         now = clock.time()
         if self._stream is not None:
-            self._stream.apply(settings, now)
+            self._stream.apply(settings, now, confirmed)
         else:
-            call = self.call
-            self._stream = AudioStream(
-                settings,
-                now,
-                self._tokens,
-                epoch=time.time() - now,
-                signalling=None if call is None else call.signalling,
-                symmetric=self._symmetric,
-                latch=self._latch_within,
-                unproven=None if call is None else call.policy.unproven_media,
-                unproven_hosts=None if call is None else call.unproven_hosts,
-                behind_nat=None if call is None else call.behind_nat,
-                silent=None if call is None else call.policy.silent_media,
-                silence_after=self._silence_after,
-                min_delay=self._delays[0],
-                max_delay=self._delays[1],
-                accept_echo=self._accept_echo,
-            )
+            options = self._stream_options
+            if call is not None:
+                options = options | {
+                    "signalling": call.signalling,
+                    "unproven": call.policy.unproven_media,
+                    "unproven_hosts": call.unproven_hosts,
+                    "behind_nat": call.behind_nat,
+                    "silent": call.policy.silent_media,
+                    "confirmed": confirmed,
+                }
+            epoch = time.time() - now
+            self._stream = AudioStream(settings, now, self._tokens, epoch=epoch, **options)
             self._player.begin(settings.codec.sample_rate)
         clock.add(self, settings.ptime / 1000)
 
-    def _opened(self) -> Negotiator:
-        if self._negotiator is None or self._stopped:
+    def _opened(self) -> Negotiation:
+        if self._negotiation is None or self._stopped:
             raise UsageError("The media session is not open.")
-        return self._negotiator
+        return self._negotiation
 
     def _check_running(self) -> None:
         if self._stopped:

@@ -24,7 +24,6 @@ from sipparty.errors import ParseError
 from sipparty.media.codecs import AudioCodec
 from sipparty.media.events import (
     DestinationLearnt,
-    MediaEvent,
     MediaProven,
     MediaTimedOut,
     MediaUnproven,
@@ -50,6 +49,7 @@ from sipparty.media.rtp import RTPPacket
 from sipparty.media.rtp_source import Address, RTPReceiver, RTPSender
 from sipparty.media.settings import StreamSettings
 from sipparty.media.statistics import MediaStatistics, RemoteReport
+from sipparty.sip.events import MediaEvent
 from sipparty.sip.unproven import UnprovenHosts
 
 __all__ = ["AudioStream"]
@@ -80,6 +80,8 @@ class AudioStream:
             of its own.
         behind_nat: Says whether a host that the other side names is behind a NAT, seen from here;
             None for none.
+        confirmed: Whether the other side has shown that it receives where the signalling comes
+            from.
         silence_after: Seconds of nothing after which `RemoteFellSilent` is reported, once.
         silent: Seconds without RTP and RTCP, where something should be heard, after which
             `MediaTimedOut` is reported, once; None for never.
@@ -107,6 +109,7 @@ class AudioStream:
         unproven: float | None = None,
         unproven_hosts: UnprovenHosts | None = None,
         behind_nat: Callable[[str], bool] | None = None,
+        confirmed: bool = True,
         silence_after: float = 10.0,
         silent: float | None = None,
         min_delay: float = 0.04,
@@ -128,6 +131,7 @@ class AudioStream:
             unproven=unproven,
             hosts=unproven_hosts,
             behind_nat=behind_nat,
+            confirmed=confirmed,
         )
         self._silence_after = silence_after
         self._silent_limit = math.inf if silent is None else silent
@@ -169,9 +173,13 @@ class AudioStream:
             max_delay=self._delays[1],
         )
 
-    def apply(self, settings: StreamSettings, now: float) -> None:
-        """Go on as was agreed on anew: hold, resume, another address, another codec."""
+    def apply(self, settings: StreamSettings, now: float, confirmed: bool = True) -> None:
+        """Go on as was agreed on anew: hold, resume, another address, another codec; or with a call
+        that is `confirmed` by now.
+        """
         before = self.settings
+        if confirmed:
+            self._end.confirm()
         self.settings = settings
         self._agreed_at = self._look_at = now
         self._timeout_reported = False
@@ -239,7 +247,7 @@ class AudioStream:
     def _may_send(self, destination: Address, now: float) -> bool:
         """Whether RTP may go there; where that changes, it is reported."""
         withheld = not self._end.may_send(destination, now)
-        if withheld is not self._withheld:
+        if withheld is not self._withheld and self._end.confirmed:
             self._withheld = withheld
             self.events.append(MediaUnproven(destination) if withheld else MediaProven(destination))
         return not withheld

@@ -1,7 +1,5 @@
-"""What happens in a media session, as its owner hears of it.
-
-Events are told on the engine's thread, in order, to `session.on_event`. What a handler raises is
-logged and goes no further.
+"""What happens in the media of a call; handlers take it by `party.on` and `call.on`, as other
+events.
 
     MediaStarted       packets flow from now on
     SourceHeard        the other side is heard: for the first time, after silence, or another source
@@ -21,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sipparty.media.rtp_source import Address
+from sipparty.sip.events import MediaEvent
 
 if TYPE_CHECKING:
     from sipparty.errors import MediaError
@@ -40,11 +39,6 @@ __all__ = [
     "RemoteLeft",
     "SourceHeard",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class MediaEvent:
-    """What every event of a media session is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ import logging
 from collections.abc import Callable
 
 from sipparty.errors import MediaError
-from sipparty.media.events import MediaEvent, PlaybackEnded, RecordingFailed
+from sipparty.media.events import PlaybackEnded, RecordingFailed
 from sipparty.media.pcm import SAMPLE_WIDTH, Resampler
 from sipparty.media.playback import Outcome, Playback
 from sipparty.media.sinks import Sink
 from sipparty.media.sources import Resampled, Source
+from sipparty.sip.events import MediaEvent
 
 __all__ = ["Player"]
 
@@ -30,7 +31,7 @@ class Player:
     """One player and one recorder.
 
     Args:
-        tell: Takes the events: `PlaybackEnded`, `RecordingFailed`.
+        emit: Takes the events: `PlaybackEnded`, `RecordingFailed`.
 
     Attributes:
         playback: What is played, or was last; None before the first.
@@ -38,10 +39,10 @@ class Player:
         waiting: Where will be recorded to once the rate is known; None for nowhere.
     """
 
-    __slots__ = ("_feed", "_rate", "_resampler", "_tell", "playback", "sink", "waiting")
+    __slots__ = ("_emit", "_feed", "_rate", "_resampler", "playback", "sink", "waiting")
 
-    def __init__(self, tell: Callable[[MediaEvent], None]) -> None:
-        self._tell = tell
+    def __init__(self, emit: Callable[[MediaEvent], None]) -> None:
+        self._emit = emit
         self.playback: Playback | None = None
         self.sink: Sink | None = None
         self.waiting: Sink | None = None
@@ -63,7 +64,7 @@ class Player:
         if playback is not None and not playback.done:
             # Told first: who waits and wakes finds the event told.
             self._feed = None
-            playback.finish(outcome, error, lambda: self._tell(PlaybackEnded(playback)))
+            playback.finish(outcome, error, lambda: self._emit(PlaybackEnded(playback)))
 
     def next_frame(self, samples: int, rate: int) -> bytes | None:
         """The next samples to send; None where nothing is played."""
@@ -119,7 +120,7 @@ class Player:
             self.record(sink, rate)
         except MediaError as error:
             _log.warning("Recording to %r failed: %s", sink, error)
-            self._tell(RecordingFailed(sink, error))
+            self._emit(RecordingFailed(sink, error))
 
     def hear(self, pcm: bytes, rate: int) -> None:
         """Record samples, where something is recorded."""
@@ -141,7 +142,7 @@ class Player:
 
     def _fail(self, sink: Sink, error: MediaError) -> None:
         self.close_sink()
-        self._tell(RecordingFailed(sink, error))
+        self._emit(RecordingFailed(sink, error))
 
     def close_sink(self) -> None:
         """Finish the recording, if there is one."""
@@ -153,4 +154,4 @@ class Player:
         except Exception as error:
             failure = error if isinstance(error, MediaError) else MediaError(str(error))
             _log.warning("Finishing the recording to %r failed: %s", sink, error)
-            self._tell(RecordingFailed(sink, failure))
+            self._emit(RecordingFailed(sink, failure))

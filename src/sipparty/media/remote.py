@@ -28,7 +28,8 @@ Laws:
 * To hosts that are not the one that the signalling comes from, and from which nothing has come,
   media is sent for so many seconds in a call, to all of them together, and to one host for so many
   in all calls (`UnprovenHosts`): an offer could name anybody's address (the "voice hammer", which
-  RFC 8445 section 19.5.1 describes).
+  RFC 8445 section 19.5.1 describes). Before the call is established that may be asked for by one
+  datagram with a forged source: then it is to the signalling's host alone, and no longer either.
 * What is no audio that was agreed on, but comes from the signalled address, proves that host: it
   takes part in the call.
 * Which rank a source has does not depend on what it sends, but for one thing: a stream that goes on
@@ -85,8 +86,11 @@ class RemoteEnd:
             own.
         behind_nat: Says whether a host that the other side names is behind a NAT, seen from here;
             None for none.
+        confirmed: Whether the other side has shown that it receives where the signalling comes
+            from; see `confirm`.
 
     Attributes:
+        confirmed: Whether it has.
         settled: The source address whose packets say nothing new; None for none.
     """
 
@@ -110,6 +114,7 @@ class RemoteEnd:
         "_unproven",
         "_unproven_last",
         "_unproven_spent",
+        "confirmed",
         "settled",
     )
 
@@ -125,6 +130,7 @@ class RemoteEnd:
         unproven: float | None = None,
         hosts: UnprovenHosts | None = None,
         behind_nat: Callable[[str], bool] | None = None,
+        confirmed: bool = True,
     ) -> None:
         self._rtp = rtp
         self._rtcp = rtcp
@@ -146,12 +152,23 @@ class RemoteEnd:
         # Where media went before (host and port: a source of IPv6 has a flow label and a scope
         # too, which descriptions do not name), and until when it is not latched again.
         self._former: dict[Address, float] = {}
-        self._proven: set[str | int] = set() if signalling is None else {signalling}
+        self._proven: set[str | int] = set()
         # Seconds of media that went to hosts without a word, and when the last of it did.
         self._unproven_spent = 0.0
         self._unproven_last: float | None = None
         self._hosts = UnprovenHosts() if hosts is None else hosts
         self.settled: Address | None = None
+        self.confirmed = False
+        if confirmed:
+            self.confirm()
+
+    def confirm(self) -> None:
+        """Take note that the other side receives where the signalling comes from. Before, nothing
+        goes to another host from which nothing has come, and there not without end.
+        """
+        self.confirmed = True
+        if self._signalling is not None:
+            self._proven.add(self._signalling)
 
     def agree(
         self, rtp: Address | None, rtcp: Address | None, now: float, *, sends: bool = True
@@ -216,6 +233,8 @@ class RemoteEnd:
         limit, host = self._unproven, to[0]
         if limit is None or host in self._proven:
             return True
+        if not self.confirmed and host != self._signalling:
+            return False
         last, hosts = self._unproven_last, self._hosts
         # A pause counts, but not for so much that one could not go on to another host.
         seconds = 0.0 if last is None else min(now - last, limit / 2)

@@ -5,6 +5,7 @@ many of them there may be.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from sipparty.concurrency.engine import Engine
 from sipparty.errors import CallFailed, NegotiationError
 from sipparty.sip import Dialog, Flow, Session
 from sipparty.sip.agent import UserAgent
-from sipparty.sip.events import CallMediaUnproven
+from sipparty.sip.events import MediaEvent
 from sipparty.sip.policy import Policy
 from sipparty.sip.reach import Scope, scope_of
 from sipparty.sip.unproven import UnprovenHosts
@@ -61,11 +62,18 @@ class CallMedia:
         """Whether the peer may have media sent to an address; a name is not sent to."""
         return _reaches(self.signalling, local, address)
 
-    def media_unproven(self, address: tuple[str | int, ...]) -> None:
-        """Tell of it."""
+    @property
+    def proven(self) -> bool:
+        """Whether the peer has shown that it receives where the signalling comes from."""
+        state = self._dialog.dialog_state
+        return state is None or state.proven
+
+    def emit(self, event: MediaEvent) -> None:
+        """Hand an event to the call's handlers, where there are any."""
         call: Any = self._dialog
-        event = CallMediaUnproven(call.agent, call, (str(address[0]), int(address[1])))
-        self._engine.run(self._engine.core.emit, event)
+        if call.agent.observed:
+            event = replace(event, agent=call.agent, call=call)
+            self._engine.run(self._engine.core.emit, event)
 
     def media_timed_out(self, seconds: float) -> None:
         """End the call; one that is not answered yet has its own patience."""

@@ -29,7 +29,7 @@ from sipparty.sdp.negotiated import (
     negotiated_streams,
 )
 from sipparty.sdp.negotiation import Negotiation, NegotiationState
-from sipparty.sdp.offeranswer import hold, make_answer, make_offer, reject_all, resume
+from sipparty.sdp.offeranswer import make_answer, make_offer, reject_all
 from sipparty.sdp.reader import Limits
 from sipparty.sdp.timing import Repeat, Timing, ZoneAdjustment
 
@@ -58,11 +58,9 @@ __all__ = [
     "UnknownLine",
     "ZoneAdjustment",
     "check_answer",
-    "hold",
     "is_held",
     "make_answer",
     "make_offer",
     "negotiated_streams",
     "reject_all",
-    "resume",
 ]

@@ -1,24 +1,22 @@
-"""The offer/answer state of one session (RFC 3264, with the practice of RFC 6337).
+"""The descriptions of one session, offer by offer (RFC 3264, with the practice of RFC 6337).
 
 Laws:
 
-1. One offer is open at a time. Which verb may come when is the table `_MOVES`; a verb of ours at
-   another time raises `UnexpectedInput` and changes nothing.
-2. An offer of the peer's while one is open raises `NegotiationError` with the status to answer
-   with: 491 while ours is open (glare, RFC 6337 Section 4.2), 500 while its own earlier one is.
-3. Only a whole exchange changes what is agreed. After `rollback`, or a verb that raised, `local`,
-   `remote` and `streams` are what they were; a preview of an answer shows in `streams` meanwhile.
-4. Our descriptions keep their o= line, the version going up by one when something has changed since
+1. One offer is open at a time. A verb of ours that does not fit it raises `UnexpectedInput`; an
+   offer of the peer's then raises `NegotiationError` with the status to answer with: 491 while ours
+   is open (RFC 6337 Section 4.2), 500 while its own earlier one is. Neither changes anything.
+2. Only a whole exchange changes what is negotiated. After `rollback`, or a verb that raised,
+   `local`, `remote` and `streams` are what they were; a preview shows in `streams` meanwhile.
+3. Our descriptions keep their o= line, the version going up by one when something has changed since
    the last one we *sent*, rolled back or not (RFC 3264 Section 8).
-5. m= lines never go away and never move. A capability keeps its line, and a payload type its
+4. m= lines never go away and never move. A capability keeps its line, and a payload type its
    meaning, for the whole session (Sections 8 and 8.3.2). A line without stream is used again.
-6. Of a peer's description the text is kept, and what was agreed on by it: not what it was read to,
+5. Of a peer's description the text is kept, and what was negotiated by it: not what it was read to,
    which may be ten times as large. What is remembered of formats is bounded.
-7. What we offer is what we want now, not what the peer allowed last (RFC 6337 Section 5.1): a
+6. What we offer is what we want now, not what the peer allowed last (RFC 6337 Section 5.1): a
    peer's hold narrows our answer but no later offer, so that nobody gets stuck on hold.
 
-    stable ---offer---> local-offer ---receive_answer, rollback---> stable
-    stable ---receive_offer---> remote-offer ---answer, refuse, rollback---> stable
+Which message may carry the next offer or answer is not known here: `sipparty.sip.dialog` has that.
 """
 
 from __future__ import annotations
@@ -27,6 +25,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from sipparty.errors import NegotiationError, UnexpectedInput
 from sipparty.sdp.capability import MediaCapability
@@ -48,7 +47,7 @@ __all__ = ["Negotiation", "NegotiationState"]
 
 
 class NegotiationState(StrEnum):
-    """Where an offer/answer exchange stands."""
+    """Whether an offer is open, and whose."""
 
     STABLE = "stable"
     LOCAL_OFFER = "local-offer"
@@ -58,36 +57,42 @@ class NegotiationState(StrEnum):
 #: The longest texts of a format that are remembered.
 _MAX_TEXT = 256
 
-_STABLE = NegotiationState.STABLE
-_LOCAL = NegotiationState.LOCAL_OFFER
-_REMOTE = NegotiationState.REMOTE_OFFER
-
-_MOVES: dict[tuple[NegotiationState, str], NegotiationState] = {
-    (_STABLE, "offer"): _LOCAL,
-    (_STABLE, "receive_offer"): _REMOTE,
-    (_LOCAL, "receive_answer"): _STABLE,
-    (_LOCAL, "rollback"): _STABLE,
-    (_REMOTE, "answer"): _STABLE,
-    (_REMOTE, "refuse"): _STABLE,
-    (_REMOTE, "rollback"): _STABLE,
-}
-
 # RFC 6337 Section 4.3, UAS-UcU and UAS-UsU and their like.
 _OFFER_REFUSED: dict[NegotiationState, tuple[int, str]] = {
-    _LOCAL: (491, "The peer's offer crosses ours, which has not been answered."),
-    _REMOTE: (500, "The peer's offer comes before its earlier one was answered."),
+    NegotiationState.LOCAL_OFFER: (
+        491,
+        "The peer's offer crosses ours, which has not been answered.",
+    ),
+    NegotiationState.REMOTE_OFFER: (
+        500,
+        "The peer's offer comes before its earlier one was answered.",
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Negotiated:
-    """What rollback returns to."""
+    """What holds: both descriptions, the peer's as text, and what follows from them."""
 
     local: SessionDescription | None = None
     remote: bytes | None = None
     streams: tuple[NegotiatedStream, ...] = ()
     slots: tuple[int | None, ...] = ()
     limit: Direction = Direction.SENDRECV
+    # The payload types that each m= line has had.
+    history: tuple[tuple[Format, ...], ...] = ()
+
+    def formats_before(self, index: int) -> tuple[Format, ...]:
+        return self.history[index] if index < len(self.history) else ()
+
+
+class _Open(NamedTuple):
+    """The open offer, and the slots and the limit that it brings about."""
+
+    description: SessionDescription
+    state: NegotiationState
+    slots: tuple[int | None, ...]
+    limit: Direction
 
 
 class Negotiation:
@@ -104,6 +109,10 @@ class Negotiation:
         version: Of the first description, below 2**62 - 1.
         username: For the o= line.
         reaches: Whether the peer may have media sent to a numeric address; None for any.
+
+    Attributes:
+        address: Where we receive media; a change shows in the next offer or answer.
+        capabilities: What we can do, one for each stream.
 
     Raises:
         BuildError: A number is out of its range.
@@ -123,39 +132,29 @@ class Negotiation:
         check_integer(session_id, 0, 2**63 - 1, "session id")
         check_integer(version, 0, 2**62 - 2, "session version")
         self._origin = Origin.of(address, session_id, version, username)
-        #: Where we receive media; a change shows in the next offer or answer.
         self.address = address
-        self._negotiated = _Negotiated()
-        self._before = self._open = self._negotiated
+        self.capabilities: Sequence[MediaCapability] = tuple(capabilities)
         self._reaches = reaches
-        self._state = _STABLE
-        self._pending: SessionDescription | None = None
+        self._negotiated = _Negotiated()
+        self._open: _Open | None = None
+        self._preview: tuple[NegotiatedStream, ...] | None = None
         self._sent: SessionDescription | None = None
-        self._history: tuple[tuple[Format, ...], ...] = ()
-        self.capabilities = tuple(capabilities)
-
-    @property
-    def capabilities(self) -> tuple[MediaCapability, ...]:
-        """What we can do, one for each stream."""
-        return self._capabilities
-
-    @capabilities.setter
-    def capabilities(self, capabilities: Iterable[MediaCapability]) -> None:
-        self._capabilities = tuple(capabilities)
 
     @property
     def state(self) -> NegotiationState:
         """Whether an offer is open, and whose."""
-        return self._state
+        return NegotiationState.STABLE if self._open is None else self._open.state
 
     @property
     def local(self) -> SessionDescription | None:
-        """Our description of what is agreed; None before the first agreement."""
+        """Our description of what is negotiated; None before the first agreement."""
         return self._negotiated.local
 
     @property
     def remote(self) -> SessionDescription | None:
-        """The peer's description of what is agreed, read anew; None before the first agreement."""
+        """The peer's description of what is negotiated, read anew; None before the first
+        agreement.
+        """
         remote = self._negotiated.remote
         return None if remote is None else SessionDescription.parse(remote)
 
@@ -167,39 +166,41 @@ class Negotiation:
     @property
     def size(self) -> int:
         """How many bytes of the peer's descriptions are kept."""
-        kept = {id(one.remote): one.remote or b"" for one in (self._negotiated, self._before)}
-        return sum(map(len, kept.values()))
+        return len(self._negotiated.remote or b"")
 
     @property
     def streams(self) -> tuple[NegotiatedStream, ...]:
         """The streams that both sides have accepted, previews of an answer included."""
-        return self._negotiated.streams
+        return self._negotiated.streams if self._preview is None else self._preview
 
     @property
     def pending(self) -> SessionDescription | None:
         """The offer that is open, ours or the peer's."""
-        return self._pending
+        return None if self._open is None else self._open.description
 
     @property
     def slots(self) -> tuple[int | None, ...]:
         """For each m= line, of the open offer if there is one, the index of the capability that it
         belongs to; None where there is none. After `receive_offer` it tells which ports are needed.
         """
-        return (self._negotiated if self._state is _STABLE else self._open).slots
+        return (self._open or self._negotiated).slots
 
     @property
     def held(self) -> bool:
         """Whether we have the peer on hold, or are about to."""
-        return (self._negotiated if self._state is _STABLE else self._open).limit is not (
-            Direction.SENDRECV
-        )
+        return (self._open or self._negotiated).limit is not Direction.SENDRECV
 
-    def offer(self, *, add: bool = True) -> SessionDescription:
+    def offer(
+        self, direction: Direction | str | None = None, *, add: bool = True
+    ) -> SessionDescription:
         """Make an offer, the first or another one.
 
         Args:
-            add: Whether a later offer also proposes capabilities without a stream, such as a video
-                that was refused; those without a port are left out.
+            direction: From now on as much as this of what the capabilities want, in offers and
+                answers: "sendonly" or "inactive" for a hold (RFC 6337 Section 5.3), "sendrecv" for
+                its end. None for as much as before.
+            add: Whether a later offer that states no direction also proposes capabilities without a
+                stream, such as a video that was refused; those without a port are left out.
 
         Returns:
             The offer to send; the very description sent last if nothing has changed.
@@ -209,23 +210,24 @@ class Negotiation:
             Incomplete: A capability that is needed has no port.
             BuildError: A value cannot stand in a session description.
         """
-        return self._offer(self._negotiated.limit, add)
-
-    def hold(self, *, inactive: bool = False) -> SessionDescription:
-        """Offer to stop the peer's media (RFC 6337 Section 5.3); later offers and answers keep to
-        it until `resume`.
-
-        Args:
-            inactive: Send nothing either.
-
-        Raises:
-            UnexpectedInput: An offer is open.
-        """
-        return self._offer(Direction.INACTIVE if inactive else Direction.SENDONLY, add=False)
-
-    def resume(self) -> SessionDescription:
-        """Offer what the capabilities want again, after `hold`; raises like it."""
-        return self._offer(Direction.SENDRECV, add=False)
+        if self._open is not None:
+            raise self._unexpected("offer")
+        before = self._negotiated
+        limit = before.limit if direction is None else Direction(direction)
+        wanted = self._wanted(limit)
+        slots = self._offered_slots(wanted, add and direction is None)
+        media: list[MediaDescription] = []
+        for index, slot in enumerate(slots):
+            if slot is None:
+                assert before.local is not None
+                media.append(rejected(before.local.media[index]))
+            else:
+                media.append(wanted[slot].offered(before.formats_before(index)))
+        at = Connection.of(self.address)
+        offer = self._next(SessionDescription(self._origin, connection=at, media=tuple(media)))
+        self._sent = offer
+        self._open = _Open(offer, NegotiationState.LOCAL_OFFER, tuple(slots), limit)
+        return offer
 
     def receive_offer(self, offer: SessionDescription) -> None:
         """Take the peer's offer, to be answered with `answer`, `refuse` or, by a failure response,
@@ -235,8 +237,8 @@ class Negotiation:
             NegotiationError: None of its streams can be accepted, it has lost an m= line, or an
                 offer is open; `status` says what to answer. Nothing has changed.
         """
-        if self._state in _OFFER_REFUSED:
-            status, reason = _OFFER_REFUSED[self._state]
+        if self._open is not None:
+            status, reason = _OFFER_REFUSED[self._open.state]
             raise NegotiationError(reason, status)
         known = len(self._negotiated.slots)
         if len(offer.media) < known:
@@ -244,9 +246,9 @@ class Negotiation:
                 f"The offer has {len(offer.media)} streams where the session has {known}"
                 " (RFC 3264 Section 8)."
             )
-        wanted = self._wanted(self._negotiated.limit)
-        slots = assign_capabilities(offer, wanted, self._kept_slots(), self._reaches)
-        self._begin("receive_offer", offer, slots, self._negotiated.limit)
+        limit = self._negotiated.limit
+        slots = self._assigned(offer, self._wanted(limit))
+        self._open = _Open(offer, NegotiationState.REMOTE_OFFER, tuple(slots), limit)
 
     def answer(self) -> SessionDescription:
         """Answer the peer's offer.
@@ -259,15 +261,15 @@ class Negotiation:
             NegotiationError: None of its streams can be accepted any more; the offer stays open.
             Incomplete: A capability that is needed has no port; likewise.
         """
-        offer = self._expect("answer")
-        wanted = self._wanted(self._open.limit)
-        slots = assign_capabilities(offer, wanted, self._kept_slots(), self._reaches)
+        offer, _, _, limit = self._expect("answer", NegotiationState.REMOTE_OFFER)
+        wanted = self._wanted(limit)
+        slots = self._assigned(offer, wanted)
         answer = self._next(make_answer(offer, wanted, self.address, 0, slots=slots))
         streams = negotiated_streams(answer, offer, offerer=False, reaches=self._reaches)
         # What an extension has refused has no capability from here on.
         live = [slot if one.port else None for slot, one in zip(slots, answer.media, strict=True)]
         self._sent = answer
-        self._settle("answer", answer, offer, streams, live)
+        self._settle(answer, offer, streams, live, limit)
         return answer
 
     def refuse(self) -> SessionDescription:
@@ -280,10 +282,9 @@ class Negotiation:
         Raises:
             UnexpectedInput: The peer has no offer open.
         """
-        offer = self._expect("refuse")
-        answer = self._next(reject_all(offer, self.address, 0))
-        self._sent = answer
-        self._settle("refuse", answer, offer, [], [None] * len(offer.media))
+        offer, _, _, limit = self._expect("refuse", NegotiationState.REMOTE_OFFER)
+        self._sent = answer = self._next(reject_all(offer, self.address, 0))
+        self._settle(answer, offer, [], [None] * len(offer.media), limit)
         return answer
 
     def receive_answer(self, answer: SessionDescription, *, preview: bool = False) -> None:
@@ -298,31 +299,29 @@ class Negotiation:
             UnexpectedInput: We have no offer open.
             NegotiationError: It does not answer our offer, which stays open.
         """
-        offer = self._expect("receive_answer")
+        offer, _, slots, limit = self._expect("receive_answer", NegotiationState.LOCAL_OFFER)
         streams = check_answer(offer, answer, self._reaches)
-        slots = self._open.slots
         for stream in streams:
             slot = slots[stream.index]
             if slot is not None and slot < len(self.capabilities):
                 for extension in self.capabilities[slot].extensions:
                     extension.check(stream.local, answer.media[stream.index])
         if preview:
-            self._negotiated = replace(self._negotiated, streams=tuple(streams))
+            self._preview = tuple(streams)
             return
         live = {stream.index for stream in streams}
         kept = [slot if index in live else None for index, slot in enumerate(slots)]
-        self._settle("receive_answer", offer, answer, streams, kept)
+        self._settle(offer, answer, streams, kept, limit)
 
     def rollback(self) -> None:
-        """Forget the open offer, as after a failure response to it; what was agreed holds again.
+        """Forget the open offer, as after a failure response to it; what was negotiated holds.
 
         Raises:
             UnexpectedInput: No offer is open.
         """
-        self._expect("rollback")
-        self._state = _MOVES[self._state, "rollback"]
-        self._negotiated = self._before
-        self._pending = None
+        if self._open is None:
+            raise self._unexpected("rollback")
+        self._open = self._preview = None
 
     def fork(self) -> Negotiation:
         """A copy that goes its own way: each dialog that an INVITE brings about answers the one
@@ -330,99 +329,57 @@ class Negotiation:
         """
         return copy.copy(self)
 
-    def _expect(self, verb: str) -> SessionDescription:
-        """The open offer, if `verb` may come now."""
-        self._check(verb)
-        assert self._pending is not None  # each of the moves but "offer" needs an open one
-        return self._pending
+    def _expect(self, verb: str, state: NegotiationState) -> _Open:
+        """The open offer, if it is the one that `verb` is about."""
+        if self._open is None or self._open.state is not state:
+            raise self._unexpected(verb)
+        return self._open
 
-    def _check(self, verb: str) -> None:
-        if (self._state, verb) not in _MOVES:
-            raise UnexpectedInput(
-                f"Bad input {verb!r} to 'Negotiation' (current state {self._state.value!r})."
-            )
-
-    def _begin(
-        self,
-        verb: str,
-        offer: SessionDescription,
-        slots: Sequence[int | None],
-        limit: Direction,
-    ) -> None:
-        self._before = self._negotiated
-        self._open = replace(self._negotiated, slots=tuple(slots), limit=limit)
-        self._pending = offer
-        self._state = _MOVES[self._state, verb]
+    def _unexpected(self, verb: str) -> UnexpectedInput:
+        return UnexpectedInput(
+            f"Bad input {verb!r} to 'Negotiation' (current state {self.state.value!r})."
+        )
 
     def _settle(
         self,
-        verb: str,
         local: SessionDescription,
         remote: SessionDescription,
         streams: Iterable[NegotiatedStream],
         slots: Iterable[int | None],
+        limit: Direction,
     ) -> None:
         kept = tuple(slots)
-        self._history = tuple(
-            self._formats_before(index) if slot is None else self._remembered(index, ours, theirs)
+        before = self._negotiated
+        history = tuple(
+            before.formats_before(index)
+            if slot is None
+            else _remembered(before.formats_before(index), ours, theirs)
             for index, (slot, ours, theirs) in enumerate(
                 zip(kept, local.media, remote.media, strict=True)
             )
         )
-        text = bytes(remote)
-        self._negotiated = _Negotiated(local, text, tuple(streams), kept, self._open.limit)
-        self._before = self._open = self._negotiated
-        self._pending = None
-        self._state = _MOVES[self._state, verb]
-
-    def _remembered(
-        self, index: int, ours: MediaDescription, theirs: MediaDescription
-    ) -> tuple[Format, ...]:
-        """The payload types a stream has had, each with its first meaning, ours before theirs."""
-        found = {one.payload_type: one for one in self._formats_before(index)}
-        for one in (*ours.media_formats, *theirs.media_formats):
-            if one.payload_type is not None and one.payload_type not in found:
-                found[one.payload_type] = _shortened(one)
-        return tuple(found.values())
-
-    def _formats_before(self, index: int) -> tuple[Format, ...]:
-        return self._history[index] if index < len(self._history) else ()
+        self._negotiated = _Negotiated(local, bytes(remote), tuple(streams), kept, limit, history)
+        self._open = self._preview = None
 
     def _wanted(self, limit: Direction) -> list[MediaCapability]:
         return [
             replace(one, direction=one.direction.restricted(limit)) for one in self.capabilities
         ]
 
+    def _assigned(
+        self, offer: SessionDescription, wanted: list[MediaCapability]
+    ) -> list[int | None]:
+        return assign_capabilities(offer, wanted, self._kept_slots(), self._reaches)
+
     def _kept_slots(self) -> list[int | None]:
         known = len(self.capabilities)
-        return [
-            slot if slot is not None and slot < known else None for slot in self._negotiated.slots
-        ]
+        slots = self._negotiated.slots
+        return [slot if slot is not None and slot < known else None for slot in slots]
 
     def _next(self, description: SessionDescription) -> SessionDescription:
         if self._sent is None:
             return replace(description, origin=self._origin)
         return revised(self._sent, description)
-
-    def _offer(self, limit: Direction, add: bool) -> SessionDescription:
-        self._check("offer")
-        wanted = self._wanted(limit)
-        slots = self._offered_slots(wanted, add)
-        media: list[MediaDescription] = []
-        for index, slot in enumerate(slots):
-            if slot is None:
-                assert self._negotiated.local is not None
-                media.append(rejected(self._negotiated.local.media[index]))
-            else:
-                media.append(wanted[slot].offered(self._formats_before(index)))
-        offer = self._next(
-            SessionDescription(
-                self._origin, connection=Connection.of(self.address), media=tuple(media)
-            )
-        )
-        self._sent = offer
-        self._begin("offer", offer, slots, limit)
-        return offer
 
     def _offered_slots(self, wanted: list[MediaCapability], add: bool) -> list[int | None]:
         """The capability for each m= line of an offer."""
@@ -443,6 +400,17 @@ class Negotiation:
             else:
                 slots.append(k)
         return slots
+
+
+def _remembered(
+    before: tuple[Format, ...], ours: MediaDescription, theirs: MediaDescription
+) -> tuple[Format, ...]:
+    """The payload types a stream has had, each with its first meaning, ours before theirs."""
+    found = {one.payload_type: one for one in before}
+    for one in (*ours.media_formats, *theirs.media_formats):
+        if one.payload_type is not None and one.payload_type not in found:
+            found[one.payload_type] = _shortened(one)
+    return tuple(found.values())
 
 
 def _shortened(one: Format) -> Format:

@@ -22,14 +22,14 @@ What an answer may say to each direction that is offered (Section 6.1, unicast):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from sipparty.errors import NegotiationError
 from sipparty.sdp.capability import MediaCapability
 from sipparty.sdp.description import SessionDescription
-from sipparty.sdp.fields import Connection, Direction, Origin
+from sipparty.sdp.fields import Connection, Origin
 from sipparty.sdp.formats import Format
 from sipparty.sdp.media import MediaDescription
 from sipparty.sdp.negotiated import Reaches, common_formats, unreachable
@@ -37,13 +37,11 @@ from sipparty.sdp.timing import Timing
 
 __all__ = [
     "assign_capabilities",
-    "hold",
     "make_answer",
     "make_offer",
     "read_offer",
     "reject_all",
     "rejected",
-    "resume",
     "revised",
 ]
 
@@ -293,41 +291,3 @@ def revised(previous: SessionDescription, new: SessionDescription) -> SessionDes
         return previous
     origin = replace(previous.origin, version=previous.origin.version + 1)
     return replace(new, origin=origin)
-
-
-def hold(description: SessionDescription, *, inactive: bool = False) -> SessionDescription:
-    """The offer that puts the peer on hold (RFC 3264 Section 8.4, RFC 6337 Section 5.3).
-
-    Args:
-        description: Ours, as it was last sent.
-        inactive: Send nothing either, such as music, while on hold.
-
-    Returns:
-        The description with each stream's receiving half taken away; the next version of it, or the
-        description itself where nothing changes.
-    """
-    kept = Direction.INACTIVE if inactive else Direction.SENDONLY
-    return _turned(description, lambda one: one.direction.restricted(kept))
-
-
-def resume(
-    description: SessionDescription, direction: Direction = Direction.SENDRECV
-) -> SessionDescription:
-    """The offer that ends a hold: each stream has `direction` again.
-
-    Args:
-        description: Ours, as it was last sent.
-        direction: What we want now.
-    """
-    return _turned(description, lambda _: direction)
-
-
-def _turned(
-    description: SessionDescription, direction: Callable[[MediaDescription], Direction]
-) -> SessionDescription:
-    media = []
-    for one in description.media:
-        wanted = direction(one)
-        turn = one.port and one.direction != wanted
-        media.append(one.with_direction(wanted) if turn else one)
-    return revised(description, description.with_media(media))

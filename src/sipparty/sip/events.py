@@ -5,7 +5,7 @@ The engine hands each to the handlers of the party that it is for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sipparty.sip.flow import Flow
@@ -25,12 +25,12 @@ __all__ = [
     "CallEstablished",
     "CallEvent",
     "CallForked",
-    "CallMediaUnproven",
     "CallProgressed",
     "CallReceived",
     "Event",
     "FlowConfirmed",
     "FlowLost",
+    "MediaEvent",
     "RequestReceived",
 ]
 
@@ -123,16 +123,16 @@ class CallForked(CallEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class CallMediaUnproven(CallEvent):
-    """Nothing more is sent to the address where a call's media was asked for: it is not where the
-    signalling comes from, and nothing has come from there (`Policy.unproven_media`). The call
-    stays, and sending goes on once something comes.
+class MediaEvent(CallEvent):
+    """Something happened in the media of a call; the kinds are in `sipparty.media`.
 
     Args:
-        address: The host and port.
+        agent: The user agent that has the call; None where there is no call, only a session.
+        call: The call; likewise.
     """
 
-    address: tuple[str, int]
+    agent: UserAgent = field(default=None, kw_only=True)  # type: ignore[assignment]
+    call: SimpleCall = field(default=None, kw_only=True)  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Pair:
         self.told = {}
         for session in self.both:
             events = self.told[session] = []
-            session.on_event = events.append
+            session.emit = events.append
             session.open(asyncio.get_running_loop(), address)
 
     @property

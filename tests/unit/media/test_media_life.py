@@ -46,19 +46,17 @@ async def test_events_are_told_in_order(make):
     assert pair.kinds(pair.b) == [MediaStarted, SourceHeard, RemoteLeft]
 
 
-async def test_a_handler_that_fails_or_stops_harms_nothing(make, caplog):
+async def test_who_hears_may_stop_the_session(make):
     pair = make(a={"play": MemorySource(bytes(320 * 2))})
-    pair.a.on_event = lambda event: 1 / 0
-    pair.b.on_event = lambda event: isinstance(event, SourceHeard) and pair.b.stop()
+    pair.b.emit = lambda event: isinstance(event, SourceHeard) and pair.b.stop()
     pair.agree()
     await pair.run(5)
-    assert "The handler of media events failed" in caplog.text
     assert pair.b.local_port is None
 
 
 async def test_a_handler_may_stop_the_session_when_a_source_ends(make):
     pair = make(a={"play": MemorySource(bytes(320 * 2))})
-    pair.a.on_event = lambda event: isinstance(event, PlaybackEnded) and pair.a.stop()
+    pair.a.emit = lambda event: isinstance(event, PlaybackEnded) and pair.a.stop()
     pair.agree()
     await pair.run(5)
     assert pair.a.local_port is None
@@ -216,7 +214,7 @@ def test_a_call_on_a_real_clock_seen_from_another_thread():
         with pytest.raises(WouldDeadlock):
             engine.run(lambda: a.play(SilenceSource()).wait(1))
         heard = threading.Event()
-        b.on_event = lambda event: isinstance(event, RemoteLeft) and heard.set()
+        b.emit = lambda event: isinstance(event, RemoteLeft) and heard.set()
         a.stop()
         assert heard.wait(10)
         b.stop()

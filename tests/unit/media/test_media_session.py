@@ -188,11 +188,11 @@ async def test_another_answer_takes_the_place_of_the_first(make, clock):
 
 async def test_an_offer_that_was_refused_is_forgotten(make):
     pair = make().agree()
-    pair.a.hold()
+    pair.a.offer("sendonly")
     pair.a.rollback()
-    pair.a.update()
+    pair.a.start()
     assert pair.a.negotiated.direction == "sendrecv"
-    pair.a.hold()
+    pair.a.offer("sendonly")
     offer = pair.a.offer()  # without a word about the one before
     assert b"sendonly" not in offer
     pair.a.accept(pair.b.answer(offer))
@@ -223,12 +223,12 @@ async def test_hold_and_resume(make):
         for session in pair.both:
             session.start()
 
-    change(pair.b.hold())
+    change(pair.b.offer("sendonly"))
     sent = pair.a.statistics.packets_sent
     await pair.run(10)
     assert pair.a.statistics.packets_sent == sent
     assert pair.b.statistics.packets_sent == 20  # sendonly: it still sends
-    change(pair.b.resume())
+    change(pair.b.offer("sendrecv"))
     await pair.run(40)
     assert pair.a.played.outcome == "ended"
     pair.b.stop()

@@ -16,7 +16,7 @@ def test_a_call_without_media_refuses_every_stream():
     with pytest.raises(UsageError):
         session.answer(OFFER)
     session.open(None, "192.0.2.1")
-    assert session.offer() is session.hold() is session.resume() is None
+    assert session.offer() is session.offer("sendonly") is None
     video = b"m=video 4002 RTP/AVP 31\r\n"
     answer = SessionDescription.parse(session.answer(OFFER + video))
     assert [(one.media, one.port) for one in answer.media] == [("audio", 0), ("video", 0)]
@@ -27,7 +27,10 @@ def test_a_call_without_media_refuses_every_stream():
         session.answer(b"no description")
     session.accept(b"whatever")
     session.start()
+    session.start(early=True)
     session.update()
+    with pytest.raises(UsageError, match="no setting codecs"):
+        session.update(codecs=["PCMA"])
     session.rollback()
     session.stop()
     session.stop()

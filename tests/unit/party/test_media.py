@@ -1,12 +1,14 @@
 """A call as its media sees it, and what that has become of it."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import NegotiationError
+from sipparty.media import MediaUnproven
 from sipparty.party.media import CallMedia, check_offer, open_session
 from sipparty.sip import Flow
-from sipparty.sip.events import CallMediaUnproven
 from sipparty.sip.policy import Policy
 
 HERE = "192.168.1.5"
@@ -20,9 +22,10 @@ def engine():
 
 
 class Dialog:
-    agent = "agent"
+    dialog_state = None
 
     def __init__(self, state="InDialog", session=None):
+        self.agent = SimpleNamespace(observed=True)
         self.state, self.session, self.heard = state, session, []
 
     def hear(self, *what):
@@ -82,13 +85,25 @@ def test_the_policy_is_the_engines(engine):
     assert seen(engine, "8.8.8.8").signalling == "8.8.8.8"
 
 
-def test_what_is_not_sent_any_more_becomes_an_event(engine, monkeypatch):
+def test_what_happens_becomes_an_event_of_the_call(engine, monkeypatch):
     emitted = []
     monkeypatch.setattr(engine.core, "emit", emitted.append)
     dialog = Dialog()
-    seen(engine, "8.8.8.8", dialog).media_unproven(("9.9.9.9", 4000))
-    (event,) = emitted
-    assert event == CallMediaUnproven("agent", dialog, ("9.9.9.9", 4000))
+    call = seen(engine, "8.8.8.8", dialog)
+    call.emit(MediaUnproven(("9.9.9.9", 4000)))
+    assert emitted == [MediaUnproven(("9.9.9.9", 4000), agent=dialog.agent, call=dialog)]
+    assert emitted[0].topic == id(dialog)
+    dialog.agent.observed = False
+    call.emit(MediaUnproven(("9.9.9.9", 4000)))
+    assert len(emitted) == 1
+
+
+def test_the_peer_of_a_call_is_proven_as_its_dialog_says(engine):
+    dialog = Dialog()
+    call = seen(engine, "8.8.8.8", dialog)
+    assert call.proven
+    dialog.dialog_state = SimpleNamespace(proven=False)
+    assert not call.proven
 
 
 def test_a_call_that_is_up_ends_where_nothing_comes(engine):

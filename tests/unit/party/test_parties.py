@@ -54,5 +54,5 @@ def test_options_of_the_media_session(make_party, listening):
     bob = listening(kind=SingleRTPSessionSimplenParty, media={"codecs": ("PCMA",)})
     alice = make_party("alice@atlanta.com", SingleRTPSessionSimplenParty, media={"ptime": 30})
     call = alice.invite(bob, media={"ptime": 40}).wait(5)
-    assert call.session._ptime == 40
-    assert [codec.name for codec in bob.calls[0].session._codecs] == ["PCMA"]
+    assert call.session.negotiated.local.ptime == 40
+    assert [one.encoding for one in call.session.negotiated.formats] == ["PCMA"]

@@ -12,6 +12,7 @@ from sipparty.sdp import (
     Negotiation,
     NegotiationState,
     SessionDescription,
+    is_held,
     make_answer,
     make_offer,
 )
@@ -87,8 +88,8 @@ ANSWER = SessionDescription.audio("198.51.100.7", 6000)
         (STABLE, lambda n: n.receive_answer(ANSWER)),
         (STABLE, lambda n: n.rollback()),
         (LOCAL, lambda n: n.offer()),
-        (LOCAL, lambda n: n.hold()),
-        (LOCAL, lambda n: n.resume()),
+        (LOCAL, lambda n: n.offer("sendonly")),
+        (LOCAL, lambda n: n.offer("sendrecv")),
         (LOCAL, lambda n: n.answer()),
         (LOCAL, lambda n: n.refuse()),
         (REMOTE, lambda n: n.offer()),
@@ -161,7 +162,7 @@ def test_rollback_returns_to_what_was_agreed():
     a, b = alice(), bob()
     exchange(a, b)
     before = (a.local, a.remote, a.streams)
-    refused = a.hold()
+    refused = a.offer("sendonly")
     assert a.held
     a.rollback()
     assert (a.local, a.remote, a.streams) == before
@@ -175,7 +176,7 @@ def test_rollback_of_the_peers_offer():
     a, b = alice(), bob()
     exchange(a, b)
     before = (b.local, b.remote, b.streams)
-    b.receive_offer(a.hold())
+    b.receive_offer(a.offer("sendonly"))
     b.rollback()
     assert (b.local, b.remote, b.streams) == before
     a.rollback()
@@ -193,14 +194,14 @@ def test_rollback_of_the_first_offer():
 def test_hold_and_resume():
     a, b = alice(), bob()
     exchange(a, b)
-    offer, answer = exchange(a, b, a.hold())
+    offer, answer = exchange(a, b, a.offer("sendonly"))
     assert offer.media[0].direction == "sendonly"
     assert answer.media[0].direction == "recvonly"
     assert (directions(a), directions(b)) == (["sendonly"], ["recvonly"])
     assert b.streams[0].held
     assert not a.streams[0].held
     assert (a.held, b.held) == (True, False)
-    offer, answer = exchange(a, b, a.resume())
+    offer, answer = exchange(a, b, a.offer("sendrecv"))
     assert answer.media[0].direction == "sendrecv"
     assert not a.held
 
@@ -209,19 +210,19 @@ def test_hold_from_both_sides_and_resume_one_by_one():
     # RFC 6337 Section 5.3, from "If UA2 has previously been" on.
     a, b = alice(), bob()
     exchange(a, b)
-    exchange(a, b, a.hold())
-    offer, answer = exchange(b, a, b.hold())
+    exchange(a, b, a.offer("sendonly"))
+    offer, answer = exchange(b, a, b.offer("sendonly"))
     assert (offer.media[0].direction, answer.media[0].direction) == ("sendonly", "inactive")
-    offer, answer = exchange(a, b, a.resume())
+    offer, answer = exchange(a, b, a.offer("sendrecv"))
     assert (offer.media[0].direction, answer.media[0].direction) == ("sendrecv", "sendonly")
-    offer, answer = exchange(b, a, b.resume())
+    offer, answer = exchange(b, a, b.offer("sendrecv"))
     assert (offer.media[0].direction, answer.media[0].direction) == ("sendrecv", "sendrecv")
 
 
 def test_a_hold_lasts_over_other_offers_and_nobody_is_stuck_on_hold():
     a, b = alice(), bob()
     exchange(a, b)
-    exchange(a, b, a.hold(inactive=True))
+    exchange(a, b, a.offer("inactive"))
     assert directions(a) == ["inactive"]
     # A refresh from the holding side keeps the hold, one from the other side asks for all.
     assert a.offer().media[0].direction == "inactive"
@@ -235,7 +236,7 @@ def test_lines_do_not_go_away():
     assert [one.port for one in answer.media] == [6000, 0]
     assert [stream.index for stream in a.streams] == [0]
     assert a.slots == (0, None)
-    offer, _ = exchange(a, b, a.hold())
+    offer, _ = exchange(a, b, a.offer("sendonly"))
     assert [(one.media, one.port) for one in offer.media] == [("audio", 4000), ("video", 0)]
     # An ordinary offer asks for what was refused again, in its old place.
     assert [one.port for one in a.offer().media] == [4000, 5000]
@@ -390,6 +391,17 @@ def test_a_capability_taken_away_leaves_its_line_unused():
     a.capabilities = [AUDIO]
     offer, _ = exchange(a, b)
     assert [one.port for one in offer.media] == [4000, 0]
+
+
+def test_a_hold_sets_aside_a_session_level_direction():
+    a = alice()
+    b = bob()
+    text = bytes(a.offer()).replace(b"a=sendrecv\r\n", b"").replace(b"m=", b"a=sendrecv\r\nm=")
+    b.receive_offer(SessionDescription.parse(text))
+    a.receive_answer(b.answer())
+    held = b.offer("sendonly")
+    assert held.media[0].direction == held.media[0].own_direction == "sendonly"
+    assert is_held(held)
 
 
 @pytest.mark.parametrize(("session_id", "version"), [(-1, 1), (2**63, 1), (1, 2**62 - 1)])

@@ -8,24 +8,20 @@ import pytest
 
 from sipparty.errors import BuildError, Incomplete, NegotiationError
 from sipparty.sdp import (
-    Attribute,
     Connection,
     Direction,
     Format,
     MediaCapability,
-    MediaDescription,
     MediaExtension,
     NegotiatedFormat,
     SessionDescription,
     Timing,
     check_answer,
-    hold,
     is_held,
     make_answer,
     make_offer,
     negotiated_streams,
     reject_all,
-    resume,
 )
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
@@ -381,35 +377,6 @@ def test_nothing_is_sent_to_the_unspecified_address(connection):
     assert stream.remote_rtcp is None
     assert stream.held
     assert is_held(offer)
-
-
-def test_hold_and_resume():
-    media = [MediaDescription.rtp("audio", 9, ["PCMU"], direction=d) for d in Direction]
-    first = SessionDescription.audio(HERE, 9, version=5).with_media(
-        [*media, MediaDescription("video", 0, "RTP/AVP", ("31",))]
-    )
-    held = hold(first)
-    assert [one.direction.value for one in held.media] == [
-        "sendonly",
-        "sendonly",
-        "inactive",
-        "inactive",
-        "sendrecv",
-    ]
-    assert held.origin == replace(first.origin, version=6)
-    assert is_held(held)
-    assert not is_held(first)
-    assert hold(held) is held
-    assert {m.direction.value for m in hold(first, inactive=True).media[:-1]} == {"inactive"}
-    back = resume(held)
-    assert back.origin.version == 7
-    assert [one.direction.value for one in back.media] == ["sendrecv"] * 5
-
-
-def test_hold_sets_aside_a_session_level_direction():
-    held = hold(peer("a=sendrecv", "m=audio 9 RTP/AVP 0"))
-    assert held.media[0].direction is Direction.SENDONLY
-    assert held.attributes == (Attribute("sendrecv"),)
 
 
 def test_a_session_without_streams_is_not_held():

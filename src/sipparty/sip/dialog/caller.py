@@ -12,6 +12,7 @@ from sipparty.sip.bodies import SDP, session_description
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import rejection
+from sipparty.sip.dialog.session import at_once
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.dialog.usage import InviteUsage
 from sipparty.sip.events import CallEstablished, CallForked, CallProgressed
@@ -101,7 +102,7 @@ class CallingSide(InviteUsage, abstract=True):
             self._media_flow = flow
             self.session = self.agent.new_session(self, flow)
             if self.session is not None and not self._late_offer:
-                self._offer = self.session.offer()
+                self._offer = at_once(self.session.offer())
         elif self._media_flow is not flow:
             self._move_session(flow)
         fields = [("contact", contact, f"Contact: {contact}")]
@@ -133,7 +134,7 @@ class CallingSide(InviteUsage, abstract=True):
         if before is not session:
             before.stop()
         if session is not None and not self._late_offer:
-            self._offer = session.offer()
+            self._offer = at_once(session.offer())
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
         """Take a response to the INVITE or to the BYE."""
@@ -196,7 +197,7 @@ class CallingSide(InviteUsage, abstract=True):
             answer = session_description(response)
             if not answer:
                 return
-            self.session.accept(answer)
+            at_once(self.session.accept(answer))
         except (NegotiationError, ParseError):
             return
         except Exception:
@@ -262,13 +263,13 @@ class CallingSide(InviteUsage, abstract=True):
             body = session_description(response)
             if not self._offer:
                 if body:
-                    self._ack_body = session.answer(body)
+                    self._ack_body = at_once(session.answer(body))
                 elif self._late_offer:
                     raise NegotiationError("The answer to an INVITE without an offer brings none.")
             elif self._early_tag is None or self._early_tag != tag:
                 if not body:
                     raise NegotiationError("The answer holds no session description.")
-                session.accept(body)
+                at_once(session.accept(body))
         except Exception as error:
             # Whatever a session raises, a 2xx is acknowledged, and the call hung up.
             if not isinstance(error, NegotiationError | ParseError):

@@ -11,6 +11,7 @@ from sipparty.sip.bodies import session_description
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.dialog import Dialog, DialogAgent, rejection
+from sipparty.sip.dialog.session import at_once
 from sipparty.sip.events import CallEnded, CallEstablished
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
@@ -216,7 +217,7 @@ class InviteUsage(Dialog, abstract=True):
                 answer = session_description(ack)
                 if not answer:
                     raise NegotiationError("The ACK brings no answer to the offer.")
-                self.session.accept(answer)
+                at_once(self.session.accept(answer))
             except Exception as error:
                 if not isinstance(error, NegotiationError | ParseError):
                     _log.exception("The media of %s could not be agreed on.", self.name)
@@ -335,8 +336,8 @@ class InviteUsage(Dialog, abstract=True):
             return b"", False
         offer = session_description(invite, self.agent.accepts)
         if offer:
-            return session.answer(offer), False
-        body = session.offer()
+            return at_once(session.answer(offer)), False
+        body = at_once(session.offer())
         return body or b"", body is not None
 
     def _accept_invite(
