@@ -19,12 +19,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import inspect
 import logging
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from math import inf
 from typing import Any, ClassVar, TypeVar
 
@@ -41,7 +43,7 @@ from sipparty.sip.policy import Policy
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Timing
 from sipparty.sip.unproven import UnprovenHosts
-from sipparty.sip.wanted import TargetAnswered
+from sipparty.sip.wanted import AccountWanted, TargetAnswered
 from sipparty.trace import Wire
 from sipparty.transport import Hub, Resolver, TLSConfig, WebSocketConfig
 from sipparty.transport.stream import Connection
@@ -208,6 +210,8 @@ class Engine(LoopPortal):
     def _hand_out(self, event: Event) -> None:
         if isinstance(event, FlowWanted):
             self.hub.find(event)
+        elif isinstance(event, AccountWanted):
+            self._find_account(event)
         elif isinstance(event, TargetFailed):
             self.hub.mark_down(event.flow, event.retry_after)
         elif isinstance(event, TargetAnswered):
@@ -219,6 +223,37 @@ class Engine(LoopPortal):
                     owner.event_happened(event)
         elif event.agent.owner is not None:
             event.agent.owner.event_happened(event)
+
+    def _find_account(self, wanted: AccountWanted) -> None:
+        """Have an account looked for on a thread for handlers, or as a task."""
+
+        def found(account: Any) -> None:
+            if not self.closed:
+                self._act(self.core.account_found, (wanted, account, self.loop.time()))
+
+        def failed(reason: str) -> None:
+            if not self.closed:
+                self._act(self.core.account_failed, (wanted, reason, self.loop.time()))
+
+        async def wait(account: Awaitable[Any]) -> None:
+            found(await account)
+
+        def find(_: AccountWanted) -> Any:
+            account = wanted.find()
+            if inspect.isawaitable(account):
+                return wait(account)
+            self.loop.call_soon_threadsafe(found, account)
+            return None
+
+        async def find_here(_: AccountWanted) -> None:
+            await find(wanted)
+
+        handler = find_here if inspect.iscoroutinefunction(wanted.find) else find
+        self.dispatcher.run(
+            *(handler, wanted, None),
+            partial(failed, "the function that finds accounts has raised"),
+            partial(failed, "no thread was free to look for an account"),
+        )
 
     def _schedule(self) -> None:
         """Have the loop look at the timers when the first is due."""

@@ -1,4 +1,4 @@
-"""Who is let in: what a user agent with a guard does with a request outside of dialogs (RFC 3261
+"""What a user agent that asks for credentials does with a request outside of dialogs (RFC 3261
 §22.2).
 
 Laws:
@@ -7,29 +7,46 @@ Laws:
   with a false address could have others flooded by what is sent again (§26.3.2.4, §8.2.7).
 * Over UDP an answer is no longer than twice the request (`refusal_size`).
 * Nothing that a function of the user's raises, when it looks for a password, ends anything.
+* A function that takes its time has a request wait, which absorbs its copies meanwhile: none has
+  another look. So many may wait, and of one source an eighth of them.
 """
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from sipparty.errors import ParseError
-from sipparty.sip.auth import Authenticated, Challenged, DigestServer, Malformed, Verdict
+from sipparty.sip.auth import (
+    AccountSought,
+    Authenticated,
+    Challenged,
+    DigestServer,
+    Malformed,
+    Verdict,
+)
 from sipparty.sip.components import unescape
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request
+from sipparty.sip.shares import Share
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.transports import default_port
 from sipparty.sip.uri_grammar import split_sip_uri
+from sipparty.sip.wanted import AccountWanted
 
-__all__ = ["Admission", "Name", "admits_any", "password_guard", "read_name"]
+__all__ = ["Admission", "Lookups", "Name", "admitted_by_any", "password_guard", "read_name"]
+
+_T = TypeVar("_T")
+#: Finding out about a request, in steps: it asks for accounts, and is sent what was found.
+Judgement: TypeAlias = Generator[AccountSought, Any, _T]
 
 #: What a party is called besides: a user, None for its own; a host; a port, None for any.
 Name = tuple[str | None, str, int | None]
@@ -58,9 +75,16 @@ class Admission:
         self._failures = 0
         self._relayed = 0
 
-    def admits(self, transaction: ServerTransaction) -> bool:
-        """Whether a request proves who sent it; else it is answered, 401 as a rule."""
-        verdict = self.judge(transaction)
+    def admit(
+        self, transaction: ServerTransaction, serve: Callable[[ServerTransaction], None]
+    ) -> None:
+        """Have a request served that proves who sent it, now or later; any other is answered, 401
+        as a rule.
+        """
+        self._agent.core.lookups.admit(self._admitted(transaction), transaction, serve)
+
+    def _admitted(self, transaction: ServerTransaction) -> Judgement[bool]:
+        verdict = yield from self.judge(transaction)
         if isinstance(verdict, Authenticated):
             return True
         self.refuse(transaction, verdict)
@@ -71,12 +95,12 @@ class Admission:
         """The domain of the agent."""
         return str(self._agent.host)
 
-    def judge(self, transaction: ServerTransaction) -> Verdict | None:
+    def judge(self, transaction: ServerTransaction) -> Judgement[Verdict | None]:
         """Return what its credentials are worth, and take note of it; None where that failed."""
         agent, guard, request = self._agent, self.guard, transaction.request
         # §22.1: ACK and CANCEL cannot be challenged; the core has kept them to itself.
         try:
-            verdict = guard.verify(
+            verdict = yield from guard.verification(
                 request.lines(guard.credentials_name),
                 request.method,
                 request.body,
@@ -162,10 +186,9 @@ class Admission:
         )
 
 
-def admits_any(agents: Iterable[Any], transaction: ServerTransaction) -> bool:
-    """Whether one guard of several agents admits a request, or there is none; else it is answered.
-
-    Those of the domain that it asks for come first.
+def admitted_by_any(agents: Iterable[Any], transaction: ServerTransaction) -> Judgement[bool]:
+    """Find out whether one guard of several agents admits a request, or there is none; else answer
+    it. Those of the domain that it asks for come first.
     """
     admissions = [agent.admission for agent in agents if agent.admission is not None]
     if not admissions:
@@ -181,7 +204,7 @@ def admits_any(agents: Iterable[Any], transaction: ServerTransaction) -> bool:
     for admission in admissions[:_MAX_GUARDS]:
         if id(admission.guard) in guessed:
             continue  # one guess, and counted
-        verdict = admission.judge(transaction)
+        verdict = yield from admission.judge(transaction)
         if isinstance(verdict, Authenticated):
             return True
         refused.append((admission, verdict))
@@ -202,6 +225,121 @@ def admits_any(agents: Iterable[Any], transaction: ServerTransaction) -> bool:
     )
     admission.refuse(transaction, replace(first, headers=tuple(headers)))
     return False
+
+
+class Lookups:
+    """The requests of a core that wait for the account of who sent them.
+
+    Args:
+        core: The core.
+    """
+
+    def __init__(self, core: Any) -> None:
+        self.core = core
+        #: How many wait, by the share of their source.
+        self._waiting: Counter[Share] = Counter()
+
+    def admit(
+        self,
+        judgement: Judgement[bool],
+        transaction: ServerTransaction,
+        serve: Callable[[ServerTransaction], None],
+    ) -> None:
+        """Have a request judged, and served if it is admitted."""
+        _Waiting(self, judgement, transaction, serve).go_on()
+
+    def begin(self, transaction: ServerTransaction) -> bool:
+        """Count one more that waits; whether it may."""
+        waiting, most = self._waiting, self.core.limits.max_lookups
+        is_flood = waiting[transaction.share] >= max(1, most // 8)
+        if is_flood or waiting.total() >= most:
+            if is_flood:
+                self.core.attacks.note("flood", transaction.flow, self.core.timers.now)
+            self.core.counters["refused"] += 1
+            self.core.refusals.refuse(transaction, 503, None, self.core.refusals.overloaded)
+            return False
+        waiting[transaction.share] += 1
+        return True
+
+    def end(self, transaction: ServerTransaction) -> None:
+        """Count it no more."""
+        self._waiting[transaction.share] -= 1
+        self._waiting += Counter()  # without those of whom nothing waits
+
+
+class _Waiting:
+    """A request that is judged, in steps: the user of its transaction while it waits."""
+
+    def __init__(
+        self,
+        lookups: Lookups,
+        judgement: Judgement[bool],
+        transaction: ServerTransaction,
+        serve: Callable[[ServerTransaction], None],
+    ) -> None:
+        self._lookups = lookups
+        self._judgement = judgement
+        self._transaction = transaction
+        self._serve = serve
+        self._cancelled = False
+
+    def go_on(self, found: Any = None, error: Exception | None = None) -> None:
+        """Go to the end, or to where an account has to be waited for."""
+        judgement, transaction = self._judgement, self._transaction
+        while True:
+            try:
+                sought = judgement.send(found) if error is None else judgement.throw(error)
+            except StopIteration as done:
+                if done.value and self._cancelled:
+                    self._lookups.core.refusals.refuse(transaction, 487)  # §9.2
+                elif done.value:
+                    self._serve(transaction)
+                return
+            found, error, find = None, None, sought.find
+            if not sought.later:
+                try:
+                    found = find()
+                except Exception as raised:
+                    error = raised
+                if not inspect.isawaitable(found):
+                    continue
+                find = partial(_itself, found)
+            if self._lookups.begin(transaction):
+                transaction.user = self
+                transaction.hit("defer")
+                wanted = AccountWanted(None, find, self)  # type: ignore[arg-type]  # of no agent
+                self._lookups.core.emit(wanted)
+            return
+
+    def account_found(self, account: Any) -> None:
+        """Go on with the account."""
+        self._resume(account)
+
+    def account_failed(self, reason: str) -> None:
+        """Go on without."""
+        self._resume(error=LookupError(reason))
+
+    def _resume(self, account: Any = None, error: Exception | None = None) -> None:
+        transaction = self._transaction
+        self._lookups.end(transaction)
+        if transaction.takes("resume"):  # else it is over by now
+            transaction.hit("resume")
+            transaction.user = None
+            self._lookups.core.resume(transaction, partial(self.go_on, account, error))
+
+    def cancelled(self, cancel: Request) -> None:
+        """Take note that nobody waits for an answer any more."""
+        self._cancelled = True
+
+    def acknowledged(self, ack: Request) -> None:
+        """Nothing: there was no answer."""
+
+    def unacknowledged(self) -> None:
+        """Nothing, as for `acknowledged`."""
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def password_guard(

@@ -214,26 +214,24 @@ class UserAgent:
         Raises:
             ParseError: A header that is needed is missing or wrong; answer with its status.
         """
-        request = transaction.request
         # §8.2: first who it is, then what they want.
-        if not self.admits(transaction):
-            return
-        handler = self.methods.get(request.method)
+        if self._admission is None:
+            self._serve(transaction)
+        else:
+            self._admission.admit(transaction, self._serve)
+
+    def _serve(self, transaction: ServerTransaction) -> None:
+        handler = self.methods.get(transaction.request.method)
         if handler is None:
             self.refuse_method(transaction)
         elif self.understands(transaction):
             handler(transaction)
 
-    def admits(self, transaction: ServerTransaction) -> bool:
-        """Whether a request proves who sent it, where that is asked for; else it is answered, 401
-        as a rule (§22.2), and no more is kept of it (`Admission`).
-        """
-        admission = self._admission
-        return admission is None or admission.admits(transaction)
-
     @property
     def admission(self) -> Admission | None:
-        """What judges those requests; None where nothing is asked for."""
+        """What judges who has sent requests outside of dialogs, and answers those that do not prove
+        it, 401 as a rule (§22.2); None where nothing is asked for.
+        """
         return self._admission
 
     @property

@@ -7,8 +7,9 @@
     core.events()                       what happened, and what the core asks for
 
 After each call in, take what is to be sent and the events. What the core cannot do it asks for as
-an event: `FlowWanted` is answered by `flow_found` or `flow_failed`. What its owner wants of it (a
-verb of a dialog) it may call directly, after `core.at(now)` has told the time.
+an event: `FlowWanted` is answered by `flow_found` or `flow_failed`, `AccountWanted` by
+`account_found` or `account_failed`. What its owner wants of it (a verb of a dialog) it may call
+directly, after `core.at(now)` has set the time.
 
 The way of a message: bytes, `Message`, its transaction, the role whose it is, which answers or
 forwards; bytes, out. It is the same for every kind of message. A core has one role by itself,
@@ -17,11 +18,12 @@ forwards; bytes, out. It is the same for every kind of message. A core has one r
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from sipparty.errors import ParseError
 from sipparty.fsm import Timers
+from sipparty.sip.admission import Lookups
 from sipparty.sip.attacks import AttackMonitor
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.directory import Directory
@@ -43,7 +45,13 @@ from sipparty.sip.transaction import (
 )
 from sipparty.sip.user_agent_core import UserAgentCore
 from sipparty.sip.validation import blame, check_response
-from sipparty.sip.wanted import FlowUser, FlowWanted, TargetAnswered, TargetFailed
+from sipparty.sip.wanted import (
+    AccountWanted,
+    FlowUser,
+    FlowWanted,
+    TargetAnswered,
+    TargetFailed,
+)
 
 __all__ = ["Core", "FlowWanted", "TargetFailed"]
 
@@ -60,6 +68,7 @@ class Core:
 
     Attributes:
         attacks: What looks like an attack, counted by source.
+        lookups: The requests that wait for the account of who sent them.
         dialogs: The dialogs by Call-ID, local tag and remote tag.
         directory: The agents: all that there are, and by where they receive.
         refusals: What answers requests that are not served.
@@ -101,6 +110,7 @@ class Core:
         self.user_agents = UserAgentCore(self, self.directory, self.refusals)
         self.roles: list[TransactionUser] = [self.user_agents]
         self.attacks = AttackMonitor(self.counters, self.emit)
+        self.lookups = Lookups(self)
         #: What has failed, and was not heard of since: transport, address and port.
         self._suspects: set[tuple[str, str, int]] = set()
         self.occurred: list[Event] = []
@@ -171,6 +181,16 @@ class Core:
         """Answer a `FlowWanted` that cannot be met, with a sentence that says why."""
         self.timers.now = now
         wanted.user.flow_failed(reason)
+
+    def account_found(self, wanted: AccountWanted, account: Any, now: float) -> None:
+        """Answer an `AccountWanted`: an `Account`, a password, or None for nobody."""
+        self.timers.now = now
+        wanted.user.account_found(account)
+
+    def account_failed(self, wanted: AccountWanted, reason: str, now: float) -> None:
+        """Answer an `AccountWanted` that nobody knows the answer to."""
+        self.timers.now = now
+        wanted.user.account_failed(reason)
 
     def transport_failed(self, flow: Flow, reason: str, now: float) -> None:
         """Take note that bytes for a flow could not be sent (RFC 3261 §18.4)."""
@@ -305,19 +325,33 @@ class Core:
                 for role in self.roles:
                     if role.request(taken):
                         break
-        except ParseError as error:
-            self.refusals.refuse(taken, error.status, blame(error, request))
         except Exception as error:
-            if is_shortage(error):
-                # It is nobody's fault, and over some time.
-                self.counters["refused"] += 1
-                self.refusals.refuse(taken, 503, None, self.refusals.overloaded)
-                return
-            # A defect, of ours or of a user's class: the peer hears of it, and so does our caller.
-            self.refusals.refuse(taken, 500)
-            raise
+            self._answer_error(taken, error)
         if taken.state == "Initial":
             taken.hit("wait")  # whoever has it takes its time
+
+    def resume(self, transaction: ServerTransaction, serve: Callable[[], None]) -> None:
+        """Go on with a request that has waited; what that raises is answered as ever."""
+        try:
+            serve()
+        except Exception as error:
+            self._answer_error(transaction, error)
+        if transaction.state == "Initial":
+            transaction.hit("wait")
+
+    def _answer_error(self, transaction: ServerTransaction, error: Exception) -> None:
+        """Answer a request that raised when it was served; called where that is caught."""
+        refuse = self.refusals.refuse
+        if isinstance(error, ParseError):
+            refuse(transaction, error.status, blame(error, transaction.request))
+        elif is_shortage(error):
+            # It is nobody's fault, and over some time.
+            self.counters["refused"] += 1
+            refuse(transaction, 503, None, self.refusals.overloaded)
+        else:
+            # A defect, of ours or of a user's class: the peer hears of it, and so does our caller.
+            refuse(transaction, 500)
+            raise
 
     def _is_within(self, request: Request) -> bool:
         """Whether a request is inside of a dialog that is here."""

@@ -46,6 +46,9 @@ class Limits:
             acknowledged; beyond it an INVITE is answered 503, without state. Each ACK of the source
             allows as many more, so that this bounds who only sends, or whose address is forged.
             Calls of users who have proved who they are do not count.
+        max_lookups: Accounts that are looked for at a time by a `DigestServer` whose `lookup` takes
+            its time, an eighth of them for one source: against requests that keep every thread
+            waiting for a database. Beyond it, 503 with Retry-After and without state.
         max_handlers: Handlers of events that are plain functions and run at a time, each on a
             thread. Beyond it events wait for one to end.
         handler_patience: Seconds that a call or a request waits for its handler to begin; then it
@@ -64,6 +67,7 @@ class Limits:
     max_dialogs: int = 50_000
     max_share: int = 75
     max_half_open: int = 100
+    max_lookups: int = 32
     max_handlers: int = 128
     handler_patience: float = 5.0
     max_events: int = 256

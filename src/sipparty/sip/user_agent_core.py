@@ -7,10 +7,13 @@ is refused where there is none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sipparty.errors import ParseError
-from sipparty.sip.admission import admits_any
+from sipparty.sip.admission import admitted_by_any
+from sipparty.sip.agent import UserAgent
 from sipparty.sip.directory import Directory
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
@@ -124,9 +127,15 @@ class UserAgentCore:
         if here and method == "OPTIONS" and not split_sip_uri(request.uri_text).user:
             # To the host, not to anybody there, as those send who ask whether it is up (§11.1).
             here[0].request_received(transaction)
-        elif not admits_any(here, transaction):
-            pass  # who asks has to prove who they are before they learn who is not here
-        elif not here or any(method in agent.methods for agent in here):
+        else:
+            # Who asks has to prove who they are before they learn who is not here.
+            self._core.lookups.admit(
+                admitted_by_any(here, transaction), transaction, partial(self._refuse_nobody, here)
+            )
+
+    def _refuse_nobody(self, here: Sequence[UserAgent], transaction: ServerTransaction) -> None:
+        method = transaction.request._method
+        if not here or any(method in agent.methods for agent in here):
             self._refuse(transaction, 404)
         else:
             here[0].refuse_method(transaction)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sipparty.sip.events import Event
 from sipparty.sip.flow import Flow
 from sipparty.sip.routing import NextHop
 
-__all__ = ["FlowUser", "FlowWanted", "TargetAnswered", "TargetFailed"]
+__all__ = [
+    "AccountUser",
+    "AccountWanted",
+    "FlowUser",
+    "FlowWanted",
+    "TargetAnswered",
+    "TargetFailed",
+]
 
 
 class FlowUser(Protocol):
@@ -65,3 +72,27 @@ class TargetAnswered(Event):
     """
 
     flow: Flow
+
+
+class AccountUser(Protocol):
+    """Who asked for an account."""
+
+    def account_found(self, account: Any) -> None:
+        """Take the account, or the password; None for nobody."""
+
+    def account_failed(self, reason: str) -> None:
+        """Take note that it was not found out whether there is one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccountWanted(Event):
+    """The core asks for the account that somebody claims; answer with `core.account_found` or
+    `core.account_failed`.
+
+    Args:
+        find: Finds it: it may take its time, give an awaitable, and raise.
+        user: Who waits for it.
+    """
+
+    find: Callable[[], Any]
+    user: AccountUser

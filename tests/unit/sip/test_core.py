@@ -123,9 +123,16 @@ def test_a_stranger_is_refused_once_and_without_state(wire, change, status):
     assert bytes(wire.one()) == bytes(first)
 
 
+class Admitting:
+    """Takes everybody for alice."""
+
+    def admit(self, transaction, serve):
+        transaction.authenticated = "alice"
+        serve(transaction)
+
+
 def test_who_has_proved_who_they_are_is_refused_with_state(wire):
-    agent = wire.agent(max_calls=0)
-    agent.admits = lambda transaction: setattr(transaction, "authenticated", "alice") or True
+    wire.agent(max_calls=0)._admission = Admitting()
     wire.receive(wire.request("INVITE"))
     wire.pass_until(1.6)
     assert wire.starts() == [486, 486, 486]

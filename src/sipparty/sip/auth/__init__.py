@@ -29,7 +29,7 @@ from sipparty.sip.auth.errors import (
     ServerNotProven,
 )
 from sipparty.sip.auth.exchange import DigestExchange
-from sipparty.sip.auth.server import DigestServer
+from sipparty.sip.auth.server import AccountSought, DigestServer
 from sipparty.sip.auth.trust import Destination, Origin, Trust
 from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
 from sipparty.sip.auth.verdicts import Authenticated, Challenged, Limited, Malformed, Verdict
@@ -40,6 +40,7 @@ __all__ = [
     "ANY_ALGORITHM",
     "STRONG_ALGORITHMS",
     "Account",
+    "AccountSought",
     "Algorithm",
     "Authenticated",
     "AuthenticationError",

@@ -3,6 +3,7 @@
 
     server.challenge(now)                                  a Challenged verdict: 401 or 407
     server.verify(credentials, method, body, now=now)      one of the four kinds of `Verdict`
+    server.verification(...)                               the same in steps: accounts come later
 
 Laws:
 
@@ -19,6 +20,8 @@ Laws:
   Whoever has proved to know the password goes on with that nonce as fast as they please.
 * The address of a datagram may be forged: wrong answers whose nonce did not go to the source are
   counted apart, and have no answer refused whose nonce did.
+* Where finding an account takes time, only an answer to a nonce that went to its source has one
+  looked for, so that nobody can have it done in the name of others.
 * ACK and CANCEL are never challenged (RFC 3261 §22.1): asking for it is a `UsageError`.
 """
 
@@ -26,9 +29,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import replace
+from functools import partial
 from math import ceil
+from typing import Any, NamedTuple
 
 from sipparty.errors import BuildError, UsageError
 from sipparty.sip.auth.digest import Account, Algorithm, Digest, find_algorithm, known_algorithms
@@ -38,7 +44,12 @@ from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
 from sipparty.sip.auth.verdicts import Authenticated, Challenged, Limited, Malformed, Verdict
 from sipparty.sip.grammar import check_line
 
-__all__ = ["DigestServer"]
+__all__ = ["AccountSought", "DigestServer"]
+
+#: What `lookup` and `userhash` give: an account or a password, None for nobody.
+_Found = Account | str | None
+#: The verification of one request: it asks for accounts, and is sent what was found.
+Verification = Generator["AccountSought", _Found, "Verdict"]
 
 #: Status, header of the challenge, header of the information, by whether a proxy asks (RFC 3261
 #: §22.2, §22.3).
@@ -48,13 +59,26 @@ _NAMES = {
 }
 
 
+class AccountSought(NamedTuple):
+    """What a verification needs to go on.
+
+    Args:
+        find: Finds it, now or as an awaitable; may raise.
+        later: Whether that takes its time, so that it must not be called on the engine's thread.
+    """
+
+    find: Callable[[], _Found | Awaitable[_Found]]
+    later: bool
+
+
 class DigestServer:
     """Makes challenges for realms and verifies what comes back.
 
     Args:
         realms: The realm, or several; the first one is what is asked for unless another is named. A
         realm should name the host or domain, and be globally unique (RFC 3261 §22.1).
-        lookup: Takes a user and a realm, and returns an `Account`, a password, or None for nobody.
+        lookup: Takes a user and a realm, and returns an `Account`, a password, or None for nobody;
+        or a coroutine function that does so.
         secret: Keys the nonces: 16 bytes of chance or more. Servers that share it, and the clock
         of `now`, know each other's nonces; their counts they do not share.
         tokens: Makes the chance in a nonce: text of 64 bits or more, another one at each call.
@@ -81,7 +105,11 @@ class DigestServer:
         max_nonces: How many nonces in use are remembered, against clients that use a new one for
         each request.
         userhash: Takes a hash (RFC 7616 §3.4.4), a realm and the algorithm's name, and returns the
-        account whose name it hashes, or None. With it, clients are asked to hash names.
+        account whose name it hashes, or None. With it, clients are asked to hash names. It may be
+        a coroutine function as well.
+        blocking: Whether `lookup` and `userhash` are plain functions that may take their time, as
+        one that asks a database does: a party's engine has them run on its handlers' threads then,
+        and the request waits (`Limits.max_lookups`). Others run on the engine's own thread.
 
     Raises:
         BuildError: No realm, an algorithm or a qop that is not known, or a secret too short.
@@ -93,7 +121,7 @@ class DigestServer:
     def __init__(
         self,
         realms: str | Iterable[str],
-        lookup: Callable[[str, str], Account | str | None],
+        lookup: Callable[[str, str], _Found | Awaitable[_Found]],
         *,
         secret: bytes,
         tokens: Callable[[], str],
@@ -108,7 +136,8 @@ class DigestServer:
         proxy: bool = False,
         lifetime: float = 300.0,
         max_nonces: int = 65_536,
-        userhash: Callable[[str, str, str], Account | None] | None = None,
+        userhash: Callable[[str, str, str], _Found | Awaitable[_Found]] | None = None,
+        blocking: bool = False,
     ) -> None:
         self.realms = (realms,) if isinstance(realms, str) else tuple(realms)
         if not self.realms:
@@ -128,6 +157,8 @@ class DigestServer:
         self.credentials_name = "Proxy-Authorization" if proxy else "Authorization"
         self._nonces = Nonces(secret, tokens, lifetime, max_nonces)
         self._userhash = userhash
+        #: Whether accounts are found later.
+        self._later = blocking or any(map(inspect.iscoroutinefunction, (lookup, userhash)))
         self._without_qop = without_qop
         self._further: Callable[[str], bool]
         self._further = uris if callable(uris) else frozenset(uris).__contains__
@@ -237,8 +268,39 @@ class DigestServer:
             source: The address that it comes from; guesses are counted by it. "" for none.
 
         Raises:
-            UsageError: The method is ACK or CANCEL, which cannot be challenged (RFC 3261 §22.1), or
-            the realm is none of `realms`.
+            UsageError: The method is ACK or CANCEL, which cannot be challenged (RFC 3261 §22.1),
+            the realm is none of `realms`, or `lookup` gave an awaitable: see `verification`.
+        """
+        steps = self.verification(
+            credentials, method, body, now=now, realm=realm, uris=uris, source=source
+        )
+        found: _Found = None
+        while True:
+            try:
+                sought = steps.send(found)
+            except StopIteration as done:
+                verdict: Verdict = done.value
+                return verdict
+            given = sought.find()
+            if inspect.isawaitable(given):
+                if inspect.iscoroutine(given):
+                    given.close()
+                raise UsageError("An account that is awaited is for verification(), not verify().")
+            found = given
+
+    def verification(
+        self,
+        credentials: Iterable[str],
+        method: str,
+        body: bytes = b"",
+        *,
+        now: float,
+        realm: str | None = None,
+        uris: Callable[[str], bool] | None = None,
+        source: str = "",
+    ) -> Verification:
+        """Do what `verify` does in steps: yield what account is sought, be sent what was found, and
+        return the verdict.
         """
         if method in ("ACK", "CANCEL"):
             raise UsageError(f"{method} cannot be challenged (RFC 3261 §22.1).")
@@ -248,7 +310,7 @@ class DigestServer:
         worst: Verdict | None = None
         guesses = 0
         for value in ours[: self.MAX_CREDENTIALS]:
-            verdict = self._verify(value, method, body, now, realm, uris, source)
+            verdict = yield from self._verify(value, method, body, now, realm, uris, source)
             guesses += verdict.guesses
             if isinstance(verdict, Authenticated):
                 return replace(verdict, guesses=guesses)
@@ -271,7 +333,7 @@ class DigestServer:
         realm: str,
         uris: Callable[[str], bool] | None,
         source: str,
-    ) -> Verdict:
+    ) -> Verification:
         algorithm = find_algorithm(value.algorithm)
         if algorithm is None or algorithm not in self._algorithms:
             reason = f"the algorithm {value.algorithm[:40]!r} was not offered"
@@ -297,8 +359,12 @@ class DigestServer:
                     return replace(verdict, username=value.username, guesses=1)
                 headers = (("Retry-After", str(ceil(wait))),)
                 return Limited(480, headers, "too many wrong passwords from there", proven=proven)
+            if self._later and not proven:
+                return self.challenge(
+                    now, realm=realm, stale=True, reason="the nonce did not go there", source=source
+                )
         digest = Digest(algorithm, value.nonce, value.cnonce, value.nc, value.qop)
-        account = self._find(value, algorithm, realm)
+        account = yield from self._find(value, algorithm, realm)
         known = account is not None and account.serves(algorithm)
         holder = account if account is not None and known else self._nobody
         ha1 = holder.ha1(algorithm, realm, normalize=self._userhash is not None)
@@ -344,13 +410,26 @@ class DigestServer:
             return "The credentials name no qop."
         return ""
 
-    def _find(self, value: Credentials, algorithm: Algorithm, realm: str) -> Account | None:
+    def _find(
+        self, value: Credentials, algorithm: Algorithm, realm: str
+    ) -> Generator[AccountSought, _Found, Account | None]:
+        arguments: tuple[str, ...] = (value.username, realm)
+        function: Callable[..., _Found | Awaitable[_Found]] = self._lookup
         if value.userhash:
             if self._userhash is None:
                 return None
-            return self._userhash(value.username.lower(), realm, algorithm.base)
-        found = self._lookup(value.username, realm)
+            function = self._userhash
+            arguments = value.username.lower(), realm, algorithm.base
+        if not inspect.iscoroutinefunction(function):
+            function = partial(self._look, function)
+        found = yield AccountSought(partial(function, *arguments), self._later)
         return Account(value.username, found) if isinstance(found, str) else found
+
+    def _look(self, function: Callable[..., Any], *arguments: str) -> Any:
+        found = function(*arguments)
+        # Not seen to be a coroutine function; the next one is known to take its time.
+        self._later = self._later or inspect.isawaitable(found)
+        return found
 
     def _realm(self, realm: str | None) -> str:
         if realm is None:

@@ -96,6 +96,14 @@ class ServerTransaction(FSM):
     #: Whether the request waits for an ACK.
     IS_INVITE: ClassVar[bool]
 
+    #: While it is found out who sent the request, its copies are absorbed; then it is as new, so
+    #: that it can still be refused once and without state.
+    deferral: ClassVar[tuple[Row, ...]] = (
+        Row("Initial", "defer", "Deferred"),
+        Row("Deferred", "resume", "Initial"),
+        Row("Deferred", ("request", "transport_failed"), "Deferred"),
+        Row("Deferred", "timer_abandoned", "Terminated"),
+    )
     table: ClassVar[tuple[Row, ...]] = ()
 
     def __init__(
@@ -331,9 +339,18 @@ class InviteServerTransaction(ServerTransaction):
     IS_INVITE = True
 
     table = (
+        *ServerTransaction.deferral,
         Row("Initial", "wait", "Unanswered"),
         Row("Initial", "send_once", "Terminated", "_send_small"),
         Row("Initial", "release", "Terminated"),
+        Row("Deferred", "timer_trying", "DeferredProceeding", "_send_trying"),
+        Row("Deferred", "cancel", "Deferred", "_report_cancel"),
+        # Who has had a 100 sends the request no more, so that a refusal has to be reliable.
+        Row("DeferredProceeding", "request", "DeferredProceeding", "_send_again"),
+        Row("DeferredProceeding", "cancel", "DeferredProceeding", "_report_cancel"),
+        Row("DeferredProceeding", "transport_failed", "DeferredProceeding"),
+        Row("DeferredProceeding", "timer_abandoned", "Terminated"),
+        Row("DeferredProceeding", "resume", "Proceeding"),
         Row("Unanswered", "timer_trying", "Proceeding", "_send_trying"),
         Row("Unanswered", "request", "Unanswered"),
         Row("Proceeding", "request", "Proceeding", "_send_again"),
@@ -363,7 +380,8 @@ class InviteServerTransaction(ServerTransaction):
         Row("Accepted", "timer_L", "Terminated"),
     )
     timers = (
-        Timer("timer_trying", "trying", "Unanswered"),
+        Timer("timer_abandoned", "patience", "Deferred", "DeferredProceeding"),
+        Timer("timer_trying", "trying", "Deferred", "Unanswered"),
         Timer("timer_G", "retransmission", "Completed", repeat=True),
         Timer("timer_H", "patience", "Completed"),
         Timer("timer_I", "linger", "Confirmed"),
@@ -431,6 +449,7 @@ class NonInviteServerTransaction(ServerTransaction):
     IS_INVITE = False
 
     table = (
+        *ServerTransaction.deferral,
         Row("Initial", "wait", "Trying"),
         Row("Initial", "send_once", "Terminated", "_send_small"),
         Row("Initial", "release", "Terminated"),
@@ -453,7 +472,7 @@ class NonInviteServerTransaction(ServerTransaction):
     )
     timers = (
         # RFC 4320 §4.2: an answer after 64 * T1 is of no use; nothing waits for one for ever.
-        Timer("timer_abandoned", "patience", "Trying", "Proceeding"),
+        Timer("timer_abandoned", "patience", "Deferred", "Trying", "Proceeding"),
         Timer("timer_J", "linger", "Completed"),
     )
     final = ("Terminated",)
