@@ -19,20 +19,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sipparty.errors import UsageError, WouldDeadlock
+from sipparty.errors import UsageError
 from sipparty.fsm import verb
 from sipparty.media.audio_stream import AudioStream
 from sipparty.media.clock import Clock, MediaClock
 from sipparty.media.events import MediaStarted, MediaTimedOut
 from sipparty.media.negotiated import AudioPreferences, settings_of
-from sipparty.media.playback import Playback
+from sipparty.media.playback import OwnThread, Playback
 from sipparty.media.player import Player
 from sipparty.media.ports import PortPair
 from sipparty.media.rtp import looks_like_rtcp
@@ -122,7 +121,6 @@ class SingleRTPSession(MediaSession):
         self._tokens = tokens
         self._clock: Clock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: int | None = None
         self._ports: PortPair | None = None
         self._negotiation: Negotiation | None = None
         # Ours, as it was when it was made, for each answer that it may have.
@@ -151,7 +149,9 @@ class SingleRTPSession(MediaSession):
         if self._negotiation is not None or self._stopped:
             raise UsageError("A media session is opened once, and not after it was stopped.")
         self._clock = self._clock_option or MediaClock.of(loop)
-        self._thread = threading.get_ident()
+        self.portal = self.portal or OwnThread()
+        if self.played is not None:
+            self.played.portal = self.portal
         self._loop = loop
         self._bind(local_address)
 
@@ -480,17 +480,9 @@ class SingleRTPSession(MediaSession):
             raise UsageError("The media session was stopped.")
 
     def _playback(self, source: Source) -> Playback:
-        return Playback(source, self._stop_playback, self._check_may_block)
+        return Playback(source, self._stop_playback, self.portal)
 
     @verb
     def _stop_playback(self, playback: Playback) -> None:
         if self._player.playback is playback:
             self._player.end("stopped")
-
-    def _check_may_block(self) -> None:
-        if self.portal is not None:
-            self.portal.check_may_block()
-        elif threading.get_ident() == self._thread:
-            raise WouldDeadlock(
-                "A blocking wait for media on the thread that plays it would never end; await it."
-            )

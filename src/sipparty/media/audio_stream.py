@@ -71,17 +71,8 @@ class AudioStream:
         tokens: Gives a random number of so many bits.
         epoch: Unix time less `now`: what turns one into the other.
         cname: The canonical name for RTCP; unique and of no meaning (RFC 3550 section 6.5.1).
-        signalling: The host that the signalling comes from; None where that is not known.
-        symmetric: Whether media may go to where it comes from.
-        latch: Seconds from an agreement in which it may go to a host that was not signalled.
-        unproven: Seconds that it is sent to hosts that are not the signalling's and from which
-            nothing has come; None for no limit.
-        unproven_hosts: Where it is kept to which hosts other calls have sent so; None for a memory
-            of its own.
-        behind_nat: Says whether a host that the other side names is behind a NAT, seen from here;
-            None for none.
-        confirmed: Whether the other side has shown that it receives where the signalling comes
-            from.
+        signalling, symmetric, latch, unproven, behind_nat, confirmed: As for `RemoteEnd`.
+        unproven_hosts: Its `hosts`.
         silence_after: Seconds of nothing after which `RemoteFellSilent` is reported, once.
         silent: Seconds without RTP and RTCP, where something should be heard, after which
             `MediaTimedOut` is reported, once; None for never.

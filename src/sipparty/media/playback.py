@@ -4,82 +4,98 @@ Laws:
 
 * `playback.wait()` blocks a thread and `await playback` a coroutine, on any loop; both may be done
   by many at a time. Waiting changes nothing, and a cancelled wait leaves nothing behind.
-* A playback ends once, with one `outcome`, and is told of before those who wait wake.
+* A playback ends once, with one `outcome`, and its event is emitted before those who wait wake.
 * A blocking wait on the thread that plays raises instead of waiting for ever.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Callable, Generator
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar, cast
 
-from sipparty.errors import MediaError, Timeout
+from sipparty.concurrency.waiting import Portal, Watchable
+from sipparty.errors import MediaError, Timeout, WouldDeadlock
 from sipparty.media.sources import Source
 
-__all__ = ["Outcome", "Playback"]
+__all__ = ["Outcome", "OwnThread", "Playback"]
 
+_R = TypeVar("_R")
 _log = logging.getLogger(__name__)
 
 #: How a playback ended: its source gave all it had; something else was played; it or the session
 #: was stopped; the source broke.
 Outcome: TypeAlias = Literal["ended", "replaced", "stopped", "failed"]
 
+_PLAYING = "playing"
 
-class Playback:
+
+def _is_over(state: str) -> bool:
+    return state != _PLAYING
+
+
+class OwnThread:
+    """The portal of a session without another: its thread is the one that this is made on."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def run(self, function: Callable[..., _R], /, *args: object) -> _R:
+        """Run the function at once, wherever that is."""
+        return function(*args)
+
+    def check_may_block(self) -> None:
+        """Raise `WouldDeadlock` on the thread."""
+        if threading.get_ident() == self._thread:
+            raise WouldDeadlock(
+                "A blocking wait for media on the thread that plays it would never end; await it."
+            )
+
+
+class Playback(Watchable):
     """A source that is being played, or was.
 
     Args:
         source: What is played.
         stop: Stops it; called on any thread.
-        check_may_block: Raises `WouldDeadlock` on the thread that plays.
+        portal: The way to the thread that plays; None where that is not known yet.
 
     Attributes:
         source: What is played.
         error: What broke it; None unless `outcome` is "failed".
     """
 
-    __slots__ = (
-        "_check_may_block",
-        "_event",
-        "_lock",
-        "_outcome",
-        "_stop",
-        "_wakes",
-        "error",
-        "source",
-    )
+    __slots__ = ("_stop", "error", "source")
 
     def __init__(
-        self,
-        source: Source,
-        stop: Callable[[Playback], None],
-        check_may_block: Callable[[], None],
+        self, source: Source, stop: Callable[[Playback], None], portal: Portal | None = None
     ) -> None:
         self.source = source
         self.error: MediaError | None = None
+        self.state = self._entered = _PLAYING
         self._stop = stop
-        self._check_may_block = check_may_block
-        self._lock = threading.Lock()
-        self._event = threading.Event()
-        self._outcome: Outcome | None = None
-        self._wakes: list[Callable[[], None]] = []
+        self._portal = portal
+        self._watchers = None
+
+    @property
+    def name(self) -> str:
+        """The source, in words."""
+        return repr(self.source)
 
     @property
     def outcome(self) -> Outcome | None:
         """How it ended; None while it is played, or waits to be."""
-        return self._outcome
+        return cast(Outcome, self.state) if _is_over(self.state) else None
 
     @property
     def done(self) -> bool:
         """Whether it has ended."""
-        return self._outcome is not None
+        return _is_over(self.state)
 
     def stop(self) -> None:
         """Stop playing it; one that has ended is left alone."""
-        if self._outcome is None:
+        if not self.done:
             self._stop(self)
 
     def wait(self, timeout: float | None = None) -> Outcome:
@@ -96,63 +112,37 @@ class Playback:
             MediaError: The source broke.
             WouldDeadlock: The calling thread is the one that plays.
         """
-        if not self._event.is_set():
-            self._check_may_block()
-            if not self._event.wait(timeout):
-                raise Timeout(f"{self.source!r} was still playing after {timeout:g} seconds.")
+        if not _is_over(self._entered):
+            try:
+                self.waitForStateCondition(_is_over, timeout)
+            except Timeout:
+                message = f"{self.name} was still playing after {timeout:g} seconds."
+                raise Timeout(message) from None
         return self._result()
 
     def __await__(self) -> Generator[object, None, Outcome]:
         """Wait for the end in a coroutine, on any loop; returns and raises like `wait`."""
-        return self._ended().__await__()
-
-    async def _ended(self) -> Outcome:
-        loop = asyncio.get_running_loop()
-        woken: asyncio.Future[None] = loop.create_future()
-
-        def settle() -> None:
-            if not woken.done():
-                woken.set_result(None)
-
-        def wake() -> None:
-            try:
-                loop.call_soon_threadsafe(settle)
-            except RuntimeError:
-                pass  # the loop was closed, and the wait with it
-
-        with self._lock:
-            waiting = not self._event.is_set()
-            if waiting:
-                self._wakes.append(wake)
-        if waiting:
-            try:
-                await woken
-            finally:
-                with self._lock:
-                    if wake in self._wakes:
-                        self._wakes.remove(wake)
+        if not _is_over(self._entered):
+            yield from self.stateCondition(_is_over).__await__()
         return self._result()
 
     def _result(self) -> Outcome:
         if self.error is not None:
             raise self.error
-        assert self._outcome is not None
-        return self._outcome
+        return cast(Outcome, self.state)
 
-    def finish(self, outcome: Outcome, error: MediaError | None, tell: Callable[[], None]) -> None:
-        """End it, tell of it, and wake who waits; for the player that plays it, once."""
+    def finish(self, outcome: Outcome, error: MediaError | None, emit: Callable[[], None]) -> None:
+        """End it, report that, and wake who waits; for the player, once."""
         self.error = error
-        self._outcome = outcome
+        self.state = outcome
         try:
             self.source.close()
         except Exception:
             _log.exception("Closing %r failed.", self.source)
-        tell()
-        with self._lock:
-            self._event.set()
-            wakes, self._wakes = self._wakes, []
-        for wake in wakes:
-            wake()
+        emit()
+        self._entered = outcome
+        for watcher in self._watchers or ():
+            watcher.notify(outcome)
 
     def __repr__(self) -> str:
-        return f"<Playback of {self.source!r}: {self._outcome or 'playing'}>"
+        return f"<Playback of {self.source!r}: {self.state}>"

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,7 @@ class Bench:
         self.player = Player(self.events.append)
 
     def play(self, source):
-        playback = Playback(source, lambda one: self.player.end("stopped"), lambda: None)
+        playback = Playback(source, lambda one: self.player.end("stopped"))
         self.player.play(playback)
         return playback
 
@@ -187,7 +188,8 @@ def test_a_wait_that_would_never_end_is_refused():
     def refuse():
         raise WouldDeadlock("Not here.")
 
-    playback = Playback(SilenceSource(), lambda one: None, refuse)
+    portal = SimpleNamespace(check_may_block=refuse)
+    playback = Playback(SilenceSource(), lambda one: None, portal)
     with pytest.raises(WouldDeadlock):
         playback.wait(1)
 
@@ -206,7 +208,7 @@ async def test_coroutines_wait_for_the_end(bench):
     assert await asyncio.gather(*waits[1:]) == ["ended", "ended"]
     assert await playback == "ended"
     assert waits[0].cancelled()
-    assert playback._wakes == []
+    assert not playback._watchers
 
 
 async def test_a_coroutine_waits_for_what_another_thread_plays(bench):
@@ -233,10 +235,9 @@ def test_a_loop_that_was_closed_meanwhile_is_no_matter(bench):
     loop = asyncio.new_event_loop()
     task = loop.create_task(wait())
     loop.run_until_complete(asyncio.sleep(0))
-    wakes = list(playback._wakes)
+    (watcher,) = playback._watchers
     task.cancel()
     loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
     loop.close()
-    assert wakes
-    wakes[0]()
+    watcher.notify("ended")
     bench.player.end("ended")
