@@ -31,7 +31,7 @@ ROOMS = [
     ("sip", "auth.guessing auth.nonces auth.verdicts auth.server auth"),
     ("sip", "policy routing events attacks transaction.timing transaction.user transaction.client"),
     ("sip", "transaction.server transaction.vias transaction.layer transaction wanted retries"),
-    ("sip", "authorization client_request out_of_dialog"),
+    ("sip", "redirects authorization request_user client_request out_of_dialog"),
     ("sip", "dialog.state dialog.session dialog.acknowledgement dialog.dialog"),
     ("sip", "dialog.usage dialog.callee dialog.caller dialog.call dialog refusals admission agent"),
     ("sip", "directory user_agent_core core framing __init__"),
@@ -64,6 +64,8 @@ FOR_TYPES_ALONE = {
     ("sipparty.sip.events", "sipparty.sip.agent"),
     ("sipparty.sip.events", "sipparty.sip.dialog.call"),
     ("sipparty.sip.events", "sipparty.sip.out_of_dialog"),
+    ("sipparty.sip.request_user", "sipparty.sip.client_request"),
+    ("sipparty.sip.retries", "sipparty.sip.client_request"),
 }
 
 #: Modules that stand for the world outside: sockets, clocks, threads, chance.

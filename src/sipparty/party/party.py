@@ -323,6 +323,7 @@ class Party(ListeningParty):
         parts: Iterable[Part] = (),
         media: Mapping[str, Any] | None = None,
         dialog: type[Dialog] | None = None,
+        redirects: int | None = None,
         flow: Flow | None = None,
     ) -> Any:
         """Call somebody; returns the dialog at once.
@@ -340,6 +341,8 @@ class Party(ListeningParty):
                 body is multipart/mixed then (RFC 5621).
             media: Options for the media session of this call, over the party's own.
             dialog: The class of the dialog; `ClientDialog` by default.
+            redirects: How many redirections (300, 301, 302) the call follows, 0 for none; None for
+                as the party's `follow_redirects` says.
             flow: A way to the target that is there already, such as the `flow` of a call or request
                 of its own: the only one to a browser, or to a phone behind a NAT (RFC 7118 §5). It
                 is taken whatever the target's address is, while it stands; but not for a sips URI
@@ -368,6 +371,7 @@ class Party(ListeningParty):
             parts=parts,
             # The hub takes a flow that it is given whole; an endpoint alone is but a proposal.
             flow=flow,
+            redirects=redirects,
         )
         return call
 

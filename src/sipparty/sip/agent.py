@@ -24,7 +24,7 @@ from sipparty.sip.transports import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 
-__all__ = ["MANY_CALLS", "MAX_CONTACTS", "UserAgent"]
+__all__ = ["MANY_CALLS", "MAX_CONTACTS", "MAX_REDIRECTS", "UserAgent"]
 
 #: The option tags that the stack honours by itself (RFC 3261 §19.2).
 SUPPORTED: tuple[str, ...] = ()
@@ -32,6 +32,9 @@ SUPPORTED: tuple[str, ...] = ()
 #: From so many calls at a time on, half of them are kept for callers who have shown that they
 #: receive what they are sent: by a connection, credentials, or an ACK before. Fewer are for people.
 MANY_CALLS = 64
+
+#: Redirections that one request follows by default (RFC 3261 §8.1.3.4).
+MAX_REDIRECTS = 5
 
 #: Contact values remembered for each user agent; all are forgotten when there are more.
 MAX_CONTACTS = 1024
@@ -80,6 +83,9 @@ class UserAgent:
             further calls of its are answered 503. None for any.
         patience: Seconds that a call may wait for an answer here, at the most; 180 by default. The
             Expires of its INVITE makes it less, never more (RFC 3261 §13.3.1).
+        follow_redirects: How many redirections a request of ours follows; False or 0 for none.
+        retry_wait: Seconds that a request of ours waits at the most where a server asks for that
+            with 413 or 503 and Retry-After; 0, the default, for not at all.
         check_offer: Judges the offer of a call that somebody is to decide on, before they are told
             of it: raises `NegotiationError` or `ParseError` for one that could not be answered.
             None to find out when the call is accepted.
@@ -112,6 +118,8 @@ class UserAgent:
         self.max_calls: int | None = None
         self.max_calls_of_one: int | None = None
         self.patience: float = SimpleCall.PATIENCE
+        self.follow_redirects: int = MAX_REDIRECTS
+        self.retry_wait = 0.0
         self.check_offer: Callable[[bytes, Flow], None] | None = None
         self.reject_offer: Callable[[bytes, str], bytes] | None = None
         self.keep_forks = False

@@ -8,88 +8,52 @@ failure.
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from sipparty.concurrency.waiting import Watchable, verb
 from sipparty.errors import (
     CallFailed,
-    CallRejected,
     CallTimedOut,
     CallUnreachable,
     UnexpectedInput,
     copy_of,
 )
+from sipparty.fsm import Entry
 from sipparty.sip.auth import Destination, Origin, ServerNotProven
 from sipparty.sip.authorization import Authorization
-from sipparty.sip.fields import Field, field
+from sipparty.sip.fields import Field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
-from sipparty.sip.retries import retry_after
+from sipparty.sip.redirects import Redirects
+from sipparty.sip.request_user import RequestHost, RequestUser
+from sipparty.sip.retries import POLICIES, Edit, Retry, retry_after
 from sipparty.sip.routing import NextHop
-from sipparty.sip.transaction.client import ClientTransaction, InviteClientTransaction
-from sipparty.sip.transaction.layer import TransactionLayer
+from sipparty.sip.transaction.client import (
+    ClientTransaction,
+    InviteClientTransaction,
+    cancel_for,
+)
+from sipparty.sip.transaction.user import NOBODY
 from sipparty.sip.values import CSeq
-from sipparty.sip.wanted import FlowUser
 
-__all__ = ["ClientRequest", "RequestHost", "RequestUser"]
-
-
-class RequestHost(Protocol):
-    """What sends requests: the core."""
-
-    transactions: TransactionLayer
-
-    def locate(
-        self,
-        next_hop: NextHop,
-        endpoint: Hashable,
-        agent: object,
-        user: FlowUser,
-        *,
-        reliable: bool = False,
-        tried: tuple[tuple[str, str, int], ...] = (),
-    ) -> None:
-        """Ask for a flow, as `FlowWanted` does."""
-
-    def target_failed(self, flow: Flow, agent: object, retry_after: float | None) -> None:
-        """Have others go elsewhere for a while (RFC 3263 §4.3).
-
-        `retry_after` is what its 503 asked for, in seconds.
-        """
-
-
-class RequestUser(Protocol):
-    """Who sends a request."""
-
-    def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
-        """Make the request, without a Via, for the flow that it will take."""
-
-    def response_received(self, client_request: ClientRequest, response: Response) -> None:
-        """Take a response."""
-
-    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
-        """Take note that there will be no response."""
-
-    def request_over(self, client_request: ClientRequest) -> None:
-        """Take note that nothing more can come of it, not even a response sent again."""
+__all__ = ["ClientRequest"]
 
 
 class ClientRequest(Watchable):
     """A request of ours and its outcome; made by `party.send`, `party.options` and `call.send`.
+    Wait for it with `request.wait(timeout)` in a thread, or `await request` in a coroutine.
 
-    Wait for the final response with `request.wait(timeout)` in a thread, or `await request` in a
-    coroutine.
-
-    It may take several attempts, each a transaction of its own: the next target where one
-    is down (RFC 3263 §4.3), TCP where it is too large for UDP (RFC 3261 §18.1.1), again with
-    credentials where it was challenged (§22.2). Its user hears of the last one alone.
+    It may take several attempts, each a transaction of its own: the next server where one is down
+    (RFC 3263 §4.3), TCP where it is too large for UDP (RFC 3261 §18.1.1), and what a response asks
+    for (`retries`), such as credentials. Its user hears of the last one alone.
 
     Laws:
 
     * Each attempt has a branch of its own. The CSeq rises where a server has answered and asked for
-      credentials; it stays where another target is to have the same request.
-    * Whoever rang keeps the call: past a provisional response above 100 there is no other target.
-    * What is cancelled is not tried again.
+      something; it stays where another server is to have the same request.
+    * Whoever rang keeps the call: past a provisional response above 100 there is no other server,
+      unless a redirection names one.
+    * What is cancelled is not tried again, and nothing more than `MAX_ATTEMPTS` times.
     * `request_over` is the last that the user hears, and comes once.
 
     Args:
@@ -110,41 +74,29 @@ class ClientRequest(Watchable):
         transaction: The transaction of the last attempt; None before the first.
         attempts: How often it was sent.
         number: The CSeq number that the next attempt shares with the last; None for a new one.
+        target: The Request-URI that a redirection has named; None before one.
+        redirects: How many redirections are followed; None, the default, for as many as the user
+            agent's `follow_redirects` says.
+        cancelled: Whether it was cancelled.
+        authorization: What answers challenges; None where there are no credentials.
         unproven: What is wrong with the 2xx to an INVITE whose server did not prove itself where it
             tried to (RFC 7616 §3.5); the user has to end what it made. Other requests fail of it.
     """
 
     #: The largest request sent by UDP where TCP may be, in bytes (RFC 3261 §18.1.1).
     MAX_UDP: ClassVar[int] = 1300
-    #: Targets tried at the most.
+    #: Servers of one next hop that are tried at the most.
     MAX_TARGETS: ClassVar[int] = 8
+    #: Attempts at the most, whatever responses ask for.
+    MAX_ATTEMPTS: ClassVar[int] = 16
     #: Provisional responses that are kept: a peer may send them without end.
     KEPT: ClassVar[int] = 8
 
     __slots__ = (
-        "_alerted",
-        "_authorization",
-        "_cancelled",
-        "_failure",
-        "_over",
-        "_reliable",
-        "_seeking",
-        "_tried",
-        "agent",
-        "attempts",
-        "endpoint",
-        "error",
-        "flow",
-        "host",
-        "next_hop",
-        "number",
-        "origin",
-        "provisional",
-        "request",
-        "response",
-        "transaction",
-        "unproven",
-        "user",
+        *("_alerted", "_edits", "_failure", "_over", "_redirects", "_reliable", "_seeking"),
+        *("_timer", "_tried", "agent", "attempts", "authorization", "cancelled", "endpoint"),
+        *("error", "flow", "host", "next_hop", "number", "origin", "provisional", "redirects"),
+        *("request", "response", "target", "transaction", "unproven", "user"),
     )
 
     def __init__(
@@ -175,14 +127,21 @@ class ClientRequest(Watchable):
         self.unproven: CallFailed | None = None
         #: Whether the last attempt had a provisional response that is more than a next hop's 100.
         self._alerted = False
-        self._cancelled = False
-        self._authorization: Authorization | None = None
+        self.cancelled = False
+        self.authorization: Authorization | None = None
+        self.target: str | None = None
+        self.redirects: int | None = None
+        self._redirects: Redirects | None = None
+        #: What is changed in each attempt.
+        self._edits: tuple[Edit, ...] = ()
+        #: What ends a wait for the next attempt.
+        self._timer: Entry | None = None
         #: What is reported if no other target can be had.
         self._failure: Response | CallFailed | None = None
         #: Whether nothing can come of the last attempt any more.
         self._over = True
         self._reliable = False
-        #: Whether a flow is being looked for: what was sent before is over.
+        #: Whether the next attempt is yet to come: what was sent before is over.
         self._seeking = False
         self._tried: tuple[tuple[str, str, int], ...] = ()
 
@@ -192,9 +151,6 @@ class ClientRequest(Watchable):
     def name(self) -> str:
         """What it is called in errors."""
         return type(self).__name__
-
-    def __repr__(self) -> str:
-        return f"<{self.name} in state {self.state!r}>"
 
     @property
     def finished(self) -> bool:
@@ -208,7 +164,7 @@ class ClientRequest(Watchable):
             UnexpectedInput: It was sent before.
         """
         if self.state != "Initial":
-            raise UnexpectedInput(f"{self!r} was sent before; make another one.")
+            raise UnexpectedInput("The request was sent before; make another one.")
         self.state = self._entered = "Waiting"
         self._locate()
 
@@ -219,10 +175,13 @@ class ClientRequest(Watchable):
         What is not sent yet will not be. The final response, 487 as a rule, still comes; only an
         INVITE is changed by it. After the final response nothing happens.
         """
-        if self._cancelled or self.finished:
+        if self.cancelled or self.finished:
             return
-        self._cancelled = True
-        if self.provisional and not self._seeking:
+        self.cancelled = True
+        if self._timer is not None:
+            self.host.timers.cancel(self._timer)
+            self.flow_failed("")
+        elif self.provisional and not self._seeking:
             self._send_cancel()
 
     def wait(self, timeout: float | None = None) -> Response:
@@ -271,11 +230,13 @@ class ClientRequest(Watchable):
     def flow_found(self, flow: Flow) -> None:
         """Send the request by this flow."""
         self._seeking = False
-        if self._cancelled:
-            self._fail(CallFailed("The request was cancelled before it was sent.", 487))
+        if self.cancelled:
+            self._fail(_cancelled())
             return
         try:
             request = self.user.build_request(self, flow)
+            for edit in self._edits:
+                edit(request)
             self.number = CSeq.parse(request._text("cseq") or "").number
         except Exception as error:
             # Media that cannot be opened, a handler's own error: the call fails, not the stack.
@@ -284,12 +245,12 @@ class ClientRequest(Watchable):
             self._fail(failure)
             return
         if self.agent is not None and self.agent.digest is not None:
-            if self._authorization is None:
-                self._authorization = Authorization(self.agent.digest)
+            if self.authorization is None:
+                self.authorization = Authorization(self.agent.digest)
             # By a flow that was there it goes to whoever is at its end, whatever host is named.
             host = "" if isinstance(self.endpoint, Flow) else self.next_hop.place.lower()
             routed = request._text("route") is not None
-            self._authorization.add_to(
+            self.authorization.add_to(
                 request,
                 Destination(flow.remote[0], host, request.uri_text, self.origin, routed),
             )
@@ -298,7 +259,7 @@ class ClientRequest(Watchable):
             self._locate()
             return
         if self.transaction is not None:
-            self.transaction.user = _NOBODY
+            self.transaction.user = NOBODY
         self.attempts += 1
         self.request = request
         self.flow = flow
@@ -308,7 +269,7 @@ class ClientRequest(Watchable):
 
     def credentials_for(self, flow: Flow) -> list[Field]:
         """Return the credentials that the ACK for a 2xx takes by a flow."""
-        return [] if self._authorization is None else self._authorization.for_ack(flow.remote[0])
+        return [] if self.authorization is None else self.authorization.for_ack(flow.remote[0])
 
     def _too_large(self, request: Request) -> bool:
         """Whether a request may not go by UDP if it can go otherwise; a Via is yet to come."""
@@ -318,7 +279,11 @@ class ClientRequest(Watchable):
         """Take note that the next hop could not be reached."""
         self._seeking = False
         failure = self._failure
-        if isinstance(failure, Response):
+        if self.cancelled:
+            self._fail(_cancelled())
+        elif (retry := self._next_target()) is not None:
+            self._again(retry, failure)
+        elif isinstance(failure, Response):
             self._answer(failure)
             self._end()
         else:
@@ -328,15 +293,8 @@ class ClientRequest(Watchable):
         transaction, request = self.transaction, self.request
         if request is None or not isinstance(transaction, InviteClientTransaction):
             return  # §9.1: any other request is answered too soon for a CANCEL to matter
-        fields: list[Field] = [
-            line
-            for line in request._fields
-            if line[0] in ("from", "to", "call-id", "max-forwards", "route")
-        ]
-        number = (request._text("cseq") or "0").split(None, 1)[0]
-        fields.append(field("CSeq", f"{number} CANCEL"))
-        cancel = Request.of("CANCEL", request.uri_text, fields)
-        self.host.transactions.request(cancel, transaction.flow, _NOBODY, transaction.branch)
+        cancel = cancel_for(request)
+        self.host.transactions.request(cancel, transaction.flow, NOBODY, transaction.branch)
         transaction.cancel()
 
     # ---------------------------------------------------------------- outcomes
@@ -386,27 +344,22 @@ class ClientRequest(Watchable):
             first = not self.provisional
             self.provisional = (*self.provisional[1 - self.KEPT :], response)
             self._alerted = self._alerted or status > 100
-            if first and self._cancelled:
+            if first and self.cancelled:
                 self._send_cancel()
             self.user.response_received(self, response)
             return
         if self.finished:
             self.user.response_received(self, response)
             return
-        authorization = self._authorization
-        if status in (401, 407) and authorization is not None and not self._cancelled:
-            try:
-                authorization.answer(response)
-            except CallRejected as error:
-                self._fail(error)
-                return
-            # By the same flow, as a new request (RFC 3261 §22.2).
-            assert self.flow is not None
-            self.number = None
-            self.flow_found(self.flow)
+        try:
+            retry = self.retry(response)
+        except CallFailed as error:
+            self._fail(error)
             return
-        if status == 503 and self._try_next(response, retry_after(response)):
+        if retry is not None:
+            self._again(retry, response)
             return
+        authorization = self.authorization
         if authorization is not None:
             try:
                 authorization.check(response)
@@ -438,47 +391,109 @@ class ClientRequest(Watchable):
             self.user.request_over(self)
 
     def _attempt_failed(self, error: CallFailed) -> None:
-        if not self._try_next(error, None):
+        assert self.flow is not None
+        self.host.target_failed(self.flow, self.agent, None)
+        if self.cancelled or self.attempts >= self.MAX_ATTEMPTS:
+            retry = None
+        elif self.has_next_server(isinstance(error, CallUnreachable)):
+            retry = Retry(next_server=True)
+        else:
+            retry = self._next_target()
+        if retry is None:
             self._fail(error)
+        else:
+            self._again(retry, error)
 
     def _peer(self) -> str:
         return self.next_hop.host if self.flow is None else "{}:{}".format(*self.flow.remote)
 
-    def _try_next(self, failure: Response | CallFailed, wait: float | None) -> bool:
-        """Go to the next target, if there may be one (RFC 3263 §4.3)."""
+    # ---------------------------------------------------------------- attempts
+
+    def retry(self, response: Response) -> Retry | None:
+        """Return how to try again after a final response; None where that is the outcome.
+
+        Raises:
+            CallFailed: The request has failed, and why.
+        """
+        status = response.status
+        if status == 503 and self.flow is not None:
+            self.host.target_failed(self.flow, self.agent, retry_after(response))
+        if status < 300 or self.cancelled or self.attempts >= self.MAX_ATTEMPTS:
+            return None
+        policy = POLICIES.get(status)
+        retry = None if policy is None else policy(self, response)
+        # RFC 3261 §16.7: a 6xx is true wherever else one may ask.
+        return self._next_target() if retry is None and status < 600 else retry
+
+    def has_next_server(self, unreachable: bool = False) -> bool:
+        """Whether another server of the next hop may have the request (RFC 3263 §4.3)."""
+        if self._alerted or len(self._tried) + 1 >= self.MAX_TARGETS:
+            return False
+        if not self.next_hop.is_numeric:
+            return True
+        # RFC 3261 §18.1.1: what went by TCP for its size alone, goes by UDP after a reset.
+        assert self.flow is not None
+        return unreachable and self._reliable and self.flow.transport != "UDP"
+
+    def redirected(self, response: Response) -> Retry | None:
+        """Return how to follow a redirection; None where it is not followed."""
+        request, flow = self.request, self.flow
+        assert request is not None
+        assert flow is not None
+        if self._redirects is None:
+            most = self.redirects
+            if most is None:
+                most = 0 if self.agent is None else int(self.agent.follow_redirects)
+            if self.origin is not Origin.PROGRAM or not most:
+                return None  # what is in a dialog stays there
+            routed = request._text("route") is not None
+            self._redirects = Redirects(request.uri_text, most, routed)
+        now, may = self.host.timers.now, self.host.policy.named_targets
+        self._redirects.add(response, flow, now, may)
+        return self._redirects.next(now)
+
+    def _next_target(self) -> Retry | None:
+        """Return how to go to the next target that a redirection has named."""
+        return None if self._redirects is None else self._redirects.next(self.host.timers.now)
+
+    def _again(self, retry: Retry, failure: Response | CallFailed | None) -> None:
+        """Make the next attempt."""
         flow = self.flow
         assert flow is not None
-        self.host.target_failed(flow, self.agent, wait)
-        if self._cancelled or self._alerted or len(self._tried) + 1 >= self.MAX_TARGETS:
-            return False
-        # RFC 3261 §18.1.1: what went by TCP for its size alone, goes by UDP after a reset.
-        was_reset = isinstance(failure, CallUnreachable) and flow.transport != "UDP"
-        if self.next_hop.is_numeric and not (self._reliable and was_reset):
-            return False
-        self._tried += ((flow.transport, flow.remote[0], flow.remote[1]),)
+        self._seeking = True
         self._failure = failure
-        if self._authorization is not None:
-            self._authorization.forget()
+        if retry.edit is not None:
+            self._edits += (retry.edit,)
+        if retry.next_server:
+            self._tried += ((flow.transport, flow.remote[0], flow.remote[1]),)
+        else:
+            self.number = None
+        if retry.target is not None:
+            self.target = retry.target
+            # A peer has named it, as one names a Contact in a call that we began.
+            self.origin = Origin.OUR_CALL
+            self._tried = ()
+            self._reliable = False
+            if retry.next_hop is not None:
+                self.next_hop = retry.next_hop
+                if isinstance(self.endpoint, Flow):
+                    self.endpoint = None  # it leads to whoever has redirected us
+            self.user.request_redirected(self)
+        elsewhere = retry.next_server or retry.target is not None
+        if elsewhere and self.authorization is not None:
+            self.authorization.forget()
+        if retry.seconds:
+            self._timer = self.host.timers.arm(retry.seconds, self, "again")
+        elif elsewhere:
+            self._locate()
+        else:
+            self.flow_found(flow)
+
+    def _fire(self, input: str, /) -> None:
+        """Make the attempt that had to wait."""
+        self._timer = None
         self._locate()
-        return True
 
 
-class _Nobody:
-    """The user of a CANCEL, where what matters is the answer to its INVITE, and of attempts that
-    another has followed.
-    """
-
-    def response_received(self, *_: object) -> None:
-        pass
-
-    def transaction_timed_out(self) -> None:
-        pass
-
-    def transaction_broken(self, *_: object) -> None:
-        pass
-
-    def transaction_over(self) -> None:
-        pass
-
-
-_NOBODY = _Nobody()
+def _cancelled() -> CallFailed:
+    return CallFailed("The request was cancelled before it was sent.", 487)

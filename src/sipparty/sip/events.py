@@ -27,6 +27,7 @@ __all__ = [
     "CallForked",
     "CallProgressed",
     "CallReceived",
+    "CallRedirected",
     "Event",
     "FlowConfirmed",
     "FlowLost",
@@ -120,6 +121,17 @@ class CallForked(CallEvent):
     """
 
     fork: SimpleCall
+
+
+@dataclass(frozen=True, slots=True)
+class CallRedirected(CallEvent):
+    """A call of ours was sent elsewhere, and goes there (RFC 3261 §8.1.3.4).
+
+    Args:
+        target: The URI that is called now.
+    """
+
+    target: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class _OutOfDialog:
         if client_request.attempts and client_request.number is None and request.cseq is not None:
             request["CSeq"] = CSeq(request.cseq.number + 1, request.method)
         bytes(request)
-        uri = as_request_uri(request.uri_text)
+        uri = client_request.target or as_request_uri(request.uri_text)
         sent = Request.of(request.method, uri, list(request._fields), request.body)
         add_contact(sent, self.agent, flow)
         return sent
@@ -57,6 +57,9 @@ class _OutOfDialog:
         pass
 
     def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
+        pass
+
+    def request_redirected(self, client_request: ClientRequest) -> None:
         pass
 
     def request_over(self, client_request: ClientRequest) -> None:

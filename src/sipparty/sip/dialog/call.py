@@ -114,6 +114,7 @@ class SimpleCall(CallingSide, CalledSide):
         headers: Iterable[tuple[str, str]] = (),
         parts: Iterable[Part] = (),
         flow: Flow | None = None,
+        redirects: int | None = None,
     ) -> Self:
         """Call somebody. `party.invite` is the comfortable way.
 
@@ -126,6 +127,7 @@ class SimpleCall(CallingSide, CalledSide):
             headers: Further headers.
             parts: What the body holds beside the offer; it is multipart/mixed then (RFC 5621).
             flow: A way to the next hop that is there already, to be taken where it can be.
+            redirects: How many redirections are followed; None for the agent's `follow_redirects`.
 
         Raises:
             BuildError: A header cannot stand in a message.
@@ -137,6 +139,8 @@ class SimpleCall(CallingSide, CalledSide):
             raise UsageError(f"expires is in seconds, from 0 to below 2**32: not {expires!r}.")
         more = headers, tuple(parts), flow
         self.hit("invite", uri, next_hop, routes, expires, late_offer, *more)
+        if self._outgoing is not None:
+            self._outgoing.redirects = redirects
         return self
 
     @verb

@@ -15,7 +15,7 @@ from sipparty.sip.dialog.dialog import rejection
 from sipparty.sip.dialog.session import at_once
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.dialog.usage import InviteUsage
-from sipparty.sip.events import CallEstablished, CallForked, CallProgressed
+from sipparty.sip.events import CallEstablished, CallForked, CallProgressed, CallRedirected
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import check_line
@@ -91,6 +91,10 @@ class CallingSide(InviteUsage, abstract=True):
         """Make the INVITE for the flow that it takes."""
         data = self.dialog_state
         assert data is not None
+        target = client_request.target
+        if target is not None:
+            data.remote_target = target
+            data.secure = data.secure or is_secure(target)
         given = client_request.endpoint
         # A flow that was asked for is the way of the whole call, while it stands.
         same = isinstance(given, Flow) and given.endpoint is flow.endpoint
@@ -152,6 +156,11 @@ class CallingSide(InviteUsage, abstract=True):
     def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
         """Take note that the INVITE or the BYE will have no response."""
         self.hear("failed" if client_request is self._outgoing else "hang_up_failed", error)
+
+    def request_redirected(self, client_request: ClientRequest) -> None:
+        """Emit where the call goes now."""
+        if self.agent.observed:
+            self._emit(CallRedirected, client_request.target)
 
     def request_over(self, client_request: ClientRequest) -> None:
         """Drop what was kept to acknowledge the INVITE's answers: none can come any more."""

@@ -25,7 +25,7 @@ from sipparty.errors import (
 )
 from sipparty.fsm import FSM, Timers, verb
 from sipparty.sip.auth import Origin
-from sipparty.sip.client_request import ClientRequest, RequestHost
+from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.state import DialogState, remote_target
 from sipparty.sip.events import Event
 from sipparty.sip.fields import Field
@@ -33,6 +33,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import is_token
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.out_of_dialog import add_contact
+from sipparty.sip.request_user import RequestHost
 from sipparty.sip.shares import Share
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction.server import ServerTransaction
@@ -326,6 +327,9 @@ class Dialog(FSM, abstract=True):
         """Take note that a request inside the dialog will have no response."""
         raise NotImplementedError
 
+    def request_redirected(self, client_request: ClientRequest) -> None:
+        """Take note that the request goes to another target."""
+
     def request_over(self, client_request: ClientRequest) -> None:
         """Take note that nothing more can come of a request inside the dialog."""
 
@@ -410,6 +414,9 @@ class _DialogRequest:
 
     def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
         self.dialog.request_failed(client_request, error)
+
+    def request_redirected(self, client_request: ClientRequest) -> None:
+        pass  # what is in a dialog stays there
 
     def request_over(self, client_request: ClientRequest) -> None:
         self.dialog.request_over(client_request)

@@ -27,6 +27,7 @@ __all__ = [
     "InviteClientTransaction",
     "NonInviteClientTransaction",
     "ack_for_failure",
+    "cancel_for",
 ]
 
 
@@ -257,3 +258,15 @@ def ack_for_failure(invite: Request, response: Response) -> Request:
     fields += [line for line in response._fields if line[0] == "to"][:1]
     fields.append(field("CSeq", f"{invite.facts.number} ACK"))
     return Request.of("ACK", invite.uri_text, fields)
+
+
+def cancel_for(invite: Request) -> Request:
+    """Make the CANCEL for an INVITE (RFC 3261 §9.1), without its Via."""
+    fields: list[Field] = [
+        line
+        for line in invite._fields
+        if line[0] in ("from", "to", "call-id", "max-forwards", "route")
+    ]
+    number = (invite._text("cseq") or "0").split(None, 1)[0]
+    fields.append(field("CSeq", f"{number} CANCEL"))
+    return Request.of("CANCEL", invite.uri_text, fields)

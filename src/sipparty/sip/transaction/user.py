@@ -14,7 +14,7 @@ from sipparty.sip.message import Request, Response
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction.timing import Timing
 
-__all__ = ["ClientUser", "ServerUser", "TransactionHost"]
+__all__ = ["NOBODY", "ClientUser", "ServerUser", "TransactionHost"]
 
 
 class ClientUser(Protocol):
@@ -31,6 +31,24 @@ class ClientUser(Protocol):
 
     def transaction_over(self) -> None:
         """Take note that nothing can come any more."""
+
+
+class _Nobody:
+    def response_received(self, response: Response) -> None:
+        pass
+
+    def transaction_timed_out(self) -> None:
+        pass
+
+    def transaction_broken(self, reason: str) -> None:
+        pass
+
+    def transaction_over(self) -> None:
+        pass
+
+
+#: The user of what nobody waits for: a CANCEL, and attempts that another has followed.
+NOBODY: ClientUser = _Nobody()
 
 
 class ServerUser(Protocol):
