@@ -321,10 +321,14 @@ class Core:
                 for role in self.roles:
                     if role.cancel(taken, invite):
                         break
+                else:
+                    self.refusals.refuse(taken, 481)
             else:
                 for role in self.roles:
                     if role.request(taken):
                         break
+                else:
+                    self.refusals.refuse(taken, 404)
         except Exception as error:
             self._answer_error(taken, error)
         if taken.state == "Initial":
