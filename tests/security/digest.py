@@ -97,7 +97,7 @@ class Guarded:
         self._number += 1
         flow = self.wire.flow
         if source:
-            flow = flow._replace(remote=(source, 5060))
+            flow = flow.to((source, 5060))
         request = self.wire.request(
             method,
             branch=f"z9hG4bK{self._number}",

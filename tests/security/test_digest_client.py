@@ -55,7 +55,7 @@ class Alice:
     ) -> Any:
         """Be in a call that somebody else began."""
         wire = self.wire
-        flow = wire.flow._replace(remote=(source or STRANGER, 5060))
+        flow = wire.flow_by(remote=(source or STRANGER, 5060))
         headers = [f"Record-Route: {route}"] if route else []
         target = {"uri": "sip:alice@10.0.0.1", "to": "<sip:alice@atlanta.com>", "contact": contact}
         wire.receive(wire.request("INVITE", headers=headers, **target), flow)

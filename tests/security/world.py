@@ -133,12 +133,12 @@ class World:
         self.result.received += len(data)
         self.result.datagrams += 1
         endpoint = self.endpoint
-        flow = endpoint._flow(source)
+        flow = endpoint.flow_to(*source)
         if len(data) >= 20 and data[0] < 64 and data[4:8] == b"\x21\x12\xa4\x42":
             self.engine.stun_received(data, flow)
+            self.engine.messages_received(())
         else:
-            self.engine.datagram_received(data, flow)
-        self.engine.batch_over()
+            self.engine.messages_received([(data, flow)])
 
     def request(
         self,

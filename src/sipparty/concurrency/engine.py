@@ -160,14 +160,21 @@ class Engine(LoopPortal):
         try:
             return function(*args)
         finally:
-            self.batch_over()
+            self.messages_received(())
 
-    def batch_over(self) -> None:
-        """Send what the core wants sent, hand out its events, and see to its timers; called by
-        endpoints when they have given what came.
+    def messages_received(self, batch: Iterable[tuple[bytes, Flow]]) -> None:
+        """Give messages to the core; then send what it wants sent, hand out its events, and see to
+        its timers. Called by endpoints with what came, and without anything after all else that the
+        core was given.
         """
         core, hub = self.core, self.hub
         self._busy = True
+        for data, flow in batch:
+            try:
+                core.receive(data, flow, self.loop.time())
+            except Exception:
+                # Nobody out there may stop the engine. What gets here is a defect of ours.
+                _log.exception("A message from %s port %s failed.", *flow.remote)
         try:
             while core.out or core.occurred:
                 out = core.transmits()
@@ -176,7 +183,7 @@ class Engine(LoopPortal):
                     endpoint = flow.endpoint
                     try:
                         if endpoint.closed:
-                            hub.answer_anew(data, flow)
+                            hub.response_fallback.send(data, flow)
                         else:
                             if watched:
                                 self._report(data, flow)
@@ -191,15 +198,15 @@ class Engine(LoopPortal):
                             self._hand_out(event)
                         except Exception:
                             _log.exception("The event %s failed.", type(event).__name__)
-            if hub.leaving:
-                hub.let_leave()
+            if hub.listeners.leaving:
+                hub.listeners.let_leave()
         finally:
             self._busy = False
             if core.timers.soonest + self.GRAIN < self._timer_at:
                 self._schedule()
 
     def _report(self, data: bytes, flow: Flow) -> None:
-        self.wire.sent(data, flow.own, flow.remote, flow.transport, time.time())
+        self.wire.sent(data, flow.local, flow.remote, flow.transport, time.time())
 
     def transmit(self, data: bytes, flow: Flow) -> None:
         """Send a message apart from what the core wants sent; called by the hub."""
@@ -276,18 +283,9 @@ class Engine(LoopPortal):
         except Exception:
             _log.exception("A timer failed.")
         finally:
-            self.batch_over()
+            self.messages_received(())
 
     # ---------------------------------------------------------------- an endpoint's owner
-
-    def datagram_received(self, data: bytes, flow: Flow) -> None:
-        """Give a message to the core; called by endpoints."""
-        self._busy = True
-        try:
-            self.core.receive(data, flow, self.loop.time())
-        except Exception:
-            # Nobody out there may stop the engine. What gets here is a defect of ours.
-            _log.exception("A message from %s port %s failed.", *flow.remote)
 
     def malformed_received(self, data: bytes, flow: Flow, error: ParseError) -> None:
         """Have what is no message answered, where it can be; called by endpoints."""
@@ -314,18 +312,14 @@ class Engine(LoopPortal):
         return self.core.transactions.hold(host, size)
 
     def flow_closed(self, flow: Flow, reason: str) -> None:
-        """Tell the core that a connection has ended; called by endpoints."""
+        """Take note that a connection has ended; called by endpoints."""
         self.hub.connection_closed(flow.endpoint)
         self.send_failed(flow, reason)
 
     def send_failed(self, flow: Flow, reason: str) -> None:
-        """Tell the core that a flow cannot be sent by; called by endpoints."""
+        """Tell whoever depends on a flow that it cannot be sent by; called by endpoints."""
         if not self.closed:
-            self._act(self._flow_failed, (flow, reason))
-
-    def _flow_failed(self, flow: Flow, reason: str) -> None:
-        self.hub.keepalives.flow_broken(flow, reason)
-        self.core.transport_failed(flow, reason, self.loop.time())
+            self._act(flow.fail, (reason,))
 
     # ---------------------------------------------------------------- the end
 
@@ -397,7 +391,7 @@ class Engine(LoopPortal):
         reason = self._CLOSED
         self.hub.give_up(f"No route was found: {reason}.")
         for transaction in list(self.core.transactions.clients.values()):
-            transaction.break_transport(reason)
+            transaction.flow_lost(transaction.flow, reason)
         for agent in list(self.core.directory.agents):
             for dialog in list(agent.dialogs):
                 try:

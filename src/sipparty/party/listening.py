@@ -91,7 +91,7 @@ class ListeningParty(Observable):
             address = str(ipaddress.ip_address(address))
         self._local_address = address
         if self._agent is not None:
-            self.engine.run(self.engine.hub.send_from, self._agent, address)
+            self.engine.run(self.engine.hub.sources.send_from, self._agent, address)
 
     def media_addresses(self, flow: Flow) -> tuple[str, str | None]:
         """Return where the media of a call binds, and what descriptions name in its place.
@@ -99,12 +99,14 @@ class ListeningParty(Observable):
         Args:
             flow: The way to the peer.
         """
-        own, told = flow.own[0], flow.local[0]
+        own = told = flow.local[0]
+        if self._agent is not None:
+            told = self._agent.address_on(flow)[0]
         family = numeric_family(own)
         advertised = None
         if told == own and self._agent is not None:
             # By a connection, where only datagrams are listened for: media is advertised too.
-            told = self.engine.hub.advertised_host(self._agent, own) or own
+            told = self.engine.hub.listeners.advertised_host(self._agent, own) or own
         # A name in a description is taken for one of an IPv4 host.
         if told != own and ("." in own if numeric_family(told) is None else True):
             advertised = told
@@ -178,19 +180,19 @@ class ListeningParty(Observable):
         hosts = _several(address)
         told = _told(advertised, hosts)
         # What calls under way still use, from listening before: taken back, not bound anew.
-        had = [endpoint for one, endpoint in hub.leaving if one is agent]
+        had = [endpoint for one, endpoint in hub.listeners.leaving if one is agent]
         bound: list[Listening] = []
         try:
             for host in hosts:
                 for name in transports:
                     number = standard_port(name) if port == STANDARD_PORT else port
-                    bound.append(hub.listen(agent, host, number, ports, name, told[host]))
+                    bound.append(hub.listeners.listen(agent, host, number, ports, name, told[host]))
         except BaseException:
             for endpoint in dict.fromkeys(bound):
                 if endpoint in had:
-                    hub.release_later(agent, endpoint)
+                    hub.listeners.release_later(agent, endpoint)
                 else:
-                    hub.release(agent, endpoint)
+                    hub.listeners.release(agent, endpoint)
             raise
         self._endpoints = list(dict.fromkeys(bound))
         if agent.auto_answer and agent.guard is None:
@@ -211,7 +213,7 @@ class ListeningParty(Observable):
         # Requests of calls under way still come by these sockets: they go when the last of them
         # does.
         for endpoint in endpoints:
-            self.engine.hub.release_later(agent, endpoint)
+            self.engine.hub.listeners.release_later(agent, endpoint)
         return self
 
     unlisten = stop_listen
@@ -237,8 +239,7 @@ class ListeningParty(Observable):
         host, port = endpoint.address
         if is_wildcard(host):
             host = "::1" if ":" in host else "127.0.0.1"
-        flow = Flow(endpoint.transport, (host, port), (host, port))
-        return URI.parse(agent.contact(flow).strip("<>"))
+        return URI.parse(agent.contact_at((host, port), endpoint.transport).strip("<>"))
 
     # ---------------------------------------------------------------- keeping flows open
 

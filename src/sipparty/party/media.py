@@ -108,7 +108,7 @@ def check_offer(check: Callable[[bytes], None], each: int, offer: bytes, flow: F
     from sipparty.sdp.negotiated import unreachable
     from sipparty.sdp.offeranswer import read_offer
 
-    reaches = partial(_reaches, flow.remote[0], flow.own[0])
+    reaches = partial(_reaches, flow.remote[0], flow.local[0])
     places = [one.connection_or_session for one in read_offer(offer).media if one.port]
     faults = [unreachable(place, reaches) for place in places if place is not None]
     if faults and all(faults):

@@ -175,7 +175,7 @@ class Party(ListeningParty):
         agent.portal = self.engine
         agent.observed = self.observed
         agent.digest = self._make_digest(agent)
-        self.engine.hub.send_from(agent, self.local_address)
+        self.engine.hub.sources.send_from(agent, self.local_address)
         descriptors = getattr(self._session_kind, "descriptors", 0)
         if self._session_kind is not None:
             agent.open_session = self._open_session

@@ -387,7 +387,12 @@ def _is_here(agent: Any, host: str, port: int | None, flow: Flow) -> bool:
         return host == agent.host or host.endswith(f".{agent.host}")
     usual = default_port(flow.transport)
     home = split_sip_uri(agent.uri)
-    ours = (flow.local, flow.own, (home.host, home.port or usual), (home.host, flow.own[1]))
+    ours = (
+        agent.address_on(flow),
+        flow.local,
+        (home.host, home.port or usual),
+        (home.host, flow.local[1]),
+    )
     # A port that is left out says nothing: many leave it out.
     return any(port in (None, own) and here == _address(name) for name, own in ours)
 

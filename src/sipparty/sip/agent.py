@@ -15,7 +15,7 @@ from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood, session_descript
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
 from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.fields import Field, field
-from sipparty.sip.flow import Flow, host_port
+from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.grammar import check_line, is_token
 from sipparty.sip.message import Request
 from sipparty.sip.out_of_dialog import IncomingRequest
@@ -139,11 +139,35 @@ class UserAgent:
         }
         self.supported: tuple[str, ...] = SUPPORTED
         self.product = "sipparty"
-        self._contacts: dict[tuple[str, object, bool], str] = {}
+        #: Says what peers are told in the place of an address that we send from; None for nothing
+        #: else. Whoever changes what it says calls `moved`.
+        self.advertise: Callable[[UserAgent, Flow], Address] | None = None
+        self._contacts: dict[tuple[str, Address, bool], str] = {}
+        self._sent_by: dict[tuple[str, Address], str] = {}
         self._capabilities: list[Field] | None = None
         core.directory.agents.add(self)
 
     # ---------------------------------------------------------------- what it says of itself
+
+    def address_on(self, flow: Flow) -> Address:
+        """Return our address on a flow as peers are told it, in Via, Contact and descriptions."""
+        return flow.local if self.advertise is None else self.advertise(self, flow)
+
+    def moved(self) -> None:
+        """Take note that what is advertised may be another from here on."""
+        self._contacts.clear()
+        self._sent_by.clear()
+
+    def sent_by(self, flow: Flow) -> str:
+        """Return what a Via of ours says before its parameters (RFC 3261 §18.1.1)."""
+        key = (flow.transport, flow.local)
+        sent_by = self._sent_by.get(key)
+        if sent_by is None:
+            if len(self._sent_by) >= MAX_CONTACTS:
+                self._sent_by.clear()
+            sent_by = f"SIP/2.0/{flow.transport} {host_port(*self.address_on(flow))};"
+            self._sent_by[key] = sent_by
+        return sent_by
 
     def contact(self, flow: Flow, secure: bool = False) -> str:
         """Return the Contact value that a peer on this flow can reach us by (§8.1.1.8).
@@ -155,20 +179,24 @@ class UserAgent:
         key = (flow.transport, flow.local, secure)
         contact = self._contacts.get(key)
         if contact is None:
-            user = f"{self.contact_user}@" if self.contact_user else ""
-            scheme = "sips" if secure else self.scheme
-            transport = f";transport={flow.transport.lower()}"
-            if flow.transport == "UDP":
-                transport = ""
-            elif flow.transport == "WSS":
-                # RFC 7118 §5.2: there is no "wss"; it is ws by a sips: URI.
-                scheme, transport = "sips", ";transport=ws"
-            contact = f"<{scheme}:{user}{host_port(*flow.local)}{transport}>"
+            contact = self.contact_at(self.address_on(flow), flow.transport, secure)
             if len(self._contacts) >= MAX_CONTACTS:
                 # Each connection of ours has a port of its own.
                 self._contacts.clear()
             self._contacts[key] = contact
         return contact
+
+    def contact_at(self, address: Address, transport: str, secure: bool = False) -> str:
+        """Return the Contact value for an address of ours and a transport."""
+        user = f"{self.contact_user}@" if self.contact_user else ""
+        scheme = "sips" if secure else self.scheme
+        parameter = f";transport={transport.lower()}"
+        if transport == "UDP":
+            parameter = ""
+        elif transport == "WSS":
+            # RFC 7118 §5.2: there is no "wss"; it is ws by a sips: URI.
+            scheme, parameter = "sips", ";transport=ws"
+        return f"<{scheme}:{user}{host_port(*address)}{parameter}>"
 
     @property
     def capability_fields(self) -> list[Field]:
@@ -195,7 +223,7 @@ class UserAgent:
         if self.reject_offer is None:
             return b""
         try:
-            return self.reject_offer(offer, flow.local[0])
+            return self.reject_offer(offer, self.address_on(flow)[0])
         except (NegotiationError, ParseError):
             return b""  # what cannot be read can have no answer
 

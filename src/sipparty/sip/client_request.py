@@ -265,7 +265,8 @@ class ClientRequest(Watchable):
         self.flow = flow
         self.provisional = ()
         self._alerted = self._over = False
-        self.transaction = self.host.transactions.request(request, flow, self)
+        sent_by = None if self.agent is None else self.agent.sent_by(flow)
+        self.transaction = self.host.transactions.request(request, flow, self, sent_by=sent_by)
 
     def credentials_for(self, flow: Flow) -> list[Field]:
         """Return the credentials that the ACK for a 2xx takes by a flow."""
@@ -290,12 +291,12 @@ class ClientRequest(Watchable):
             self._fail(failure or CallUnreachable(reason, 503, "Service Unavailable"))
 
     def _send_cancel(self) -> None:
-        transaction, request = self.transaction, self.request
-        if request is None or not isinstance(transaction, InviteClientTransaction):
+        invite, request = self.transaction, self.request
+        if request is None or not isinstance(invite, InviteClientTransaction):
             return  # §9.1: any other request is answered too soon for a CANCEL to matter
         cancel = cancel_for(request)
-        self.host.transactions.request(cancel, transaction.flow, NOBODY, transaction.branch)
-        transaction.cancel()
+        self.host.transactions.request(cancel, invite.flow, NOBODY, invite.branch, invite.sent_by)
+        invite.cancel()
 
     # ---------------------------------------------------------------- outcomes
 

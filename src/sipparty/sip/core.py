@@ -195,7 +195,7 @@ class Core:
     def transport_failed(self, flow: Flow, reason: str, now: float) -> None:
         """Take note that bytes for a flow could not be sent (RFC 3261 §18.4)."""
         self.timers.now = now
-        self.transactions.transport_failed(flow, reason)
+        flow.fail(reason)
 
     # ---------------------------------------------------------------- who is here
 

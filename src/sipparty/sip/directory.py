@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 from weakref import WeakSet
 
 from sipparty.errors import ParseError, UsageError
@@ -37,6 +38,7 @@ class Directory:
     def __init__(self) -> None:
         self.agents: WeakSet[UserAgent] = WeakSet()
         self._listeners: dict[Hashable, _Listener] = {}
+        self._by_agent: dict[UserAgent, dict[Hashable, None]] = {}
 
     def bind(self, agent: UserAgent, endpoint: Hashable) -> None:
         """Have an agent receive what comes in by an endpoint.
@@ -52,6 +54,7 @@ class Directory:
             raise UsageError(f"Another party listens there as {agent.user}@{agent.host}.")
         if agent not in listener.agents:
             listener.agents.append(agent)
+            self._by_agent.setdefault(agent, {})[endpoint] = None
         listener.by_address[address] = agent
         number = 2
         while listener.by_contact.get(unescape(agent.contact_user), agent) is not agent:
@@ -66,24 +69,31 @@ class Directory:
         if listener is None or agent not in listener.agents:
             return
         listener.agents.remove(agent)
+        del self._by_agent[agent][endpoint]
+        if not self._by_agent[agent]:
+            del self._by_agent[agent]
         for names in (listener.by_address, listener.by_contact):
             for name in [name for name, owner in names.items() if owner is agent]:
                 del names[name]  # type: ignore[arg-type]
         if not listener.agents:
             del self._listeners[endpoint]
 
-    def _listener(self, flow: Flow) -> _Listener | None:
-        return self._listeners.get(flow.endpoint if flow.listener is None else flow.listener)
-
     def agents_at(self, flow: Flow) -> Sequence[UserAgent]:
         """Return those who receive what comes by a flow."""
-        listener = self._listener(flow)
+        return self.agents_by(flow.listener)
+
+    def agents_by(self, endpoint: Hashable) -> Sequence[UserAgent]:
+        """Return those who receive by an endpoint."""
+        listener = self._listeners.get(endpoint)
         return () if listener is None else listener.agents
+
+    def endpoints(self, agent: UserAgent | None = None) -> list[Any]:
+        """Return what an agent receives by; every endpoint that somebody does for None."""
+        return list(self._listeners if agent is None else self._by_agent.get(agent, ()))
 
     def receiving(self) -> list[UserAgent]:
         """Return every agent that receives somewhere, once."""
-        found = {id(a): a for entry in self._listeners.values() for a in entry.agents}
-        return list(found.values())
+        return list(self._by_agent)
 
     def agent_for(self, uri: str, flow: Flow) -> UserAgent | None:
         """Return whom a request-URI names among those who receive by a flow's endpoint.
@@ -94,7 +104,7 @@ class Directory:
         Raises:
             ParseError: It is no URI; its status is 416 for one of another scheme.
         """
-        listener = self._listener(flow)
+        listener = self._listeners.get(flow.listener)
         if listener is None:
             return None
         parts = split_sip_uri(uri)
@@ -111,6 +121,7 @@ class Directory:
                 agent = only if not user or user == unescape(only.user) else agent
             elif agent is not None:
                 here = parts.host, parts.port or default_port(flow.transport)
-                if here not in ((flow.local[0].lower(), flow.local[1]), flow.own):
+                host, port = agent.address_on(flow)
+                if here not in ((host.lower(), port), flow.local):
                     agent = None
         return agent

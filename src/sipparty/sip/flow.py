@@ -1,23 +1,26 @@
 """Where bytes come from and go to.
 
-A *flow* (RFC 5626 §1) names one way between this host and a peer: the transport, our address,
-theirs, and the endpoint (socket or connection) that carries it. The protocol never looks into the
-endpoint; it hands the flow back with the bytes it wants sent. A flow is a value: two that are equal
-are the same way, so one can be a key.
+A *flow* (RFC 5626 §1) is one way between this host and a peer: the transport, our address, theirs,
+and the endpoint (socket or connection) that carries it. The protocol never looks into the endpoint;
+it hands the flow back with the bytes it wants sent.
+
+Laws:
+
+* A flow has an identity. It is its endpoint's, which gives the same one for the same addresses as
+  long as anybody holds it: so it can be a key, and compared by `is`.
+* It has our address as this host has it. What peers are told in its place is up to who sends
+  (`UserAgent.address_on`).
+* Who depends on it says so, and hears of its loss: transactions, keep-alives, whoever else.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from sipparty.sip.transports import RELIABLE_TRANSPORTS
 
-__all__ = [
-    "KEEP_ALIVES",
-    "Address",
-    "Flow",
-    "host_port",
-]
+__all__ = ["KEEP_ALIVES", "Address", "Dependent", "Flow", "FlowTable", "host_port"]
 
 #: What keeps a flow open and is no message (RFC 5626 §3.5.1, and what is sent in its place).
 KEEP_ALIVES = frozenset((b"\r\n\r\n", b"\r\n", b"\n\n", b"\n", b"\0", b"\0\0\0\0"))
@@ -26,37 +29,135 @@ KEEP_ALIVES = frozenset((b"\r\n\r\n", b"\r\n", b"\n\n", b"\n", b"\0", b"\0\0\0\0
 Address = tuple[str, int]
 
 
-class Flow(NamedTuple):
+class Dependent(Protocol):
+    """Who depends on a flow."""
+
+    def flow_lost(self, flow: Flow, reason: str, /) -> object:
+        """Take note that nothing can be sent by a flow; `reason` is a clause in lower case."""
+
+
+class Flow:
     """One way between us and a peer.
 
     Args:
         transport: The transport as a Via header spells it: "UDP", "TCP", "TLS", "WS", "WSS".
-        local: Our address as peers are told it, in Via and Contact: one that they can send to where
-            that is known, never a wildcard.
+        local: Our address, as this host has it: never a wildcard where that can be known.
         remote: The peer's address.
         endpoint: What carries it, for the transport layer alone; any hashable.
         listener: The endpoint whose user agents requests that come by this flow are for, such as
-            what accepted the connection; `endpoint` itself where None.
-        bound: Our address as this host has it, where peers are told another (a NAT is in between,
-            or a connection is told by the port that we listen on); None where it is `local`.
+            what accepted the connection; by default `endpoint`.
+        table: What it is one of; None for one that stands alone.
+
+    Attributes:
+        reliable: Whether the transport retransmits by itself.
+        dependents: Who hears of its loss, in the order in which they came.
+        control: The endpoint's own, for sending by it.
     """
 
-    transport: str
-    local: Address
-    remote: Address
-    endpoint: Any = None
-    listener: Any = None
-    bound: Address | None = None
+    __slots__ = (
+        "__weakref__",
+        "control",
+        "dependents",
+        "endpoint",
+        "listener",
+        "local",
+        "reliable",
+        "remote",
+        "table",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        transport: str,
+        local: Address,
+        remote: Address,
+        endpoint: Any = None,
+        listener: Any = None,
+        table: FlowTable | None = None,
+    ) -> None:
+        self.transport = transport
+        self.local = local
+        self.remote = remote
+        self.endpoint = endpoint
+        self.listener = endpoint if listener is None else listener
+        self.table = table
+        self.reliable = transport in RELIABLE_TRANSPORTS
+        self.dependents: dict[Dependent, None] = {}
+        self.control: Any = None
+
+    def __repr__(self) -> str:
+        return f"<{self.transport} flow {host_port(*self.local)} -> {host_port(*self.remote)}>"
 
     @property
-    def own(self) -> Address:
-        """Our address as this host has it: what media binds to, and what a trace shows."""
-        return self.local if self.bound is None else self.bound
+    def token(self) -> str:
+        """What tells it from every other of this host, in words: the transport and both addresses.
+        It may be guessed: who gives it away signs it (RFC 5626 §5.2).
+        """
+        return f"{self.transport} {host_port(*self.local)} {host_port(*self.remote)}"
 
     @property
-    def reliable(self) -> bool:
-        """Whether the transport retransmits by itself."""
-        return self.transport in RELIABLE_TRANSPORTS
+    def closed(self) -> bool:
+        """Whether its endpoint is closed: nothing can be sent by it any more."""
+        return bool(getattr(self.endpoint, "closed", False))
+
+    def on_lost(self, dependent: Dependent) -> None:
+        """Have somebody hear of its loss, until `forget`; a connection's comes once, and a failure
+        to send datagrams as often as it happens.
+        """
+        self.dependents[dependent] = None
+
+    def forget(self, dependent: Dependent) -> None:
+        """Undo `on_lost`; may be called more than once."""
+        self.dependents.pop(dependent, None)
+
+    def fail(self, reason: str) -> None:
+        """Tell whoever depends on it that it cannot be sent by.
+
+        Args:
+            reason: Why, as a clause in lower case.
+        """
+        for dependent in list(self.dependents):
+            dependent.flow_lost(self, reason)
+
+    def to(self, remote: Address) -> Flow:
+        """Return the flow from the same address of ours to another peer."""
+        if self.table is not None:
+            return self.table.flow(self.local, remote)
+        return Flow(self.transport, self.local, remote, self.endpoint, self.listener)
+
+
+class FlowTable:
+    """The flows of a datagram socket: one for each pair of addresses.
+
+    Args:
+        transport: As `Flow` has it.
+        endpoint: Alike.
+        listener: Alike.
+    """
+
+    __slots__ = ("_endpoint", "_flows", "_listener", "_transport")
+
+    def __init__(self, transport: str, endpoint: Any = None, listener: Any = None) -> None:
+        self._transport = transport
+        self._endpoint = endpoint
+        self._listener = listener
+        self._flows: WeakValueDictionary[tuple[Address, Address], Flow] = WeakValueDictionary()
+
+    def __len__(self) -> int:
+        return len(self._flows)
+
+    def flow(self, local: Address, remote: Address) -> Flow:
+        """Return the flow between two addresses: the one that somebody holds, or a new one."""
+        flow = self._flows.get((local, remote))
+        if flow is None:
+            flow = Flow(self._transport, local, remote, self._endpoint, self._listener, self)
+            self._flows[local, remote] = flow
+        return flow
+
+    def known(self, local: Address, remote: Address) -> Flow | None:
+        """Return the flow between two addresses that somebody holds; None where nobody does."""
+        return self._flows.get((local, remote))
 
 
 def host_port(host: str, port: int | None) -> str:

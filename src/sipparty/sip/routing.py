@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 from sipparty.errors import ParseError
-from sipparty.sip.flow import Flow
+from sipparty.sip.flow import Flow, host_port
 from sipparty.sip.grammar import find_parameter
 from sipparty.sip.uri_grammar import read_host, split_sip_uri
 from sipparty.sip.values import DNameURI
@@ -25,6 +25,7 @@ class NextHop(NamedTuple):
             sent there (`Policy.named_targets`). None where the program says it.
         maddr: Where the packets go in the place of the host (RFC 3263 §4); None for the host. A
             certificate has to be the host's all the same (RFC 5922 §4).
+        alternatives: Where it may go besides, in order, once every target of this one has failed.
     """
 
     host: str
@@ -33,6 +34,13 @@ class NextHop(NamedTuple):
     secure: bool = False
     back: Flow | None = None
     maddr: str | None = None
+    alternatives: tuple[NextHop, ...] = ()
+
+    def __str__(self) -> str:
+        text = f"sip{'s' if self.secure else ''}:{host_port(self.host, self.port)}"
+        if self.transport is not None:
+            text += f";transport={self.transport.lower()}"
+        return text if self.maddr is None else f"{text};maddr={self.maddr}"
 
     @property
     def place(self) -> str:
@@ -42,6 +50,8 @@ class NextHop(NamedTuple):
     @property
     def is_numeric(self) -> bool:
         """Whether the packets go to an address, so that there is one target alone."""
+        if self.alternatives:
+            return False
         place = self.maddr or self.host
         return ":" in place or place.replace(".", "").isdigit()
 
@@ -52,7 +62,9 @@ class NextHop(NamedTuple):
         if self.secure:
             return self
         return self._replace(
-            secure=True, transport=None if self.transport == "UDP" else self.transport
+            secure=True,
+            transport=None if self.transport == "UDP" else self.transport,
+            alternatives=tuple([hop.secured() for hop in self.alternatives]),
         )
 
     @classmethod

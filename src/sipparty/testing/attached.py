@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Protocol
 
-from sipparty.sip.flow import Flow
+from sipparty.sip.flow import Flow, FlowTable
 
 __all__ = ["Core", "Node"]
 
@@ -37,18 +37,24 @@ class Core(Protocol):
 class Node:
     """A core and its addresses, each with the endpoint that its flows name; the network's own."""
 
-    __slots__ = ("addresses", "core", "due", "on_event")
+    __slots__ = ("_tables", "addresses", "core", "due", "on_event")
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self.on_event: Callable[[Any], object] | None = None
         self.addresses: dict[tuple[str, int], Hashable] = {}
+        self._tables: dict[Hashable, FlowTable] = {}
         #: The timer that is in the network's queue for it; None if there is none.
         self.due: float | None = None
 
     def flow(self, transport: str, local: tuple[str, int], remote: tuple[str, int]) -> Flow:
         """The flow from one of its addresses, as the core knows it."""
-        return Flow(transport, local, remote, self.addresses.get(local))
+        endpoint = self.addresses.get(local)
+        key = (transport, local, endpoint)
+        table = self._tables.get(key)
+        if table is None:
+            table = self._tables[key] = FlowTable(transport, endpoint)
+        return table.flow(local, remote)
 
     def tell_time(self, now: float) -> None:
         """Let the core know the time before a verb is called on it, if it has a method for that."""

@@ -4,6 +4,7 @@ came and what failed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from sipparty.errors import ParseError
@@ -18,24 +19,23 @@ class EndpointOwner(Protocol):
 
     wire: Wire
 
-    def datagram_received(self, data: bytes, flow: Flow) -> None:
-        """Take a message."""
-
-    def batch_over(self) -> None:
-        """Act on what came: called once after a batch of messages."""
+    def messages_received(self, batch: Iterable[tuple[bytes, Flow]]) -> None:
+        """Take messages, each with the flow that it came by, and act on them all: once for what was
+        read in one go, even if that was no message.
+        """
 
     def stun_received(self, data: bytes, flow: Flow) -> None:
-        """Take what came by UDP and has the mark of STUN; `batch_over` follows."""
+        """Take what came by UDP and has the mark of STUN; `messages_received` follows."""
 
     def pong_received(self, flow: Flow) -> None:
-        """Take note that the peer of a connection answered a ping; `batch_over` follows."""
+        """Take note that the peer of a connection answered a ping; `messages_received` follows."""
 
     def send_failed(self, flow: Flow, reason: str) -> None:
         """Take note that a flow cannot be sent by; `reason` is the system's, in lower case."""
 
     def malformed_received(self, head: bytes, flow: Flow, error: ParseError) -> None:
         """Take what a stream brought in the place of a message: its head, as far as that is known,
-        and what is wrong with it. `batch_over` follows.
+        and what is wrong with it. `messages_received` follows.
         """
 
     def hold(self, host: str, size: int) -> bool:
@@ -62,7 +62,7 @@ class Endpoint(Protocol):
     transport: str
     #: What it is bound to.
     address: Address
-    #: What peers are told in its place; None for nothing else.
+    #: The address for Via and Contact in its place; None for nothing else.
     advertised: Address | None
 
     def send(self, data: bytes, flow: Flow) -> None:

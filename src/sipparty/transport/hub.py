@@ -1,4 +1,4 @@
-"""The hub: every endpoint of an engine, who uses which, and the way from a next hop to a flow.
+"""The hub: from a next hop to a flow, by the endpoints of an engine.
 
 Laws:
 
@@ -19,8 +19,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from sipparty.errors import TransportError
 from sipparty.sip.agent import UserAgent
@@ -30,14 +31,15 @@ from sipparty.sip.routing import NextHop
 from sipparty.sip.transports import SECURE_TRANSPORTS, SUPPORTED, default_port
 from sipparty.transport.addresses import numeric_family
 from sipparty.transport.keepalives import KeepAlives
-from sipparty.transport.listeners import HubOwner, Listening
+from sipparty.transport.listeners import HubOwner, Listeners
+from sipparty.transport.pool import ConnectionPool, Key, Pending, key_of
 from sipparty.transport.resolver import Resolver
 from sipparty.transport.response_fallback import ResponseFallback, WaitingResponses
 from sipparty.transport.settings import WebSocketConfig
 from sipparty.transport.source_selection import SourceSelection
 from sipparty.transport.stream import Connection
 from sipparty.transport.stream_listener import StreamListener
-from sipparty.transport.targets import Destination, Target
+from sipparty.transport.targets import Target
 from sipparty.transport.tls import TLSConfig
 from sipparty.transport.udp import UDPEndpoint
 
@@ -45,21 +47,8 @@ __all__ = ["Hub"]
 
 _log = logging.getLogger(__name__)
 
-#: What a connection that we opened is known by: transport, address, port, name and source.
-_Key = tuple[str, str, int, str, str]
 
-
-class _Pending:
-    """A connection that is being made: who waits for it, and where else each of them may go."""
-
-    __slots__ = ("others", "wanted")
-
-    def __init__(self) -> None:
-        self.wanted: list[FlowWanted] = []
-        self.others: list[list[Target]] = []
-
-
-class Hub(SourceSelection):
+class Hub:
     """The endpoints of an engine; used on its loop's thread alone.
 
     Args:
@@ -70,7 +59,11 @@ class Hub(SourceSelection):
         websocket: What WebSockets are served and opened with; None for the defaults.
 
     Attributes:
+        listeners: Where agents receive.
+        sources: What they send from.
         keepalives: The flows that are kept open.
+        pool: The connections that requests have had opened.
+        response_fallback: Responses whose connection has ended.
     """
 
     #: Connections that we opened and keep; beyond so many, the one idle longest is closed.
@@ -86,29 +79,31 @@ class Hub(SourceSelection):
         tls: TLSConfig | None = None,
         websocket: WebSocketConfig | None = None,
     ) -> None:
-        super().__init__(loop, owner, tls or TLSConfig(), websocket or WebSocketConfig())
+        self._loop = loop
+        self._owner = owner
+        self.tls = tls or TLSConfig()
+        self.websocket = websocket or WebSocketConfig()
         self.resolver = resolver or Resolver(transports=SUPPORTED)
+        self.listeners = Listeners(loop, owner, self.tls, self.websocket)
+        self.sources = SourceSelection(loop, owner, self.listeners)
         self.keepalives = KeepAlives(owner.core, self.mark_down)
-        self._pool: dict[_Key, Connection] = {}
-        #: The connections that are being made, by where they will be kept.
-        self._connecting: dict[tuple[bool, _Key], _Pending] = {}
+        self.pool = ConnectionPool(self.MAX_POOL)
+        self.response_fallback = ResponseFallback(self._seek_anew, owner.transmit)
+        self._pools = (self.pool, self.response_fallback.pool)
         #: What is being found out, and for whom.
         self._tasks: dict[asyncio.Task[None], list[FlowWanted]] = {}
-        #: Responses whose connection has ended.
-        self.response_fallback = ResponseFallback(self._seek_anew, owner.transmit)
 
     def leave(self, agent: UserAgent, *, later: bool = False) -> None:
         """Have an agent receive nowhere any more, at once or after its last dialog; its flows are
         kept open no longer.
         """
         self.keepalives.stop(agent)
-        super().leave(agent, later=later)
+        self.listeners.leave(agent, later=later)
 
     # ---------------------------------------------------------------- flows
 
     def find(self, wanted: FlowWanted) -> None:
         """Answer a `FlowWanted`, now or later."""
-        hop = wanted.next_hop
         carrier = wanted.endpoint
         if isinstance(carrier, Flow):
             # This one was asked for, wherever the next hop is.
@@ -123,83 +118,76 @@ class Hub(SourceSelection):
             assert carrier.flow is not None
             self._take(wanted, carrier.flow)
             return
-        if (
-            hop.is_numeric
-            and hop.transport in (None, "UDP")
-            and not (hop.secure or wanted.reliable)
-        ):
-            # Nothing to find out: the case of nearly every request inside a dialog.
-            self._try(wanted, [Target("UDP", hop.place, hop.port or 5060, hop.host)], "")
-        else:
-            self._spawn([wanted], self._resolve(wanted))
+        hop = wanted.next_hop
+        if not hop.alternatives:
+            try:
+                targets = self.resolver.at_hand(hop, reliable=wanted.reliable)
+            except TransportError as error:
+                self._failed(wanted, str(error))
+                return
+            if targets is not None:
+                self._try(wanted, self._preferred(wanted, hop, targets), "")
+                return
+        self._spawn([wanted], self._resolve(wanted))
 
     async def _resolve(self, wanted: FlowWanted) -> None:
-        hop = wanted.next_hop
-        destination = Destination(hop.host, hop.port, hop.transport, hop.secure, hop.maddr)
-        try:
-            targets = await self.resolver.resolve(destination, reliable=wanted.reliable)
-        except TransportError as error:
-            self._owner.run(self._failed, wanted, str(error))
-            return
-        # Rather by a family that the agent is there for already: "localhost" is of both.
-        families = {
-            cast(Listening, endpoint).family
-            for endpoint, users in self._users.items()
-            if wanted.agent in users
-        }
-        source = self._sources.get(wanted.agent)
-        if source is not None:
-            family = numeric_family(source)
-            families = set() if family is None else {family}
-        if hop.host == "localhost" or source is not None:
-            targets.sort(key=lambda target: numeric_family(target.address) not in families)
-        self._owner.run(self._try, wanted, targets, "")
+        """Look for the targets of a next hop, and then of its alternatives."""
+        targets: list[Target] = []
+        reason = ""
+        for hop in (wanted.next_hop, *wanted.next_hop.alternatives):
+            try:
+                found = await self.resolver.resolve(hop, reliable=wanted.reliable)
+                targets += self._preferred(wanted, hop, found)
+            except TransportError as error:
+                reason = reason or str(error)
+        self._owner.run(self._try, wanted, targets, reason)
 
-    def _try(self, wanted: FlowWanted, targets: list[Target], reason: str) -> None:
+    def _preferred(self, wanted: FlowWanted, hop: NextHop, targets: list[Target]) -> list[Target]:
+        """Put the targets first that an agent can send to from where it is: "localhost" is of both
+        families.
+        """
+        agent = wanted.agent
+        if len(targets) > 1 and (hop.host == "localhost" or self.sources.is_fixed(agent)):
+            families = self.sources.families(agent)
+            targets.sort(key=lambda target: numeric_family(target.address) not in families)
+        return targets
+
+    def _try(self, wanted: FlowWanted, targets: Iterable[Target], reason: str) -> None:
         """Give the flow to the first target that can be had; connect where that takes time."""
         back, refused = wanted.next_hop.back, False
-        for at, target in enumerate(targets):
-            where = (target.transport, target.address, target.port)
-            if where in wanted.tried:
+        left = list(targets)
+        while left:
+            target = left.pop(0)
+            address = target.address
+            if wanted.tried and target[:3] in wanted.tried:
                 continue
             if (
                 back is not None
-                and target.address != back.remote[0]
-                and not self._may(target, back)
+                and address != back.remote[0]
+                and not self._owner.core.policy.named_targets(address, back.remote[0])
             ):
                 refused = True
                 continue
             try:
                 if target.transport == "UDP":
-                    endpoint = self._datagrams(wanted.agent, wanted.endpoint, target.address)
-                    if (
-                        back is not None
-                        and back.endpoint is endpoint
-                        and (target.address == back.remote[0])
-                    ):
-                        # From the address that the peer knows us by (RFC 3581 §4).
-                        flow = back._replace(remote=(target.address, target.port))
-                    else:
-                        flow = endpoint.flow_to(target.address, target.port)
-                    self._found(wanted, self._advertised(wanted.agent, flow))
+                    self._found(wanted, self._datagram_flow(wanted, address, target.port))
                     return
-                source = self._source(wanted.agent, target)
+                source = self.sources.source(wanted.agent, target)
             except TransportError as error:
                 reason = reason or str(error)
                 continue
-            key = _key(target, source)
-            for pool in (self._pool, self._pool_for(wanted)):
-                connection = pool.get(key)
-                if connection is not None and not connection.closed and connection.flow is not None:
-                    self._found(wanted, self._joined(wanted.agent, connection))
-                    return
-            place = (self._pool_for(wanted) is self._pool, key)
-            pending = self._connecting.get(place)
+            key = key_of(target, source)
+            pool = self._pool_for(wanted)
+            connection = self.pool.get(key) or pool.get(key)
+            if connection is not None:
+                self._found(wanted, self.sources.join(wanted.agent, connection))
+                return
+            pending = pool.pending.get(key)
             if pending is None:
-                pending = self._connecting[place] = _Pending()
-                self._spawn(pending.wanted, self._connect(wanted, target, source))
+                pending = pool.pending[key] = Pending()
+                self._spawn(pending.wanted, self._connect(pool, key, target, source))
             pending.wanted.append(wanted)
-            pending.others.append(targets[at + 1 :])
+            pending.others.append(left)
             return
         if refused:
             assert back is not None
@@ -210,11 +198,27 @@ class Hub(SourceSelection):
             reason = reason or f"{wanted.next_hop.place} may not be named by {back.remote[0]}."
         self._failed(wanted, reason or f"Every target of {wanted.next_hop.host} has failed.")
 
-    def _may(self, target: Target, back: Flow) -> bool:
-        """Whether a peer may have us send somewhere else than to itself."""
-        return self._owner.core.policy.named_targets(target.address, back.remote[0])
+    def _datagram_flow(self, wanted: FlowWanted, host: str, port: int) -> Flow:
+        """Return the flow of datagrams to an address.
 
-    async def _connect(self, wanted: FlowWanted, target: Target, source: str) -> None:
+        Raises:
+            TransportError: No route leads there.
+        """
+        endpoint, back = wanted.endpoint, wanted.next_hop.back
+        remote = (host, port)
+        if not isinstance(endpoint, UDPEndpoint) or endpoint.closed:
+            endpoint = self.sources.datagrams(wanted.agent, None, host)
+        elif back is not None and back.endpoint is endpoint and back.remote[0] == host:
+            # From the address that the peer knows us by (RFC 3581 §4).
+            return back if back.remote == remote else back.to(remote)
+        else:
+            flow = endpoint.recent.get(remote)
+            if flow is not None:
+                return flow
+            endpoint = self.sources.datagrams(wanted.agent, endpoint, host)
+        return endpoint.flow_to(host, port)
+
+    async def _connect(self, pool: ConnectionPool, key: Key, target: Target, source: str) -> None:
         """Connect to a target, for all who wait for that."""
         connection, reason = None, ""
         try:
@@ -234,66 +238,46 @@ class Hub(SourceSelection):
             reason = str(error)
         except OSError as error:  # of the import: there are no file descriptors left
             reason = f"Cannot connect: {error.strerror}."
-        self._owner.run(self._connected, wanted, target, connection, reason, source)
+        self._owner.run(self._connected, pool, key, target, connection, reason)
 
     def _connected(
         self,
-        wanted: FlowWanted,
+        pool: ConnectionPool,
+        key: Key,
         target: Target,
         connection: Connection | None,
         reason: str,
-        source: str,
     ) -> None:
-        pool, key = self._pool_for(wanted), _key(target, source)
-        pending = self._connecting.pop((pool is self._pool, key))
+        pending = pool.pending.pop(key)
         if connection is not None and (connection.flow is None or connection.closed):
             self.resolver.mark_down(target)
             reason = f"{target.address} port {target.port} closed the connection."
             connection = None
         if connection is not None:
             self.resolver.mark_up(target)
-            connection = self._pooled(pool, key, connection)
+            connection = pool.keep(key, connection)
         for one, others in zip(pending.wanted, pending.others, strict=True):
             try:
                 if connection is None or connection.closed:
                     self._try(one, others, reason)
                 else:
-                    self._found(one, self._joined(one.agent, connection))
+                    self._found(one, self.sources.join(one.agent, connection))
             except Exception:
                 _log.exception("A flow could not be used.")  # the next one may have it all the same
         pending.wanted.clear()
 
-    def _pooled(
-        self, pool: dict[_Key, Connection], key: _Key, connection: Connection
-    ) -> Connection:
-        """Keep a connection for what goes to the same place; return the one that is kept."""
-        most = self.MAX_POOL if pool is self._pool else self.response_fallback.MAX_CONNECTIONS
-        other = pool.get(key)
-        if other is not None and not other.closed:
-            # Another call was faster: one connection will do (RFC 5923).
-            connection.close()
-            connection = other
-        else:
-            kept = [one for one in pool.values() if not one.closed]
-            if len(kept) >= most:
-                min(kept, key=lambda one: one.last_used).close()
-            pool[key] = connection
-        return connection
-
-    def _pool_for(self, wanted: FlowWanted) -> dict[_Key, Connection]:
+    def _pool_for(self, wanted: FlowWanted) -> ConnectionPool:
         """Return where a connection is kept that is opened for somebody."""
-        return (
-            self.response_fallback.pool if isinstance(wanted.user, WaitingResponses) else self._pool
-        )
+        return self._pools[isinstance(wanted.user, WaitingResponses)]
 
     def _found(self, wanted: FlowWanted, flow: Flow) -> None:
         self._owner.core.flow_found(wanted, flow, self._loop.time())
 
     def _take(self, wanted: FlowWanted, flow: Flow) -> None:
-        """Give a flow that is there already; a connection of ours tells where the agent listens."""
+        """Give a flow that is there already."""
         carrier = flow.endpoint
         if isinstance(carrier, Connection) and carrier.listener is None:
-            flow = self._joined(wanted.agent, carrier)
+            self.sources.join(wanted.agent, carrier)
         self._found(wanted, flow)
 
     def _failed(self, wanted: FlowWanted, reason: str) -> None:
@@ -310,19 +294,9 @@ class Hub(SourceSelection):
             return
         self._owner.core.flow_failed(wanted, reason, self._loop.time())
 
-    def answer_anew(self, data: bytes, flow: Flow) -> None:
-        """Send a response by another connection than its request's, which has ended (RFC 3261
-        §18.2.2); anything else is dropped.
-
-        Args:
-            data: What was to be sent.
-            flow: The flow whose connection has ended.
-        """
-        self.response_fallback.send(data, flow)
-
     def _seek_anew(self, target: Target, flow: Flow, waiting: WaitingResponses) -> None:
         """Look for a connection in the place of one that has ended."""
-        users = self._users.get(flow.endpoint if flow.listener is None else flow.listener)
+        users = self.listeners.users(flow.listener)
         hop = NextHop(target.address, target.port, target.transport)
         agent: Any = users[0] if users else None
         wanted = FlowWanted(agent, hop, None, waiting)
@@ -337,29 +311,21 @@ class Hub(SourceSelection):
             self._loop.call_later(
                 self._owner.core.transactions.timing.transaction, flow.endpoint.close
             )
-        host, port = flow.remote[0], flow.remote[1]
-        self.resolver.mark_down(Target(flow.transport, host, port, host), retry_after=retry_after)
+        self.resolver.mark_down(_target_of(flow), retry_after=retry_after)
         self._owner.core.suspect(flow)
 
     def mark_up(self, flow: Flow) -> None:
         """Note that what a flow leads to answers after all."""
-        host, port = flow.remote[0], flow.remote[1]
-        self.resolver.mark_up(Target(flow.transport, host, port, host))
+        self.resolver.mark_up(_target_of(flow))
 
     def connection_closed(self, connection: Any) -> None:
         """Forget a connection that ended."""
         self._unpool(connection)
-        for agent in self._users.pop(connection, ()):
-            self._owner.core.directory.unbind(agent, connection)
+        self.listeners.connection_closed(connection)
 
     def _unpool(self, connection: Any) -> bool:
         """Have nothing new go by a connection that we opened; False if it is none of those."""
-        found = False
-        for pool in (self._pool, self.response_fallback.pool):
-            for key in [key for key, kept in pool.items() if kept is connection]:
-                del pool[key]
-                found = True
-        return found
+        return sum(pool.drop(connection) for pool in self._pools) > 0
 
     # ---------------------------------------------------------------- the end
 
@@ -377,67 +343,67 @@ class Hub(SourceSelection):
         if error is None:
             return
         _log.error("A flow could not be found.", exc_info=error)
-        for place in [one for one, it in self._connecting.items() if it.wanted is waiting]:
-            del self._connecting[place]
+        for pool in self._pools:
+            for key in [key for key, it in pool.pending.items() if it.wanted is waiting]:
+                del pool.pending[key]
         for wanted in waiting:
             self._owner.run(self._failed, wanted, f"No flow was found: {error}.")
 
     def give_up(self, reason: str) -> None:
         """Tell everybody who waits for a flow that there will be none."""
         self.keepalives.stop()
-        tasks, self._tasks = self._tasks, {}
-        self._connecting.clear()
-        for task, waiting in tasks.items():
-            task.cancel()
+        for waiting in self._stop():
             for wanted in waiting:
                 self._failed(wanted, reason)
 
+    def _stop(self) -> list[list[FlowWanted]]:
+        """Find nothing out any more; return who waits."""
+        tasks, self._tasks = self._tasks, {}
+        for pool in self._pools:
+            pool.pending.clear()
+        for task in tasks:
+            task.cancel()
+        return list(tasks.values())
+
     def abandon(self) -> None:
         """Let go of every socket without touching the loop, in a forked child."""
-        for endpoint in {*self.endpoints(), *self._listening.values()}:
+        for endpoint in {*self.endpoints(), *self.listeners.bound.values()}:
             endpoint.abandon()
 
     def endpoints(self) -> list[Any]:
         """Return every endpoint that somebody uses, and every connection that is kept."""
-        return list(
-            dict.fromkeys(
-                [*self._users, *self._pool.values(), *self.response_fallback.pool.values()]
-            )
-        )
+        kept = [one for pool in self._pools for one in pool.connections.values()]
+        return list(dict.fromkeys([*self.listeners.used(), *kept]))
 
     def connections(self) -> list[Connection]:
         """Return every connection that is there, or was closed and has not ended."""
-        found = [*self.endpoints(), *self._ending]
-        for endpoint in self._listening.values():
+        found = [*self.endpoints(), *self.listeners.ending]
+        for endpoint in self.listeners.bound.values():
             if isinstance(endpoint, StreamListener):
                 found += endpoint.connections
         return [one for one in dict.fromkeys(found) if isinstance(one, Connection)]
 
+    def unused(self) -> bool:
+        """Whether no agent has an endpoint here."""
+        return not self.listeners.used()
+
     def close(self) -> None:
         """Give everything back; may be called more than once."""
-        for task in list(self._tasks):
-            task.cancel()
-        self._tasks.clear()
-        self._connecting.clear()
+        self._stop()
         self.resolver.abandon()
-        for endpoint in {*self.endpoints(), *self._listening.values()}:
+        for endpoint in {*self.endpoints(), *self.listeners.bound.values()}:
             if isinstance(endpoint, UDPEndpoint):
                 endpoint.close()
             else:
                 endpoint.abort()  # the loop may not turn for long enough for more
-        self._users.clear()
-        self._pool.clear()
-        self.response_fallback.clear()
-        self._listening.clear()
-        self.leaving.clear()
+        self.listeners.clear()
+        for pool in self._pools:
+            pool.clear()
 
 
-def _key(target: Target, source: str) -> _Key:
-    """Return what a connection is known by: where it leads, under which name, and from where. By
-    TCP there is no name: nobody proves one, and nobody is told of one.
-    """
-    name = "" if target.transport == "TCP" else target.server_name
-    return target.transport, target.address, target.port, name, source
+def _target_of(flow: Flow) -> Target:
+    host, port = flow.remote[0], flow.remote[1]
+    return Target(flow.transport, host, port, host)
 
 
 def _can_take(flow: Flow, wanted: FlowWanted) -> bool:

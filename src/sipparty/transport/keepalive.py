@@ -196,9 +196,10 @@ class KeepAlive(FSM):
         """Take note that there is none."""
         self.hear("not_found", reason)
 
-    def flow_broken(self, reason: str) -> None:
+    def flow_lost(self, flow: Flow, reason: str) -> None:
         """Take note that the flow has ended, or cannot be sent by; `reason` in lower case."""
-        self.hear("broken", reason)
+        if flow is self.flow:
+            self.hear("broken", reason)
 
     def pong_received(self) -> None:
         """Take the answer of a connection to a ping."""
@@ -263,8 +264,15 @@ class KeepAlive(FSM):
         self._keeper.look(self)
 
     def _take(self, flow: Flow) -> None:
+        self._let_go()
         self.flow = flow
         self.mapped = None
+        flow.on_lost(self)
+
+    def _let_go(self) -> None:
+        if self.flow is not None:
+            self.flow.forget(self)
+        self.flow = None
 
     def _ping(self, *_: object) -> None:
         assert self.flow is not None
@@ -308,7 +316,7 @@ class KeepAlive(FSM):
         # The peer did answer: nothing is wrong with it. It may be our address that has changed.
         if self.flow is not None:
             self._keeper.reroute(self.flow)
-        self.flow = None
+        self._let_go()
         if not self._lost:
             self._lost = True
             self._keeper.tell(FlowLost(self.agent, self.target, reason))
@@ -319,5 +327,5 @@ class KeepAlive(FSM):
 
     def on_enter_Stopped(self) -> None:
         """Let go of the flow."""
-        self.flow = None
+        self._let_go()
         self._keeper.forget(self)

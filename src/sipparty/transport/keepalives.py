@@ -82,20 +82,9 @@ class KeepAlives:
         for kept in self._of(flow):
             kept.pong_received()
 
-    def flow_broken(self, flow: Flow, reason: str) -> None:
-        """Tell who keeps a flow open that it cannot be sent by."""
-        for kept in self._of(flow):
-            kept.flow_broken(reason)
-
     def _of(self, flow: Flow) -> list[KeepAlive]:
         """Return those that keep a flow open."""
-        return [
-            kept
-            for kept in self._kept.values()
-            if kept.flow is not None
-            and kept.flow.endpoint is flow.endpoint
-            and kept.flow.remote == flow.remote
-        ]
+        return [kept for kept in self._kept.values() if kept.flow is flow]
 
     # ---------------------------------------------------------------- what they work with
 
@@ -112,7 +101,7 @@ class KeepAlives:
         """Send a ping."""
         endpoint = flow.endpoint
         if endpoint.closed:
-            keep_alive.flow_broken("its socket was closed")
+            keep_alive.flow_lost(flow, "its socket was closed")
         elif isinstance(endpoint, Connection):
             endpoint.ping()
         elif isinstance(endpoint, UDPEndpoint):

@@ -3,7 +3,13 @@
 Laws:
 
 * An endpoint is shared by those who listen at its address, and closed when the last one leaves.
-* Peers are told one thing of an endpoint: who shares it agrees on what is advertised.
+* An endpoint has one advertised address: who shares it agrees on that.
+* A place is advertised where the agent can be reached: that of the listener that takes what comes
+  to the address that a connection is from, by what that one advertises; a connection's own port
+  only where there is no such listener.
+* What an agent advertises is not lost by its sending from another socket than the one it listens
+  by.
+* Who receives where is the core's directory; here is what of it is about to end.
 """
 
 from __future__ import annotations
@@ -11,15 +17,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from sipparty.errors import ListenError, UsageError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import Core
 from sipparty.sip.flow import Address, Flow, host_port
-from sipparty.sip.transports import standard_port
+from sipparty.sip.transports import SECURE_TRANSPORTS, standard_port
+from sipparty.transport.addresses import is_wildcard, numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.settings import WebSocketConfig
 from sipparty.transport.stream import Connection
@@ -27,7 +34,7 @@ from sipparty.transport.stream_listener import StreamListener, bind_tcp
 from sipparty.transport.tls import TLSConfig
 from sipparty.transport.udp import UDPEndpoint, bind_udp
 
-__all__ = ["HubOwner", "Listeners", "Listening"]
+__all__ = ["HubOwner", "Listeners", "Listening", "distance"]
 
 #: What the system says of a port that cannot be had, while another may.
 _TAKEN = (errno.EADDRINUSE, errno.EACCES)
@@ -42,20 +49,25 @@ class HubOwner(EndpointOwner, Protocol):
     core: Core
 
     def run(self, function: Callable[..., Any], /, *args: Any) -> Any:
-        """Run a function with the core told the time, and act on what comes of it."""
+        """Run a function with the core's time set, and act on what comes of it."""
 
     def transmit(self, data: bytes, flow: Flow) -> None:
         """Send a message, and report it to the wire."""
 
 
 class Listeners:
-    """The addresses where an engine's agents receive; the part of the `Hub` that binds.
+    """The addresses where an engine's agents receive.
 
     Args:
         loop: The engine's loop.
         owner: The engine.
         tls: Certificates for TLS and WSS.
         websocket: What WebSockets are served and opened with.
+
+    Attributes:
+        leaving: Who releases what when their last dialog is over.
+        bound: The endpoints that were asked for, by transport, address and port.
+        ending: Connections of listeners that were closed.
     """
 
     def __init__(
@@ -67,14 +79,11 @@ class Listeners:
     ) -> None:
         self._loop = loop
         self._owner = owner
-        self.tls = tls
-        self.websocket = websocket
-        self._listening: dict[tuple[str, str, int], Listening] = {}
-        self._users: dict[Hashable, list[UserAgent]] = {}
-        #: Who goes when its last dialog is over.
-        self.leaving: list[tuple[UserAgent, Listening]] = []
-        #: Connections of listeners that were closed.
-        self._ending: list[Connection] = []
+        self._tls = tls
+        self._websocket = websocket
+        self.bound: dict[tuple[str, str, int], Listening] = {}
+        self.leaving: list[tuple[UserAgent, Any]] = []
+        self.ending: list[Connection] = []
 
     def listen(
         self,
@@ -93,30 +102,31 @@ class Listeners:
             port: The port; None or 0 for a free one.
             ports: Which ports will do where none is given; None for any.
             transport: "UDP", "TCP", "TLS", "WS" or "WSS".
-            advertised: Host and port that peers are told; the port bound where the port is None.
+            advertised: Host and port in the place of those bound, for Via, Contact and media; the
+                port bound where the port is None.
 
         Raises:
             ListenError: The port is taken, or no free one will do.
             TLSError: There is no certificate that can be used.
             UsageError: The transport is unknown; another agent with the same address of record
-                receives there; or peers are told something else of that place.
+                receives there; or that place is advertised as another address.
         """
-        endpoint = self._listening.get((transport, host, port or 0))
+        endpoint = self.bound.get((transport, host, port or 0))
         if endpoint is None:
             endpoint = self._bind(transport, host, port or 0, ports)
-            self._listening[(transport, *endpoint.address)] = endpoint
+            self.bound[(transport, *endpoint.address)] = endpoint
             if advertised is not None:
                 endpoint.advertised = _advertised(endpoint, advertised)
         elif advertised is not None and endpoint.advertised != _advertised(endpoint, advertised):
             here = endpoint.advertised or endpoint.address
             raise UsageError(
-                f"Peers are told {host_port(*here)} of {transport} {host_port(*endpoint.address)}"
+                f"{transport} {host_port(*endpoint.address)} is advertised as {host_port(*here)}"
                 " already: those who share a socket share what is advertised."
             )
         try:
-            self._use(agent, endpoint)
+            self.use(agent, endpoint)
         except UsageError:
-            if not self._users.get(endpoint):
+            if not self.users(endpoint):
                 self.release(agent, endpoint)
             raise
         return endpoint
@@ -151,10 +161,10 @@ class Listeners:
                 from sipparty.transport.websocket import WebSocketConnection
             except OSError as error:  # there are no file descriptors left
                 raise ListenError(f"Cannot listen on {transport}: {error.strerror}.") from error
-            kind = partial(WebSocketConnection, origins=self.websocket.origins)
+            kind = partial(WebSocketConnection, origins=self._websocket.origins)
         context: ssl.SSLContext | None = None
-        if transport in ("TLS", "WSS"):
-            context = self.tls.server_context()
+        if transport in SECURE_TRANSPORTS:
+            context = self._tls.server_context()
 
         def accepted(listener: StreamListener) -> Connection:
             return kind(self._owner, transport, listener=listener, limits=limits)
@@ -169,31 +179,52 @@ class Listeners:
             limits.max_connections,
         )
 
-    def _use(self, agent: UserAgent, endpoint: Hashable) -> None:
-        users = self._users.setdefault(endpoint, [])
+    # ---------------------------------------------------------------- who uses what
+
+    def users(self, endpoint: Any) -> list[UserAgent]:
+        """Return the agents that an endpoint is open for."""
+        leaving = [agent for agent, left in self.leaving if left is endpoint]
+        return [*self._owner.core.directory.agents_by(endpoint), *leaving]
+
+    def used(self, agent: UserAgent | None = None) -> list[Any]:
+        """Return the endpoints, listeners and connections alike, that an agent, or any, uses."""
+        found = self._owner.core.directory.endpoints(agent)
+        found += [endpoint for one, endpoint in self.leaving if agent in (None, one)]
+        return list(dict.fromkeys(found))
+
+    def points(self, agent: UserAgent) -> Iterator[Listening]:
+        """Go through what an agent listens by, and the sockets that it sends datagrams from."""
+        return (one for one in self.used(agent) if isinstance(one, UDPEndpoint | StreamListener))
+
+    def use(self, agent: UserAgent, endpoint: Any) -> None:
+        """Have an agent receive what comes by an endpoint, which stays open for that.
+
+        Raises:
+            UsageError: Another agent with the same address of record receives there.
+        """
         self._owner.core.directory.bind(agent, endpoint)
         if (agent, endpoint) in self.leaving:
-            self.leaving.remove((agent, cast(Listening, endpoint)))
-        if agent not in users:
-            users.append(agent)
+            self.leaving.remove((agent, endpoint))
+        agent.advertise = self.address_on
+        agent.moved()
 
-    def release(self, agent: UserAgent, endpoint: Listening) -> None:
+    def release(self, agent: UserAgent, endpoint: Any) -> None:
         """Undo `listen`; the endpoint is closed when the last agent has left."""
         self._owner.core.directory.unbind(agent, endpoint)
-        users = self._users.get(endpoint, [])
-        if agent in users:
-            users.remove(agent)
-        if not users:
-            self._users.pop(endpoint, None)
-            key = (endpoint.transport, *endpoint.address)
-            if self._listening.get(key) is endpoint:
-                del self._listening[key]
-            if isinstance(endpoint, StreamListener):
-                self._ending = [one for one in self._ending if not one.ended]
-                self._ending += endpoint.connections
-            endpoint.close()
+        if (agent, endpoint) in self.leaving:
+            self.leaving.remove((agent, endpoint))
+        agent.moved()
+        if self.users(endpoint):
+            return
+        key = (endpoint.transport, *endpoint.address)
+        if self.bound.get(key) is endpoint:
+            del self.bound[key]
+        if isinstance(endpoint, StreamListener):
+            self.ending = [one for one in self.ending if not one.ended]
+            self.ending += endpoint.connections
+        endpoint.close()
 
-    def release_later(self, agent: UserAgent, endpoint: Listening) -> None:
+    def release_later(self, agent: UserAgent, endpoint: Any) -> None:
         """Have an agent take nothing new by an endpoint, and release it after its last dialog."""
         self._owner.core.directory.unbind(agent, endpoint)
         if (agent, endpoint) not in self.leaving:
@@ -204,23 +235,84 @@ class Listeners:
         """Release those who wait for the end of their last dialog, where it came."""
         for agent, endpoint in list(self.leaving):
             if not agent.dialogs:
-                self.leaving.remove((agent, endpoint))
                 self.release(agent, endpoint)
 
     def leave(self, agent: UserAgent, *, later: bool = False) -> None:
         """Have an agent receive nowhere any more, at once or after its last dialog."""
-        for endpoint in [e for e, users in self._users.items() if agent in users]:
-            if later:
-                self.release_later(agent, cast(Listening, endpoint))
-            else:
-                self.release(agent, cast(Listening, endpoint))
+        for endpoint in self.used(agent):
+            (self.release_later if later else self.release)(agent, endpoint)
 
-    def unused(self) -> bool:
-        """Whether no agent has an endpoint here."""
-        return not self._users
+    def connection_closed(self, connection: Connection) -> None:
+        """Take note that nothing comes by a connection any more."""
+        for agent in self.users(connection):
+            self._owner.core.directory.unbind(agent, connection)
+        self.leaving = [entry for entry in self.leaving if entry[1] is not connection]
+
+    # ---------------------------------------------------------------- what is advertised
+
+    def address_on(self, agent: UserAgent, flow: Flow) -> Address:
+        """Return the address that an agent advertises on a flow: `UserAgent.advertise`."""
+        point = flow.listener
+        opened = isinstance(point, Connection)
+        bound = None if opened else self.bound.get((flow.transport, *point.address))
+        if bound is not None and bound is point:
+            return bound.advertised or flow.local
+        own = flow.local[0]
+        # What is advertised is said to lead to it; a port goes with its own address.
+        found = [
+            endpoint
+            for endpoint in self.points(agent)
+            if endpoint.transport == flow.transport
+            and endpoint.family == numeric_family(own)
+            and (endpoint.advertised is not None or (opened and _takes(endpoint, own)))
+        ]
+        if not found:
+            return flow.local
+        nearest = min(found, key=lambda endpoint: distance(endpoint, own))
+        return nearest.advertised or (own, nearest.address[1])
+
+    def advertised_host(self, agent: UserAgent, own: str) -> str | None:
+        """Return the host that an agent advertises for an address of ours, by whatever transport
+        it does; None where it advertises none.
+
+        Args:
+            agent: The agent.
+            own: The numeric address, as this host has it.
+        """
+        family = numeric_family(own)
+        found = [
+            (distance(endpoint, own), endpoint.advertised[0])
+            for endpoint in self.points(agent)
+            if endpoint.advertised is not None and endpoint.family == family
+        ]
+        return min(found, key=lambda pair: pair[0])[1] if found else None
+
+    def clear(self) -> None:
+        """Forget what is bound, which is closed, and who was leaving."""
+        self.bound.clear()
+        self.leaving.clear()
+        directory = self._owner.core.directory
+        for endpoint in directory.endpoints():
+            for agent in list(directory.agents_by(endpoint)):
+                directory.unbind(agent, endpoint)
 
 
 def _advertised(endpoint: Listening, advertised: tuple[str, int | None]) -> Address:
-    """Return what peers are told of an endpoint."""
+    """Return the advertised address of an endpoint, whose port may be the one bound."""
     host, port = advertised
     return host, endpoint.address[1] if port is None else port
+
+
+def _takes(endpoint: Listening, own: str) -> bool:
+    """Whether what comes to an address of ours comes to an endpoint, if the port is its own."""
+    return endpoint.address[0] == own or (
+        is_wildcard(endpoint.address[0]) and endpoint.family == numeric_family(own)
+    )
+
+
+def distance(endpoint: Listening, own: str) -> int:
+    """How well an endpoint stands for an address of ours: it is bound to that one, to all of them,
+    or to another.
+    """
+    bound = endpoint.address[0]
+    return 0 if bound == own else 1 if is_wildcard(bound) else 2

@@ -1,7 +1,7 @@
 """Finding the next hop: targets for a destination, from the hosts file and the DNS (RFC 3263).
 
     resolver = Resolver(transports=("UDP", "TCP"))
-    targets = await resolver.resolve(Destination("biloxi.com"))     # in the order to be tried
+    targets = await resolver.resolve(NextHop("biloxi.com"))     # in the order to be tried
     resolver.mark_down(targets[0])                                  # it failed: try the next one
 
 Laws:
@@ -26,12 +26,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sipparty.sip.routing import NextHop
 from sipparty.transport.addresses import numeric_family
 from sipparty.transport.nameservers import Answered, DNSLookup, Lookup, default_lookup
 from sipparty.transport.target_health import TargetHealth
 from sipparty.transport.targets import (
     Answer,
-    Destination,
     Machine,
     Question,
     RecordType,
@@ -42,7 +42,6 @@ from sipparty.transport.targets import (
 
 __all__ = [
     "DNSLookup",
-    "Destination",
     "HostsFile",
     "ResolveError",
     "Resolver",
@@ -120,7 +119,7 @@ class _Cache:
     """What was answered, as long as it is good; the one used the longest ago is dropped first."""
 
     def __init__(self, max_entries: int) -> None:
-        self._max = max_entries
+        self.max_entries = max_entries
         self._entries: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -140,7 +139,7 @@ class _Cache:
     def put(self, question: Question, answer: Answer, until: float) -> None:
         self._entries[question] = (until, answer)
         self._entries.move_to_end(question)
-        while len(self._entries) > self._max:
+        while len(self._entries) > self.max_entries:
             self._entries.popitem(last=False)
 
     def clear(self) -> None:
@@ -199,6 +198,8 @@ class Resolver:
         self._clock = clock
         self._chance = chance
         self._cache = _Cache(max_entries)
+        #: The targets of addresses, which no answer changes.
+        self._numeric: dict[object, list[Target]] = {}
         self._asking: dict[Question, asyncio.Task[Answer]] = {}
 
     def __repr__(self) -> str:
@@ -206,7 +207,7 @@ class Resolver:
 
     async def resolve(
         self,
-        destination: Destination,
+        destination: NextHop,
         *,
         transports: Sequence[str] | None = None,
         reliable: bool = False,
@@ -225,13 +226,7 @@ class Resolver:
         Raises:
             ResolveError: There is none, or it took too long.
         """
-        machine = locate(
-            destination,
-            transports=self.transports if transports is None else transports,
-            random=self._chance,
-            families=self.families,
-            reliable=reliable,
-        )
+        machine = self._locate(destination, transports, reliable)
         try:
             async with asyncio.timeout(self._timeout):
                 targets = await self._run(machine)
@@ -241,6 +236,55 @@ class Resolver:
                 f"{self._timeout:g} s."
             ) from None
         return self.health.order(targets, self._clock())
+
+    def at_hand(self, destination: NextHop, *, reliable: bool = False) -> list[Target] | None:
+        """Return what `resolve` would, where nothing has to be asked for it: of an address, of a
+        name in the hosts file, of one that was asked about before.
+
+        Returns:
+            One target at least; None where the DNS has to be asked.
+
+        Raises:
+            ResolveError: There is none.
+        """
+        key = (*destination[:4], destination.maddr, reliable) if destination.is_numeric else None
+        if key is not None:
+            targets = self._numeric.get(key)
+            if targets is not None:
+                return self.health.order(targets, self._clock()) if len(self.health) else targets
+        machine = self._locate(destination, None, reliable)
+        now = self._clock()
+        try:
+            questions = next(machine)
+            while True:
+                answers = [self._known(question, now) for question in questions]
+                if None in answers:
+                    machine.close()
+                    return None
+                questions = machine.send(tuple(answer for answer in answers if answer is not None))
+        except StopIteration as done:
+            found: list[Target] = done.value
+        if key is not None:
+            if len(self._numeric) >= self._cache.max_entries:
+                self._numeric.clear()
+            self._numeric[key] = found
+        return self.health.order(found, now)
+
+    def _locate(
+        self, destination: NextHop, transports: Sequence[str] | None, reliable: bool
+    ) -> Machine:
+        return locate(
+            destination,
+            transports=self.transports if transports is None else transports,
+            random=self._chance,
+            families=self.families,
+            reliable=reliable,
+        )
+
+    def _known(self, question: Question, now: float) -> Answer | None:
+        """Return the answer to a question that need not be asked."""
+        key = Question(question.name.lower(), question.type)
+        return self._hosts.answer(key) or self._cache.get(key, now)
 
     def mark_down(self, target: Target, *, retry_after: float | None = None) -> None:
         """Note that a target failed, by timeout, transport error or 503 (RFC 3263 §4.3).
@@ -289,7 +333,7 @@ class Resolver:
         waiting: dict[Question, asyncio.Task[Answer]] = {}
         for question in questions:
             key = Question(question.name.lower(), question.type)
-            known = self._hosts.answer(key) or self._cache.get(key, now)
+            known = self._known(key, now)
             if known is not None:
                 answers[question] = known
                 continue

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from sipparty.errors import ParseError
 from sipparty.sip.facts import top_via
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Response
 from sipparty.sip.transports import default_port
-from sipparty.transport.stream import Connection
+from sipparty.transport.pool import ConnectionPool
 from sipparty.transport.targets import Target
 
 __all__ = ["ResponseFallback", "WaitingResponses"]
@@ -53,8 +52,8 @@ class ResponseFallback:
         self._seek = seek
         self.transmit = transmit
         self._waiting: dict[Target, WaitingResponses] = {}
-        #: What was opened, by what the hub knows connections by.
-        self.pool: dict[Any, Connection] = {}
+        #: What was opened.
+        self.pool = ConnectionPool(self.MAX_CONNECTIONS)
 
     def __len__(self) -> int:
         """How many responses wait."""
@@ -96,11 +95,6 @@ class ResponseFallback:
     def over(self, target: Target) -> None:
         """Take note that nothing waits for a place any more."""
         self._waiting.pop(target, None)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._waiting.clear()
-        self.pool.clear()
 
 
 class WaitingResponses:

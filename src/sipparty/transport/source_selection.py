@@ -1,14 +1,5 @@
-"""What an agent sends from: the socket, the address, and what peers are told of it.
-
-Laws:
-
-* An agent sends from the address that it asked for. Else, of those that it listens on, from the one
-  that the system's routes choose for the peer; else from one that leads there.
-* Peers are told of a place where the agent can be reached: of the listener that takes what comes
-  to the address that a connection is from, by what that one advertises; of a connection's own port
-  only where there is no such listener.
-* What an agent advertises is not lost by its sending from another socket than the one it listens
-  by.
+"""What an agent sends from: the address that it asked for; else, of those that it listens on, the
+one that the system's routes choose for the peer; else one that leads there.
 """
 
 from __future__ import annotations
@@ -16,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Hashable, Iterator
+from typing import Any
 
 from sipparty.errors import TransportError, UsageError
 from sipparty.sip.agent import UserAgent
@@ -28,35 +19,30 @@ from sipparty.transport.addresses import (
     local_address_to,
     numeric_family,
 )
-from sipparty.transport.listeners import HubOwner, Listeners, Listening
-from sipparty.transport.settings import WebSocketConfig
+from sipparty.transport.endpoint import EndpointOwner
+from sipparty.transport.listeners import Listeners, Listening, distance
 from sipparty.transport.stream import Connection
-from sipparty.transport.stream_listener import StreamListener
 from sipparty.transport.targets import Target
-from sipparty.transport.tls import TLSConfig
 from sipparty.transport.udp import UDPEndpoint, bind_udp
 
 __all__ = ["SourceSelection"]
 
 
-class SourceSelection(Listeners):
-    """The part of the `Hub` that chooses what is sent from.
+class SourceSelection:
+    """Chooses what agents send from.
 
     Args:
         loop: The engine's loop.
         owner: The engine.
-        tls: Certificates for TLS and WSS.
-        websocket: What WebSockets are served and opened with.
+        listeners: Where agents listen.
     """
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        owner: HubOwner,
-        tls: TLSConfig,
-        websocket: WebSocketConfig,
+        self, loop: asyncio.AbstractEventLoop, owner: EndpointOwner, listeners: Listeners
     ) -> None:
-        super().__init__(loop, owner, tls, websocket)
+        self._loop = loop
+        self._owner = owner
+        self._listeners = listeners
         #: The address that an agent sends from, where that is not the system's choice.
         self._sources: weakref.WeakKeyDictionary[UserAgent, str] = weakref.WeakKeyDictionary()
 
@@ -74,34 +60,18 @@ class SourceSelection(Listeners):
         else:
             self._sources[agent] = address
 
-    def advertised_host(self, agent: UserAgent, own: str) -> str | None:
-        """Return the host that an agent advertises for an address of ours, by whatever transport
-        it does; None where it advertises none.
+    def families(self, agent: UserAgent) -> set[Any]:
+        """Return the address families that an agent can send by without a new socket."""
+        source = self._sources.get(agent)
+        if source is not None:
+            return {numeric_family(source)} - {None}
+        return {endpoint.family for endpoint in self._listeners.used(agent)}
 
-        Args:
-            agent: The agent.
-            own: The numeric address, as this host has it.
-        """
-        family = numeric_family(own)
-        ours = [
-            endpoint
-            for endpoint in self._of(agent)
-            if endpoint.advertised is not None and endpoint.family == family
-        ]
-        for endpoint in sorted(ours, key=lambda endpoint: _distance(endpoint, own)):
-            assert endpoint.advertised is not None
-            return endpoint.advertised[0]
-        return None
+    def is_fixed(self, agent: UserAgent) -> bool:
+        """Whether an agent sends from an address of its own choice."""
+        return agent in self._sources
 
-    def _of(self, agent: UserAgent) -> Iterator[Listening]:
-        """Go through what an agent listens by, and the sockets that it sends datagrams from."""
-        for endpoint, users in self._users.items():
-            if agent in users and isinstance(endpoint, UDPEndpoint | StreamListener):
-                yield endpoint
-
-    # ---------------------------------------------------------------- datagrams
-
-    def _datagrams(self, agent: UserAgent, wanted: Hashable, host: str) -> UDPEndpoint:
+    def datagrams(self, agent: UserAgent, wanted: Any, host: str) -> UDPEndpoint:
         """Return what to send datagrams from: what was asked for, the agent's own, or a new one.
 
         Raises:
@@ -114,43 +84,22 @@ class SourceSelection(Listeners):
             check_source(source, host)
         found = [
             endpoint
-            for endpoint in self._of(agent)
+            for endpoint in self._listeners.points(agent)
             if isinstance(endpoint, UDPEndpoint)
             and not endpoint.closed
             and (_reaches(endpoint, host) if source is None else endpoint.address[0] == source)
         ]
         if len(found) > 1 and source is None:
             route = _route_to(host)
-            found.sort(key=lambda endpoint: _distance(endpoint, route))
+            found.sort(key=lambda endpoint: distance(endpoint, route))
         if found:
             return found[0]
         everywhere = "::" if ":" in host else "0.0.0.0"  # noqa: S104 - any way to the peer will do
         endpoint = UDPEndpoint(self._loop, self._owner, bind_udp(source or everywhere, 0))
-        self._use(agent, endpoint)
+        self._listeners.use(agent, endpoint)
         return endpoint
 
-    def _advertised(self, agent: UserAgent | None, flow: Flow) -> Flow:
-        """Return the flow of a datagram, told to peers by what the agent advertises: the socket may
-        be one beside the listener that does, bound to the address that the agent sends from.
-        """
-        own = flow.endpoint
-        if agent is None or own is self._listening.get((own.transport, *own.address)):
-            return flow
-        told = [
-            endpoint
-            for endpoint in self._of(agent)
-            if endpoint.transport == own.transport
-            and endpoint.family == own.family
-            and endpoint.advertised is not None
-        ]
-        for endpoint in sorted(told, key=lambda endpoint: _distance(endpoint, flow.own[0])):
-            assert endpoint.advertised is not None
-            return flow._replace(local=endpoint.advertised, bound=flow.own)
-        return flow
-
-    # ---------------------------------------------------------------- connections
-
-    def _source(self, agent: UserAgent | None, target: Target) -> str:
+    def source(self, agent: UserAgent | None, target: Target) -> str:
         """Return the address that an agent connects from; "" for the system's choice.
 
         Raises:
@@ -164,7 +113,7 @@ class SourceSelection(Listeners):
             return source
         found = [
             endpoint
-            for endpoint in self._of(agent)
+            for endpoint in self._listeners.points(agent)
             if not is_wildcard(endpoint.address[0]) and _reaches(endpoint, target.address)
         ]
         # Of two, the one that listens by the same transport.
@@ -174,32 +123,14 @@ class SourceSelection(Listeners):
             found.sort(key=lambda endpoint: endpoint.address[0] != route)
         return found[0].address[0] if found else ""
 
-    def _joined(self, agent: UserAgent | None, connection: Connection) -> Flow:
-        """Have requests that come back by a connection find an agent, and return its flow: the
-        connection's, told to peers by where the agent listens, if it does.
-        """
-        flow = connection.flow
-        assert flow is not None
-        if agent is None:
-            return flow
-        if agent not in self._users.get(connection, ()):
+    def join(self, agent: UserAgent | None, connection: Connection) -> Flow:
+        """Have requests that come back by a connection of ours find an agent; return its flow."""
+        assert connection.flow is not None
+        if agent is not None and agent not in self._listeners.users(connection):
             # Where another agent of that name has it, the dialogs are found all the same.
             with contextlib.suppress(UsageError):
-                self._use(agent, connection)
-        own = connection.address[0]
-        listeners = [
-            endpoint
-            for endpoint in self._of(agent)
-            if isinstance(endpoint, StreamListener)
-            and endpoint.transport == connection.transport
-            and endpoint.family == connection.family
-            # What is advertised is said to lead to it; a port goes with its own address.
-            and (endpoint.advertised is not None or _takes(endpoint, own))
-        ]
-        for endpoint in sorted(listeners, key=lambda endpoint: _distance(endpoint, own)):
-            told = endpoint.advertised or (flow.local[0], endpoint.address[1])
-            return flow._replace(local=told, bound=flow.local)
-        return flow
+                self._listeners.use(agent, connection)
+        return connection.flow
 
 
 def _route_to(host: str) -> str:
@@ -208,21 +139,6 @@ def _route_to(host: str) -> str:
         return local_address_to(host)
     except TransportError:
         return ""
-
-
-def _takes(endpoint: Listening, own: str) -> bool:
-    """Whether what comes to an address of ours comes to an endpoint, if the port is its own."""
-    return endpoint.address[0] == own or (
-        is_wildcard(endpoint.address[0]) and endpoint.family == numeric_family(own)
-    )
-
-
-def _distance(endpoint: Listening, own: str) -> int:
-    """How well an endpoint stands for an address of ours: it is bound to that one, to all of them,
-    or to another.
-    """
-    bound = endpoint.address[0]
-    return 0 if bound == own else 1 if is_wildcard(bound) else 2
 
 
 def _reaches(endpoint: Listening, host: str) -> bool:

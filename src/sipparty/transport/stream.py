@@ -82,8 +82,6 @@ class Acceptor(Protocol):
     connections: set[Connection]
     #: Whether it accepts no more.
     closed: bool
-    #: What peers are told of where it listens; None for what it is bound to.
-    advertised: Address | None
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -138,7 +136,6 @@ class Connection(asyncio.BufferedProtocol):
         self.owner = owner
         self.transport = transport
         self.listener = listener
-        self.advertised = None if listener is None else listener.advertised
         self.server_name = server_name
         self.closed = False
         self.reason = ""
@@ -214,8 +211,6 @@ class Connection(asyncio.BufferedProtocol):
     def begin(self) -> None:
         """Have the flow: the connection is there."""
         self.flow = Flow(self.transport, self.address, self.remote, self, self.listener)
-        if self.advertised is not None:
-            self.flow = self.flow._replace(local=self.advertised, bound=self.address)
 
     async def ready(self) -> None:
         """Wait until it is known whether there will be a flow; `flow` and `reason` say."""
@@ -274,28 +269,33 @@ class Connection(asyncio.BufferedProtocol):
         owner, flow = self.owner, self.flow
         if not events or flow is None or self.closed:
             return
-        failed, watched = False, owner.wire.watched()
+        failed = False
+        batch: list[tuple[bytes, Flow]] = []
+        watched = owner.wire.watched()
         try:
             for event in events:
                 if isinstance(event, MessageBytes):
                     self._heard = True
                     if watched:
                         owner.wire.received(
-                            event.data, flow.own, flow.remote, self.transport, time.time()
+                            event.data, flow.local, flow.remote, self.transport, time.time()
                         )
-                    owner.datagram_received(event.data, flow)
+                    batch.append((event.data, flow))
                 elif isinstance(event, Ping):
                     self.pong()
                 elif isinstance(event, Pong):
                     self._ponged = True
                     owner.pong_received(flow)
                 elif isinstance(event, FramingFailed):
+                    if batch:
+                        owner.messages_received(batch)
+                        batch = []
                     owner.malformed_received(event.head, flow, event.error)
                     failed = event.fatal
                 if self.closed:
                     break
         finally:
-            owner.batch_over()
+            owner.messages_received(batch)
         if failed:
             # After that: the answer has gone out.
             self.finish("what came is no SIP")

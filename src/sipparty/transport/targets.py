@@ -3,7 +3,7 @@
 `locate` is a generator: it yields batches of DNS questions, is sent their answers, and returns the
 targets in the order in which they are to be tried.
 
-    machine = locate(Destination("biloxi.com"), transports=("UDP", "TCP"), random=random.random)
+    machine = locate(NextHop("biloxi.com"), transports=("UDP", "TCP"), random=random.random)
     questions = next(machine)              # a tuple of Question
     questions = machine.send(answers)      # a tuple of Answer, one each, in the same order
     ...StopIteration.value                 # a list of Target; or ResolveError is raised
@@ -37,6 +37,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import NamedTuple
 
 from sipparty.errors import TransportError
+from sipparty.sip.routing import NextHop
 from sipparty.sip.transports import TRANSPORTS
 
 __all__ = [
@@ -44,7 +45,6 @@ __all__ = [
     "NAPTR",
     "SRV",
     "Answer",
-    "Destination",
     "Machine",
     "Question",
     "RecordType",
@@ -136,35 +136,6 @@ class Answer(NamedTuple):
     failure: str = ""
 
 
-class Destination(NamedTuple):
-    """What of a URI decides where it leads.
-
-    Args:
-        host: A host name or an IP address, without brackets.
-        port: The port; None where the URI names none.
-        transport: The transport parameter in upper case; None where there is none.
-        secure: Whether the URI is `sips:`.
-        maddr: The maddr parameter; None where there is none.
-    """
-
-    host: str
-    port: int | None = None
-    transport: str | None = None
-    secure: bool = False
-    maddr: str | None = None
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        text = f"sip{'s' if self.secure else ''}:{host}"
-        if self.port is not None:
-            text += f":{self.port}"
-        if self.transport is not None:
-            text += f";transport={self.transport.lower()}"
-        if self.maddr is not None:
-            text += f";maddr={self.maddr}"
-        return text
-
-
 class Target(NamedTuple):
     """Where to send a request.
 
@@ -195,7 +166,7 @@ Machine = Generator[tuple[Question, ...], tuple[Answer, ...], list[Target]]
 
 
 def locate(
-    destination: Destination,
+    destination: NextHop,
     *,
     transports: Sequence[str],
     random: Callable[[], float],
@@ -248,14 +219,14 @@ def locate(
     return [found._replace(server_name=name) for found in targets[:MAX_TARGETS]]
 
 
-def _nothing(destination: Destination, failures: list[str], numeric: bool) -> ResolveError:
+def _nothing(destination: NextHop, failures: list[str], numeric: bool) -> ResolveError:
     if numeric:
         return ResolveError(f"{destination} has an address of a kind that we cannot send to.")
     why = "; ".join(dict.fromkeys(failures)) or "no such name, or no address of a kind we can use"
     return ResolveError(f"No target found for {destination}: {why}.")
 
 
-def _named(destination: Destination, offered: list[str]) -> str:
+def _named(destination: NextHop, offered: list[str]) -> str:
     """Return the transport that the URI asks for (RFC 3263 §4.1, first paragraph)."""
     wanted = (destination.transport or "").upper()
     row = TRANSPORTS.get(wanted)
@@ -271,7 +242,7 @@ def _named(destination: Destination, offered: list[str]) -> str:
 
 
 def _plain(
-    destination: Destination, named: str | None, offered: list[str], reliable: bool
+    destination: NextHop, named: str | None, offered: list[str], reliable: bool
 ) -> list[str]:
     """Return the transports to use where the DNS is not asked for them (RFC 3263 §4.1)."""
     if named is not None:
@@ -289,7 +260,7 @@ def _plain(
     return [next((name for name in offered if TRANSPORTS[name].secure != name), offered[0])]
 
 
-def _port(destination: Destination, transport: str) -> int:
+def _port(destination: NextHop, transport: str) -> int:
     return TRANSPORTS[transport].port if destination.port is None else destination.port
 
 
@@ -302,7 +273,7 @@ def _numeric(host: str) -> str | None:
 
 
 def _services(
-    destination: Destination,
+    destination: NextHop,
     domain: str,
     named: str | None,
     offered: list[str],

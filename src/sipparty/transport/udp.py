@@ -8,6 +8,8 @@ Laws:
   first, as the network would have done. SIP sends again.
 * What the network says of a datagram that went out (ICMP) fails the flow it went by (§18.4), where
   the system tells (Linux).
+* A peer has one flow for each address of ours. Those in use last as long as they are used; of the
+  others so many are kept, so that a flood of sources does not make them grow without end.
 * Which of our addresses a peer is reached from is found out once, and anew where a flow has failed.
 * A socket that is bound to all of our addresses answers from the one that was asked (RFC 3581 §4),
   where the system tells (Linux): a peer behind a NAT hears nothing from any other.
@@ -23,9 +25,10 @@ import struct
 import sys
 import time
 from collections import deque
+from typing import Any
 
 from sipparty.errors import ListenError, TransportError
-from sipparty.sip.flow import Address, Flow
+from sipparty.sip.flow import Address, Flow, FlowTable
 from sipparty.transport.addresses import is_wildcard, local_address_to, numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 
@@ -104,7 +107,11 @@ class UDPEndpoint:
         loop: The engine's loop.
         owner: The engine.
         sock: The socket, bound and non-blocking; the endpoint's from here on.
-        advertised: What peers are told of where it is, in the place of what it is bound to.
+        advertised: The address for Via and Contact in the place of what it is bound to.
+
+    Attributes:
+        recent: The flows that were used last, by the peer's address; of what came to one of several
+            addresses of ours, by what the kernel says of that as well.
     """
 
     #: Datagrams read in one turn of the loop; more wait for the next, so timers stay on time.
@@ -113,8 +120,11 @@ class UDPEndpoint:
     BACKLOG = 4096
     #: Asked of the kernel for each direction, in bytes.
     SOCKET_BUFFER = 4 << 20
-    #: Flows and local addresses remembered per peer; all are forgotten when there are more.
+    #: Flows kept that nobody holds; all of them are let go when there are more.
     PEERS = 4096
+    #: Where the last datagrams came less than so many seconds ago, more of them are expected: the
+    #: socket is read until it is empty. Else one is read a turn, which spares asking in vain.
+    BUSY = 0.001
     #: The largest datagram read, in bytes: the largest there is.
     MAX_DATAGRAM = 65_535
 
@@ -134,19 +144,20 @@ class UDPEndpoint:
         self.address: Address = sock.getsockname()[:2]
         self.advertised = advertised
         self._any = is_wildcard(self.address[0])
-        self._flows: dict[Address, Flow] = {}
-        #: Of what comes to one of several addresses: the flows by the peer, and by what the kernel
-        #: says of where it came to; and what it is told to send from each of them.
-        self._arrivals: dict[tuple[str, int, bytes], Flow] = {}
-        self._controls: dict[str, tuple[int, int, bytes]] = {}
+        self._flows = FlowTable(self.transport, self)
+        self.recent: dict[Any, Flow] = {}
+        #: The addresses of ours that flows are from, each with what the kernel takes to send from
+        #: there: nothing where it has the choice.
+        self._controls: dict[str, tuple[tuple[int, int, bytes], ...]] = {}
         self._waiting: deque[tuple[bytes, Flow]] = deque()
+        self._read_at = 0.0
         self.closed = False
-        #: Whether the kernel tells where a datagram came to.
-        self._told = False
+        #: Whether the kernel says where a datagram came to.
+        self._tells = False
         if self._any and _HAS_ARRIVAL:
             with contextlib.suppress(OSError):
                 sock.setsockopt(*_ARRIVAL[self.family][:2], 1)
-                self._told = True
+                self._tells = True
         loop.add_reader(sock, self._readable)
 
     def __repr__(self) -> str:
@@ -161,20 +172,11 @@ class UDPEndpoint:
         Raises:
             TransportError: No route leads there.
         """
-        return self._flow((host, port))
-
-    def _flow(self, remote: Address) -> Flow:
-        flow = self._flows.get(remote)
+        remote = (host, port)
+        flow = self.recent.get(remote)
         if flow is None:
-            own = self.address
-            if self._any:
-                own = (local_address_to(remote[0]), own[1])
-            if len(self._flows) >= self.PEERS:
-                self._flows.clear()
-            flow = Flow(self.transport, own, remote, self)
-            if self.advertised is not None:
-                flow = flow._replace(local=self.advertised, bound=own)
-            self._flows[remote] = flow
+            own = local_address_to(host) if self._any else self.address[0]
+            flow = self._remember(remote, own, remote)
         return flow
 
     def _arrived(self, remote: Address, here: bytes) -> Flow:
@@ -186,38 +188,44 @@ class UDPEndpoint:
             packed = _ARRIVAL6.unpack_from(here)[0]
             info = _ARRIVAL6.pack(packed, 0)
         if not any(packed) or (len(packed) == 16 and packed[0] == 0xFF):
-            return self._flow(remote)  # it came to many (RFC 4291 §2.7)
-        host = socket.inet_ntop(self.family, packed)
+            return self.flow_to(*remote)  # it came to many (RFC 4291 §2.7)
+        own = socket.inet_ntop(self.family, packed)
         level, _, kind = _ARRIVAL[self.family]
-        self._controls[host] = (level, kind, info)
-        if len(self._arrivals) >= self.PEERS:
-            self._arrivals.clear()
-        flow = Flow(self.transport, (host, self.address[1]), remote, self)
-        if self.advertised is not None:
-            flow = flow._replace(local=self.advertised, bound=flow.local)
-        self._arrivals[(*remote, here)] = flow
+        flow = self._remember((*remote, here), own, remote)
+        flow.control = self._controls[own] = ((level, kind, info),)
+        return flow
+
+    def _remember(self, key: object, own: str, remote: Address) -> Flow:
+        """Return the flow from one of our addresses, to be found by a key from here on."""
+        if len(self.recent) >= self.PEERS:
+            self.recent.clear()
+        if own not in self._controls:
+            if len(self._controls) >= self.PEERS:
+                self._controls.clear()
+            self._controls[own] = ()
+        flow = self.recent[key] = self._flows.flow((own, self.address[1]), remote)
         return flow
 
     def forget(self, remote: Address) -> None:
         """Find out anew how an address is reached: routes change, and our addresses with them. To
         be called where that may be why nothing comes back.
         """
-        self._flows.pop(remote, None)
+        self.recent.pop(remote, None)
 
     # ---------------------------------------------------------------- in
 
     def _readable(self) -> None:
-        owner, wire = self._owner, self._owner.wire
-        watched = wire.watched()
-        size, flows, arrivals = self.MAX_DATAGRAM, self._flows, self._arrivals
-        told, receive, receive_told = self._told, self._socket.recvfrom, self._socket.recvmsg
+        owner, tells = self._owner, self._tells
+        watched = owner.wire.watched()
+        receive = self._socket.recvmsg if tells else self._socket.recvfrom
+        arguments = (self.MAX_DATAGRAM, _CONTROL) if tells else (self.MAX_DATAGRAM,)
+        now = time.monotonic()
+        turns, self._read_at = (self.BATCH if now < self._read_at + self.BUSY else 1), now
+        batch: list[tuple[bytes, Flow]] = []
         try:
-            for number in range(self.BATCH):
+            for number in range(turns):
                 try:
-                    if told:
-                        data, control, _, address = receive_told(size, _CONTROL)
-                    else:
-                        data, address = receive(size)
+                    received: Any = receive(*arguments)
                 except (BlockingIOError, InterruptedError):
                     if not number:
                         # Woken for no datagram: for errors, then, which a send has cleared.
@@ -229,12 +237,13 @@ class UDPEndpoint:
                     if self.closed:
                         break
                     continue
+                data, address = received[0], received[-1]
                 remote = (address[0], address[1])
-                here = control[0][2] if told and control else b""
-                flow = arrivals.get((*remote, here)) if here else flows.get(remote)
+                here = received[1][0][2] if tells and received[1] else b""
+                flow = self.recent.get((*remote, here) if here else remote)
                 if flow is None:
                     try:
-                        flow = self._arrived(remote, here) if here else self._flow(remote)
+                        flow = self._arrived(remote, here) if here else self.flow_to(*remote)
                     except TransportError:
                         continue  # nobody there could be answered
                 if len(data) >= _STUN_HEADER and data[0] < 64 and data[4:8] == _STUN_COOKIE:
@@ -242,12 +251,10 @@ class UDPEndpoint:
                     owner.stun_received(data, flow)
                     continue
                 if watched:
-                    wire.received(data, flow.own, remote, self.transport, time.time())
-                owner.datagram_received(data, flow)
-                if self.closed:
-                    break
+                    owner.wire.received(data, flow.local, remote, self.transport, time.time())
+                batch.append((data, flow))
         finally:
-            owner.batch_over()
+            owner.messages_received(batch)
 
     def _read_errors(self) -> None:
         """Tell whom each error in the socket's queue is about; the option is Linux's."""
@@ -263,19 +270,32 @@ class UDPEndpoint:
             for level, kind, payload in control:
                 if (level, kind) == _ERROR_QUEUE[self.family]:
                     number = _EXTENDED_ERROR.unpack_from(payload)[0]
-                    remote = (address[0], address[1])
-                    # Not by `_flow`: it may be that no route leads there any more.
-                    flow = self._flows.get(remote)
-                    if flow is None:
-                        flow = Flow(self.transport, self.address, remote, self)
-                    self.forget(remote)
-                    self._owner.send_failed(flow, os.strerror(number).lower())
+                    self._failed((address[0], address[1]), os.strerror(number).lower())
                     break
+
+    def _failed(self, remote: Address, reason: str) -> None:
+        """Tell of every flow to an address that it cannot be sent by."""
+        port = self.address[1]
+        flows = [self._flows.known((own, port), remote) for own in self._controls]
+        self.forget(remote)
+        for flow in flows:
+            if flow is not None:
+                self._owner.send_failed(flow, reason)
 
     # ---------------------------------------------------------------- out
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send a datagram; failures come back by `send_failed`."""
+        control = flow.control
+        if control is not None and not self._waiting:
+            try:
+                if control:
+                    self._socket.sendmsg((data,), control, 0, flow.remote)
+                else:
+                    self._socket.sendto(data, flow.remote)
+                return
+            except OSError:
+                pass  # which may be what became of an earlier datagram, to somebody else
         if self._waiting or not self._sent(data, flow):
             self._wait(data, flow)
 
@@ -284,25 +304,22 @@ class UDPEndpoint:
         # The address may be what a peer wrote in a Via: a name would be looked up, by the kernel's
         # caller, while all calls wait.
         reason = "it is not an address that this socket can send to"
-        control = None
-        if self._told:
-            own = flow.local if flow.bound is None else flow.bound
-            control = self._controls.get(own[0])  # none of what came to nowhere in particular
         if numeric_family(flow.remote[0]) == self.family:
+            control = flow.control = self._controls.get(flow.local[0], ())
             # The first error may be what became of an earlier datagram, to somebody else. It is
             # cleared by being told; `_readable` reads in the queue whom it is about.
             for _ in range(2):
                 try:
-                    if control is None:
-                        self._socket.sendto(data, flow.remote)
+                    if control:
+                        self._socket.sendmsg((data,), control, 0, flow.remote)
                     else:
-                        self._socket.sendmsg([data], [control], 0, flow.remote)
+                        self._socket.sendto(data, flow.remote)
                     return True
                 except (BlockingIOError, InterruptedError):
                     return False
                 except OSError as error:
                     reason = (error.strerror or str(error)).lower()
-                    control = None  # the address may not be ours any more
+                    control = ()  # the address may not be ours any more
         self.forget(flow.remote)
         # Not at once: a transaction that is just sending must not end within that.
         self._loop.call_soon(self._owner.send_failed, flow, reason)

@@ -82,7 +82,7 @@ class TestTimers:
             engine.run(engine.core.timers.arm, 0.0225, owner, "second")
             for _ in range(60):
                 loop.now += 0.001
-                engine.run(engine.batch_over)
+                engine.run(engine.messages_received, ())
                 await asyncio.sleep(0)
             await engine.aclose()
 

@@ -10,7 +10,7 @@ from sipparty.concurrency.engine import Engine
 from sipparty.errors import AlreadyListening, CallUnreachable, ListenError, ParseError, UsageError
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sdp import SessionDescription
-from sipparty.sip import Flow
+from sipparty.sip import Flow, UserAgent
 from sipparty.sip.events import FlowConfirmed, FlowLost
 from sipparty.transport import KeepAlive, stun
 
@@ -203,7 +203,7 @@ class TestAdvertised:
 
     def test_who_shares_a_socket_shares_what_is_advertised(self, make_party, alice):
         bob = make_party("bob@biloxi.com").listen(None, address=LOOPBACK, advertise=OUTSIDE)
-        with pytest.raises(UsageError, match=rf"Peers are told {OUTSIDE}:\d+ of UDP {LOOPBACK}"):
+        with pytest.raises(UsageError, match=rf"UDP {LOOPBACK}:\d+ is advertised as {OUTSIDE}:"):
             alice.listen(port_of(bob), address=LOOPBACK, advertise="192.0.2.1")
         assert not alice.listening
         assert alice.listen(port_of(bob), address=LOOPBACK, advertise=OUTSIDE).listening
@@ -317,9 +317,10 @@ class TestLocalAddress:
 )
 def test_where_media_binds_and_what_is_told(make_party, local_address, local, bound, expected):
     party = make_party("bob@biloxi.com", local_address=local_address)
-    own = None if bound is None else (bound, 5060)
-    flow = Flow("UDP", (local, 5060), ("192.0.2.9", 5060), bound=own)
-    assert flow.own == (bound or local, 5060)
+    flow = Flow("UDP", (bound or local, 5060), ("192.0.2.9", 5060))
+    if bound is not None:
+        party._agent = UserAgent(party.engine.core, "sip:bob@biloxi.com")
+        party._agent.advertise = lambda agent, flow: (local, 5060)
     assert party.media_addresses(flow) == expected
 
 

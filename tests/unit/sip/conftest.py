@@ -13,6 +13,7 @@ from sipparty.fsm import Timers
 from sipparty.sip import Core, Flow, Message, Request, SimpleCall, UserAgent
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.events import CallEnded
+from sipparty.sip.flow import FlowTable
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transaction import Timing
 from sipparty.testing import SequentialTokens, SimulatedNetwork, VirtualClock
@@ -58,7 +59,9 @@ class Wire:
     def __init__(self, transport="UDP", limits=None):
         self.clock = VirtualClock()
         self.core = Core(SequentialTokens("a"), limits=limits)
-        self.flow = Flow(transport, LOCAL, REMOTE, "endpoint")
+        self.transport = transport
+        self._tables = {}
+        self.flow = self.flow_by()
         #: (time, message, flow) of all that was sent and not read yet.
         self.out = []
         self.happened = []
@@ -106,9 +109,15 @@ class Wire:
     def _transmits(self):
         return self.core.transmits()
 
+    def flow_by(self, transport=None, local=LOCAL, remote=REMOTE, endpoint="endpoint"):
+        """Return a flow; the same one for the same way."""
+        transport = transport or self.transport
+        table = self._tables.setdefault((transport, endpoint), FlowTable(transport, endpoint))
+        return table.flow(local, remote)
+
     def give_flow(self, wanted):
         remote = (wanted.next_hop.place, wanted.next_hop.port or 5060)
-        self.core.flow_found(wanted, self.flow._replace(remote=remote), self.now)
+        self.core.flow_found(wanted, self.flow.to(remote), self.now)
 
     def receive(self, message, flow=None):
         self.core.receive(bytes(message), flow or self.flow, self.now)

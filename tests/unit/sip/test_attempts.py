@@ -34,7 +34,7 @@ class Directory:
         for target in targets:
             if target not in wanted.tried:
                 transport, *remote = target
-                flow = self.wire.flow._replace(transport=transport, remote=tuple(remote))
+                flow = self.wire.flow_by(transport=transport, remote=tuple(remote))
                 core.flow_found(wanted, flow, now)
                 return
         core.flow_failed(wanted, "Every target of biloxi.com has failed.", now)
@@ -125,10 +125,10 @@ def test_a_target_that_is_silent(wire, alice, targets):
 def test_a_target_that_cannot_be_reached(wire, alice, targets):
     targets(A, B, C)
     call, _ = wire.invite(alice, BOB)
-    wire.core.transport_failed(wire.flow._replace(remote=A[1:]), "connection refused", wire.now)
-    wire.core.transport_failed(wire.flow._replace(remote=B[1:]), "connection refused", wire.now)
+    wire.core.transport_failed(wire.flow_by(remote=A[1:]), "connection refused", wire.now)
+    wire.core.transport_failed(wire.flow_by(remote=B[1:]), "connection refused", wire.now)
     wire.pump()
-    wire.core.transport_failed(wire.flow._replace(remote=B[1:]), "connection refused", wire.now)
+    wire.core.transport_failed(wire.flow_by(remote=B[1:]), "connection refused", wire.now)
     assert [to for _, to in messages(wire)] == [B, C]
     assert call.state == "InitiatingDialog"
     assert [target for target, _ in failed_targets(wire)] == [A, B]

@@ -18,7 +18,7 @@ def use(wire, *targets):
     def give(wanted):
         left = [target for target in targets if target not in wanted.tried]
         transport, *remote = min(left, key=lambda target: wanted.reliable and target[0] == "UDP")
-        flow = wire.flow._replace(transport=transport, remote=tuple(remote))
+        flow = wire.flow_by(transport=transport, remote=tuple(remote))
         wire.core.flow_found(wanted, flow, wire.now)
 
     wire.give_flow = give

@@ -172,7 +172,7 @@ def test_nobody_there(wire):
 
 def test_endpoints_are_told_apart(wire):
     wire.agent()
-    other = wire.flow._replace(endpoint="another")
+    other = wire.flow_by(endpoint="another")
     wire.receive(wire.request("OPTIONS"), other)
     assert wire.starts() == [404]
 

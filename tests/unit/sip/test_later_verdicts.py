@@ -177,7 +177,7 @@ def test_nothing_is_looked_for_but_for_who_has_the_nonce(wire, alice):
     wire.receive(alice.request("OPTIONS"))
     exchange = alice.client.exchange("OPTIONS", HOME)
     answer = exchange.challenged(wire.one().lines("WWW-Authenticate"))
-    other = wire.flow._replace(remote=("10.0.0.66", 5060))
+    other = wire.flow_by(remote=("10.0.0.66", 5060))
     wire.receive(alice.request("OPTIONS", answer), other)
     refusal = wire.one()
     assert refusal.status == 401
@@ -204,7 +204,7 @@ NUMBERS = itertools.count(1000)
 
 def flood(wire, count, host="10.0.0.9"):
     """Requests of one source that wait."""
-    wire.flow, usual = wire.flow._replace(remote=(host, 5060)), wire.flow
+    wire.flow, usual = wire.flow_by(remote=(host, 5060)), wire.flow
     caller = Caller(wire)
     caller.numbers = NUMBERS
     for _ in range(count):

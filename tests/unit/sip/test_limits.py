@@ -308,7 +308,7 @@ def from_stranger(wire, number, method="INVITE", remote=STRANGER, **changes):
     """Send one of a stranger's requests; return the final answers."""
     changes.setdefault("branch", f"z9hG4bKs{number}")
     changes.setdefault("call_id", f"s{number}")
-    wire.receive(wire.request(method, **changes), wire.flow._replace(remote=remote))
+    wire.receive(wire.request(method, **changes), wire.flow_by(remote=remote))
     return [message for message in wire.sent() if message.status >= 200]
 
 
@@ -368,7 +368,7 @@ def acknowledge(wire, answer, branch, **changes):
         call_id=answer._text("call-id"),
         **changes,
     )
-    wire.receive(ack, wire.flow._replace(remote=STRANGER))
+    wire.receive(ack, wire.flow_by(remote=STRANGER))
 
 
 def test_a_trunk_has_as_many_calls_as_it_acknowledges(wire_with):
@@ -424,7 +424,7 @@ def test_half_of_a_partys_calls_is_for_who_is_there(wire_with):
         assert answer.status == (200 if number <= 32 else 503)
     assert wire.core.counts()["refused"] == wire.core.counts()["flood"] == 7
     call_from_stranger(wire, 41)
-    secure = wire.flow._replace(transport="TLS", remote=("10.0.2.1", 5061))
+    secure = wire.flow_by(transport="TLS", remote=("10.0.2.1", 5061))
     wire.receive(wire.request("INVITE", branch="z9hG4bKtls", call_id="tls"), secure)
     assert wire.sent()[-1].status == 200
 
@@ -516,7 +516,7 @@ def by_connection(wire, number):
     """Send an INVITE by a connection from the stranger's address; return the final answers."""
     via = f"SIP/2.0/TCP 10.0.0.66;branch=z9hG4bKt{number}"
     request = wire.request("INVITE", via=via, branch=f"z9hG4bKt{number}", call_id=f"t{number}")
-    wire.receive(request, wire.flow._replace(transport="TCP", remote=STRANGER))
+    wire.receive(request, wire.flow_by(transport="TCP", remote=STRANGER))
     return [message for message in wire.sent() if message.status >= 200]
 
 
@@ -536,7 +536,7 @@ def test_forged_calls_take_no_trust_from_connections_of_the_same_host(wire_with)
     agent.auto_answer = True
     (answer,) = by_connection(wire, 0)
     ack = wire.request("ACK", branch="z9hG4bKa", to=answer._text("to"), call_id="t0")
-    wire.receive(ack, wire.flow._replace(transport="TCP", remote=STRANGER))
+    wire.receive(ack, wire.flow_by(transport="TCP", remote=STRANGER))
     shares = wire.core.transactions.shares.by_source
     assert shares["10.0.0.66", True].proofs == 1
     for number in range(2):
@@ -591,7 +591,7 @@ def test_calls_leave_nothing_behind(wire_with):
             remote = (f"10.1.{number % 7}.{number % 11}", 5060 + number)
             agent.auto_answer = number % 3 > 0
             names = {"branch": f"z9hG4bKc{number}", "call_id": f"leave{number}"}
-            flow = wire.flow._replace(remote=remote)
+            flow = wire.flow_by(remote=remote)
             wire.receive(wire.request("INVITE", from_=f"<sip:a@a.b>;tag={number}", **names), flow)
             answers = wire.sent()
             if number % 3 == 0:
@@ -608,7 +608,7 @@ def test_calls_leave_nothing_behind(wire_with):
         wire.out.clear()
         assert wire.core.transactions.held == 0
         assert not wire.core.transactions.shares.by_source
-        assert not wire.core.transactions._ways
+        assert not wire.flow.dependents
         assert not wire.core.user_agents._merged
         found.append(census())
     assert found[1] == found[2]

@@ -92,7 +92,7 @@ def test_by_a_route_the_next_hop_stays(wire, alice):
 
 
 def test_a_flow_that_was_given_leads_to_the_first_target_alone(wire, alice):
-    flow = wire.flow._replace(remote=("10.0.0.8", 5060))
+    flow = wire.flow_by(remote=("10.0.0.8", 5060))
     wire.hold_flows = True
     call = alice.server_dialog(alice)
     call.invite(BOB, flow=flow)
@@ -140,7 +140,7 @@ def test_a_target_that_is_not_there_is_passed_by(wire, alice, how):
     elif how == "silent":
         wire.pass_until(32)
     else:
-        gone = wire.flow._replace(remote=("10.0.0.3", 5060))
+        gone = wire.flow_by(remote=("10.0.0.3", 5060))
         wire.core.transport_failed(gone, "connection refused", wire.now)
     again = wire.sent()[-1]
     assert again.uri_text == "sip:d@10.0.0.4"
@@ -289,7 +289,7 @@ def test_credentials_of_the_first_server_do_not_go_along(wire, alice):
 
 
 def secure(wire, alice, uri, **options):
-    wire.flow = wire.flow._replace(transport="TLS")
+    wire.flow = wire.flow_by(transport="TLS")
     return wire.invite(alice, uri, **options)
 
 

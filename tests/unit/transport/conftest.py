@@ -37,13 +37,11 @@ class Owner:
         self.held, self.most_held = 0, float("inf")
         self.happened = asyncio.Event()
 
-    def datagram_received(self, data, flow):
-        self.received.append((data, flow))
-
     def malformed_received(self, head, flow, error):
         self.malformed.append((head, flow, error))
 
-    def batch_over(self):
+    def messages_received(self, batch):
+        self.received += batch
         self.batches += 1
         flows = [flow for _, flow in self.received] + [flow for _, flow, _ in self.malformed]
         for answer in self.answers:

@@ -13,8 +13,8 @@ from sipparty.sip.core import FlowWanted
 from sipparty.sip.transports import standard_port
 from sipparty.transport import Resolver, connecting, source_selection, udp
 from sipparty.transport.addresses import local_address_to
-from sipparty.transport.hub import _key
 from sipparty.transport.nameservers import Answered
+from sipparty.transport.pool import key_of
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import SRV, Answer, RecordType, Target
 
@@ -161,11 +161,11 @@ async def test_an_address_is_found_at_once(find, hub):
 
 async def test_it_goes_out_where_the_agent_listens(find, hub, alice):
     other = UserAgent(hub._owner.core, "sip:carol@atlanta.com")
-    hub.listen(other, LOOPBACK, 0)
-    endpoint = hub.listen(alice, LOOPBACK, 0)
+    hub.listeners.listen(other, LOOPBACK, 0)
+    endpoint = hub.listeners.listen(alice, LOOPBACK, 0)
     assert (find(LOOPBACK, 5070).heard[0]).endpoint is endpoint
     # What the dialog has used so far comes first; what does not reach the peer is passed over.
-    second = hub.listen(alice, LOOPBACK, 0)
+    second = hub.listeners.listen(alice, LOOPBACK, 0)
     assert find(LOOPBACK, endpoint=second).heard[0].endpoint is second
     assert find("10.0.0.9", endpoint=second).heard[0].endpoint not in (endpoint, second)
 
@@ -253,7 +253,7 @@ async def test_by_tcp_a_place_has_one_connection_whatever_its_name(find, names, 
     flows = [await find(name).outcome() for name in ("biloxi.com", "chicago.com")]
     assert flows[0] == flows[1]
     for transport, same in (("TCP", True), ("TLS", False), ("WS", False), ("WSS", False)):
-        keys = {_key(Target(transport, LOOPBACK, 5060, name), "") for name in ("a", "b")}
+        keys = {key_of(Target(transport, LOOPBACK, 5060, name), "") for name in ("a", "b")}
         assert (len(keys) == 1) is same
 
 
@@ -317,9 +317,9 @@ async def test_a_dialog_leaves_a_connection_that_has_failed(find, names, peer):
 
 
 async def test_peers_are_told_where_the_agent_listens(find, hub, alice, peer):
-    listener = hub.listen(alice, LOOPBACK, 0, transport="TCP")
+    listener = hub.listeners.listen(alice, LOOPBACK, 0, transport="TCP")
     flow = await find(LOOPBACK, peer.port, "TCP").outcome()
-    assert flow.local == listener.address
+    assert alice.address_on(flow) == listener.address
     assert alice.contact(flow) == f"<sip:alice@{LOOPBACK}:{listener.address[1]};transport=tcp>"
 
 
@@ -332,20 +332,20 @@ def cannot_route(host):
 
 @linux
 async def test_of_several_addresses_the_routes_choose(find, hub, alice, monkeypatch):
-    first = hub.listen(alice, OTHER, 0)
-    ours = hub.listen(alice, LOOPBACK, 0)
-    everywhere = hub.listen(alice, "0.0.0.0", 0)
+    first = hub.listeners.listen(alice, OTHER, 0)
+    ours = hub.listeners.listen(alice, LOOPBACK, 0)
+    everywhere = hub.listeners.listen(alice, "0.0.0.0", 0)
     flow = find("127.0.0.9").heard[0]
     assert flow.endpoint is ours
     assert flow.local[0] == local_address_to("127.0.0.9")
     # What a dialog has used, it uses.
     assert find("127.0.0.9", endpoint=first).heard[0].endpoint is first
     # Rather one that is bound to all than to another than the routes say.
-    hub.release(alice, ours)
+    hub.listeners.release(alice, ours)
     assert find("127.0.0.9").heard[0].endpoint is everywhere
-    hub.release(alice, everywhere)
+    hub.listeners.release(alice, everywhere)
     assert find("127.0.0.9").heard[0].endpoint is first
-    hub.listen(alice, LOOPBACK, 0)
+    hub.listeners.listen(alice, LOOPBACK, 0)
     monkeypatch.setattr(source_selection, "local_address_to", cannot_route)
     assert find("127.0.0.9").heard[0].endpoint is first
 
@@ -353,10 +353,10 @@ async def test_of_several_addresses_the_routes_choose(find, hub, alice, monkeypa
 @linux
 async def test_connections_too(find, hub, alice, peer):
     for transport in ("UDP", "TCP"):
-        hub.listen(alice, OTHER, 0, transport=transport)
-    hub.listen(alice, LOOPBACK, 0)
+        hub.listeners.listen(alice, OTHER, 0, transport=transport)
+    hub.listeners.listen(alice, LOOPBACK, 0)
     flow = await find(LOOPBACK, peer.port, "TCP").outcome()
-    assert flow.own[0] == LOOPBACK
+    assert flow.local[0] == LOOPBACK
 
 
 @linux
@@ -372,49 +372,51 @@ async def test_connections_too(find, hub, alice, peer):
     ],
 )
 async def test_a_connection_names_no_port_where_nobody_listens(find, hub, alice, peer, bound, told):
-    hub.send_from(alice, THIRD)
-    listeners = {host: hub.listen(alice, host, 0, transport="TCP") for host in bound}
+    hub.sources.send_from(alice, THIRD)
+    listeners = {host: hub.listeners.listen(alice, host, 0, transport="TCP") for host in bound}
     flow = await find(LOOPBACK, peer.port, "TCP").outcome()
-    assert flow.own == flow.endpoint.address
-    assert flow.own[0] == THIRD
-    port = flow.own[1] if told is None else listeners[told].address[1]
-    assert flow.local == (THIRD, port)
+    assert flow.local == flow.endpoint.address
+    assert flow.local[0] == THIRD
+    port = flow.local[1] if told is None else listeners[told].address[1]
+    assert alice.address_on(flow) == (THIRD, port)
 
 
 @linux
 async def test_what_is_advertised_leads_to_its_listener(find, hub, alice, peer):
-    hub.send_from(alice, THIRD)
-    hub.listen(alice, OTHER, 0, transport="TCP", advertised=(OUTSIDE, 5070))
+    hub.sources.send_from(alice, THIRD)
+    hub.listeners.listen(alice, OTHER, 0, transport="TCP", advertised=(OUTSIDE, 5070))
     flow = await find(LOOPBACK, peer.port, "TCP").outcome()
-    assert flow.local == (OUTSIDE, 5070)
-    assert flow.own[0] == THIRD
+    assert alice.address_on(flow) == (OUTSIDE, 5070)
+    assert flow.local[0] == THIRD
 
 
 @linux
 async def test_what_is_advertised_counts_for_another_socket(find, hub, alice):
     """Bound to every address, and sending from one: that takes a socket of its own."""
-    listener = hub.listen(alice, "0.0.0.0", 0, advertised=(OUTSIDE, 5070))
+    listener = hub.listeners.listen(alice, "0.0.0.0", 0, advertised=(OUTSIDE, 5070))
     assert find(LOOPBACK).heard[0].endpoint is listener
-    hub.send_from(alice, OTHER)
+    hub.sources.send_from(alice, OTHER)
     flow = find(LOOPBACK).heard[0]
-    assert flow.own == flow.endpoint.address
-    assert flow.own[0] == OTHER
-    assert flow.local == (OUTSIDE, 5070)
+    assert flow.local == flow.endpoint.address
+    assert flow.local[0] == OTHER
+    assert alice.address_on(flow) == (OUTSIDE, 5070)
+    assert alice.sent_by(flow) == f"SIP/2.0/UDP {OUTSIDE}:5070;"
     assert find(LOOPBACK, endpoint=flow.endpoint).heard == [flow]
-    # It is told no longer than somebody listens there.
-    hub.release(alice, listener)
+    # It is advertised no longer than somebody listens there.
+    hub.listeners.release(alice, listener)
     later = find(LOOPBACK).heard[0]
-    assert later.endpoint is flow.endpoint
-    assert later.local == flow.endpoint.address
+    assert later is flow
+    assert alice.address_on(flow) == flow.endpoint.address
+    assert alice.sent_by(flow) == "SIP/2.0/UDP {}:{};".format(*flow.local)
 
 
 async def test_what_was_advertised_for_an_address(hub, alice):
-    assert hub.advertised_host(alice, LOOPBACK) is None
-    hub.listen(alice, "0.0.0.0", 0, advertised=(OUTSIDE, 5070))
-    hub.listen(alice, LOOPBACK, 0, advertised=("192.0.2.1", None))
-    assert hub.advertised_host(alice, LOOPBACK) == "192.0.2.1"
-    assert hub.advertised_host(alice, "10.0.0.9") == OUTSIDE
-    assert hub.advertised_host(alice, "::1") is None
+    assert hub.listeners.advertised_host(alice, LOOPBACK) is None
+    hub.listeners.listen(alice, "0.0.0.0", 0, advertised=(OUTSIDE, 5070))
+    hub.listeners.listen(alice, LOOPBACK, 0, advertised=("192.0.2.1", None))
+    assert hub.listeners.advertised_host(alice, LOOPBACK) == "192.0.2.1"
+    assert hub.listeners.advertised_host(alice, "10.0.0.9") == OUTSIDE
+    assert hub.listeners.advertised_host(alice, "::1") is None
 
 
 @pytest.mark.parametrize("because", ["it does not answer", "it sees us elsewhere"])
@@ -433,53 +435,53 @@ async def test_how_a_peer_is_reached_is_found_out_anew(find, hub, monkeypatch, b
 
 async def test_an_endpoint_is_shared_and_closed_by_the_last(hub, engine, alice):
     carol = UserAgent(engine.core, "sip:carol@atlanta.com")
-    endpoint = hub.listen(alice, LOOPBACK, 0)
+    endpoint = hub.listeners.listen(alice, LOOPBACK, 0)
     port = endpoint.address[1]
-    assert hub.listen(carol, LOOPBACK, port) is endpoint
+    assert hub.listeners.listen(carol, LOOPBACK, port) is endpoint
     assert engine.core.directory.receiving() == [alice, carol]
-    hub.release(alice, endpoint)
+    hub.listeners.release(alice, endpoint)
     assert not endpoint.closed
     hub.leave(carol)
     assert endpoint.closed
     assert hub.unused()
-    assert hub.listen(alice, LOOPBACK, port) is not endpoint
+    assert hub.listeners.listen(alice, LOOPBACK, port) is not endpoint
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
 async def test_two_of_one_name(hub, engine, alice, transport):
     twin = UserAgent(engine.core, alice.uri)
-    endpoint = hub.listen(alice, LOOPBACK, 0, transport=transport)
+    endpoint = hub.listeners.listen(alice, LOOPBACK, 0, transport=transport)
     with pytest.raises(UsageError, match=r"Another party listens there as alice@atlanta\.com\."):
-        hub.listen(twin, LOOPBACK, endpoint.address[1], transport=transport)
+        hub.listeners.listen(twin, LOOPBACK, endpoint.address[1], transport=transport)
     assert not endpoint.closed
     assert engine.core.directory.receiving() == [alice]
 
 
 async def test_it_is_left_after_the_last_dialog(hub, alice):
-    endpoint = hub.listen(alice, LOOPBACK, 0)
+    endpoint = hub.listeners.listen(alice, LOOPBACK, 0)
     alice.dialogs.add("a call")
-    hub.release_later(alice, endpoint)
-    hub.let_leave()
+    hub.listeners.release_later(alice, endpoint)
+    hub.listeners.let_leave()
     assert not endpoint.closed
     alice.dialogs.clear()
-    hub.let_leave()
+    hub.listeners.let_leave()
     assert endpoint.closed
-    assert hub.leaving == []
+    assert hub.listeners.leaving == []
 
 
 async def test_who_comes_back_stays(hub, alice):
-    endpoint = hub.listen(alice, LOOPBACK, 0)
+    endpoint = hub.listeners.listen(alice, LOOPBACK, 0)
     alice.dialogs.add("a call")
-    hub.release_later(alice, endpoint)
-    assert hub.listen(alice, LOOPBACK, endpoint.address[1]) is endpoint
+    hub.listeners.release_later(alice, endpoint)
+    assert hub.listeners.listen(alice, LOOPBACK, endpoint.address[1]) is endpoint
     alice.dialogs.clear()
-    hub.let_leave()
+    hub.listeners.let_leave()
     assert not endpoint.closed
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
 async def test_a_filter_chooses_among_the_ports(hub, alice, transport):
-    endpoint = hub.listen(alice, LOOPBACK, 0, range(1007, 65536, 1000), transport)
+    endpoint = hub.listeners.listen(alice, LOOPBACK, 0, range(1007, 65536, 1000), transport)
     assert endpoint.address[1] % 1000 == 7
 
 
@@ -492,15 +494,15 @@ async def test_a_port_that_is_taken(hub, alice, transport):
             taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ListenError, match=str(port)):
-            hub.listen(alice, LOOPBACK, port, transport=transport)
+            hub.listeners.listen(alice, LOOPBACK, port, transport=transport)
         with pytest.raises(ListenError, match="every port that the filter takes is in use"):
-            hub.listen(alice, LOOPBACK, 0, [port], transport)
+            hub.listeners.listen(alice, LOOPBACK, 0, [port], transport)
     assert hub.unused()
 
 
 async def test_transports(hub, alice):
     with pytest.raises(UsageError, match="There is no transport 'SCTP'"):
-        hub.listen(alice, LOOPBACK, 0, transport="SCTP")
+        hub.listeners.listen(alice, LOOPBACK, 0, transport="SCTP")
     assert [standard_port(name) for name in ("UDP", "tcp", "TLS", "WS", "WSS")] == [
         5060,
         5060,

@@ -13,7 +13,7 @@ from sipparty.sip import Flow, Message, NextHop, UserAgent
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.events import CallReceived
 from sipparty.transport import Resolver, WebSocketConfig
-from sipparty.transport.hub import Hub, _can_take, _goes_to, _is_beyond_nat
+from sipparty.transport.hub import _can_take, _goes_to, _is_beyond_nat
 from sipparty.transport.response_fallback import ResponseFallback
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import Target
@@ -92,9 +92,9 @@ class StandIn(Connection):
 
     listener = None
 
-    def __init__(self, transport, port, closed=False):
+    def __init__(self, transport, port, closed=False, host="192.0.2.9"):
         self.closed = closed
-        self.flow = Flow(transport, (LOOPBACK, 40000), ("192.0.2.9", port), self)
+        self.flow = Flow(transport, (LOOPBACK, 40000), (host, port), self)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,7 @@ def test_what_is_secure_needs_a_secure_one(transport, secure):
     ],
 )
 def test_a_peer_from_the_internet_that_names_an_address_of_none(peer, host, beyond):
-    connection = StandIn("TCP", 40001)
-    connection.flow = connection.flow._replace(remote=(peer, 40001))
+    connection = StandIn("TCP", 40001, host=peer)
     wanted = FlowWanted("agent", NextHop(host, 5060), connection, None)
     assert not _is_beyond_nat(connection, wanted)  # we opened it
     connection.listener = object()
@@ -179,7 +178,7 @@ def test_a_peer_from_the_internet_that_names_an_address_of_none(peer, host, beyo
 async def test_the_connection_that_is_idle_longest_makes_room(
     engine, connect, servers, monkeypatch
 ):
-    monkeypatch.setattr(Hub, "MAX_POOL", 2)
+    monkeypatch.setattr(engine.hub.pool, "most", 2)
     ports = [(await servers())[0] for _ in range(3)]
     first, second = [(await connect(port)).endpoint for port in ports[:2]]
     assert first.last_used <= second.last_used
@@ -220,7 +219,7 @@ async def test_the_origins_of_websockets(origin, status):
     config = WebSocketConfig(origins=["https://example.com"])
     engine = Engine(asyncio.get_running_loop(), websocket=config)
     agent = UserAgent(engine.core, "sip:alice@atlanta.com")
-    listener = engine.hub.listen(agent, LOOPBACK, 0, transport="WS")
+    listener = engine.hub.listeners.listen(agent, LOOPBACK, 0, transport="WS")
     reader, writer = await asyncio.open_connection(*listener.address)
     writer.write(
         b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -302,8 +301,7 @@ async def test_where_nobody_listens_it_is_dropped(bob, free_port, eventually):
 
 def dead(transport="TCP"):
     """A flow whose connection has ended."""
-    connection = StandIn(transport, 40000, closed=True)
-    return connection.flow._replace(remote=(LOOPBACK, 40000))
+    return StandIn(transport, 40000, closed=True, host=LOOPBACK).flow
 
 
 def response(sent_by, transport="TCP"):
@@ -326,14 +324,14 @@ async def test_there_is_one_attempt_for_all_that_wait_for_it(engine, servers):
     port, taken = await servers()
     hub = engine.hub
     for number in (1, 2, 1, 3, 3):  # some of them are sent again meanwhile
-        engine.run(hub.answer_anew, one_of(number, f"{LOOPBACK}:{port}"), dead())
+        engine.run(hub.response_fallback.send, one_of(number, f"{LOOPBACK}:{port}"), dead())
     assert len(hub.response_fallback) == 3
     assert len(hub._tasks) == 1
     reader, _ = await asyncio.wait_for(taken.get(), PATIENCE)
     assert await read_branches(reader, 3) == [1, 2, 3]
     assert len(hub.response_fallback) == 0
     # What comes later goes by that connection, and so does what has another host in its Via.
-    engine.run(hub.answer_anew, one_of(4, f"pc33.example.com:{port}"), dead())
+    engine.run(hub.response_fallback.send, one_of(4, f"pc33.example.com:{port}"), dead())
     assert await read_branches(reader, 1) == [4]
     assert taken.empty()
 
@@ -346,11 +344,12 @@ async def test_of_one_host_so_many_wait_at_the_most(engine, monkeypatch, servers
     monkeypatch.setattr(engine.hub, "_try", lambda wanted, *rest: seeking.append(wanted))
     for number in range(10):
         # Another place each time, which does not answer.
-        engine.run(engine.hub.answer_anew, one_of(number, f"{LOOPBACK}:{9 + number}"), dead())
+        data = one_of(number, f"{LOOPBACK}:{9 + number}")
+        engine.run(engine.hub.response_fallback.send, data, dead())
     assert len(engine.hub.response_fallback) == len(seeking) == 3
     for number in range(2):
-        other = dead()._replace(remote=(f"127.0.0.{2 + number}", 40000))
-        engine.run(engine.hub.answer_anew, one_of(number, LOOPBACK), other)
+        other = dead().to((f"127.0.0.{2 + number}", 40000))
+        engine.run(engine.hub.response_fallback.send, one_of(number, LOOPBACK), other)
     assert len(engine.hub.response_fallback) == len(seeking) == 4
     for wanted in seeking:
         wanted.user.flow_failed("nobody is there")
@@ -361,12 +360,12 @@ async def test_what_is_opened_for_responses_throws_out_nothing_else(
     engine, connect, servers, monkeypatch, eventually
 ):
     """Whoever has us connect to many places has room of his own."""
-    monkeypatch.setattr(Hub, "MAX_POOL", 2)
-    monkeypatch.setattr(ResponseFallback, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(engine.hub.pool, "most", 2)
+    monkeypatch.setattr(engine.hub.response_fallback.pool, "most", 2)
     ours = (await connect((await servers())[0])).endpoint
     for number in range(4):
         port, taken = await servers()
-        engine.run(engine.hub.answer_anew, one_of(number, f"{LOOPBACK}:{port}"), dead())
+        engine.run(engine.hub.response_fallback.send, one_of(number, f"{LOOPBACK}:{port}"), dead())
         reader, _ = await asyncio.wait_for(taken.get(), PATIENCE)
         assert await read_branches(reader, 1) == [number]
     assert not ours.closed
@@ -381,7 +380,7 @@ async def test_the_name_that_a_response_is_for_may_be_none(engine, eventually, c
     """By TLS the Via's host has to be proved, and anybody may have written it."""
     port, _ = await servers()
     sent_by = f"{'a' * 64}.com:{port}"
-    engine.run(engine.hub.answer_anew, response(sent_by, "TLS"), dead("TLS"))
+    engine.run(engine.hub.response_fallback.send, response(sent_by, "TLS"), dead("TLS"))
     assert len(engine.hub.response_fallback) == 1
     await eventually(lambda: not len(engine.hub.response_fallback))
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
@@ -399,7 +398,7 @@ async def test_the_name_that_a_response_is_for_may_be_none(engine, eventually, c
     ],
 )
 async def test_what_is_not_sent_anew(engine, data, transport):
-    engine.run(engine.hub.answer_anew, data, dead(transport))
+    engine.run(engine.hub.response_fallback.send, data, dead(transport))
     assert len(engine.hub.response_fallback) == 0
     assert not engine.hub._tasks
 
@@ -409,7 +408,7 @@ async def test_peers_are_told_where_it_listens_in_later_requests_too(
 ):
     """A dialog's next request goes by the connection that it has, and says what the first did."""
     port, _ = await servers()
-    listener = engine.hub.listen(
+    listener = engine.hub.listeners.listen(
         alice, LOOPBACK, 0, transport="TCP", advertised=("203.0.113.7", None)
     )
     told = ("203.0.113.7", listener.address[1])
@@ -420,14 +419,14 @@ async def test_peers_are_told_where_it_listens_in_later_requests_too(
         engine.run(engine.hub.find, FlowWanted(alice, hop, carrier, user))
         flows.append(await asyncio.wait_for(user.outcome, PATIENCE))
         carrier = flows[-1].endpoint
-    assert flows[0] == flows[1]
-    assert flows[0].local == told
-    assert flows[0].own == carrier.address
+    assert flows[0] is flows[1]
+    assert alice.address_on(flows[0]) == told
+    assert flows[0].local == carrier.address
     with socket.socket() as peer:
         peer.connect(listener.address)
         await eventually(lambda: listener.connections)
         (accepted,) = listener.connections
-        assert (accepted.flow.local, accepted.flow.own) == (told, listener.address)
+        assert (alice.address_on(accepted.flow), accepted.flow.local) == (told, listener.address)
         accepted.abort()
         await eventually(lambda: not listener.connections)
 
@@ -456,7 +455,7 @@ async def test_fifty_requests_at_once_open_one_connection(engine, alice, servers
     port, taken = await servers()
     flows = await outcomes(several(engine, alice, 50, NextHop(LOOPBACK, port, "TCP")))
     assert len({flow.endpoint for flow in flows}) == 1
-    assert not engine.hub._connecting
+    assert not engine.hub.pool.pending
     (again,) = await outcomes(several(engine, alice, 1, NextHop(LOOPBACK, port, "TCP")))
     assert again.endpoint is flows[0].endpoint
     await asyncio.wait_for(taken.get(), PATIENCE)
@@ -466,7 +465,7 @@ async def test_fifty_requests_at_once_open_one_connection(engine, alice, servers
 async def test_where_nobody_listens_all_of_them_hear_of_it(engine, alice, free_port):
     users = several(engine, alice, 5, NextHop(LOOPBACK, free_port, "TCP"))
     assert all("refused" in reason for reason in await outcomes(users))
-    assert not engine.hub._connecting
+    assert not engine.hub.pool.pending
 
 
 async def test_one_that_raises_keeps_it_from_no_other(engine, alice, servers, caplog):
@@ -485,14 +484,14 @@ async def test_a_defect_leaves_none_of_them_waiting(engine, alice, free_port, mo
     monkeypatch.setattr(engine.hub, "_connect", fail)
     users = several(engine, alice, 3, NextHop(LOOPBACK, free_port, "TCP"))
     assert set(await outcomes(users)) == {"No flow was found: a defect."}
-    assert not engine.hub._connecting
+    assert not engine.hub.pool.pending
 
 
 async def test_giving_up_tells_all_of_them(engine, alice):
     users = several(engine, alice, 3, NextHop("192.0.2.1", 5060, "TCP"))
     engine.run(engine.hub.give_up, "it is over")
     assert set(await outcomes(users)) == {"it is over"}
-    assert not engine.hub._connecting
+    assert not engine.hub.pool.pending
 
 
 # ---------------------------------------------------------------- what is down, and what answers
@@ -521,8 +520,7 @@ async def test_nor_is_one_that_answers_by_udp(engine, alice, peer):
     request = Message.parse(data)
     for status, left in ((503, 1), (200, 0)):
         flow = bob._endpoints[0].flow_to(LOOPBACK, peer.port)
-        engine.datagram_received(bytes(request.response(status, to_tag="t")), flow)
-        engine.batch_over()
+        engine.messages_received([(bytes(request.response(status, to_tag="t")), flow)])
         assert len(down) == left
         if status == 503:
             exchange = bob.options(f"sip:{LOOPBACK}:{peer.port}")
@@ -557,5 +555,5 @@ async def test_an_engine_that_closes_asks_no_more():
 async def test_of_suspects_so_many_are_remembered(engine):
     flow = Flow("UDP", (LOOPBACK, 5060), (LOOPBACK, 1))
     for port in range(engine.core.MAX_SUSPECTS + 1):
-        engine.core.suspect(flow._replace(remote=(LOOPBACK, port)))
+        engine.core.suspect(flow.to((LOOPBACK, port)))
     assert len(engine.core._suspects) == 1

@@ -75,7 +75,7 @@ def make(keeper):
         kept = KeepAlive(keeper, "alice", NextHop("192.0.2.9"), interval, stun)
         kept.start()
         if found:
-            kept.flow_found(Flow(transport, OURS, ("192.0.2.9", 5060)))
+            kept.flow_found(flow(transport))
         return kept
 
     return make
@@ -85,8 +85,11 @@ def answer(kept, keeper, mapped=SEEN):
     kept.stun_answered(Answer(keeper.pings[-1][1], mapped))
 
 
+FLOWS = {name: Flow(name, OURS, ("192.0.2.9", 5060)) for name in ("UDP", "TCP", "TLS", "WS")}
+
+
 def flow(transport="UDP"):
-    return Flow(transport, OURS, ("192.0.2.9", 5060))
+    return FLOWS[transport]
 
 
 # ---------------------------------------------------------------- by STUN
@@ -302,7 +305,7 @@ def test_a_flow_that_breaks(make, keeper, when):
     if when == "Asking":
         keeper.run(27.0)
     assert kept.state == when
-    kept.flow_broken("connection refused")
+    kept.flow.fail("connection refused")
     assert kept.state == "Seeking"
     assert keeper.told[-1] == FlowLost("alice", "192.0.2.9", "connection refused")
 
@@ -365,14 +368,14 @@ def test_success_forgets_the_failures(make, keeper):
 def test_a_new_flow_that_does_not_prove_itself(make, keeper, how):
     kept = make()
     answer(kept, keeper)
-    kept.flow_broken("connection refused")
+    kept.flow.fail("connection refused")
     kept.flow_found(flow())
     if how == "silence":
         keeper.run(keeper.timers.now + 39.5)
     elif how == "refused":
         answer(kept, keeper, None)
     else:
-        kept.flow_broken("connection refused")
+        kept.flow.fail("connection refused")
     assert kept.state == "BackingOff"
     assert kept.failures == 1
     assert keeper.kinds == [FlowConfirmed, FlowLost]
@@ -381,7 +384,7 @@ def test_a_new_flow_that_does_not_prove_itself(make, keeper, how):
 def test_a_flow_that_never_answered_and_breaks_waits_as_well(make, keeper):
     kept = make("TCP", interval=20.0)
     keeper.run(10.0)
-    kept.flow_broken("the other side closed the connection")
+    kept.flow.fail("the other side closed the connection")
     assert kept.state == "BackingOff"
     assert kept.failures == 1
     keeper.run(keeper.timers.next_timer())
@@ -409,7 +412,7 @@ def test_stop(make, keeper, state):
     if state == "Asking":
         keeper.run(27.0)
     if state == "Proving":
-        kept.flow_broken("connection refused")
+        kept.flow.fail("connection refused")
         kept.flow_found(flow())
     if state == "Plain":
         keeper.run(39.5)
@@ -423,7 +426,7 @@ def test_stop(make, keeper, state):
     # What was asked for may come later.
     kept.flow_found(flow())
     kept.flow_failed("No route.")
-    kept.flow_broken("connection refused")
+    flow().fail("connection refused")
     kept.pong_received()
     assert kept.state == "Stopped"
     assert (len(keeper.told), len(keeper.pings)) == (told, pings)

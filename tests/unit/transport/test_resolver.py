@@ -31,7 +31,7 @@ from sipparty.transport.targets import (
     SRV,
     TRANSPORTS,
     Answer,
-    Destination,
+    NextHop,
     Question,
     RecordType,
     ResolveError,
@@ -105,7 +105,7 @@ def record(kind, text):
 
 def find(destination, transports=ALL, zones=ZONES, draws=(0.0,), **options):
     if isinstance(destination, str):
-        destination = Destination(destination)
+        destination = NextHop(destination)
     machine = locate(
         destination, transports=transports, random=itertools.cycle(draws).__next__, **options
     )
@@ -119,15 +119,15 @@ def find(destination, transports=ALL, zones=ZONES, draws=(0.0,), **options):
 @pytest.mark.parametrize(
     ("destination", "target"),
     [
-        (Destination("192.0.2.1"), ("UDP", "192.0.2.1", 5060)),
-        (Destination("192.0.2.1", 5080), ("UDP", "192.0.2.1", 5080)),
-        (Destination("192.0.2.1", transport="TCP"), ("TCP", "192.0.2.1", 5060)),
-        (Destination("192.0.2.1", transport="tls"), ("TLS", "192.0.2.1", 5061)),
-        (Destination("192.0.2.1", secure=True), ("TLS", "192.0.2.1", 5061)),
-        (Destination("192.0.2.1", secure=True, transport="TCP"), ("TLS", "192.0.2.1", 5061)),
-        (Destination("[2001:DB8::1]"), ("UDP", "2001:db8::1", 5060)),
-        (Destination("2001:db8:0:0::1", 5070), ("UDP", "2001:db8::1", 5070)),
-        (Destination("example.com", maddr="192.0.2.7"), ("UDP", "192.0.2.7", 5060)),
+        (NextHop("192.0.2.1"), ("UDP", "192.0.2.1", 5060)),
+        (NextHop("192.0.2.1", 5080), ("UDP", "192.0.2.1", 5080)),
+        (NextHop("192.0.2.1", transport="TCP"), ("TCP", "192.0.2.1", 5060)),
+        (NextHop("192.0.2.1", transport="tls"), ("TLS", "192.0.2.1", 5061)),
+        (NextHop("192.0.2.1", secure=True), ("TLS", "192.0.2.1", 5061)),
+        (NextHop("192.0.2.1", secure=True, transport="TCP"), ("TLS", "192.0.2.1", 5061)),
+        (NextHop("[2001:DB8::1]"), ("UDP", "2001:db8::1", 5060)),
+        (NextHop("2001:db8:0:0::1", 5070), ("UDP", "2001:db8::1", 5070)),
+        (NextHop("example.com", maddr="192.0.2.7"), ("UDP", "192.0.2.7", 5060)),
     ],
 )
 def test_numeric_hosts_need_no_dns(destination, target):
@@ -135,25 +135,25 @@ def test_numeric_hosts_need_no_dns(destination, target):
 
 
 def test_a_port_asks_for_addresses_alone():
-    batches, targets = find(Destination("server1.example.com", 5080))
+    batches, targets = find(NextHop("server1.example.com", 5080))
     assert batches == [["server1.example.com AAAA", "server1.example.com A"]]
     assert targets == [
         ("UDP", "2001:db8::1", 5080),
         ("UDP", "192.0.2.1", 5080),
     ]
-    assert find(Destination("plain.example", 5060, secure=True))[1] == [("TLS", "192.0.2.3", 5060)]
+    assert find(NextHop("plain.example", 5060, secure=True))[1] == [("TLS", "192.0.2.3", 5060)]
 
 
 def test_a_transport_asks_for_its_services():
-    batches, targets = find(Destination("example.com", transport="TCP"))
+    batches, targets = find(NextHop("example.com", transport="TCP"))
     assert batches[0] == ["_sip._tcp.example.com SRV"]
     assert targets == [
         ("TCP", "2001:db8::1", 5060),
         ("TCP", "192.0.2.1", 5060),
         ("TCP", "192.0.2.2", 5070),
     ]
-    assert find(Destination("example.com", transport="TLS"))[0][0] == ["_sips._tcp.example.com SRV"]
-    batches, targets = find(Destination("plain.example", transport="TCP"))
+    assert find(NextHop("example.com", transport="TLS"))[0][0] == ["_sips._tcp.example.com SRV"]
+    batches, targets = find(NextHop("plain.example", transport="TCP"))
     assert batches[1] == ["plain.example AAAA", "plain.example A"]
     assert targets == [("TCP", "192.0.2.3", 5060)]
 
@@ -169,7 +169,7 @@ def test_naptr_chooses_the_transport():
     # What we do not have is passed over, and so is what sips cannot use.
     assert {target[0] for target in find("example.com", ("UDP", "TCP"))[1]} == {"TCP"}
     assert find("example.com", ("UDP",))[1] == [("UDP", "192.0.2.2", 5060)]
-    assert {t[0] for t in find(Destination("example.com", secure=True))[1]} == {"TLS"}
+    assert {t[0] for t in find(NextHop("example.com", secure=True))[1]} == {"TLS"}
 
 
 def test_naptr_records_that_do_not_fit_are_passed_over():
@@ -194,7 +194,7 @@ def test_without_naptr_services_are_tried():
     batches, targets = find("srv.example", ("TCP", "UDP", "TLS"))
     assert batches[1] == ["_sip._tcp.srv.example SRV", "_sip._udp.srv.example SRV"]
     assert [target[::2] for target in targets] == [("TCP", 5060)] * 2 + [("UDP", 5062)]
-    assert find(Destination("srv.example", secure=True))[1] == [("TLS", "192.0.2.2", 5063)]
+    assert find(NextHop("srv.example", secure=True))[1] == [("TLS", "192.0.2.2", 5063)]
     # TLS serves a sip: URI where we have nothing else.
     assert find("srv.example", ("TLS",))[1] == [("TLS", "192.0.2.2", 5063)]
 
@@ -203,7 +203,7 @@ def test_without_any_records_there_are_defaults():
     batches, targets = find("plain.example")
     assert [batch[0].split()[1] for batch in batches] == ["NAPTR", "SRV", "AAAA"]
     assert targets == [("UDP", "192.0.2.3", 5060)]
-    assert find(Destination("plain.example", secure=True))[1] == [("TLS", "192.0.2.3", 5061)]
+    assert find(NextHop("plain.example", secure=True))[1] == [("TLS", "192.0.2.3", 5061)]
     assert find("plain.example", ("TLS", "TCP"))[1] == [("TCP", "192.0.2.3", 5060)]
     assert find("plain.example", ("WSS",))[1] == [("WSS", "192.0.2.3", 443)]
 
@@ -217,8 +217,8 @@ def test_a_naptr_record_that_leads_nowhere_still_chooses_the_transport():
 
 
 def test_websockets():
-    assert find(Destination("192.0.2.1", transport="WS"), ("WS", "WSS"))[1][0][::2] == ("WS", 80)
-    wss = Destination("192.0.2.1", transport="WS", secure=True)
+    assert find(NextHop("192.0.2.1", transport="WS"), ("WS", "WSS"))[1][0][::2] == ("WS", 80)
+    wss = NextHop("192.0.2.1", transport="WS", secure=True)
     assert find(wss, ("WS", "WSS"))[1][0][::2] == ("WSS", 443)
 
 
@@ -228,19 +228,19 @@ def test_large_requests_avoid_udp():
         return list(dict.fromkeys(target[0] for target in targets))
 
     assert transports("192.0.2.1") == ["TCP", "UDP"]
-    assert transports(Destination("plain.example", 5060)) == ["TCP", "UDP"]
+    assert transports(NextHop("plain.example", 5060)) == ["TCP", "UDP"]
     assert transports("plain.example") == ["TCP", "UDP"]
-    assert transports(Destination("srv.example", transport="UDP")) == ["TCP", "UDP"]
+    assert transports(NextHop("srv.example", transport="UDP")) == ["TCP", "UDP"]
     assert transports("srv.example") == ["TCP", "UDP"]
     assert transports("example.com", ("UDP", "TCP")) == ["TCP", "UDP"]
     assert transports("192.0.2.1", ("UDP",)) == ["UDP"]
     assert transports("192.0.2.1", ("TCP",)) == ["TCP"]
-    assert transports(Destination("192.0.2.1", secure=True)) == ["TLS"]
+    assert transports(NextHop("192.0.2.1", secure=True)) == ["TLS"]
 
 
 def test_families():
     zone = {("x", "AAAA"): ["2001:db8::1", "2001:db8::2", "2001:db8::3"], ("x", "A"): ["192.0.2.1"]}
-    destination = Destination("x", 5060)
+    destination = NextHop("x", 5060)
 
     def addresses(*families):
         return [target[1] for target in find(destination, zones=zone, families=families)[1]]
@@ -255,10 +255,10 @@ def test_families():
 
 def test_the_name_to_verify_is_the_uri_s():
     for destination in (
-        Destination("example.com"),
-        Destination("example.com", secure=True),
-        Destination("example.com", maddr="server2.example.com"),
-        Destination("example.com.", 5061, "TLS", maddr="192.0.2.1"),
+        NextHop("example.com"),
+        NextHop("example.com", secure=True),
+        NextHop("example.com", maddr="server2.example.com"),
+        NextHop("example.com.", 5061, "TLS", maddr="192.0.2.1"),
     ):
         machine = locate(destination, transports=ALL, random=lambda: 0.0)
         assert {target.server_name for target in questions_asked(machine)[1]} == {"example.com"}
@@ -267,18 +267,18 @@ def test_the_name_to_verify_is_the_uri_s():
 @pytest.mark.parametrize(
     ("destination", "transports", "expected"),
     [
-        (Destination("x.example"), ALL, "No target found for sip:x.example: no such name"),
-        (Destination("none.example"), ("UDP",), "says that the service is not available"),
+        (NextHop("x.example"), ALL, "No target found for sip:x.example: no such name"),
+        (NextHop("none.example"), ("UDP",), "says that the service is not available"),
         (
-            Destination("x", transport="SCTP"),
+            NextHop("x", transport="SCTP"),
             ALL,
             "transport that is not at hand: we have UDP, TCP",
         ),
-        (Destination("x", transport="???"), ALL, "transport that is not at hand"),
-        (Destination("x", transport="UDP", secure=True), ALL, "not at hand: we have TLS"),
-        (Destination("1.2.3.4", secure=True), ("UDP", "TCP"), "No transport is at hand"),
-        (Destination("x", transport="TLS"), ("UDP",), "asks for a transport"),
-        (Destination(""), ALL, "names no host"),
+        (NextHop("x", transport="???"), ALL, "transport that is not at hand"),
+        (NextHop("x", transport="UDP", secure=True), ALL, "not at hand: we have TLS"),
+        (NextHop("1.2.3.4", secure=True), ("UDP", "TCP"), "No transport is at hand"),
+        (NextHop("x", transport="TLS"), ("UDP",), "asks for a transport"),
+        (NextHop(""), ALL, "names no host"),
     ],
 )
 def test_what_cannot_be_found(destination, transports, expected):
@@ -560,7 +560,7 @@ async def make(server):
 
 async def where(resolver, destination, **options):
     if isinstance(destination, str):
-        destination = Destination(destination)
+        destination = NextHop(destination)
     found = await resolver.resolve(destination, **options)
     return [(target.transport, target.address, target.port) for target in found]
 
@@ -569,7 +569,7 @@ async def where(resolver, destination, **options):
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("transports", [ALL, ("UDP", "TCP"), ("UDP",), ("TLS",)])
 async def test_the_dns_and_the_rules_agree(make, host, secure, transports):
-    destination = Destination(host, secure=secure)
+    destination = NextHop(host, secure=secure)
     try:
         expected = find(destination, transports)[1]
     except ResolveError:
@@ -603,21 +603,21 @@ async def test_the_news_of_nothing_is_kept(make, server):
         clock.now = 1000.0 + passed
         before = len(server.asked)
         with pytest.raises(ResolveError, match="no such name"):
-            await where(resolver, Destination("gone.example", 5060))
+            await where(resolver, NextHop("gone.example", 5060))
         assert (len(server.asked) > before) is asked
     server.soa = False
     with pytest.raises(ResolveError, match="no such name"):
-        await where(resolver, Destination("lost.example", 5060))
+        await where(resolver, NextHop("lost.example", 5060))
 
 
 async def test_ttls_are_bounded(make, server):
     server.ttl = 1_000_000
     clock = Clock()
     resolver = make(clock=clock, max_ttl=100.0)
-    await where(resolver, Destination("plain.example", 5060))
+    await where(resolver, NextHop("plain.example", 5060))
     clock.now += 101
     count = len(server.asked)
-    await where(resolver, Destination("plain.example", 5060))
+    await where(resolver, NextHop("plain.example", 5060))
     assert len(server.asked) > count
 
 
@@ -625,12 +625,12 @@ async def test_the_cache_is_bounded(make, server):
     resolver = make(max_entries=2, families=[RecordType.A])
     for number in range(5):
         server.zones[f"h{number}.example", "A"] = ["192.0.2.1"]
-        await where(resolver, Destination(f"h{number}.example", 5060))
+        await where(resolver, NextHop(f"h{number}.example", 5060))
     assert repr(resolver).startswith("<Resolver: 2 answers kept")
     count = len(server.asked)
-    await where(resolver, Destination("h4.example", 5060))
+    await where(resolver, NextHop("h4.example", 5060))
     assert len(server.asked) == count
-    await where(resolver, Destination("h0.example", 5060))
+    await where(resolver, NextHop("h0.example", 5060))
     assert len(server.asked) == count + 1
 
 
@@ -638,8 +638,7 @@ async def test_a_question_on_its_way_is_not_asked_again(make, server):
     server.gate = asyncio.Event()
     resolver = make()
     many = [
-        asyncio.ensure_future(where(resolver, Destination("plain.example", 5060)))
-        for _ in range(10)
+        asyncio.ensure_future(where(resolver, NextHop("plain.example", 5060))) for _ in range(10)
     ]
     await server.until_asked(2)
     many[0].cancel()  # who gives up does not take the others along
@@ -652,13 +651,13 @@ async def test_a_question_on_its_way_is_not_asked_again(make, server):
 async def test_truncated_answers_are_asked_for_over_tcp(make, server):
     server.zones["big.example", "A"] = [f"10.0.{number}.1" for number in range(200)]
     server.truncated.add("big.example")
-    targets = await where(make(families=[RecordType.A]), Destination("big.example", 5060))
+    targets = await where(make(families=[RecordType.A]), NextHop("big.example", 5060))
     assert len(targets) == MAX_TARGETS
     assert [transport for _, _, transport in server.asked] == ["UDP", "TCP"]
 
 
 async def test_an_alias_is_followed(make):
-    assert await where(make(), Destination("alias.example", 5060)) == [("UDP", "192.0.2.3", 5060)]
+    assert await where(make(), NextHop("alias.example", 5060)) == [("UDP", "192.0.2.3", 5060)]
 
 
 async def test_a_server_that_fails(make, server):
@@ -678,7 +677,7 @@ async def test_a_failure_is_kept_a_short_while(make, server):
     server.failing.add("plain.example")
     clock = Clock()
     resolver = make(clock=clock, failure_ttl=5.0)
-    destination = Destination("plain.example", 5060)
+    destination = NextHop("plain.example", 5060)
     for now, asked in ((1000.0, True), (1004.0, False), (1006.0, True)):
         clock.now = now
         before = len(server.asked)
@@ -696,7 +695,7 @@ async def test_a_dead_server_is_not_waited_for(make):
         lookup = DNSLookup([deaf.getsockname()], timeout=0.02, lifetime=0.05)
         resolver = make(lookup)
         with pytest.raises(ResolveError, match="no name server answered in time"):
-            await where(resolver, Destination("plain.example", 5060))
+            await where(resolver, NextHop("plain.example", 5060))
 
 
 async def test_a_silent_server_is_passed_over(make, server):
@@ -704,7 +703,7 @@ async def test_a_silent_server_is_passed_over(make, server):
         deaf.bind(("127.0.0.1", 0))
         both = [deaf.getsockname(), ("127.0.0.1", server.port)]
         lookup = DNSLookup(both, timeout=0.02, lifetime=10.0)
-        assert await where(make(lookup), Destination("plain.example", 5060)) == [
+        assert await where(make(lookup), NextHop("plain.example", 5060)) == [
             ("UDP", "192.0.2.3", 5060)
         ]
 
@@ -717,7 +716,7 @@ async def test_a_resolve_ends_in_time(make):
     with pytest.raises(
         ResolveError, match=r"No target found for sip:x:5060: .*(took longer|in time)"
     ):
-        await where(resolver, Destination("x", 5060))
+        await where(resolver, NextHop("x", 5060))
 
 
 async def test_close_ends_what_waits(make):
@@ -728,7 +727,7 @@ async def test_close_ends_what_waits(make):
         await asyncio.Event().wait()
 
     resolver = make(never)
-    waiting = asyncio.ensure_future(where(resolver, Destination("x", 5060)))
+    waiting = asyncio.ensure_future(where(resolver, NextHop("x", 5060)))
     await asked.wait()
     await resolver.close()
     with pytest.raises(ResolveError, match="the resolver was closed"):
@@ -765,17 +764,17 @@ async def test_the_next_request_goes_to_a_live_target(make, server):
     }  # fmt: skip
     clock = Clock()
     resolver = make(clock=clock, transports=("UDP",))
-    targets = await resolver.resolve(Destination("trio.example"))
+    targets = await resolver.resolve(NextHop("trio.example"))
     assert [target.address for target in targets] == ["192.0.2.10", "192.0.2.20", "192.0.2.30"]
     resolver.mark_down(targets[0])  # dead
     resolver.mark_down(targets[1], retry_after=60.0)  # 503
-    again = await resolver.resolve(Destination("trio.example"))
+    again = await resolver.resolve(NextHop("trio.example"))
     assert [target.address for target in again] == ["192.0.2.30", "192.0.2.10", "192.0.2.20"]
     clock.now += 33
-    again = await resolver.resolve(Destination("trio.example"))
+    again = await resolver.resolve(NextHop("trio.example"))
     assert [target.address for target in again] == ["192.0.2.10", "192.0.2.30", "192.0.2.20"]
     resolver.mark_up(targets[1])
-    assert await resolver.resolve(Destination("trio.example")) == targets
+    assert await resolver.resolve(NextHop("trio.example")) == targets
 
 
 async def test_transports_of_one_request(make):

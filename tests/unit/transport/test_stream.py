@@ -81,7 +81,7 @@ async def test_both_directions_and_the_wire_log(owner, serve, open_to):
         listener = serve()
         owner.answers.append(TWO)
         connection = await open_to("TCP", listener.address)
-        assert connection.flow.listener is None
+        assert connection.flow.listener is connection
         connection.send(ONE, connection.flow)
         await owner.until(lambda: len(owner.received) == 2)
     assert owner.messages == [ONE, TWO]

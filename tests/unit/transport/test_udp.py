@@ -28,12 +28,11 @@ class Owner:
         self.happened = asyncio.Event()
         self.on_datagram = None
 
-    def datagram_received(self, data, flow):
-        self.received.append((data, flow))
-        if self.on_datagram is not None:
-            self.on_datagram()
-
-    def batch_over(self):
+    def messages_received(self, batch):
+        for entry in batch:
+            self.received.append(entry)
+            if self.on_datagram is not None:
+                self.on_datagram()
         self.batches.append(len(self.received))
         self.happened.set()
 
@@ -99,7 +98,7 @@ def make(owner):
 
 
 def sending(endpoint, host=LOOPBACK, port=9):
-    return Flow("UDP", endpoint.address, (host, port), endpoint)
+    return endpoint.flow_to(host, port)
 
 
 class TestBinding:
@@ -150,9 +149,10 @@ class TestReceiving:
         endpoint = make()
         peer.send(b"hello", endpoint.address[1])
         await owner.until(lambda: owner.received)
-        flow = Flow("UDP", endpoint.address, (LOOPBACK, peer.port), endpoint)
-        assert owner.received == [(b"hello", flow)]
-        assert endpoint.flow_to(LOOPBACK, peer.port) is owner.received[0][1]
+        ((data, flow),) = owner.received
+        assert (data, flow.transport, flow.endpoint) == (b"hello", "UDP", endpoint)
+        assert (flow.local, flow.remote) == (endpoint.address, (LOOPBACK, peer.port))
+        assert endpoint.flow_to(LOOPBACK, peer.port) is flow
         endpoint.close()
 
     async def test_many_are_one_batch(self, make, owner, peer):
@@ -200,9 +200,12 @@ class TestReceiving:
     async def test_what_is_remembered_has_a_limit(self, make, monkeypatch):
         monkeypatch.setattr(UDPEndpoint, "PEERS", 3)
         endpoint = make()
-        flows = [endpoint.flow_to(LOOPBACK, port) for port in range(1, 10)]
-        assert len(endpoint._flows) <= 3
-        assert endpoint.flow_to(LOOPBACK, 1) == flows[0]
+        held = endpoint.flow_to(LOOPBACK, 1)
+        for port in range(2, 12):
+            endpoint.flow_to(LOOPBACK, port)
+        assert len(endpoint.recent) <= 3
+        assert len(endpoint._flows) <= 4
+        assert endpoint.flow_to(LOOPBACK, 1) is held
         endpoint.close()
 
     async def test_who_cannot_be_answered_is_not_heard(self, make, owner, peer, monkeypatch):
@@ -511,8 +514,8 @@ class TestArrival:
     def test_an_address_that_is_gone_is_sent_from_by_another(self, make, peer):
         bob = make()
         endpoint = bob._endpoints[0]
-        bob.engine.run(endpoint._controls.__setitem__, "192.0.2.9", (0, 8, bytes(12)))
-        gone = endpoint.flow_to(peer.host, peer.port)._replace(local=("192.0.2.9", 5060))
+        bob.engine.run(endpoint._controls.__setitem__, "192.0.2.9", ((0, 8, bytes(12)),))
+        gone = Flow("UDP", ("192.0.2.9", 5060), (peer.host, peer.port), endpoint)
         bob.engine.run(endpoint.send, b"SIP/2.0 200 OK\r\n\r\n", gone)
         assert peer.socket.recv(100) == b"SIP/2.0 200 OK\r\n\r\n"
 
@@ -524,8 +527,8 @@ class TestArrival:
             peer.request("OPTIONS", "sip:bob@biloxi.com", port, host=own, branch=f"z9hG4bK{own}")
             peer.receive("SIP/2.0 200")
             assert peer.source[0] == own
-        assert len(bob._endpoints[0]._arrivals) == 2
+        assert len(bob._endpoints[0].recent) == 2
 
     def test_one_address_is_not_asked_about(self, make):
         bob = make(LOOPBACK)
-        assert not bob._endpoints[0]._told
+        assert not bob._endpoints[0]._tells

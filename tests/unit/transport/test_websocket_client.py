@@ -83,7 +83,7 @@ async def test_messages_to_and_from_a_foreign_server(owner, foreign_server, open
     assert {flow for _, flow in owner.received} == {connection.flow}
     assert connection.flow.transport == "WS"
     assert connection.flow.remote == server.address
-    assert connection.flow.listener is None
+    assert connection.flow.listener is connection
 
 
 async def test_the_host_is_the_address_where_there_is_no_name(foreign_server, open_to):

@@ -72,7 +72,8 @@ class Acknowledgement:
             # §13.2.2.4, §22.1: an ACK cannot be challenged, so it brings the INVITE's credentials.
             self._request._fields += invite.credentials_for(flow)
             self._request._index = None
-        core.transactions.put_via(self._request, flow, core.tokens.branch())
+        sent_by = self._call.agent.sent_by(flow)
+        core.transactions.put_via(self._request, flow, core.tokens.branch(), sent_by)
         self._flow = flow
         self._data = data = bytes(self._request)
         core.transactions.transmit((data, flow))

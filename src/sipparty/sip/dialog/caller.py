@@ -132,7 +132,7 @@ class CallingSide(InviteUsage, abstract=True):
         assert before is not None
         assert former is not None
         self._media_flow = flow
-        if _hosts(flow) == _hosts(former):
+        if _hosts(self.agent, flow) == _hosts(self.agent, former):
             return
         self.session = session = self.agent.new_session(self, flow)
         if before is not session:
@@ -340,6 +340,6 @@ class CallingSide(InviteUsage, abstract=True):
         self._send_bye()
 
 
-def _hosts(flow: Flow) -> tuple[str, str, str]:
-    """What of a flow media depends on: our host, as it is and as peers are told it, and theirs."""
-    return flow.own[0], flow.local[0], flow.remote[0]
+def _hosts(agent: Any, flow: Flow) -> tuple[str, str, str]:
+    """What of a flow media depends on: our host, as it is and as it is advertised, and theirs."""
+    return flow.local[0], agent.address_on(flow)[0], flow.remote[0]

@@ -29,7 +29,7 @@ from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.state import DialogState, remote_target
 from sipparty.sip.events import Event
 from sipparty.sip.fields import Field
-from sipparty.sip.flow import Flow
+from sipparty.sip.flow import Address, Flow
 from sipparty.sip.grammar import is_token
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.out_of_dialog import add_contact
@@ -108,6 +108,12 @@ class DialogAgent(Protocol):
     @property
     def capability_fields(self) -> list[Field]:
         """Allow, Supported and User-Agent lines."""
+
+    def address_on(self, flow: Flow) -> Address:
+        """Return our address on a flow as peers are told it."""
+
+    def sent_by(self, flow: Flow) -> str:
+        """Return what a Via of ours says before its parameters."""
 
     def contact(self, flow: Flow, secure: bool = False) -> str:
         """Return the Contact value that peers on this flow can reach us by."""

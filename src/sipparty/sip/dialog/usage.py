@@ -138,7 +138,8 @@ class InviteUsage(Dialog, abstract=True):
         # Nothing shows that anybody is there: they are told once, and not waited for.
         transactions = self.core.transactions
         bye = data.request("BYE", [])
-        transactions.put_via(bye, data.back, self.core.tokens.branch())
+        sent_by = self.agent.sent_by(data.back)
+        transactions.put_via(bye, data.back, self.core.tokens.branch(), sent_by)
         transactions.transmit((bytes(bye), data.back))
         self.hear("ended" if self.last_error is None else "ended_in_error")
 

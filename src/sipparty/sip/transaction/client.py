@@ -112,7 +112,7 @@ class ClientTransaction(FSM):
             raise UsageError(f"The request of {self.name} is answered, and no longer kept.")
         return self._request
 
-    def break_transport(self, reason: str) -> None:
+    def flow_lost(self, flow: Flow, reason: str) -> None:
         """Take note that the transport failed (§17.1.4)."""
         self.hear("transport_failed", reason)
 

@@ -146,13 +146,16 @@ class TransactionLayer:
         self.transmit = transmit
         self.clients: dict[object, ClientTransaction] = {}
         self.servers: dict[object, ServerTransaction] = {}
-        #: Both kinds, by what fails of them at once, so that a failure looks at no other.
-        self._ways: dict[object, dict[ClientTransaction | ServerTransaction, None]] = {}
 
     # ---------------------------------------------------------------- clients
 
     def request(
-        self, request: Request, flow: Flow, user: ClientUser, branch: str | None = None
+        self,
+        request: Request,
+        flow: Flow,
+        user: ClientUser,
+        branch: str | None = None,
+        sent_by: str | None = None,
     ) -> ClientTransaction:
         """Send a request by a new transaction.
 
@@ -162,6 +165,8 @@ class TransactionLayer:
             user: Who hears of its responses.
             branch: The branch, where it has to be that of another request (CANCEL, §9.1); a new
                 one by default.
+            sent_by: What our Via says before its parameters (`UserAgent.sent_by`); by default what
+                the flow is.
         """
         if branch is None:
             branch = self.tokens.branch()
@@ -170,23 +175,24 @@ class TransactionLayer:
             if line[0] == "via":
                 forwarded = True
                 break
-        sent_by = self.put_via(request, flow, branch)
+        sent_by = self.put_via(request, flow, branch, sent_by)
         method = request._method
         key = (branch, method)
         kind = InviteClientTransaction if method == "INVITE" else NonInviteClientTransaction
         transaction = kind(self, key, request, flow, user, sent_by, forwarded)
         self.clients[key] = transaction
-        self._ways.setdefault(_way(flow), {})[transaction] = None
+        flow.dependents[transaction] = None
         transaction.hit("start")
         return transaction
 
-    def put_via(self, request: Request, flow: Flow, branch: str) -> str:
+    def put_via(self, request: Request, flow: Flow, branch: str, sent_by: str | None = None) -> str:
         """Put our Via on top of a request (§18.1.1); it asks for `rport` (RFC 3581 §3).
 
         Returns:
             What it says before its parameters, which is what its responses have.
         """
-        sent_by = f"SIP/2.0/{flow.transport} {host_port(*flow.local)};"
+        if sent_by is None:
+            sent_by = f"SIP/2.0/{flow.transport} {host_port(*flow.local)};"
         value = f"{sent_by}rport;branch={branch}"
         request._fields.insert(0, ("via", value, f"Via: {value}"))
         request._index = request._data = None
@@ -284,7 +290,7 @@ class TransactionLayer:
         share.transactions += 1
         transaction = kind(self, key, request, flow, size, share)
         self.servers[key] = transaction
-        self._ways.setdefault(_way(flow), {})[transaction] = None
+        flow.dependents[transaction] = None
         return transaction
 
     def hold(self, host: str, size: int) -> bool:
@@ -372,7 +378,7 @@ class TransactionLayer:
         if maddr or not facts.rport:
             # RFC 3581 §4: where there is a maddr, rport does not say where responses go.
             port = facts.port or default_port(facts.transport.upper())
-        return flow if (host, port) == flow.remote else flow._replace(remote=(host, port))
+        return flow if (host, port) == flow.remote else flow.to((host, port))
 
     def cancelled_by(self, cancel: ServerTransaction) -> ServerTransaction | None:
         """Return the transaction that a CANCEL is for (§9.2); None where there is none.
@@ -396,25 +402,9 @@ class TransactionLayer:
 
     # ---------------------------------------------------------------- both
 
-    def transport_failed(self, flow: Flow, reason: str) -> int:
-        """Tell every transaction that sends this way that it cannot (§18.4); return how many.
-
-        Of connections to one peer, only what went by the one that failed has failed; datagrams fail
-        by their destination.
-        """
-        broken = list(self._ways.get(_way(flow), ()))
-        for transaction in broken:
-            transaction.break_transport(reason)
-        return len(broken)
-
     def forget(self, key: object, transaction: ClientTransaction | ServerTransaction) -> None:
         """Drop a transaction that is over."""
-        way = _way(transaction.flow)
-        others = self._ways.get(way)
-        if others is not None:
-            others.pop(transaction, None)
-            if not others:
-                del self._ways[way]
+        transaction.flow.dependents.pop(transaction, None)
         if isinstance(transaction, ServerTransaction):
             self.servers.pop(key, None)
             share = transaction.share
@@ -423,12 +413,3 @@ class TransactionLayer:
                 self.shares.leave(share)
         else:
             self.clients.pop(key, None)
-
-
-def _way(flow: Flow) -> object:
-    """Return what a flow shares with those that fail when it does: the connection, or where the
-    datagrams go.
-    """
-    if flow.transport in RELIABLE_TRANSPORTS:
-        return flow.transport, flow.endpoint, flow.remote
-    return flow.transport, flow.remote

@@ -260,7 +260,7 @@ class ServerTransaction(FSM):
         """Take the request again."""
         self.hear("request")
 
-    def break_transport(self, reason: str) -> None:
+    def flow_lost(self, flow: Flow, reason: str) -> None:
         """Take note that the transport failed (§17.2.4); timers end what nobody can answer."""
         self.hear("transport_failed")
 

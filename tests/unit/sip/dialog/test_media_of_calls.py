@@ -131,8 +131,8 @@ def test_another_target_by_another_address_gets_another_offer(wire, alice):
     """The new INVITE had the new Via, and a c= line of the family that had failed."""
     flows = iter(
         [
-            wire.flow._replace(local=("2001:db8::1", 5060), remote=("2001:db8::9", 5060)),
-            wire.flow._replace(local=("192.0.2.1", 5060), remote=("192.0.2.9", 5060)),
+            wire.flow_by(local=("2001:db8::1", 5060), remote=("2001:db8::9", 5060)),
+            wire.flow_by(local=("192.0.2.1", 5060), remote=("192.0.2.9", 5060)),
         ]
     )
     wire.give_flow = lambda wanted: wire.core.flow_found(wanted, next(flows), wire.now)
@@ -147,7 +147,7 @@ def test_another_target_by_another_address_gets_another_offer(wire, alice):
 
 
 def test_another_target_by_the_same_way_has_the_same_offer(wire, alice):
-    flows = iter([wire.flow, wire.flow._replace(remote=(wire.flow.remote[0], 5062))])
+    flows = iter([wire.flow, wire.flow_by(remote=(wire.flow.remote[0], 5062))])
     wire.give_flow = lambda wanted: wire.core.flow_found(wanted, next(flows), wire.now)
     _, first = wire.invite(alice, "sip:bob@biloxi.com")
     wire.receive(wire.answer(first, 503))

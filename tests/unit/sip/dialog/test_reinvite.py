@@ -251,7 +251,7 @@ MOVED = ("10.0.0.77", 5060)
 
 def moved(wire, answer, **changes):
     """The peer asks for another session from another address."""
-    flow = wire.flow._replace(remote=MOVED)
+    flow = wire.flow_by(remote=MOVED)
     again = wire.within(answer, "INVITE", 2, body=b"second", **changes)
     wire.receive(again, flow)
     return wire.sent()[-1], flow

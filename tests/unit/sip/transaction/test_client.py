@@ -138,7 +138,7 @@ def test_each_2xx_is_for_the_user_until_timer_m(host, flow, before):
     hear(transaction, 200, "b2")
     for ignored in (180, 486):
         hear(transaction, ignored)
-    transaction.break_transport("gone")
+    transaction.flow_lost(transaction.flow, "gone")
     host.pass_until(31.999)
     assert transaction.state == "Accepted"
     host.pass_until(100)
@@ -149,7 +149,7 @@ def test_each_2xx_is_for_the_user_until_timer_m(host, flow, before):
 
 def test_a_broken_transport_ends_an_invite_that_nobody_has_seen(host, flow):
     transaction, user = begin(host, flow, "INVITE")
-    transaction.break_transport("no route")
+    transaction.flow_lost(transaction.flow, "no route")
     assert transaction.state == "Terminated"
     assert user.heard == [(0, "no route"), (0, "over")]
 
@@ -157,7 +157,7 @@ def test_a_broken_transport_ends_an_invite_that_nobody_has_seen(host, flow):
 def test_a_broken_transport_does_not_end_an_invite_that_was_seen(host, udp):
     transaction, user = begin(host, udp, "INVITE")
     hear(transaction, 180)
-    transaction.break_transport("no route")
+    transaction.flow_lost(transaction.flow, "no route")
     hear(transaction, 200)
     assert user.heard == [(0, 180), (0, 200)]
 
@@ -165,7 +165,7 @@ def test_a_broken_transport_does_not_end_an_invite_that_was_seen(host, udp):
 def test_a_broken_transport_ends_the_wait_for_more_failures(host, udp):
     transaction, user = begin(host, udp, "INVITE")
     hear(transaction, 486)
-    transaction.break_transport("no route")
+    transaction.flow_lost(transaction.flow, "no route")
     assert transaction.state == "Terminated"
     assert user.heard == [(0, 486), (0, "over")]
 
@@ -178,7 +178,7 @@ def test_a_cancelled_invite_is_over_after_64_t1(host, flow):
     transaction.cancel()
     host.pass_until(20)
     hear(transaction, 180)
-    transaction.break_transport("no route")
+    transaction.flow_lost(transaction.flow, "no route")
     host.pass_until(41.999)
     assert transaction.state == "Cancelled"
     host.pass_until(42)
@@ -268,7 +268,7 @@ def test_a_final_response_is_heard_once_and_timer_k_absorbs_the_rest(host, udp, 
     host.pass_until(4.999)
     for late in (100, 200, 404):
         hear(transaction, late)
-    transaction.break_transport("gone")
+    transaction.flow_lost(transaction.flow, "gone")
     assert transaction.state == "Completed"
     host.pass_until(100)
     assert user.heard[len(before) :] == [(0, status), (5, "over")]
@@ -288,7 +288,7 @@ def test_a_broken_transport_ends_a_request(host, flow, before):
     transaction, user = begin(host, flow, "OPTIONS")
     for provisional in before:
         hear(transaction, provisional)
-    transaction.break_transport("no route")
+    transaction.flow_lost(transaction.flow, "no route")
     assert transaction.state == "Terminated"
     assert user.heard[len(before) :] == [(0, "no route"), (0, "over")]
 

@@ -138,7 +138,7 @@ def test_the_ack_ends_timer_g_and_timer_i_absorbs_what_still_comes(host, udp):
     transaction.receive(request("ACK"))
     again(transaction)
     transaction.cancel(request("CANCEL"))
-    transaction.break_transport("gone")
+    transaction.flow_lost(transaction.flow, "gone")
     host.pass_until(100)
     assert host.times() == [(0, 486), (0.5, 486)]
     assert user.heard == ["ACK"]
@@ -156,7 +156,7 @@ def test_timer_i_is_zero_over_tcp(host, tcp):
 def test_a_failure_is_sent_again_for_the_request(host, flow):
     transaction = begin(host, flow, "INVITE")
     respond(transaction, 486)
-    transaction.break_transport("gone")
+    transaction.flow_lost(transaction.flow, "gone")
     transaction.cancel(request("CANCEL"))
     again(transaction)
     assert host.times() == [(0, 486), (0, 486)]
@@ -173,7 +173,7 @@ def test_after_a_2xx_requests_are_absorbed_until_timer_l(host, flow):
     host.pass_until(31)
     again(transaction)
     transaction.cancel(request("CANCEL"))
-    transaction.break_transport("gone")
+    transaction.flow_lost(transaction.flow, "gone")
     respond(transaction, 200)
     transaction.receive(request("ACK"))
     transaction.receive(request("ACK"))
@@ -210,7 +210,7 @@ def test_without_a_user_nobody_is_told(host, udp):
 def test_a_broken_transport_leaves_an_invite_to_its_timers(host, flow):
     transaction = begin(host, flow, "INVITE")
     wait(transaction)
-    transaction.break_transport("gone")
+    transaction.flow_lost(transaction.flow, "gone")
     assert transaction.state == "Proceeding"
     respond(transaction, 486)
     host.pass_until(100)
@@ -242,7 +242,7 @@ def test_a_2xx_is_sent_until_it_is_acknowledged_by_any_transport(host, flow):
     host.pass_until(31.999)
     again(transaction)
     transaction.cancel(request("CANCEL"))
-    transaction.break_transport("gone")
+    transaction.flow_lost(transaction.flow, "gone")
     assert (transaction.state, transaction.user.heard) == ("Unacknowledged", [])
     user = transaction.user
     host.pass_until(100)
@@ -413,7 +413,7 @@ def test_a_broken_transport_may_be_whole_again_by_the_answer(host, flow, status)
     wait(transaction)
     if status:
         respond(transaction, status)
-    transaction.break_transport("gone")
+    transaction.flow_lost(transaction.flow, "gone")
     respond(transaction, 200)
     assert [what for _, what in host.times()] == [*([status] if status else []), 200]
 
@@ -422,7 +422,7 @@ def test_a_transport_that_breaks_after_the_answer_ends_it(host, udp):
     transaction = begin(host, udp, "OPTIONS")
     wait(transaction)
     respond(transaction, 200)
-    transaction.break_transport("gone")
+    transaction.flow_lost(transaction.flow, "gone")
     assert transaction.state == "Terminated"
     assert len(host.timers) == 0
 
