@@ -20,7 +20,7 @@ import errno
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from sipparty.concurrency import descriptors
@@ -82,8 +82,8 @@ def open_port_pair(
             f"A port range holds an even port and the next one, from 1 to 65535; "
             f"{first}-{last} does not."
         )
-    ports = [pairs[(start + index) % len(pairs)] for index in range(len(pairs))]
-    for pair in _bound(family, sockaddr, ports):
+    for index in range(len(pairs)):
+        pair = _pair_at(family, sockaddr, pairs[(start + index) % len(pairs)])
         if pair is not None:
             return pair
     raise PortsExhausted(
@@ -123,25 +123,20 @@ def _bind(family: socket.AddressFamily, sockaddr: Address, port: int) -> socket.
     return sock
 
 
-def _bound(
-    family: socket.AddressFamily, sockaddr: Address, ports: Iterable[int]
-) -> Iterator[tuple[socket.socket, socket.socket] | None]:
-    """A pair of sockets for each even port, or None where it is not free."""
-    for port in ports:
-        rtp = _bind(family, sockaddr, port)
-        if rtp is None:
-            yield None
-            continue
-        try:
-            rtcp = _bind(family, sockaddr, port + 1)
-        except ListenError:
-            rtp.close()
-            raise
+def _pair_at(
+    family: socket.AddressFamily, sockaddr: Address, port: int
+) -> tuple[socket.socket, socket.socket] | None:
+    """A pair of sockets at an even port and the next; None where one of them is taken."""
+    rtp = _bind(family, sockaddr, port)
+    if rtp is None:
+        return None
+    rtcp = None
+    try:
+        rtcp = _bind(family, sockaddr, port + 1)
+    finally:
         if rtcp is None:
             rtp.close()
-            yield None
-        else:
-            yield rtp, rtcp
+    return None if rtcp is None else (rtp, rtcp)
 
 
 def _any_pair(
@@ -153,9 +148,9 @@ def _any_pair(
             break
         port = int(probe.getsockname()[1])
         probe.close()
-        for pair in _bound(family, sockaddr, (port & ~1,)):
-            if pair is not None:
-                return pair
+        pair = _pair_at(family, sockaddr, port & ~1)
+        if pair is not None:
+            return pair
     raise PortsExhausted(
         f"No two neighbouring UDP ports are free on {sockaddr[0]}, for RTP and RTCP."
     )

@@ -13,8 +13,9 @@ Promises of this module:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 from sipparty.errors import BuildError, ParseError
@@ -28,7 +29,7 @@ from sipparty.sdp.fields import (
 )
 from sipparty.sdp.formats import FormatLike
 from sipparty.sdp.grammar import TEXT, check_pattern
-from sipparty.sdp.media import AttributeHolder, MediaDescription, coerced
+from sipparty.sdp.media import LINES, AttributeHolder, LineTable, MediaDescription, coerced, text
 from sipparty.sdp.reader import FREE_TEXT, Limits, Line, Reader
 from sipparty.sdp.timing import Repeat, Timing, ZoneAdjustment
 
@@ -38,30 +39,18 @@ __all__ = ["SessionDescription"]
 NO_NAME = "-"
 
 
-def _text(value: str) -> str:
-    check_pattern(value, TEXT, "what follows '='")
-    return value
-
-
-# How each line but v=, t=, r= and z= is read: the field it belongs to, whether there may be
-# several, and what makes the value.
-_SESSION_LINES: dict[str, tuple[str, bool, Callable[[str], Any]]] = {
+#: Those of the session level; v= goes before them, and r= and z= with t=.
+_SESSION_LINES: LineTable = {
     "o": ("origin", False, Origin.read),
-    "s": ("name", False, _text),
-    "i": ("information", False, _text),
-    "u": ("uri", False, _text),
-    "e": ("emails", True, _text),
-    "p": ("phones", True, _text),
+    "s": ("name", False, text),
+    "i": ("information", False, text),
+    "u": ("uri", False, text),
+    "e": ("emails", True, text),
+    "p": ("phones", True, text),
     "c": ("connection", False, Connection.read),
     "b": ("bandwidths", True, Bandwidth.read),
-    "k": ("key", False, _text),
-    "a": ("attributes", True, Attribute.read),
-}
-_MEDIA_LINES: dict[str, tuple[str, bool, Callable[[str], Any]]] = {
-    "i": ("title", False, _text),
-    "c": ("connections", True, Connection.read),
-    "b": ("bandwidths", True, Bandwidth.read),
-    "k": ("key", False, _text),
+    "t": ("timings", True, Timing.read),
+    "k": ("key", False, text),
     "a": ("attributes", True, Attribute.read),
 }
 
@@ -181,10 +170,9 @@ class SessionDescription(AttributeHolder):
         """
         reader = Reader(data, strict=strict, limits=limits or Limits())
         session, *sections = reader.sections
-        fields: dict[str, Any] = {"timings": _timings(reader, session)}
-        _collect(reader, (x for x in session if x.letter not in "vtrz"), _SESSION_LINES, fields)
-        fields["media"] = tuple(_media(reader, section) for section in sections)
-        description = cls(**fields)
+        fields = _collect(reader, (x for x in session if x.letter not in "vtrz"), _SESSION_LINES)
+        media = tuple(_media(reader, section) for section in sections)
+        description = cls(**fields, timings=_timings(reader, session), media=media)
         object.__setattr__(description, "_raw", reader.raw)
         object.__setattr__(description, "_findings", tuple(reader.findings))
         return description
@@ -196,38 +184,22 @@ class SessionDescription(AttributeHolder):
         """
         return tuple(map(str, self._findings))
 
-    def lines(self) -> Iterable[tuple[str, object]]:
+    def lines(self) -> Iterator[tuple[str, object]]:
         """The letters and values of all lines, in the order of RFC 8866 Section 5."""
         yield "v", "0"
-        yield "o", self.origin
-        yield "s", self.name
-        for letter, value in (("i", self.information), ("u", self.uri)):
-            if value is not None:
+        for letter, value in self._lines(_SESSION_LINES):
+            if isinstance(value, Timing):
+                yield from value.lines()
+            else:
                 yield letter, value
-        for email in self.emails:
-            yield "e", email
-        for phone in self.phones:
-            yield "p", phone
-        if self.connection is not None:
-            yield "c", self.connection
-        for bandwidth in self.bandwidths:
-            yield "b", bandwidth
-        for timing in self.timings:
-            yield from timing.lines()
-        if self.key is not None:
-            yield "k", self.key
-        for attribute in self.attributes:
-            yield "a", attribute
-        for line in self.unknown:
-            yield line.letter, line
         for one in self.media:
             yield from one.lines()
 
     def __bytes__(self) -> bytes:
         if self._raw is not None:
             return self._raw
-        text = "".join(f"{letter}={value}\r\n" for letter, value in self.lines())
-        return text.encode("utf-8", "surrogateescape")
+        lines = "".join(f"{letter}={value}\r\n" for letter, value in self.lines())
+        return lines.encode("utf-8", "surrogateescape")
 
     def __str__(self) -> str:
         """The description as text; bytes that are not UTF-8 show as U+FFFD."""
@@ -246,26 +218,20 @@ class SessionDescription(AttributeHolder):
         return self.own_direction or Direction.SENDRECV
 
 
-def _collect(
-    reader: Reader,
-    lines: Iterable[Line],
-    table: dict[str, tuple[str, bool, Callable[[str], Any]]],
-    fields: dict[str, Any],
-) -> None:
+def _collect(reader: Reader, lines: Iterable[Line], table: LineTable) -> dict[str, Any]:
+    """The fields that lines say."""
+    fields: dict[str, Any] = {}
     for line in lines:
-        if not line.value and line.letter in FREE_TEXT and not reader.strict:
+        letter = line.letter
+        if not line.value and letter in FREE_TEXT and not reader.strict:
             continue
-        if line.letter not in table:
-            letter = line.letter
-            unknown = reader.convert(line, lambda value, x=letter: UnknownLine(x, value))  # type: ignore[misc]
-            fields.setdefault("unknown", []).append(unknown)
-            continue
-        name, several, read = table[line.letter]
+        name, several, read = table.get(letter, ("unknown", True, partial(UnknownLine, letter)))
         value = reader.convert(line, read)
         if several:
             fields.setdefault(name, []).append(value)
         else:
             fields[name] = value
+    return fields
 
 
 def _timings(reader: Reader, session: list[Line]) -> tuple[Timing, ...]:
@@ -295,14 +261,10 @@ def _timings(reader: Reader, session: list[Line]) -> tuple[Timing, ...]:
 
 def _media(reader: Reader, section: list[Line]) -> MediaDescription:
     first, *rest = section
-    if reader.strict:
-        start = reader.convert(first, MediaDescription.read)
-    else:
-        start = reader.convert(first, MediaDescription.read_mildly)
+    read = MediaDescription.read if reader.strict else MediaDescription.read_mildly
+    start = reader.convert(first, read)
     if start.bad_port is not None:
         reader.note("a port in m= from 0 to 65535", first.position)
     if len(start.formats) > reader.limits.max_formats:
         raise reader.error(f"at most {reader.limits.max_formats} formats in m=", first.position)
-    fields: dict[str, Any] = {}
-    _collect(reader, rest, _MEDIA_LINES, fields)
-    return start.with_lines(**fields)
+    return replace(start, **_collect(reader, rest, LINES))

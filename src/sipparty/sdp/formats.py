@@ -313,16 +313,8 @@ def assign_payload_types(
     wanted = list(formats)
     types: list[int | None] = []
     for wish in wanted:
-        types.append(
-            next(
-                (
-                    old.payload_type
-                    for old in history
-                    if old.payload_type not in types and old.matches(wish)
-                ),
-                None,
-            )
-        )
+        kept = (old.payload_type for old in history if old.matches(wish))
+        types.append(next((number for number in kept if number not in types), None))
     taken = {old.payload_type for old in history} | set(types)
     # Wishes come before free choice, so that none is given away to a format that would take any.
     for rank in (_wished, _any):

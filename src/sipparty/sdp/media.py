@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -43,12 +43,41 @@ from sipparty.sdp.grammar import (
     spaced,
 )
 
-__all__ = ["AttributeHolder", "MediaDescription", "RTCPAddress", "coerced"]
+__all__ = [
+    "LINES",
+    "AttributeHolder",
+    "LineTable",
+    "MediaDescription",
+    "RTCPAddress",
+    "coerced",
+    "text",
+]
 
 _MILLISECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _BAD_PORT = re.compile(rf"( *[^ ]+ +)(-?[0-9]{{1,{MAX_DIGITS}}})([ /].*)", re.ASCII | re.DOTALL)
 _FMTP = re.compile(r"([0-9]{1,3}) +(.*)", re.ASCII | re.DOTALL)
 _DIRECTIONS = tuple(direction.value for direction in Direction)
+
+
+#: How the lines of a section are read and written, in order: by letter, the field they belong to,
+#: whether there may be several, and what makes the value.
+LineTable = Mapping[str, tuple[str, bool, Callable[[str], Any]]]
+
+
+def text(value: str) -> str:
+    """The value of a line of text; raises `BuildError`."""
+    check_pattern(value, TEXT, "what follows '='")
+    return value
+
+
+#: Those of a media section but m= (RFC 8866 Section 5).
+LINES: LineTable = {
+    "i": ("title", False, text),
+    "c": ("connections", True, Connection.read),
+    "b": ("bandwidths", True, Bandwidth.read),
+    "k": ("key", False, text),
+    "a": ("attributes", True, Attribute.read),
+}
 
 
 def coerced(holder: object, *names: str) -> None:
@@ -63,6 +92,17 @@ class AttributeHolder:
     """What the session level and the media sections have in common: a list of attributes."""
 
     attributes: tuple[Attribute, ...]
+    unknown: tuple[UnknownLine, ...]
+
+    def _lines(self, table: LineTable) -> Iterator[tuple[str, object]]:
+        """The letters and values of the lines that a table has, and then of the unknown ones."""
+        for letter, (name, several, _) in table.items():
+            found = getattr(self, name)
+            for value in found if several else (found,):
+                if value is not None:
+                    yield letter, value
+        for line in self.unknown:
+            yield line.letter, line
 
     def has(self, name: str) -> bool:
         """Whether there is an attribute of that name. Names are compared letter by letter."""
@@ -156,6 +196,7 @@ class MediaDescription(AttributeHolder):
         key: The obsolete k= line.
         attributes: The a= lines.
         unknown: Lines of other letters.
+        bad_port: What stood in the place of the port where that was none; None where it was one.
 
     Raises:
         BuildError: A value cannot stand in a session description.
@@ -172,7 +213,7 @@ class MediaDescription(AttributeHolder):
     key: str | None = None
     attributes: tuple[Attribute, ...] = ()
     unknown: tuple[UnknownLine, ...] = ()
-    _bad_port: str | None = field(default=None, init=False, repr=False, compare=False)
+    bad_port: str | None = field(default=None, repr=False, compare=False)
     _session_attributes: tuple[Attribute, ...] = field(
         default=(), init=False, repr=False, compare=False
     )
@@ -277,41 +318,17 @@ class MediaDescription(AttributeHolder):
         match = _BAD_PORT.fullmatch(value)
         if match is None or 0 <= int(match[2]) <= 65535:
             return cls.read(value)
-        found = cls.read(f"{match[1]}0{match[3]}")
-        object.__setattr__(found, "_bad_port", match[2])
-        return found
-
-    @property
-    def bad_port(self) -> str | None:
-        """What stood in the place of the port where that was none; None where it was one."""
-        return self._bad_port
-
-    def with_lines(self, **fields: Any) -> MediaDescription:
-        """A copy with the fields that further lines of the section say."""
-        made = replace(self, **fields)
-        object.__setattr__(made, "_bad_port", self._bad_port)
-        return made
+        return replace(cls.read(f"{match[1]}0{match[3]}"), bad_port=match[2])
 
     def __str__(self) -> str:
         """The value of the m= line."""
         count = "" if self.port_count is None else f"/{self.port_count}"
         return " ".join((self.media, f"{self.port}{count}", self.proto, *self.formats))
 
-    def lines(self) -> Iterable[tuple[str, object]]:
+    def lines(self) -> Iterator[tuple[str, object]]:
         """The letters and values of the section's lines, in the order of RFC 8866 Section 5."""
         yield "m", self
-        if self.title is not None:
-            yield "i", self.title
-        for connection in self.connections:
-            yield "c", connection
-        for bandwidth in self.bandwidths:
-            yield "b", bandwidth
-        if self.key is not None:
-            yield "k", self.key
-        for attribute in self.attributes:
-            yield "a", attribute
-        for line in self.unknown:
-            yield line.letter, line
+        yield from self._lines(LINES)
 
     def in_session(self, attributes: tuple[Attribute, ...], connection: Connection | None) -> Self:
         """The section below a session level with these attributes and this c= line."""

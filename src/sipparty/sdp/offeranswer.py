@@ -210,12 +210,17 @@ def make_answer(
         media.append(rejected(remote) if local is None else local)
     if any(one.port for one in offer.media) and not any(one.port for one in media):
         raise NegotiationError("None of the offered streams can be accepted.")
-    return SessionDescription(
-        Origin.of(address, session_id, version, username),
-        connection=Connection.of(address),
-        timings=_timings(offer),
-        media=tuple(media),
-    )
+    return _answer(offer, media, address, Origin.of(address, session_id, version, username))
+
+
+def _answer(
+    offer: SessionDescription, media: Iterable[MediaDescription], address: str, origin: Origin
+) -> SessionDescription:
+    # The times are the offer's (RFC 3264 Section 6), without what it may say of when they come
+    # again, which is not for the answer to state.
+    times = tuple(Timing(one.start, one.stop) for one in offer.timings)
+    at = Connection.of(address)
+    return SessionDescription(origin, connection=at, timings=times, media=tuple(media))
 
 
 def _answered(remote: MediaDescription, capability: MediaCapability) -> MediaDescription | None:
@@ -240,13 +245,6 @@ def _answered(remote: MediaDescription, capability: MediaCapability) -> MediaDes
     return local
 
 
-def _timings(offer: SessionDescription) -> tuple[Timing, ...]:
-    """The t= lines of an answer: the offer's (RFC 3264 Section 6), without what it may say of when
-    they come again, which is not for the answer to state.
-    """
-    return tuple(Timing(one.start, one.stop) for one in offer.timings)
-
-
 def rejected(stream: MediaDescription) -> MediaDescription:
     """The stream with port 0: refused in an answer, removed in an offer (RFC 3264, 6 and 8.2)."""
     # One format has to be there, though it is ignored.
@@ -266,7 +264,7 @@ def reject_all(
 
     Args:
         offer: The peer's.
-        address: Of ours; it stands in o= and c=.
+        address: Where we receive media.
         session_id: New for each session, below 2**63.
         version: Of our own description.
         username: Of the o= line.
@@ -274,12 +272,8 @@ def reject_all(
     Raises:
         BuildError: A value cannot stand in a session description.
     """
-    return SessionDescription(
-        Origin.of(address, session_id, version, username),
-        connection=Connection.of(address),
-        timings=_timings(offer),
-        media=tuple(rejected(remote) for remote in offer.media),
-    )
+    media = map(rejected, offer.media)
+    return _answer(offer, media, address, Origin.of(address, session_id, version, username))
 
 
 def revised(previous: SessionDescription, new: SessionDescription) -> SessionDescription:
