@@ -76,42 +76,6 @@ class JitterBuffer:
         skipped: Frames left out to bring the delay down.
     """
 
-    __slots__ = (
-        "_arrival",
-        "_ceiling",
-        "_cursor",
-        "_decoders",
-        "_fades",
-        "_filled",
-        "_given_up",
-        "_highest",
-        "_hole",
-        "_jitter",
-        "_last",
-        "_least",
-        "_owed",
-        "_played",
-        "_playing",
-        "_queue",
-        "_quota",
-        "_rest",
-        "_started",
-        "clock_rate",
-        "conceal",
-        "concealed",
-        "dropped",
-        "duplicates",
-        "frame",
-        "late",
-        "lost",
-        "max_delay",
-        "max_packets",
-        "min_delay",
-        "samples_per_tick",
-        "skipped",
-        "window",
-    )
-
     def __init__(
         self,
         decoders: Mapping[int, Callable[[bytes], bytes]],

@@ -94,30 +94,6 @@ class RemoteEnd:
         settled: The source address whose packets say nothing new; None for none.
     """
 
-    __slots__ = (
-        "_behind_nat",
-        "_direct",
-        "_direct_rtcp",
-        "_former",
-        "_heard",
-        "_hosts",
-        "_latch",
-        "_latch_until",
-        "_latched",
-        "_latched_rtcp",
-        "_moved",
-        "_proven",
-        "_rtcp",
-        "_rtp",
-        "_signalling",
-        "_symmetric",
-        "_unproven",
-        "_unproven_last",
-        "_unproven_spent",
-        "confirmed",
-        "settled",
-    )
-
     def __init__(
         self,
         rtp: Address | None,

@@ -110,20 +110,6 @@ class RTCPSchedule:
         next: When to ask `due` again, in seconds.
     """
 
-    __slots__ = (
-        "_average_size",
-        "_bandwidth",
-        "_chance",
-        "_initial",
-        "_max_members",
-        "_members",
-        "_members_before",
-        "_previous",
-        "_senders",
-        "next",
-        "ssrc",
-    )
-
     def __init__(
         self,
         ssrc: int,
