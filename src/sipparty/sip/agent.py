@@ -257,7 +257,7 @@ class UserAgent:
             self._admission.admit(transaction, self._serve)
 
     def _serve(self, transaction: ServerTransaction) -> None:
-        handler = self.methods.get(transaction.request.method)
+        handler = self.methods.get(transaction.request._method)
         if handler is None:
             self.refuse_method(transaction)
         elif self.understands(transaction):
@@ -287,22 +287,21 @@ class UserAgent:
             ParseError: A header that says so is wrong.
         """
         request = transaction.request
-        if request._text("require") is not None:
+        index = request._index or request._make_index()
+        if "require" in index:
             unknown = [tag for tag in request.require if tag.lower() not in self.supported]
             if unknown:
                 self._respond(transaction, 420, [("Unsupported", ", ".join(unknown))])
                 return False
-        if request.body and request.method == "INVITE" and not is_understood(request, self.accepts):
+        if request._method != "INVITE":
+            return True
+        if request._body and not is_understood(request, self.accepts):
             encoded = request._text("content-encoding") not in (None, "", "identity")
             known = request.is_multipart or request.media_type in self.accepts
             accept = ("Accept-Encoding", "identity") if encoded and known else self._accept
             self._respond(transaction, 415, [accept])
             return False
-        if (
-            request.method == "INVITE"
-            and request._text("accept") is not None
-            and _refuses_sdp(request)
-        ):
+        if "accept" in index and _refuses_sdp(request):
             # §20.1: an INVITE that takes no session description can have no answer.
             warning = '399 sipparty "The answer would be application/sdp"'
             self._respond(transaction, 406, [("Warning", warning)])
@@ -386,10 +385,13 @@ class UserAgent:
 
     def _take_invite(self, transaction: ServerTransaction) -> None:
         request = transaction.request
-        if self._busy():
+        if self.max_calls is not None and self._busy():
             self._respond(transaction, 486, [])
             return
-        if not self.core.has_capacity_for(transaction) or self._has_its_part(transaction):
+        limited = self.max_calls is not None or self.max_calls_of_one is not None
+        if not self.core.has_capacity_for(transaction) or (
+            limited and self._has_its_part(transaction)
+        ):
             self._respond(transaction, 503, self.core.refusals.overloaded)
             return
         tokens = self.core.tokens
@@ -404,7 +406,7 @@ class UserAgent:
                 # RFC 5630 §4.1: it came in clear, and so would what we send.
                 self._respond(transaction, 480, [("Warning", '380 sipparty "SIPS Not Allowed"')])
                 return
-            if request.body and self.check_offer is not None and not self.auto_answer:
+            if request._body and self.check_offer is not None and not self.auto_answer:
                 # §8.2.3 comes before §13.3.1: nobody is called for what cannot be taken.
                 offer = session_description(request, self.accepts)
                 if offer:

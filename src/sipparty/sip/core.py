@@ -28,6 +28,7 @@ from sipparty.sip.attacks import AttackMonitor
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.directory import Directory
 from sipparty.sip.events import Event
+from sipparty.sip.facts import read_facts
 from sipparty.sip.flow import KEEP_ALIVES, Flow
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Message, Request, Response
@@ -286,7 +287,8 @@ class Core:
         self.refusals.refuse_malformed(data, error, lambda request: back(request, flow))
 
     def _take_response(self, response: Response, flow: Flow) -> None:
-        if not response.facts.plain:
+        facts = response.facts = read_facts(response)
+        if not facts.plain:
             check_response(response)
         if not self.transactions.response_received(response):
             if not any(role.stray_response(response, flow) for role in self.roles):

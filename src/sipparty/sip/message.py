@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsBytes, cast
 from sipparty.errors import BuildError, ParseError, printable
 from sipparty.sip.components import URI
 from sipparty.sip.facts import Facts, read_facts
-from sipparty.sip.fields import NEW_FIELD, Field, field, parse_line, stray_break
+from sipparty.sip.fields import NEW_FIELD, Field, parse_line, stray_break
 from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token
 from sipparty.sip.headers import SPELLINGS
 from sipparty.sip.headervalue import as_octets
@@ -88,9 +88,12 @@ class Message(Entity):
     _length_due: bool
     _version: str
     facts: Facts
-    #: The method of a request; "" of a response.
+    # Of a request, with "" and None for a response; then of a response.
     _method: str
+    _uri: URI | None
     _uri_text: str
+    _status: int
+    _reason: str
 
     def __init__(
         self,
@@ -146,20 +149,28 @@ class Message(Entity):
                 if len(line) > Message.MAX_LINE:
                     raise _too_much(line, f"header lines of at most {Message.MAX_LINE} characters")
         message: Request | Response
-        found = _REQUEST_LINE.fullmatch(lines[0])
-        if found is not None and len(lines[0]) <= Message.MAX_URI:
+        start = lines[0]
+        found = _REQUEST_LINE.fullmatch(start)
+        if found is not None:
             message = Request.__new__(Request)
             message._method, message._uri_text, message._version = found.groups()
             message._uri = None
+            if len(message._uri_text) > Message.MAX_URI:
+                expected = f"at most {Message.MAX_URI} characters"
+                raise _too_much(start, expected, "request-URI", 414)
+        elif (found := _STATUS_LINE.fullmatch(start)) is not None:
+            message = Response.__new__(Response)
+            message._version, status, message._reason = found.groups("")
+            message._status = int(status)
+            if not 100 <= message._status <= 699:
+                expected = "a status code from 100 to 699"
+                raise ParseError(start, expected, found.start(2), what="status line")
         else:
-            try:
-                message = _parse_start(lines[0])
-            except ParseError:
-                start = with_single_spaces(lines[0])
-                if start is None:
-                    raise
-                rest = data.find(b"\r\n")
-                return Message.parse(start.encode("utf-8", "surrogateescape") + data[rest:])
+            single = with_single_spaces(start)
+            if single is None:
+                raise _no_start(start)
+            rest = data.find(b"\r\n")
+            return Message.parse(single.encode("utf-8", "surrogateescape") + data[rest:])
         fields: list[Field] = []
         index: dict[str, int] = {}
         spellings = SPELLINGS
@@ -208,20 +219,38 @@ class Message(Entity):
         """The version from the start line, "SIP/2.0"."""
         return self._version
 
-    def _start_line(self) -> str:
-        raise NotImplementedError
-
     def __bytes__(self) -> bytes:
-        self._settle()
+        if self._typed is not None or self._uri is not None:
+            self._settle()
         data = self._data
-        if data is None:
-            if self._length_due:
-                self._set_length()
-            lines = [self._start_line(), *[line for _, _, line in self._fields], "\r\n"]
-            data = "\r\n".join(lines).encode("utf-8", "surrogateescape")
-            if self._body:
-                data += self._body
-            self._data = data
+        if data is not None:
+            return data
+        head = (
+            f"{self._method} {self._uri_text} {self._version}\r\n"
+            if self._method
+            else f"{self._version} {self._status} {self._reason}\r\n"
+        )
+        length, stated, right = str(len(self._body)), 0, False
+        for key, value, line in self._fields:
+            head += f"{line}\r\n"
+            if key == "content-length":
+                stated += 1
+                right = value == length
+        if self._length_due:
+            if not stated:
+                line = f"Content-Length: {length}"
+                self._fields.append(("content-length", length, line))
+                self._index = None
+                head += f"{line}\r\n"
+            elif stated > 1 or not right:
+                self._replace("content-length", "Content-Length", [length])
+                self._length_due = False
+                return bytes(self)
+            self._length_due = False
+        data = f"{head}\r\n".encode("utf-8", "surrogateescape")
+        if self._body:
+            data += self._body
+        self._data = data
         return data
 
     def __str__(self) -> str:
@@ -250,18 +279,6 @@ class Message(Entity):
         except AttributeError:
             pass
 
-    def _set_length(self) -> None:
-        """Make the Content-Length right; one that is stays as it is written."""
-        self._length_due = False
-        length = str(len(self._body))
-        stated = self._text("content-length")
-        if stated is None:
-            self._fields.append(field("Content-Length", length))
-            self._index = None
-        elif stated != length or (self._repeats and len(self.lines("content-length")) > 1):
-            self._replace("content-length", "Content-Length", [length])
-            self._length_due = False
-
 
 class Request(Message):
     """A SIP request (RFC 3261 §7.1).
@@ -279,8 +296,6 @@ class Request(Message):
     """
 
     __slots__ = ("_method", "_uri", "_uri_text")
-
-    _uri: URI | None
 
     def __init__(
         self,
@@ -304,9 +319,6 @@ class Request(Message):
         self._index = self._typed = self._data = None
         self._length_due = True
         return self
-
-    def _start_line(self) -> str:
-        return f"{self._method} {self._uri_text} {self._version}"
 
     def _settle(self) -> None:
         if self._typed is not None:
@@ -411,8 +423,7 @@ class Response(Message):
     __slots__ = ("_reason", "_status")
 
     _method = ""
-    _reason: str
-    _status: int
+    _uri = None
 
     def __init__(
         self,
@@ -437,9 +448,6 @@ class Response(Message):
         self._length_due = True
         return self
 
-    def _start_line(self) -> str:
-        return f"{self._version} {self._status} {self._reason}"
-
     status: int = _attribute("_status", "The status code.", check_status)
     reason: str = _attribute(
         "_reason",
@@ -454,30 +462,12 @@ class Response(Message):
 # ---------------------------------------------------------------------- the parts of parsing
 
 
-def _parse_start(line: str) -> Request | Response:
+def _no_start(line: str) -> ParseError:
     if line[:4].upper() == "SIP/":
-        found = _STATUS_LINE.fullmatch(line)
-        if found is None:
-            expected = "SIP/2.0, a status code of three digits and a reason phrase"
-            raise ParseError(line, expected, 0, what="status line")
-        response = Response.__new__(Response)
-        response._version, status, response._reason = found.groups("")
-        response._status = int(status)
-        if not 100 <= response._status <= 699:
-            expected = "a status code from 100 to 699"
-            raise ParseError(line, expected, found.start(2), what="status line")
-        return response
-    found = _REQUEST_LINE.fullmatch(line)
-    if found is None:
-        raise ParseError(
-            line, "a method, a URI and SIP/2.0, with one space between", 0, what="request line"
-        )
-    request = Request.__new__(Request)
-    request._method, request._uri_text, request._version = found.groups()
-    if len(request._uri_text) > Message.MAX_URI:
-        raise _too_much(line, f"at most {Message.MAX_URI} characters", "request-URI", 414)
-    request._uri = None
-    return request
+        expected = "SIP/2.0, a status code of three digits and a reason phrase"
+        return ParseError(line, expected, 0, what="status line")
+    expected = "a method, a URI and SIP/2.0, with one space between"
+    return ParseError(line, expected, 0, what="request line")
 
 
 def _too_much(

@@ -64,9 +64,9 @@ class Refusals:
             reason: The reason phrase; the registered one by default.
             headers: Further headers.
         """
-        request = transaction._request
-        if request is None:
-            return  # it is answered
+        if transaction.answered:
+            return
+        request = transaction.request
         if (
             transaction.authenticated is None
             and transaction.takes("send_once")

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sipparty.fsm import Timers
-from sipparty.sip.facts import Facts
+from sipparty.sip.facts import Facts, read_facts
 from sipparty.sip.flow import Flow, host_port
 from sipparty.sip.limits import Limits
 from sipparty.sip.message import Request, Response
@@ -235,11 +235,13 @@ class TransactionLayer:
         """
         size = len(request._data or b"")
         source = flow.remote[0]
-        facts = request.facts
+        facts = request.facts = read_facts(request)
         if facts.rport or facts.host != source:
             mark_source(request, facts, flow)
         reliable = flow.transport in RELIABLE_TRANSPORTS
-        if not reliable and (facts.maddr is not None or not facts.rport):
+        if not reliable and (
+            facts.maddr is not None or not (facts.rport or facts.port == flow.remote[1])
+        ):
             flow = self._datagrams_back(facts, flow)
         method = request._method
         named = "INVITE" if method == "ACK" else method
@@ -394,10 +396,12 @@ class TransactionLayer:
         for method in _CANCELLABLE:
             key = (*base[:-1], method)
             for found in (self.servers.get(key), self.servers.get((identity, *key))):
-                if found is not None and found.identity == identity:
-                    own = found._request  # None once it is answered
-                    if own is None or own.facts.from_tag == tag:
-                        return found
+                if (
+                    found is not None
+                    and found.identity == identity
+                    and (found.answered or found.request.facts.from_tag == tag)
+                ):
+                    return found
         return None
 
     # ---------------------------------------------------------------- both

@@ -14,7 +14,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer
@@ -51,6 +51,9 @@ class ServerTransaction(FSM):
     Attributes:
         user: Who is told of its ACK or CANCEL; None for nobody.
         extra: What goes into each 2xx besides: fields, or functions that make one of its body.
+        request: The request. To ask for it raises `UsageError` once it has its final response, as
+            it is no longer kept.
+        answered: Whether it has.
         identity: What tells the request from others that use its branch once more (§8.1.1.7): a
             hash of Call-ID and sequence number.
         index: A dictionary and the key under which the transaction is in it, to be taken out when
@@ -63,10 +66,10 @@ class ServerTransaction(FSM):
     __slots__ = (
         "_data",
         "_head",
-        "_request",
         "_routes",
         "_size",
         "_tag",
+        "answered",
         "authenticated",
         "extra",
         "flow",
@@ -78,6 +81,7 @@ class ServerTransaction(FSM):
         "key",
         "linger",
         "patience",
+        "request",
         "share",
         "user",
     )
@@ -127,7 +131,8 @@ class ServerTransaction(FSM):
         self.authenticated: str | None = None
         facts = request.facts
         self.identity = hash((facts.call_id, facts.number))
-        self._request: Request | None = request
+        self.request = request
+        self.answered = False
         self._head = self._routes = ""
         self._data = b""
         #: Timers H, J and L.
@@ -144,16 +149,13 @@ class ServerTransaction(FSM):
         host.held += size
         share.held += size
 
-    @property
-    def request(self) -> Request:
-        """The request.
+    if not TYPE_CHECKING:
 
-        Raises:
-            UsageError: It has its final response, and is no longer kept.
-        """
-        if self._request is None:
+        def __getattr__(self, name: str) -> Request:
+            # Only for a slot that nothing is in any more: to read the request costs no call.
+            if name != "request":
+                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
             raise UsageError(f"The request of {self.name} is answered, and no longer kept.")
-        return self._request
 
     @property
     def tag(self) -> str:
@@ -193,10 +195,9 @@ class ServerTransaction(FSM):
             UnexpectedInput: A final response was sent before, or none can be any more.
             BuildError: The reason phrase holds a line break.
         """
-        request = self._request
-        if request is None:
+        if self.answered:
             raise self._unexpected(self.INPUTS[status // 100])
-        head = self._head or self._write_head(request)
+        head = self._head or self._write_head(self.request)
         if status < 300:
             head += self._routes
         for _, _, line in fields:
@@ -279,7 +280,8 @@ class ServerTransaction(FSM):
         # The transaction lingers; what it was about need not.
         large = self._size > self.LARGE + self.WEIGHT_UNANSWERED
         self._size = size = self.WEIGHT + (_length(self.key) if large else 0)
-        self._request = None
+        self.answered = True
+        del self.request
         self._head = self._routes = ""
         self._data = data
         change = size + len(data) - self.held
@@ -314,7 +316,10 @@ class ServerTransaction(FSM):
             if found.get(key) is self:
                 del found[key]
         self.host.forget(self.key, self)
-        self._request = self.user = None
+        self.user = None
+        if not self.answered:
+            self.answered = True
+            del self.request
 
 
 def _length(key: object) -> int:
