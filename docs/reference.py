@@ -27,11 +27,13 @@ SOURCE = ROOT / "src"
 PAGES = (
     "sipparty.parties",
     "sipparty.party",
-    "sipparty.party.listening",
+    "sipparty.party.settings",
+    "sipparty.party.events",
     "sipparty.errors",
     "sipparty.concurrency.engine",
     "sipparty.sip",
     "sipparty.sip.events",
+    "sipparty.sip.handlers",
     "sipparty.sip.dialog",
     "sipparty.sip.transaction",
     "sipparty.sip.auth",
@@ -138,6 +140,9 @@ def _comment(node: ast.stmt, lines: list[str]) -> str:
         if not line.strip().startswith("#:"):
             break
         found.insert(0, line.strip()[2:].strip())
+    value = getattr(node, "value", None)
+    if not found and isinstance(value, ast.Call):  # a setting says it in its `doc`
+        found = [ast.literal_eval(one.value) for one in value.keywords if one.arg == "doc"]
     return " ".join(found)
 
 

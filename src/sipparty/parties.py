@@ -3,17 +3,19 @@
 * `SingleRTPSessionSimplenParty`, or `AudioParty` for short: calls with one RTP audio stream.
 * `NoMediaSimpleCallsParty`: calls without media, to look at signalling.
 
-What carries media is imported with the first call that wants it, so that a program which only
+What carries media is imported with the first party that has any, so that a program which only
 signals starts faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sipparty.party import Party
 from sipparty.sip import SimpleCall
+
+if TYPE_CHECKING:
+    from sipparty.media import NoMediaSession, SingleRTPSession  # noqa: F401 - named in text
 
 __all__ = [
     "AllPartyTypes",
@@ -24,46 +26,36 @@ __all__ = [
 
 
 class _Late:
-    """A class attribute whose value is found when it is first read."""
+    """A class attribute that is a class of `sipparty.media`, imported when it is first read."""
 
-    def __init__(self, find: Callable[[], Any]) -> None:
-        self._find = find
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def __get__(self, instance: object, owner: type) -> Any:
-        return self._find()
+        import sipparty.media
+
+        return getattr(sipparty.media, self._name)
 
 
-def _single_rtp_session() -> type:
-    from sipparty.media import SingleRTPSession
-
-    return SingleRTPSession
-
-
-def _no_media_session() -> type:
-    from sipparty.media import NoMediaSession
-
-    return NoMediaSession
-
-
-class SingleRTPSessionSimplenParty(Party):
+class SingleRTPSessionSimplenParty(Party[SimpleCall, "SingleRTPSession"]):
     """A party whose calls carry one RTP audio stream, PCMU or PCMA (RFC 3551)."""
 
     ClientDialog = SimpleCall
     ServerDialog = SimpleCall
-    MediaSession = _Late(_single_rtp_session)
+    MediaSession = _Late("SingleRTPSession")
 
 
 #: A short name for it.
 AudioParty = SingleRTPSessionSimplenParty
 
 
-class NoMediaSimpleCallsParty(Party):
+class NoMediaSimpleCallsParty(Party[SimpleCall, "NoMediaSession"]):
     """A party whose calls carry no media: every stream that it is offered is refused."""
 
     ClientDialog = SimpleCall
     ServerDialog = SimpleCall
-    MediaSession = _Late(_no_media_session)
+    MediaSession = _Late("NoMediaSession")
 
 
 #: Every ready-made kind of party.
-AllPartyTypes: list[type[Party]] = [SingleRTPSessionSimplenParty, NoMediaSimpleCallsParty]
+AllPartyTypes: list[type[Party[Any, Any]]] = [SingleRTPSessionSimplenParty, NoMediaSimpleCallsParty]

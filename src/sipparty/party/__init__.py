@@ -1,6 +1,6 @@
 """`Party`: somebody who makes and takes calls."""
 
-from sipparty.party.listening import STANDARD_PORT
-from sipparty.party.party import Credentials, Party, Target
+from sipparty.party.party import STANDARD_PORT, Party
+from sipparty.party.settings import Credentials, Target
 
 __all__ = ["STANDARD_PORT", "Credentials", "Party", "Target"]

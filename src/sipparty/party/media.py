@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-from sipparty.concurrency import descriptors
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import CallFailed, NegotiationError
 from sipparty.sip import Dialog, Flow, Session
@@ -19,7 +18,7 @@ from sipparty.sip.policy import Policy
 from sipparty.sip.reach import Scope, scope_of
 from sipparty.sip.unproven import UnprovenHosts
 
-__all__ = ["CallMedia", "bound_calls", "check_offer", "open_session", "reject_offer"]
+__all__ = ["CallMedia", "check_offer", "open_session", "reject_offer"]
 
 
 class CallMedia:
@@ -151,19 +150,6 @@ def open_session(
         session.call = CallMedia(engine, dialog, flow, place)
     session.open(engine.loop, address)
     return cast(Session, session)
-
-
-def bound_calls(agent: UserAgent, each: int) -> None:
-    """Have no more calls than there are file descriptors for their media, and leave some of them to
-    others than whoever calls most.
-
-    Args:
-        agent: Whose calls.
-        each: How many descriptors one takes.
-    """
-    agent.max_calls = descriptors.media_calls(each) if each else None
-    if agent.max_calls is not None:
-        agent.max_calls_of_one = agent.max_calls * agent.core.limits.max_share // 100
 
 
 def reject_offer(agent: UserAgent, offer: bytes, address: str) -> bytes:

@@ -10,24 +10,20 @@ thread, and in asyncio: inside `async with Party(...) as alice` it uses the runn
 
 A kind of party is a subclass that says which dialogs it takes part in (`ClientDialog`,
 `ServerDialog`) and which media it offers (`MediaSession`).
+
+The engine, with asyncio and the transports, is loaded when a party first needs it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
-from sipparty.concurrency.dispatch import Dispatcher
-from sipparty.concurrency.engine import Engine
-from sipparty.deepclass import Attribute
+from sipparty.concurrency.waiting import verb
 from sipparty.errors import Incomplete, UsageError
-from sipparty.fsm import verb
-from sipparty.party.listening import STANDARD_PORT, ListeningParty
-from sipparty.party.media import bound_calls, check_offer, open_session, reject_offer
-from sipparty.party.settings import Checked, media_types, name_to_show, next_hop_or_none
+from sipparty.party.events import EventHandlers
+from sipparty.party.locating import hop_text, locate
+from sipparty.party.settings import PartySettings, Target
 from sipparty.sip import (
     AOR,
     URI,
@@ -40,60 +36,56 @@ from sipparty.sip import (
     Session,
     SimpleCall,
 )
-from sipparty.sip.admission import password_guard, read_name
 from sipparty.sip.agent import UserAgent
-from sipparty.sip.auth import DigestClient, DigestServer, Trust
 from sipparty.sip.flow import host_port
-from sipparty.sip.grammar import check_line, quote
 from sipparty.sip.out_of_dialog import send_out_of_dialog
-from sipparty.sip.routing import as_request_uri, route_to
-from sipparty.vb import Delegate
+from sipparty.sip.routing import route_to
 
-__all__ = ["STANDARD_PORT", "Credentials", "Party", "Target"]
+if TYPE_CHECKING:
+    from typing import Unpack
 
-#: Whom to call: another party, or an address with or without its scheme.
-Target = "Party | URI | AOR | str | bytes"
+    from typing_extensions import TypeVar
 
-#: What opens doors: user and password, for one's own servers, by realm, or by asking a function.
-Credentials = "tuple[str, str] | Mapping[str, tuple[str, str]] | Callable[[str], Any]"
+    from sipparty.concurrency.dispatch import Dispatcher
+    from sipparty.concurrency.engine import Engine
+    from sipparty.party.settings import Settings
+    from sipparty.transport import KeepAlive, Listening
+
+    CallT = TypeVar("CallT", bound=Dialog, default=SimpleCall)
+    SessionT = TypeVar("SessionT", default=Session)
+else:
+    from typing import TypeVar
+
+    CallT, SessionT = TypeVar("CallT"), TypeVar("SessionT")
+
+__all__ = ["STANDARD_PORT", "Party"]
+
+#: The port that a transport has by itself: 5060, or 5061 for TLS.
+STANDARD_PORT = -1
 
 
-class Party(ListeningParty):
+class Party(EventHandlers, PartySettings, Generic[CallT, SessionT]):
     """Somebody who makes and takes calls (RFC 3261's user agent).
 
-    Where it listens, what it sends from and which flows it keeps open is in `ListeningParty`.
+    The settings below may be given to the constructor, to `configure`, set as attributes, or given
+    a default by a subclass (`max_calls = 20`). None, or `del`, returns one to its default. What is
+    set takes effect for calls and requests from then on.
 
     Args:
         uri: The address of record, with or without its scheme, as text or as an object; it may be
-            left out and set later, or given in parts (`aor="bob@biloxi.com"`).
+            left out and set later, or given in parts (`aor="bob@biloxi.com"`). It cannot change
+            while the party listens.
         engine: The engine to run on; by default that of `async with`, else the shared one on its
             thread.
-        proxy: The outbound proxy of every request: a host, host:port or URI.
-        credentials: What answers challenges (RFC 3261 §22): user and password for one's own
-            servers, those of the party's domain and its proxy; a mapping of realms to such pairs;
-            or a function that gives a pair for a realm, or None. `Policy.challenges` says whose
-            are answered.
-        display_name: The name that people see; "" for none.
-        media: Options for each media session, such as `{"record": "call.wav"}`.
-        local_address: The address of this host to send from, media too; see `local_address`.
-        attributes: Further attributes, by name or by path (`aor__username="bob"`).
+        attributes: Settings, and other attributes by name or by path (`aor__username="bob"`).
 
     Raises:
         ParseError: The address is none.
+        TypeError: There is no such setting, or its value is of the wrong kind.
     """
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # a party is itself, whatever it is called
     __eq__ = object.__eq__
-
-    display_name = Checked(name_to_show, 'The name that people see; "" for none.')
-    proxy = Checked(next_hop_or_none, "The outbound proxy of every request; None for none.")
-
-    uri = Attribute(URI)
-    aor = Delegate[AOR]("uri.aor")
-    username = Delegate[str]("uri.username")
-    host = Delegate[Any]("uri.host")
-    address = Delegate[str]("uri.address")
-    port = Delegate["int | None"]("uri.port")
 
     #: What `invite` makes.
     ClientDialog: ClassVar[type[Dialog]] = SimpleCall
@@ -109,31 +101,25 @@ class Party(ListeningParty):
         uri: URI | AOR | str | bytes | None = None,
         *,
         engine: Engine | None = None,
-        proxy: str | None = None,
-        credentials: tuple[str, str] | Mapping[str, Any] | Callable[[str], Any] | None = None,
-        display_name: str = "",
-        media: Mapping[str, Any] | None = None,
-        local_address: str | None = None,
-        **attributes: Any,
+        **attributes: Unpack[Settings],
     ) -> None:
-        if uri is not None:
-            attributes["uri"] = URI.from_user_text(uri)
-        super().__init__(**attributes)
         self._engine = engine
         self._agent: UserAgent | None = None
         #: The agent, and those of addresses of record before, while their dialogs are up.
         self._agents: list[UserAgent] = []
-        self._settings: dict[str, Any] = {}
+        self._endpoints: list[Listening] = []
+        self._methods = {}
         self._closed = False
-        self._credentials = credentials
-        if isinstance(credentials, tuple):
-            check_line(str(credentials[0]), "user name")
-        self.proxy = proxy
-        self.local_address = local_address
-        self.display_name = display_name
-        self.media = dict(media or {})
         # Found here and now, where that takes an import: not on the engine's thread, in a call.
         self._session_kind = self.MediaSession
+        given: dict[str, Any] = {**attributes}
+        if uri is not None:
+            given["uri"] = URI.from_user_text(uri)
+        super().__init__(**given)
+
+    def __repr__(self) -> str:
+        where = "".join(f", listens at {host_port(*one.address)}" for one in self._endpoints)
+        return f"<{type(self).__name__} {self.uri or 'without an address'}{where}>"
 
     # ---------------------------------------------------------------- engine and agent
 
@@ -141,6 +127,8 @@ class Party(ListeningParty):
     def engine(self) -> Engine:
         """The engine that the party runs on; chosen when it is first needed."""
         if self._engine is None or self._engine.closed:
+            from sipparty.concurrency.engine import Engine
+
             self._engine = Engine.shared()
         return self._engine
 
@@ -158,71 +146,38 @@ class Party(ListeningParty):
             raise Incomplete(f"Party instance can't {to_do} as it has an incomplete uri")
         agent = self._agent
         if agent is None or agent.uri != str(uri) or agent.core is not self.engine.core:
-            if self.listening:
-                raise UsageError(
-                    f"The uri was changed to {uri} while listening as another: stop_listen() first."
-                )
             if agent is not None and agent.core is self.engine.core:
                 self.engine.hub.leave(agent, later=True)
-            agent = self._agent = self._make_agent(str(uri))
+            from sipparty.party.agent import make_agent
+
+            agent = make_agent(self, str(uri))
             self._agents = [*(former for former in self._agents if former.dialogs), agent]
         return agent
 
-    def _make_agent(self, uri: str) -> UserAgent:
-        name = quote(self.display_name) if self.display_name else ""
-        agent = UserAgent(self.engine.core, uri, self, name)
-        agent.server_dialog = self.ServerDialog
-        agent.portal = self.engine
-        agent.observed = self.observed
-        agent.digest = self._make_digest(agent)
-        self.engine.hub.sources.send_from(agent, self.local_address)
-        descriptors = getattr(self._session_kind, "descriptors", 0)
-        if self._session_kind is not None:
-            agent.open_session = self._open_session
-            agent.check_offer = partial(check_offer, self.check_offer, descriptors)
-        agent.reject_offer = partial(reject_offer, agent)
-        for setting, value in self._settings.items():
-            setattr(agent, setting, value)
-        if "max_calls" not in self._settings:
-            bound_calls(agent, descriptors)
-        if self._decided_by_handler() and "auto_answer" not in self._settings:
-            agent.auto_answer = False
-        for method in self._methods:
-            agent.handle_method(method)
-        return agent
+    @property
+    def _listens_as(self) -> object:
+        return ...
 
-    def _make_digest(self, agent: UserAgent) -> DigestClient | None:
-        """Return what answers challenges, from the credentials given."""
-        given, policy = self._credentials, agent.core.policy
-        if given is None:
-            return None
-        home = [agent.host]
-        if self.proxy is not None:
-            home.append(NextHop.of(route_to(self.proxy)[1:-1]).place)
-        by_realm, one = (None, given) if isinstance(given, tuple) else (given, None)
-        return DigestClient(
-            by_realm,
-            default=one,
-            tokens=agent.core.tokens.tag,
-            algorithms=policy.algorithms,
-            trust=Trust(home, policy.challenges, policy.challenges_without_qop),
-        )
+    @_listens_as.setter
+    def _listens_as(self, _: object) -> None:
+        if self.listening and self._agent is not None and str(self.uri) != self._agent.uri:
+            raise UsageError(
+                f"The uri cannot change to {self.uri} while the party listens as"
+                f" {self._agent.uri}: stop_listen() first."
+            )
 
-    def _open_session(self, dialog: Dialog, flow: Flow) -> Session:
-        make = partial(self.make_session, dialog)
-        return open_session(self.engine, make, dialog, flow, self.media_addresses(flow))
+    # ---------------------------------------------------------------- media
 
-    def make_session(self, dialog: Dialog) -> Any:
+    def make_session(self, dialog: Dialog) -> SessionT:
         """Make the media session of a dialog; override it to choose per call.
 
         It is opened, at the local address that the peer is reached from, by its `open`; where peers
         are told another address, that is its `advertised` before.
         """
         assert self._session_kind is not None
-        options = {**self.media, **getattr(dialog, "media", {})}
-        session = self._session_kind(**options)
+        session = self._session_kind(**{**self.media, **getattr(dialog, "media", {})})
         session.portal = self.engine
-        return session
+        return session  # type: ignore[no-any-return]
 
     def check_offer(self, offer: bytes) -> None:
         """Judge the offer of a call before anybody is told of it; override it to judge otherwise.
@@ -243,78 +198,138 @@ class Party(ListeningParty):
 
             SessionDescription.parse(offer)
 
-    def configure(
+    # ---------------------------------------------------------------- listening
+
+    def listen(
         self,
+        port: int | None = STANDARD_PORT,
         *,
-        auto_answer: bool | None = None,
-        rings: bool | None = None,
-        max_calls: int | None = None,
-        patience: float | None = None,
-        keep_forks: bool | None = None,
-        accepts: Iterable[str] | None = None,
-        guard: DigestServer | Mapping[str, str] | None = None,
-        guard_algorithms: Iterable[str] = ("MD5", "SHA-256"),
-        names: Iterable[str] | None = None,
+        address: str | Iterable[str] | None = None,
+        port_filter: Callable[[int], bool] | None = None,
+        transport: str | Iterable[str] = "UDP",
+        advertise: str | Iterable[str] | None = None,
     ) -> Self:
-        """Change how the party takes calls; None leaves a setting as it is.
+        """Take calls; the sockets are bound when this returns, all of them or none.
+
+        Parties that listen at one address and port share its socket, told apart by their address of
+        record.
 
         Args:
-            auto_answer: Answer calls as they come. True by default, until a handler for
-                `CallReceived` is there to decide.
-            rings: Whether an automatic answer is preceded by 180 Ringing; True by default.
-            max_calls: Calls beyond so many at a time are answered 486 Busy Here. By default any
-                number without media, and with it as many as half of the process's file descriptors
-                are enough for, of which one source has no more than `Limits.max_share`.
-            patience: Seconds that a call may wait for an answer here, at the most; then it is
-                answered 480 Temporarily Unavailable. 180 by default. The Expires of an INVITE makes
-                it less, never more (RFC 3261 §13.3.1).
-            keep_forks: Whether further answers to a forked call are kept; False by default.
-            accepts: The media types that a call may bring, as body or part; what else has to be
-                understood is answered 415 (RFC 5621 §8.4). ("application/sdp",) by default.
-            guard: Who may call, as passwords by user for the realm of the party's host, or as a
-                `DigestServer`, for requests outside of dialogs (RFC 3261 §22.2).
-            guard_algorithms: What a guard of passwords offers, in order; ("MD5", "SHA-256").
-            names: Further hosts and addresses that a guard takes credentials for.
+            port: The port; None for a free one; by default the transport's own: 5060, 5061 for TLS.
+            address: The numeric address to bind, or several: "0.0.0.0" is every IPv4 address of the
+                host, and "::" every IPv6 one. By default `local_address`, else "0.0.0.0".
+            port_filter: Which ports will do, where `port` is None: called with each port there is,
+                on the caller's thread.
+            transport: "UDP", "TCP", "TLS", "WS" or "WSS", or several of them.
+            advertise: What peers are told (Via, Contact, and media's address) in the place of what
+                is bound: the outside of a NAT, as an address or a host name, with a port or
+                without, such as "203.0.113.7" or "[2001:db8::1]:5070". Of several, each serves the
+                addresses of its family; a name serves those that are left. Without a port it is the
+                one that is bound. Requests by a transport that is not listened on name the port
+                that they are sent from, which what is advertised does not lead to; their media is
+                advertised all the same.
 
         Raises:
-            Incomplete: Passwords are given, and the uri lacks the host that names their realm.
-            UsageError: The patience is not above 0.
-            ParseError: A name is no host and no address.
+            Incomplete: The uri lacks user or host.
+            AlreadyListening: `stop_listen` comes first.
+            ListenError: The port is taken by another program, or is not allowed.
+            ParseError: What is advertised is no host and port.
+            TLSError: TLS or WSS is asked for, and the engine has no certificate that can be used.
+            TypeError: The port is no number.
+            UsageError: An address is advertised that is of no family that is listened on; or who
+                shares the socket advertises another.
         """
-        if patience is not None and not 0 < patience < float("inf"):
-            raise UsageError(f"The patience is in seconds, above 0: not {patience!r}.")
-        if isinstance(guard, Mapping):
-            guard = self._make_guard(dict(guard), guard_algorithms)
-        given = {
-            "auto_answer": auto_answer,
-            "rings": rings,
-            "max_calls": max_calls,
-            "patience": patience,
-            "keep_forks": keep_forks,
-            "accepts": None if accepts is None else media_types(accepts),
-            "guard": guard,
-            "names": None if names is None else tuple(read_name(name) for name in names),
-        }
-        for setting, value in given.items():
-            if value is not None:
-                self._settings[setting] = value
-                if setting == "max_calls" and self._agent is not None:
-                    self._agent.max_calls_of_one = None
-                if self._agent is not None:
-                    setattr(self._agent, setting, value)
+        from sipparty.party.listening import listen
+
+        listen(self, port, address, port_filter, transport, advertise)
         return self
 
-    def _make_guard(self, passwords: Mapping[str, str], algorithms: Iterable[str]) -> DigestServer:
-        if self.uri is None or not self.host:
-            raise Incomplete("Party instance can't guard as it has an incomplete uri")
-        return password_guard(str(self.host), passwords, algorithms, os.urandom)
+    @verb
+    def stop_listen(self) -> Self:
+        """Take no more calls; those under way go on.
+
+        Raises:
+            UsageError: The party does not listen.
+        """
+        endpoints, agent = self._endpoints, self._agent
+        if not self.listening or agent is None:
+            raise UsageError("The party does not listen.")
+        self._endpoints = []
+        # Requests of calls under way still come by these sockets: they go with the last of them.
+        for endpoint in endpoints:
+            self.engine.hub.listeners.release_later(agent, endpoint)
+        return self
+
+    unlisten = stop_listen
+
+    @property
+    def listening(self) -> bool:
+        """Whether the party takes calls."""
+        # An endpoint is closed under the party where its engine is.
+        return any(not endpoint.closed for endpoint in self._endpoints)
+
+    @property
+    def contact_uri(self) -> URI | None:
+        """Where the party can be reached from this host; None while it does not listen.
+
+        A party that listens on every address is reached at the loopback one; one that listens on
+        several transports or addresses, by the first. What a peer is told (Contact) is what the
+        party advertises, else the address that this host is reached by from there.
+        """
+        if self._agent is None or not self.listening:
+            return None
+        from sipparty.party.listening import contact_of
+
+        return contact_of(self._agent, self._endpoints[0])
+
+    @verb
+    def keep_alive(
+        self,
+        target: URI | str | None = None,
+        interval: float | None = None,
+        *,
+        stun: bool | None = None,
+    ) -> KeepAlive:
+        """Keep the flow to a next hop open, through NATs and firewalls (RFC 5626 §4.4).
+
+        Pings are sent from where requests are: over UDP they are STUN Binding requests (RFC 8489),
+        so the next hop should be known to take them (§8); where it answers none, empty lines. Over
+        connections they are empty lines. A flow that fails is looked for anew. The events are
+        `FlowConfirmed` and `FlowLost`. A party that is to be called by that flow listens first.
+
+        Args:
+            target: The next hop: a host, host:port or URI; the party's `proxy` by default.
+            interval: The most seconds between pings, of which 80 to 100 % are waited; by default 24
+                to 29 s over UDP, 95 to 120 s over connections.
+            stun: Whether pings over UDP are STUN requests; by default, if the extra `nat` is
+                installed. Say False where the next hop is known not to take them.
+
+        Returns:
+            The machine that does it; one for each next hop: another call takes its place.
+
+        Raises:
+            Incomplete: The uri lacks user or host.
+            ParseError: The target is no address.
+            UsageError: There is no target; the interval is not above 0; or STUN is asked for, and
+                the extra `nat` is not installed.
+        """
+        from sipparty.party.listening import keep_alive
+
+        return keep_alive(self, self._agent_now("keep_alive"), target, interval, stun)
+
+    @verb
+    def stop_keep_alive(self) -> Self:
+        """Keep no more flows open; those that are there stay until something ends them."""
+        if self._agent is not None:
+            self.engine.hub.keepalives.stop(self._agent)
+        return self
 
     # ---------------------------------------------------------------- calling
 
     @verb
     def invite(
         self,
-        target: Party | URI | AOR | str | bytes,
+        target: Target,
         proxy: str | None = None,
         *,
         expires: float | None = None,
@@ -322,10 +337,10 @@ class Party(ListeningParty):
         headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
         parts: Iterable[Part] = (),
         media: Mapping[str, Any] | None = None,
-        dialog: type[Dialog] | None = None,
+        dialog: type[CallT] | None = None,
         redirects: int | None = None,
         flow: Flow | None = None,
-    ) -> Any:
+    ) -> CallT:
         """Call somebody; returns the dialog at once.
 
         Args:
@@ -354,7 +369,7 @@ class Party(ListeningParty):
             UsageError: The party called does not listen.
         """
         agent = self._agent_now("invite")
-        uri, next_hop = self._locate(target)
+        uri, next_hop = locate(target)
         proxy = self.proxy if proxy is None else proxy
         routes = () if proxy is None else (route_to(proxy),)
         call: Any = (dialog or self.ClientDialog)(agent)
@@ -373,16 +388,8 @@ class Party(ListeningParty):
             flow=flow,
             redirects=redirects,
         )
-        return call
-
-    def _locate(self, target: Party | URI | AOR | str | bytes) -> tuple[str, NextHop | None]:
-        """Return a request-URI, and where to send it if that is not what the URI says."""
-        if not isinstance(target, Party):
-            return as_request_uri(str(URI.from_user_text(target))), None
-        contact = target.contact_uri
-        if contact is None or target.uri is None:
-            raise UsageError("The party to call does not listen.")
-        return str(target.uri), NextHop.of(str(contact))
+        made: CallT = call
+        return made
 
     @verb
     def send(
@@ -409,42 +416,31 @@ class Party(ListeningParty):
         hop = NextHop.of(request.uri_text if first is None else first.uri_text)
         return send_out_of_dialog(agent, request, hop, flow)
 
-    def options(
-        self, target: Party | URI | AOR | str | bytes, proxy: str | None = None
-    ) -> ClientRequest:
+    def options(self, target: Target, proxy: str | None = None) -> ClientRequest:
         """Ask what somebody can do (RFC 3261 §11); returns at once."""
-        uri, hop = self._locate(target)
+        uri, hop = locate(target)
         if hop is not None and proxy is None:
-            scheme = "sips" if hop.secure else "sip"
-            transport = "" if hop.transport is None else f";transport={hop.transport.lower()}"
-            proxy = f"{scheme}:{host_port(hop.host, hop.port)}{transport}"
+            proxy = hop_text(hop)
         request = Request("OPTIONS", uri, [("Accept", "application/sdp")])
         return self.send(request, proxy)
 
-    # ---------------------------------------------------------------- handlers
+    @property
+    def calls(self) -> list[CallT]:
+        """The calls that are neither new nor over."""
+        return [dialog for agent in self._agents for dialog in list(agent.dialogs)]  # type: ignore[misc]
 
-    def _watches(self) -> None:
+    def _handlers_changed(self) -> None:
         for agent in self._agents:
-            agent.observed = True
-
-    def _decides(self) -> None:
-        if self._agent is not None and "auto_answer" not in self._settings:
-            self._agent.auto_answer = False
-
-    def _takes(self, method: str) -> None:
-        if self._agent is not None:
-            self.engine.run(self._agent.handle_method, method)
+            agent.observed = agent.observed or self.observed
+        current = self._agent
+        if current is not None:
+            self.changed("auto_answer")
+            for method in self._methods.keys() - current.methods.keys():
+                self.engine.run(current.handle_method, method)
 
     def _dispatcher(self) -> Dispatcher | None:
         engine = self._engine
         return None if engine is None or engine.closed else engine.dispatcher
-
-    # ---------------------------------------------------------------- the end
-
-    @property
-    def calls(self) -> list[Dialog]:
-        """The dialogs that are neither new nor over."""
-        return [dialog for agent in self._agents for dialog in list(agent.dialogs)]
 
     def close(self) -> None:
         """End every call, then give everything back; may be called more than once.
@@ -463,6 +459,8 @@ class Party(ListeningParty):
 
     async def aclose(self) -> None:
         """Do what `close` does, in a coroutine."""
+        import asyncio
+
         engine = self._engine
         if engine is None or engine.loop is asyncio.get_running_loop():
             await self._aclose()
@@ -487,6 +485,8 @@ class Party(ListeningParty):
         self.close()
 
     async def __aenter__(self) -> Self:
+        from sipparty.concurrency.engine import Engine
+
         if self._engine is None or self._engine.closed:
             self._engine = Engine.current()
         self._engine.join()

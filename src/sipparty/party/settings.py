@@ -1,78 +1,278 @@
-"""Settings of a party that are checked when they are set, and not when they are sent.
-
-Laws:
-
-* What cannot stand in a message is refused at the line of the program that gives it.
-* A set that fails changes nothing.
+"""The settings of a party: what they are called, their types, defaults and meaning, and what of the
+user agent follows them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, Self, TypeVar, overload
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict
 
-from sipparty.sip import MediaType
-from sipparty.sip.grammar import check_line
+from sipparty.deepclass import Attribute, DeepClass
+from sipparty.party import setting as checks
+from sipparty.party.setting import Setting, setting
+from sipparty.sip import AOR, URI, NextHop, SimpleCall
+from sipparty.sip.agent import MAX_REDIRECTS
+from sipparty.sip.events import CallReceived
+from sipparty.sip.grammar import quote
 from sipparty.sip.routing import route_to
+from sipparty.vb import Delegate
 
-__all__ = ["Checked", "media_types", "name_to_show", "next_hop_or_none"]
+if TYPE_CHECKING:
+    from typing import Unpack
 
-T = TypeVar("T")
+    from sipparty.party.party import Party
+    from sipparty.sip.agent import UserAgent
+    from sipparty.sip.auth import DigestClient, DigestServer
 
+__all__ = ["Credentials", "PartySettings", "Settings", "Target"]
 
-class Checked(Generic[T]):
-    """An attribute whose values are checked when they are set.
+#: Whom to call: another party, or an address with or without its scheme.
+Target: TypeAlias = "Party[Any, Any] | URI | AOR | str | bytes"
 
-    Args:
-        check: Gives what is to be kept of a value, or raises.
-        doc: What the attribute is.
-    """
-
-    def __init__(self, check: Callable[[T], T], doc: str) -> None:
-        self._check = check
-        self.__doc__ = doc
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._slot = f"_{name}"
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> T | Self:
-        if instance is None:
-            return self
-        value: T = getattr(instance, self._slot)
-        return value
-
-    def __set__(self, instance: Any, value: T) -> None:
-        setattr(instance, self._slot, self._check(value))
+#: What answers challenges: user and password, for one's own servers, by realm, or by a function.
+Credentials: TypeAlias = (
+    "tuple[str, str] | Mapping[str, tuple[str, str]] | Callable[[str], tuple[str, str] | None]"
+)
 
 
-def name_to_show(value: str) -> str:
-    """Return a display name.
+class Settings(TypedDict, total=False):
+    """What the constructor and `configure` take: the attributes of `Party` by these names."""
 
-    Raises:
-        BuildError: It holds a control character.
-    """
-    return check_line(value, "display_name")
+    aor: AOR | str | bytes
+    username: str
+    address: str
+    port: int | None
+    proxy: str | None
+    credentials: Credentials | None
+    display_name: str | None
+    media: Mapping[str, Any] | None
+    local_address: str | None
+    user_agent: str | None
+    auto_answer: bool | None
+    rings: bool | None
+    max_calls: int | None
+    patience: float | None
+    follow_redirects: int | None
+    keep_forks: bool | None
+    accepts: Iterable[str] | None
+    guard: DigestServer | Mapping[str, str] | None
+    guard_algorithms: Iterable[str] | None
+    names: Iterable[str] | None
 
 
-def next_hop_or_none(value: str | None) -> str | None:
-    """Return an outbound proxy: a host, host:port or URI; None for none.
+class PartySettings(DeepClass):
+    """What can be set of a party; `Party` says who it is and what it does."""
 
-    Raises:
-        ParseError: It is no address to send to.
-    """
-    if value is not None:
-        route_to(value)
-    return value
+    _agent: UserAgent | None
+    _session_kind: Any
 
+    uri = Attribute(URI)
+    aor = Delegate[AOR]("uri.aor")
+    username = Delegate[str]("uri.username")
+    host = Delegate[Any]("uri.host")
+    address = Delegate[str]("uri.address")
+    port = Delegate["int | None"]("uri.port")
 
-def media_types(given: Iterable[str]) -> tuple[str, ...]:
-    """Return media types in lower case.
+    display_name: str = setting(
+        "",
+        check=checks.line,
+        binds={"address": "_from_address"},
+        doc='The name that people see; "" for none.',
+    )
+    proxy: str | None = setting(
+        check=checks.next_hop,
+        also=("credentials",),
+        doc="The outbound proxy of every request: a host, host:port or URI; None for none.",
+    )
+    credentials: Credentials | None = setting(
+        check=checks.credentials,
+        binds={"digest": "_make_digest"},
+        doc="What answers challenges (RFC 3261 §22): user and password for one's own servers,"
+        " those of the party's domain and its proxy; a mapping of realms to such pairs; or a"
+        " function that gives a pair for a realm, or None. `Policy.challenges` says whose are"
+        " answered.",
+    )
+    media: Mapping[str, Any] = setting(
+        lambda party: {},
+        check=checks.media_options,
+        doc='Options for each media session, such as `{"record": "call.wav"}`.',
+    )
+    local_address: str | None = setting(
+        check=checks.local_address,
+        binds={"local_address": ""},
+        doc="The numeric address of this host that requests and media are sent from, over every"
+        " transport. None leaves it to the system's routes; a party that listens on one address"
+        " sends from that one then. Whether the address is ours is found out when it is used: a"
+        " call that cannot be sent from it fails, and says so.",
+    )
+    user_agent: str = setting(
+        "sipparty",
+        check=checks.line,
+        binds={"product": ""},
+        doc="What User-Agent says.",
+    )
+    auto_answer: bool = setting(
+        lambda party: not (party._handlers or {}).get(CallReceived),
+        check=checks.flag,
+        binds={"auto_answer": ""},
+        doc="Answer calls as they come. True by default, unless a handler for `CallReceived` is"
+        " there to decide.",
+    )
+    rings: bool = setting(
+        True,
+        check=checks.flag,
+        binds={"rings": ""},
+        doc="Whether an automatic answer is preceded by 180 Ringing.",
+    )
+    max_calls: int | None = setting(
+        lambda party: party._most_calls(),
+        check=checks.count,
+        binds={"max_calls": "", "max_calls_of_one": "_most_of_one"},
+        doc="Calls beyond so many at a time are answered 486 Busy Here. By default any number"
+        " (None) without media, and with it as many as half of the process's file descriptors are"
+        " enough for, of which one source has no more than `Limits.max_share`.",
+    )
+    patience: float = setting(
+        SimpleCall.PATIENCE,
+        check=checks.seconds,
+        binds={"patience": ""},
+        doc="Seconds that a call may wait for an answer here, at the most; then it is answered 480"
+        " Temporarily Unavailable. The Expires of an INVITE makes it less, never more (RFC 3261"
+        " §13.3.1).",
+    )
+    follow_redirects: int = setting(
+        MAX_REDIRECTS,
+        check=checks.count,
+        binds={"follow_redirects": ""},
+        doc="How many redirections a request follows; 0 for none (RFC 3261 §8.1.3.4).",
+    )
+    keep_forks: bool = setting(
+        False,
+        check=checks.flag,
+        binds={"keep_forks": ""},
+        doc="Whether further answers to a forked call are kept.",
+    )
+    accepts: Iterable[str] = setting(
+        ("application/sdp",),
+        check=checks.media_types,
+        binds={"accepts": ""},
+        doc="The media types that a call may bring, as body or part; what else has to be understood"
+        " is answered 415 (RFC 5621 §8.4).",
+    )
+    guard: DigestServer | Mapping[str, str] | None = setting(
+        check=checks.authenticator,
+        binds={"guard": "_make_guard"},
+        doc="Who may call, as passwords by user for the realm of the party's host, or as a"
+        " `DigestServer`, for requests outside of dialogs (RFC 3261 §22.2); None for everybody.",
+    )
+    guard_algorithms: Iterable[str] = setting(
+        ("MD5", "SHA-256"),
+        check=checks.texts,
+        also=("guard",),
+        doc="What a guard of passwords offers, in order.",
+    )
+    names: Iterable[str] = setting(
+        (),
+        check=checks.host_names,
+        binds={"names": "_read_names"},
+        doc="Further hosts and addresses that a guard takes credentials for.",
+    )
 
-    Raises:
-        ParseError: One is none.
-    """
-    return tuple(MediaType.parse(kind).essence for kind in given)
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        for name, value in list(vars(cls).items()):
+            declared = next((vars(base)[name] for base in cls.__mro__[1:] if name in vars(base)), 0)
+            if isinstance(declared, Setting) and not hasattr(value, "__get__"):
+                setattr(cls, name, declared.with_default(cls, value))
+        super().__init_subclass__(**kwargs)
+
+    def configure(self, **settings: Unpack[Settings]) -> Self:
+        """Change several settings, all of them or none.
+
+        Raises:
+            TypeError: There is no such setting, or its value is of the wrong kind.
+            Exception: What setting the attribute raises.
+        """
+        for name, value in settings.items():
+            self._check_path((name,))
+            declared = type(self).deep_attributes.get(name)
+            if declared is not None:
+                declared.accept(self, value)
+        for name, value in settings.items():
+            setattr(self, name, value)
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        kind = type(self)
+        if name[0] != "_" and name not in self.__dict__ and not hasattr(kind, name):
+            # What is nobody's mistake for a name that there is may be kept here.
+            known = [one for one in dir(kind) if one[0] != "_"]
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+            if near and not any(
+                name in vars(base).get("__annotations__", ()) for base in kind.__mro__
+            ):
+                raise AttributeError(
+                    f"{kind.__name__} has no attribute {name!r}; did you mean {near[0]!r}?"
+                    " (One of your own is declared in the class.)"
+                )
+        super().__setattr__(name, value)
+
+    def _bind_settings(self) -> None:
+        for name, declared in type(self).deep_attributes.items():
+            if isinstance(declared, Setting):
+                for target, make in declared.binds.items():
+                    transformer = getattr(self, make) if make else None
+                    self.bind(name, f"_agent.{target}", transformer)
+
+    # ---------------------------------------------------------------- what bindings make of them
+
+    def _from_address(self, name: str) -> str:
+        assert self._agent is not None
+        return f"{quote(name)} <{self._agent.uri}>" if name else f"<{self._agent.uri}>"
+
+    def _make_digest(self, given: Any) -> DigestClient:
+        agent = self._agent
+        assert agent is not None
+        policy = agent.core.policy
+        home = [agent.host]
+        if self.proxy is not None:
+            home.append(NextHop.of(route_to(self.proxy)[1:-1]).place)
+        from sipparty.sip.auth import DigestClient, Trust
+
+        one = not (isinstance(given, Mapping) or callable(given))
+        return DigestClient(
+            None if one else given,
+            default=given if one else None,
+            tokens=agent.core.tokens.tag,
+            algorithms=policy.algorithms,
+            trust=Trust(home, policy.challenges, policy.challenges_without_qop),
+        )
+
+    def _make_guard(self, given: Any) -> DigestServer:
+        if not isinstance(given, Mapping):
+            return given  # type: ignore[no-any-return]
+        import os
+
+        from sipparty.sip.admission import password_guard
+
+        return password_guard(str(self.host), given, self.guard_algorithms, os.urandom)
+
+    def _most_calls(self) -> int | None:
+        from sipparty.concurrency.descriptors import media_calls
+
+        return media_calls(self._descriptors) if self._descriptors else None
+
+    def _most_of_one(self, most: int) -> int | None:
+        assert self._agent is not None
+        given = "max_calls" in self.__dict__
+        return None if given else most * self._agent.core.limits.max_share // 100
+
+    @property
+    def _descriptors(self) -> int:
+        """How many file descriptors the media of a call take."""
+        return getattr(self._session_kind, "descriptors", 0)
+
+    def _read_names(self, names: Iterable[str]) -> Any:
+        from sipparty.sip.admission import read_name
+
+        return tuple(read_name(name) for name in names)

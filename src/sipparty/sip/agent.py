@@ -23,6 +23,7 @@ from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.transports import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
+from sipparty.vb import ValueBinder
 
 __all__ = ["MANY_CALLS", "MAX_CONTACTS", "MAX_REDIRECTS", "UserAgent"]
 
@@ -57,7 +58,7 @@ def _refuses_sdp(request: Request) -> bool:
     return not any(one.covers(SDP) for one in ranges)
 
 
-class UserAgent:
+class UserAgent(ValueBinder):
     """One user of a core.
 
     Args:
@@ -96,6 +97,9 @@ class UserAgent:
         guard: What requests outside of dialogs have to prove themselves to (§22.2); None for open
             doors. ACK and CANCEL are never asked to (§22.1), nor is what a dialog's peer sends.
         portal: The way to the engine's thread, given to each dialog.
+        local_address: The numeric address of this host that it sends from, but for answers to what
+            came by a socket it listens on; None for the system's choice.
+        product: What User-Agent says.
         observed: Whether anybody is told of the events of its dialogs; else they are not made.
     """
 
@@ -126,6 +130,7 @@ class UserAgent:
         self.observed = True
         self.portal: Portal | None = None
         self.digest: DigestClient | None = None
+        self.local_address: str | None = None
         self._admission: Admission | None = None
         #: What it is called besides, in the URIs of credentials.
         self.names: tuple[Name, ...] = ()
@@ -138,7 +143,7 @@ class UserAgent:
             "CANCEL": self._refuse_stray,
         }
         self.supported: tuple[str, ...] = SUPPORTED
-        self.product = "sipparty"
+        self._product = "sipparty"
         #: Says what peers are told in the place of an address that we send from; None for nothing
         #: else. Whoever changes what it says calls `moved`.
         self.advertise: Callable[[UserAgent, Flow], Address] | None = None
@@ -211,6 +216,16 @@ class UserAgent:
             ]
             self._capabilities = fields
         return fields
+
+    @property
+    def product(self) -> str:
+        """What User-Agent says."""
+        return self._product
+
+    @product.setter
+    def product(self, product: str) -> None:
+        self._product = product
+        self._capabilities = None
 
     def new_session(self, dialog: Dialog, flow: Flow) -> Session | None:
         """Make and open the media session of a dialog, or give the one that it has, moved to where

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
 from typing import Any
 
 from sipparty.errors import TransportError, UsageError
@@ -43,33 +42,17 @@ class SourceSelection:
         self._loop = loop
         self._owner = owner
         self._listeners = listeners
-        #: The address that an agent sends from, where that is not the system's choice.
-        self._sources: weakref.WeakKeyDictionary[UserAgent, str] = weakref.WeakKeyDictionary()
-
-    def send_from(self, agent: UserAgent, address: str | None) -> None:
-        """Have an agent send from an address of this host; None for the system's choice.
-
-        What it sends by what it listens on, in answer to what came there, stays as it is.
-
-        Args:
-            agent: The agent.
-            address: A numeric address. Whether it is ours is found out when it is used.
-        """
-        if address is None:
-            self._sources.pop(agent, None)
-        else:
-            self._sources[agent] = address
 
     def families(self, agent: UserAgent) -> set[Any]:
         """Return the address families that an agent can send by without a new socket."""
-        source = self._sources.get(agent)
+        source = agent.local_address
         if source is not None:
             return {numeric_family(source)} - {None}
         return {endpoint.family for endpoint in self._listeners.used(agent)}
 
-    def is_fixed(self, agent: UserAgent) -> bool:
+    def is_fixed(self, agent: UserAgent | None) -> bool:
         """Whether an agent sends from an address of its own choice."""
-        return agent in self._sources
+        return agent is not None and agent.local_address is not None
 
     def datagrams(self, agent: UserAgent, wanted: Any, host: str) -> UDPEndpoint:
         """Return what to send datagrams from: what was asked for, the agent's own, or a new one.
@@ -79,7 +62,7 @@ class SourceSelection:
         """
         if isinstance(wanted, UDPEndpoint) and _reaches(wanted, host):
             return wanted
-        source = self._sources.get(agent)
+        source = agent.local_address
         if source is not None:
             check_source(source, host)
         found = [
@@ -107,7 +90,7 @@ class SourceSelection:
         """
         if agent is None:
             return ""
-        source = self._sources.get(agent)
+        source = agent.local_address
         if source is not None:
             check_source(source, target.address)
             return source

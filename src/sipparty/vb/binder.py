@@ -226,11 +226,15 @@ class _Settling:
                 f"set from {link.source_path!r} {times} times, the last time to {repr(value)[:80]}."
             )
 
-    def run(self) -> None:
-        """Follow until nothing is left to follow."""
-        while self.queue:
-            link, kinds = self.queue.popleft()
-            link.fire(self, kinds)
+    def settle(self) -> None:
+        """Follow until nothing is left to follow; take all back where that raises."""
+        try:
+            while self.queue:
+                link, kinds = self.queue.popleft()
+                link.fire(self, kinds)
+        except BaseException:
+            self.roll_back()
+            raise
 
     def roll_back(self) -> None:
         for owner, state in reversed(self.log):
@@ -324,6 +328,19 @@ class ValueBinder:
         """Return the bindings in the order made, as pairs of source and target, two if two-way."""
         return list(self.__dict__.get(_LINKS, ()))
 
+    def changed(self, name: str) -> None:
+        """Have what is bound to an attribute follow it now: its value has changed by itself.
+
+        Raises:
+            BindingError: The values do not settle.
+            Exception: What setting a target, or a transformer, raises; then nothing was changed.
+        """
+        watchers = self.__dict__.get(_WATCHERS, {})
+        if name in watchers:
+            settling = _Settling()
+            settling.queue.extend(watchers[name].items())
+            settling.settle()
+
     def make_attribute(self, name: str) -> object | None:
         """Return a new object for an attribute that is None while a path through it is set.
 
@@ -361,7 +378,7 @@ class ValueBinder:
             value = read_path(self, side.source)
             if value is not None:
                 side.push(settling, self, value)
-                settling.run()
+            settling.settle()
         except BaseException:
             self._vb_drop(new)
             settling.roll_back()
@@ -378,10 +395,10 @@ class ValueBinder:
         settling = _Settling()
         try:
             settling.store(self, name, value, by_user=True)
-            settling.run()
         except BaseException:
             settling.roll_back()
             raise
+        settling.settle()
 
     def __setattr__(self, name: str, value: Any) -> None:
         watchers = self.__dict__.get(_WATCHERS)

@@ -9,6 +9,7 @@ import pytest
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import AlreadyListening, CallUnreachable, ListenError, ParseError, UsageError
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
+from sipparty.party.listening import media_addresses
 from sipparty.sdp import SessionDescription
 from sipparty.sip import Flow, UserAgent
 from sipparty.sip.events import FlowConfirmed, FlowLost
@@ -318,10 +319,11 @@ class TestLocalAddress:
 def test_where_media_binds_and_what_is_told(make_party, local_address, local, bound, expected):
     party = make_party("bob@biloxi.com", local_address=local_address)
     flow = Flow("UDP", (bound or local, 5060), ("192.0.2.9", 5060))
+    agent = UserAgent(party.engine.core, "sip:bob@biloxi.com")
+    agent.local_address = party.local_address
     if bound is not None:
-        party._agent = UserAgent(party.engine.core, "sip:bob@biloxi.com")
-        party._agent.advertise = lambda agent, flow: (local, 5060)
-    assert party.media_addresses(flow) == expected
+        agent.advertise = lambda agent, flow: (local, 5060)
+    assert media_addresses(party.engine.hub, agent, flow) == expected
 
 
 # -------------------------------------------------------------------- several addresses

@@ -75,11 +75,25 @@ class TestWho:
         assert peer.receive("INVITE")["From"].display_name == 'Alice "Al" \u00c9'
 
     def test_the_uri_cannot_be_changed_while_listening(self, bob, alice):
-        bob.uri = "sip:robert@biloxi.com"
-        with pytest.raises(UsageError, match=r"robert@biloxi\.com while listening as another"):
-            bob.invite("alice@atlanta.com")
+        wrong = (
+            r"cannot change to sips?:\w+@\w+\.com while the party listens as sip:bob@biloxi\.com"
+        )
+        for path, value in (
+            ("uri", "sip:robert@biloxi.com"),
+            ("aor", "robert@biloxi.com"),
+            ("username", "robert"),
+            ("address", "boston.com"),
+        ):
+            with pytest.raises(UsageError, match=wrong):
+                setattr(bob, path, value)
+        with pytest.raises(UsageError, match=wrong):
+            bob.uri.aor.username = "robert"
+        assert str(bob.uri) == "sip:bob@biloxi.com"
         bob.uri = "sip:bob@biloxi.com"
         assert alice.invite(bob).wait(5).state == "InDialog"
+        bob.stop_listen()
+        bob.uri.aor.username = "robert"
+        assert str(bob.listen(None, address=LOOPBACK).contact_uri).startswith("sip:robert@")
 
     def test_a_changed_uri_leaves_calls_alone(self, alice, bob):
         call = alice.invite(bob).wait(5)

@@ -1,6 +1,7 @@
 """What a party hears of, and what its handlers decide."""
 
 import asyncio
+import queue
 import threading
 
 import pytest
@@ -230,3 +231,66 @@ class TestEvents:
         alice.close()
         assert happened.next()
         assert happened.empty()
+
+
+class TestRegistering:
+    """`on` and `off`."""
+
+    def test_handlers_of_one_call(self, alice, bob, events):
+        ended, seen = events(alice, CallEnded), queue.SimpleQueue()
+        first, second = alice.invite(bob).wait(5), alice.invite(bob).wait(5)
+        first.on(CallEnded, seen.put)
+        second.terminate().wait(5)
+        first.terminate().wait(5)
+        assert {ended.next().call, ended.next().call} == {first, second}
+        assert seen.get(timeout=PATIENCE).call is first
+        assert seen.empty()
+
+    @pytest.mark.parametrize("kind", ["plain", "async"])
+    def test_a_call_alone_may_have_handlers(self, alice, bob, kind):
+        call, seen, done = alice.invite(bob).wait(5), [], threading.Event()
+
+        def plain(event):
+            seen.append(event)
+            done.set()
+
+        async def coroutine(event):
+            plain(event)
+
+        handler = plain if kind == "plain" else coroutine
+        assert call.on(Event)(handler) is handler
+        call.terminate().wait(5)
+        assert done.wait(PATIENCE)
+        assert [type(event) for event in seen] == [CallEnded]
+
+    def test_no_more_after_off(self, alice, bob, events):
+        ended, seen = events(alice, CallEnded), []
+        call = alice.invite(bob).wait(5)
+        call.on(CallEnded, seen.append)
+        call.off(CallEnded, seen.append)
+        call.off(CallEnded, print)  # it never was there
+        call.terminate().wait(5)
+        assert ended.next()
+        assert seen == []
+
+    def test_what_is_no_class_of_events(self, alice):
+        for method in (alice.on, alice.off):
+            with pytest.raises(TypeError, match="not 'CallReceived': give CallReceived, the class"):
+                method("CallReceived", print)
+            with pytest.raises(TypeError, match="such as CallReceived, not 5"):
+                method(5, print)
+            with pytest.raises(TypeError, match=r"the class of events first: \w+\(CallReceived, p"):
+                method(print, print)
+        with pytest.raises(TypeError, match=r"on\(CallReceived, print\), or @on\(CallReceived\)"):
+            alice.on(print)
+        with pytest.raises(TypeError, match="the class of events first"):
+            alice.on(ValueError, print)
+        with pytest.raises(TypeError, match="a function that takes the event, not 5"):
+            alice.on(CallReceived, 5)
+        assert not alice.observed
+
+    def test_what_is_no_method(self, alice):
+        with pytest.raises(TypeError, match='such as "MESSAGE", not <built-in function print>'):
+            alice.on_request(print)
+        with pytest.raises(TypeError, match="a function that takes the event"):
+            alice.on_request("MESSAGE", 5)

@@ -247,9 +247,15 @@ def test_a_guard_of_its_own_is_there_before_the_agent(listening, make_party):
     assert carol.options(bob).wait(5).status == 401
 
 
-def test_passwords_need_a_realm():
+def test_passwords_are_for_the_realm_of_the_host(make_party):
+    bob = Party().configure(guard={"alice": "wonderland"})
     with pytest.raises(Incomplete):
-        Party().configure(guard={"alice": "wonderland"})
+        bob.listen(None)
+    bob = make_party("bob@biloxi.com", guard={"alice": "wonderland"}).listen(
+        None, address="127.0.0.1"
+    )
+    [(_, challenge)] = bob._agent.guard.challenge(0.0).headers[:1]
+    assert 'realm="biloxi.com"' in challenge
 
 
 # ---------------------------------------------------------------- nothing is kept of a challenge
@@ -293,11 +299,11 @@ def test_a_guard_of_passwords_may_offer_others_first(make_party):
     bob = make_party("bob@biloxi.com")
     for algorithms in (("SHA-256", "MD5"), ("SHA-256",)):
         bob.configure(guard={"alice": "tea"}, guard_algorithms=algorithms)
-        guard = bob._settings["guard"]
+        guard = bob._agent_now("listen").guard
         offered = [text for _, text in guard.challenge(0.0).headers]
         assert [text.rpartition("algorithm=")[2] for text in offered] == list(algorithms)
     bob.configure(names=["203.0.113.7:5070", "sip:sales@biloxi.com"])
-    assert bob._settings["names"] == (
+    assert bob._agent.names == (
         (None, "203.0.113.7", 5070),
         ("sales", "biloxi.com", None),
     )

@@ -372,7 +372,7 @@ async def test_connections_too(find, hub, alice, peer):
     ],
 )
 async def test_a_connection_names_no_port_where_nobody_listens(find, hub, alice, peer, bound, told):
-    hub.sources.send_from(alice, THIRD)
+    alice.local_address = THIRD
     listeners = {host: hub.listeners.listen(alice, host, 0, transport="TCP") for host in bound}
     flow = await find(LOOPBACK, peer.port, "TCP").outcome()
     assert flow.local == flow.endpoint.address
@@ -383,7 +383,7 @@ async def test_a_connection_names_no_port_where_nobody_listens(find, hub, alice,
 
 @linux
 async def test_what_is_advertised_leads_to_its_listener(find, hub, alice, peer):
-    hub.sources.send_from(alice, THIRD)
+    alice.local_address = THIRD
     hub.listeners.listen(alice, OTHER, 0, transport="TCP", advertised=(OUTSIDE, 5070))
     flow = await find(LOOPBACK, peer.port, "TCP").outcome()
     assert alice.address_on(flow) == (OUTSIDE, 5070)
@@ -395,7 +395,7 @@ async def test_what_is_advertised_counts_for_another_socket(find, hub, alice):
     """Bound to every address, and sending from one: that takes a socket of its own."""
     listener = hub.listeners.listen(alice, "0.0.0.0", 0, advertised=(OUTSIDE, 5070))
     assert find(LOOPBACK).heard[0].endpoint is listener
-    hub.sources.send_from(alice, OTHER)
+    alice.local_address = OTHER
     flow = find(LOOPBACK).heard[0]
     assert flow.local == flow.endpoint.address
     assert flow.local[0] == OTHER

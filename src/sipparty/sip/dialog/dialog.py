@@ -31,6 +31,7 @@ from sipparty.sip.events import Event
 from sipparty.sip.fields import Field
 from sipparty.sip.flow import Address, Flow
 from sipparty.sip.grammar import is_token
+from sipparty.sip.handlers import EventSource
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.out_of_dialog import add_contact
 from sipparty.sip.request_user import RequestHost
@@ -144,7 +145,7 @@ class DialogAgent(Protocol):
         """Whether a request asks for nothing that is not known; else it is answered."""
 
 
-class Dialog(FSM, abstract=True):
+class Dialog(EventSource, FSM, abstract=True):
     """A relation between two user agents, in one of the states of `States`.
 
     Args:
@@ -386,6 +387,9 @@ class Dialog(FSM, abstract=True):
     def _emit(self, event: Callable[..., Event], *values: Any) -> None:
         """Emit an event of a kind about this call."""
         self.core.emit(event(self.agent, self, *values))
+
+    def _handlers_changed(self) -> None:
+        self.agent.observed = True
 
     def _new_target(self, message: Request | Response) -> str:
         """Return the remote target that a target refresh gives (§12.2.1.2, §12.2.2).

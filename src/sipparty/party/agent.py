@@ -1,0 +1,44 @@
+"""The user agent of a party: made of its address, and following its settings."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sipparty.party.listening import media_addresses
+from sipparty.party.media import check_offer, open_session, reject_offer
+from sipparty.sip import Dialog, Flow, Session
+from sipparty.sip.agent import UserAgent
+
+if TYPE_CHECKING:
+    from sipparty.party.party import Party
+
+__all__ = ["make_agent"]
+
+#: What cannot change while a party listens: by it callers find it.
+_ADDRESS = ("uri.scheme", "uri.aor.username", "uri.aor.host.address", "uri.aor.host.port")
+
+
+def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
+    """Make the user agent of a party, to be its `_agent`; on the engine's thread."""
+    agent = UserAgent(party.engine.core, uri, party)
+    agent.server_dialog = party.ServerDialog
+    agent.portal = party.engine
+    agent.observed = party.observed
+    if party._session_kind is not None:
+        agent.open_session = partial(_open_session, party)
+        agent.check_offer = partial(check_offer, party.check_offer, party._descriptors)
+    agent.reject_offer = partial(reject_offer, agent)
+    for method in party._methods:
+        agent.handle_method(method)
+    party._agent = agent  # what is bound already goes over
+    if not party.bindings():
+        party._bind_settings()
+        for path in _ADDRESS:
+            party.bind(path, "_listens_as")
+    return agent
+
+
+def _open_session(party: Party[Any, Any], dialog: Dialog, flow: Flow) -> Session:
+    place = media_addresses(party.engine.hub, party._agent, flow)
+    return open_session(party.engine, partial(party.make_session, dialog), dialog, flow, place)

@@ -1,0 +1,300 @@
+"""Settings: attributes that are declared once, checked when set, and bound to what runs; and the
+checks.
+
+    class PartySettings(DeepClass):
+        max_calls: int | None = setting(check=count, binds={"max_calls": ""}, doc="...")
+
+Laws:
+
+* A setting is given to the constructor, to `configure`, as an attribute, or as the default of a
+  subclass: the same checks hold everywhere, and a value that is refused changes nothing.
+* None, or `del`, returns it to its default.
+* What a setting changes of the user agent is bound to it (`sipparty.vb`), so it takes effect for
+  the calls made, and taken, from then on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sipparty.deepclass import Attribute
+from sipparty.errors import ParseError, UsageError
+from sipparty.sip import MediaType
+from sipparty.sip.grammar import check_line
+from sipparty.sip.routing import route_to
+
+__all__ = [
+    "Setting",
+    "authenticator",
+    "count",
+    "credentials",
+    "flag",
+    "host_names",
+    "line",
+    "local_address",
+    "media_options",
+    "media_types",
+    "next_hop",
+    "seconds",
+    "setting",
+    "texts",
+]
+
+#: Gives what is to be kept of a value, or raises: from the party, the setting's name, the value.
+Check = Callable[[Any, str, Any], Any]
+
+
+class Setting(Attribute[Any]):
+    """A setting, as `setting` declares it.
+
+    Args:
+        check: Gives what is to be kept of a value, or raises.
+        default: The value while none is set; a function of the party, where it depends on that.
+        binds: The attributes of the user agent that follow it, each with the name of the party's
+            method that makes its value; "" for the value itself.
+        also: Other settings whose effect depends on it.
+        doc: What it is.
+    """
+
+    def __init__(
+        self,
+        check: Check,
+        default: Any,
+        binds: Mapping[str, str],
+        also: tuple[str, ...],
+        doc: str,
+    ) -> None:
+        super().__init__(default=None if callable(default) else default, optional=True)
+        self.check = check
+        self.of_party = default if callable(default) else None
+        self.binds = binds
+        self.also = also
+        self.__doc__ = doc
+
+    def initial(self, instance: object) -> Any:
+        """Return the default."""
+        return self.default if self.of_party is None else self.of_party(instance)
+
+    def accept(self, instance: object, value: object) -> object:
+        """Return what to store for a value; raise what setting it is to raise."""
+        return None if value is None else self.check(instance, self.name, value)
+
+    def __set__(self, instance: object, value: object) -> None:
+        value = self.accept(instance, value)
+        if value is None:
+            instance.__dict__.pop(self.name, None)
+        else:
+            instance.__dict__[self.name] = value
+        for name in self.also:
+            instance.changed(name)  # type: ignore[attr-defined]  # a ValueBinder
+
+    def with_default(self, owner: type, value: object) -> Setting:
+        """Return the setting of a subclass that gives a default of its own.
+
+        Raises:
+            Exception: What setting the value on one of its parties would raise.
+        """
+        default = value if value is None else self.check(owner, self.name, value)
+        made = Setting(self.check, default, self.binds, self.also, self.__doc__ or "")
+        made.name = self.name
+        return made
+
+
+def setting(
+    default: Any = None,
+    *,
+    check: Check,
+    binds: Mapping[str, str] | None = None,
+    also: tuple[str, ...] = (),
+    doc: str,
+) -> Any:
+    """Declare a setting; the class's annotation says its type. See `Setting`."""
+    return Setting(check, default, binds or {}, also, doc)
+
+
+# ---------------------------------------------------------------- checks
+
+
+def flag(_party: Any, name: str, value: Any) -> bool:
+    """Return True or False.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False, not {value!r}.")
+    return value
+
+
+def count(_party: Any, name: str, value: Any) -> int:
+    """Return a number of things.
+
+    Raises:
+        TypeError: It is no whole number.
+        UsageError: It is below 0.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is a whole number, not {value!r}.")
+    if value < 0:
+        raise UsageError(f"{name} is 0 or more, not {value!r}.")
+    return value
+
+
+def seconds(_party: Any, name: str, value: Any) -> float:
+    """Return a time.
+
+    Raises:
+        TypeError: It is no number.
+        UsageError: It is not above 0, or has no end.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{name} is a number of seconds, not {value!r}.")
+    if not 0 < value < float("inf"):
+        raise UsageError(f"The {name} is in seconds, above 0: not {value!r}.")
+    return value
+
+
+def line(_party: Any, name: str, value: Any) -> str:
+    """Return text that can stand in a header.
+
+    Raises:
+        TypeError: It is no text.
+        BuildError: It holds a control character.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is text, not {value!r}.")
+    return check_line(value, name)
+
+
+def next_hop(_party: Any, name: str, value: Any) -> str:
+    """Return an outbound proxy: a host, host:port or URI.
+
+    Raises:
+        ParseError: It is no address to send to.
+        TypeError: It is no text.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is a host, host:port or URI, not {value!r}.")
+    route_to(value)
+    return value
+
+
+def local_address(_party: Any, _name: str, value: Any) -> str:
+    """Return a numeric address.
+
+    Raises:
+        ParseError: It is none, or stands for all of them.
+    """
+    try:
+        address = ipaddress.ip_address(value)
+        if not address.is_unspecified:
+            return str(address)
+    except ValueError:
+        pass
+    raise ParseError(str(value), "one numeric address of this host", 0, what="local address")
+
+
+def media_types(_party: Any, name: str, value: Any) -> tuple[str, ...]:
+    """Return media types in lower case.
+
+    Raises:
+        ParseError: One is none.
+        TypeError: It is one text, not several.
+    """
+    return tuple(MediaType.parse(kind).essence for kind in _several(name, value))
+
+
+def texts(_party: Any, name: str, value: Any) -> tuple[str, ...]:
+    """Return several texts.
+
+    Raises:
+        TypeError: It is one text.
+    """
+    return tuple(_several(name, value))
+
+
+def host_names(_party: Any, name: str, value: Any) -> tuple[str, ...]:
+    """Return hosts and addresses of the party.
+
+    Raises:
+        ParseError: One is neither.
+        TypeError: It is one text, not several.
+    """
+    from sipparty.sip.admission import read_name
+
+    names = _several(name, value)
+    for one in names:
+        read_name(one)
+    return tuple(names)
+
+
+def _several(name: str, value: Any) -> list[Any]:
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{name} is a list of texts, such as [{value!r}], not {value!r}.")
+    return list(value)
+
+
+def credentials(_party: Any, name: str, value: Any) -> Any:
+    """Return a pair of user and password, a mapping of realms to such pairs, or a function.
+
+    Raises:
+        BuildError: A user holds a control character.
+        TypeError: It is nothing of these. What is wrong may be a password: it is not shown.
+    """
+    pairs = {name: value}
+    if isinstance(value, Mapping):
+        pairs = {f"{name}[{realm!r}]": pair for realm, pair in value.items()}
+    elif callable(value):
+        return value
+    for what, pair in pairs.items():
+        if isinstance(pair, tuple) and [isinstance(one, str) for one in pair] == [True, True]:
+            check_line(pair[0], "user name")
+        elif not hasattr(pair, "username"):  # an `Account`
+            raise TypeError(
+                f'{what} is a pair, ("user", "password"), not a {type(pair).__name__};'
+                ' or give {"realm": ("user", "password")}, or a function of the realm.'
+            )
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def authenticator(party: Any, name: str, value: Any) -> Any:
+    """Return passwords by user, or what judges credentials.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if isinstance(value, Mapping):
+        return dict(value)
+    from sipparty.sip.auth import DigestServer
+
+    if not isinstance(value, DigestServer):
+        raise TypeError(
+            f'{name} is a mapping, {{"user": "password"}}, or a DigestServer, not a'
+            f" {type(value).__name__}."
+        )
+    return value
+
+
+def media_options(party: Any, name: str, value: Any) -> dict[str, Any]:
+    """Return options for the media sessions of a party.
+
+    Raises:
+        TypeError: It is no mapping, or the session has no such option.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f'{name} is a mapping of options, {{"record": "call.wav"}}, not {value!r}.')
+    session = None if isinstance(party, type) else party._session_kind
+    if value and session is not None:
+        import inspect
+
+        taken = inspect.signature(session).parameters
+        if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+            for option in value:
+                if option not in taken:
+                    near = difflib.get_close_matches(str(option), taken, n=1)
+                    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(taken)}"
+                    raise TypeError(f"{session.__name__} has no option {option!r}; {hint}")
+    return dict(value)
