@@ -6,7 +6,7 @@
     clock, ports             the 20 ms clock of a loop, UDP sockets: the only I/O beside files
     audio_stream             one stream without I/O
     remote                   whose packets are the other side's, and where ours may go
-    statistics               how a stream fares
+    statistics               what is counted of a stream
     jitter, rtp_source       playout buffer; numbering, validation and statistics of RTP
     rtcp_schedule            when RTCP is sent
     rtp, rtcp                packets

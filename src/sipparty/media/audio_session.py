@@ -47,7 +47,7 @@ from sipparty.sdp.offeranswer import assign_capabilities, read_offer
 __all__ = ["SingleRTPSession"]
 
 #: The bytes of a session with its ports and its buffer, about.
-_SIZE = 16_384
+_SIZE = 18_432
 #: Bytes that are kept for each m= line, beside the peer's text.
 _LINE = 512
 #: Frames of a stall that are played, for the recording's time, at most.
@@ -276,7 +276,7 @@ class SingleRTPSession(MediaSession):
 
     @verb
     def stop(self) -> None:
-        """Say goodbye (RTCP BYE), finish the recording, close everything. On any thread."""
+        """Send an RTCP BYE, finish the recording, close everything. On any thread."""
         if self._stopped:
             return
         self._stopped = True
@@ -369,7 +369,7 @@ class SingleRTPSession(MediaSession):
 
     @property
     def statistics(self) -> MediaStatistics:
-        """How the stream fares; after the stop, how it fared."""
+        """What is counted of the stream; after the stop, of all of it."""
         stream = self._stream
         return self._statistics if stream is None else stream.statistics
 

@@ -283,7 +283,7 @@ class AudioStream:
             self._look_at = now
             self.events.append(SourceHeard(source.address, source.ssrc))
         # Section 5.1: a payload type that is not understood is ignored; the buffer has to know of
-        # it, to tell it from a loss.
+        # it, to know it from a loss.
         self._ignored += not known
         for each in packets:
             self._buffer.put(each, now)
@@ -298,7 +298,7 @@ class AudioStream:
         return buffer.get(now)
 
     def _watch_silence(self, now: float) -> None:
-        """Tell of silence that is too long, once, and know when to look again."""
+        """Report silence that is too long, once, and note when to look again."""
         if not self.settings.receives:
             self._look_at = math.inf
             return
@@ -435,7 +435,7 @@ class AudioStream:
 
     def _goodbye(self, now: float, reason: str | None = None) -> bytes | None:
         if not self._sender.packets and not self._sent_rtcp:
-            # Section 6.3.7: who was never heard does not say goodbye.
+            # Section 6.3.7: who has sent nothing sends no BYE.
             return None
         return build_compound([*self._report(now), Goodbye((self._sender.ssrc,), reason)])
 
@@ -461,7 +461,7 @@ class AudioStream:
 
     @property
     def statistics(self) -> MediaStatistics:
-        """How the stream fares, now."""
+        """What is counted so far."""
         receiver = self._receiver
         counted = self._counted()
         return replace(

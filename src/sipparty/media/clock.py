@@ -4,9 +4,9 @@ Laws:
 
 * Members of one period tick together, at `start + n * period` of the loop's clock: nothing adds up
   to drift, whatever a tick takes.
-* After a stall a member is ticked at most `MAX_CATCH_UP` times at once, and told how many ticks
-  were left out: a late sender sends no burst, which networks drop, and playout buffers too (RFC
-  3550 section 5.1 has the timestamps go on).
+* After a stall a member is ticked at most `MAX_CATCH_UP` times at once, and gets the number
+  of ticks that were left out: a late sender sends no burst, which networks and playout buffers
+  drop (RFC 3550 section 5.1 has the timestamps go on).
 * A clock without members has no timer; one that nobody holds is forgotten.
 * A member that raises is logged and ticked no more; the others do not notice.
 

@@ -64,7 +64,7 @@ class SourceHeard(MediaEvent):
 
 @dataclass(frozen=True, slots=True)
 class DestinationLearnt(MediaEvent):
-    """Media goes to another address, without a word of the signalling: to where it comes from (RFC
+    """Media goes to another address, without signalling: to where it comes from (RFC
     4961), or back to where it was asked for.
 
     Args:
@@ -108,7 +108,7 @@ class MediaTimedOut(MediaEvent):
 
 @dataclass(frozen=True, slots=True)
 class RemoteLeft(MediaEvent):
-    """The other side ended its stream, with or without a word why (RFC 3550 section 6.6)."""
+    """The other side ended its stream, with or without a reason (RFC 3550 section 6.6)."""
 
     reason: str | None
 

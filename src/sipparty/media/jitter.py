@@ -121,7 +121,7 @@ class JitterBuffer:
         self._cursor = 0
         self._owed = 0
         self._filled = 0
-        # What a hole after the last packet is, where the sequence numbers do not tell.
+        # What a hole after the last packet is, where the sequence numbers do not say.
         self._hole: Literal["pause", "loss"] | None = None
         self._arrival: tuple[float, int] | None = None
         self._jitter = 0.0

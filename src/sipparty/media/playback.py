@@ -80,7 +80,7 @@ class Playback(Watchable):
 
     @property
     def name(self) -> str:
-        """The source, in words."""
+        """The source, as errors name it."""
         return repr(self.source)
 
     @property

@@ -62,7 +62,7 @@ class Player:
         """End what is played, if something is."""
         playback = self.playback
         if playback is not None and not playback.done:
-            # Told first: who waits and wakes finds the event told.
+            # The event first: who waits finds it reported.
             self._feed = None
             playback.finish(outcome, error, lambda: self._emit(PlaybackEnded(playback)))
 

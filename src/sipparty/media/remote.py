@@ -129,7 +129,7 @@ class RemoteEnd:
         # too, which descriptions do not name), and until when it is not latched again.
         self._former: dict[Address, float] = {}
         self._proven: set[str | int] = set()
-        # Seconds of media that went to hosts without a word, and when the last of it did.
+        # Seconds of media that went to hosts that are not proven, and when the last of it did.
         self._unproven_spent = 0.0
         self._unproven_last: float | None = None
         self._hosts = UnprovenHosts() if hosts is None else hosts

@@ -241,7 +241,7 @@ class Goodbye(RTCPPacket):
 
     Args:
         sources: Their SSRCs; none is valid, and useless.
-        reason: Why, at most 255 octets of UTF-8; None for no word about it.
+        reason: Why, at most 255 octets of UTF-8; None for none.
     """
 
     packet_type: ClassVar[int] = 203

@@ -402,7 +402,7 @@ class RTPReceiver:
         ]
 
     def forget(self) -> None:
-        """The source said goodbye (RFC 3550 section 6.3.4): whoever is valid next is followed."""
+        """The source has left (RFC 3550 section 6.3.4): whoever is valid next is followed."""
         self._lost_before = self.lost
         self.source = None
         self.heard = None

@@ -68,7 +68,7 @@ class MediaSession(Session):
                 setattr(cls, name, _begun(method))
 
     def emit(self, event: MediaEvent) -> None:
-        """Have the call's handlers hear of an event; nobody does where there is no call."""
+        """Hand an event to the call's handlers; to nobody where there is no call."""
         if self.call is not None:
             self.call.emit(event)
 

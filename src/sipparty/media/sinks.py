@@ -2,7 +2,7 @@
 
 Laws:
 
-* A `Sink` is told the rate first, takes audio, and is closed.
+* A `Sink` gets the rate first, then audio, and is closed.
 * Audio is one channel of 16-bit samples in the machine's byte order.
 * Memory and disk are bounded, by named limits.
 * A recording is a valid WAV file at every second of it, however the program ends; and nothing is

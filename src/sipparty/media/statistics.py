@@ -1,4 +1,4 @@
-"""How a stream fares, as its owner reads it."""
+"""What is counted of a stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RemoteReport:
         fraction_lost: Lost since the report before, 0 to 1.
         lost: Packets lost since the beginning; negative where duplicates came.
         jitter: Interarrival jitter in seconds.
-        round_trip_time: In seconds; None where it cannot be told yet.
+        round_trip_time: In seconds; None where it is not known yet.
     """
 
     fraction_lost: float
@@ -26,7 +26,7 @@ class RemoteReport:
 
 @dataclass(frozen=True, slots=True)
 class MediaStatistics:
-    """How a stream fares.
+    """What is counted of a stream.
 
     Args:
         packets_sent: RTP packets.

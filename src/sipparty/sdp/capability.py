@@ -11,8 +11,10 @@ Promises of this module:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from sipparty.errors import Incomplete
 from sipparty.sdp.fields import Attribute, Connection, Direction
@@ -28,6 +30,12 @@ class MediaExtension:
 
     One object belongs to one capability of one call where it keeps a state such as a key.
     """
+
+    def fork(self) -> Self:
+        """The extension for another dialog that answers the same offer: a shallow copy, unless
+        overridden.
+        """
+        return copy.copy(self)
 
     def offer(self, local: MediaDescription) -> MediaDescription:
         """The stream to offer, made of the one that would be offered without this extension."""

@@ -179,7 +179,7 @@ class SessionDescription(AttributeHolder):
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What is amiss with what was read, and was let pass though `strict` refuses it: lines in
+        """What is wrong with what was read, and was let pass though `strict` refuses it: lines in
         odd places, and streams that cannot be; a sentence for each. Nothing of what was made here.
         """
         return tuple(map(str, self._findings))
@@ -261,7 +261,7 @@ def _timings(reader: Reader, session: list[Line]) -> tuple[Timing, ...]:
 
 def _media(reader: Reader, section: list[Line]) -> MediaDescription:
     first, *rest = section
-    read = MediaDescription.read if reader.strict else MediaDescription.read_mildly
+    read = MediaDescription.read if reader.strict else MediaDescription.read_leniently
     start = reader.convert(first, read)
     if start.bad_port is not None:
         reader.note("a port in m= from 0 to 65535", first.position)

@@ -311,7 +311,7 @@ class MediaDescription(AttributeHolder):
         )
 
     @classmethod
-    def read_mildly(cls, value: str) -> MediaDescription:
+    def read_leniently(cls, value: str) -> MediaDescription:
         """The section that the value of an m= line begins, as `read`; but a port that is no port
         makes it one with port 0, which is not wanted, and not the whole description a wrong one.
         """

@@ -5,7 +5,7 @@ Promises of this module:
 1. What is negotiated is one type, `NegotiatedStream`, for the offerer and the answerer. Its
    formats stand in the order the *peer* prefers, each with the payload type to send with, which is
    the peer's, and the one to expect, which is ours (Sections 5.1 and 6.1).
-2. A peer's answer is refused where its streams cannot be told: too many, too few, other media,
+2. A peer's answer is refused where its streams do not fit: too many, too few, other media,
    another protocol, no format of the offer, a stream that was not offered. Where it says a
    direction wider than allowed, or another t=, the meaning is plain: what both sides allow.
 """
@@ -81,7 +81,7 @@ class NegotiatedStream:
         rtcp_mux: Whether RTP and RTCP share one port on both sides (RFC 5761).
         local: Our description of the stream.
         held: Whether the peer does not receive. It may have us on hold, or just be a sender: the
-            two cannot be told apart (RFC 6337 Section 5.3).
+            two look the same (RFC 6337 Section 5.3).
         description: The peer's whole description, as it came.
     """
 

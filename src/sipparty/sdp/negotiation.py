@@ -325,9 +325,16 @@ class Negotiation:
 
     def fork(self) -> Negotiation:
         """A copy that goes its own way: each dialog that an INVITE brings about answers the one
-        offer for itself (RFC 6337 Section 3.1.1).
+        offer for itself (RFC 6337 Section 3.1.1). Extensions are forked too.
         """
-        return copy.copy(self)
+        made = copy.copy(self)
+        made.capabilities = [
+            replace(one, extensions=tuple(each.fork() for each in one.extensions))
+            if one.extensions
+            else one
+            for one in self.capabilities
+        ]
+        return made
 
     def _expect(self, verb: str, state: NegotiationState) -> _Open:
         """The open offer, if it is the one that `verb` is about."""

@@ -4,7 +4,7 @@ Promises of this module:
 
 1. Whatever the input, the only error is `ParseError`, with what was expected and where.
 2. Time and memory grow with the length of the input, which `Limits` bounds.
-3. Reading is strict where a mistake leaves the meaning open, and mild where devices are known to
+3. Reading is strict where a mistake leaves the meaning open, and lenient where devices are known to
    differ and the meaning is plain. What is never read: a description that does not begin with v=0
    and its o=, a line without "=", a second line of a kind of which there may be one, a letter of
    the session level below an m=.
@@ -54,7 +54,7 @@ _TIME = frozenset("trz")
 #: The lines that hold text. An empty one says nothing, and passes for one that is not there.
 FREE_TEXT = frozenset("siuepk")
 
-#: How many things that are amiss are remembered of one description.
+#: How many findings are remembered of one description.
 _MAX_FINDINGS = 16
 
 _CONTROL = re.compile(r"[\0\r]")

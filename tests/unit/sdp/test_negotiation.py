@@ -359,6 +359,28 @@ def test_forks_answer_one_offer_each_for_itself():
     assert fork.streams[0].remote_port == 8000
 
 
+class CountsAnswers(MediaExtension):
+    """Keeps a state."""
+
+    seen = 0
+
+    def check(self, local, remote):
+        self.seen += 1
+
+
+def test_forks_share_no_state_of_extensions():
+    a = alice(MediaCapability("audio", ("PCMU",), 4000, extensions=(CountsAnswers(),)))
+    offer = a.offer()
+    fork = a.fork()
+    for port in (6000, 6002):
+        answer = make_answer(offer, [AUDIO.at(port)], "203.0.113.5", 3)
+        fork.receive_answer(answer, preview=True)
+    (ours,), (theirs,) = a.capabilities[0].extensions, fork.capabilities[0].extensions
+    assert (ours.seen, theirs.seen) == (0, 2)
+    assert fork.capabilities[0] is not a.capabilities[0]
+    assert alice().fork().capabilities[0] is AUDIO
+
+
 class NeedsKey(MediaExtension):
     def answer(self, remote, local):
         return local if remote.has("key") else None
