@@ -193,9 +193,9 @@ class Session(Protocol):
         earlier is to be received all the same (RFC 3264 §5.1).
 
         Args:
-            early: The call is not established yet; passed only then. Nothing may be sent to a host
-                that is not `MediaUser.signalling` unless that is `proven`. Called again when the
-                call is proven, and when it is established.
+            early: Passed where we are called and asked for early media: the call is not established
+                yet. Nothing may be sent to a host that is not `MediaUser.signalling` unless that is
+                `proven`. Called again when the call is proven, and when it is established.
         """
 
     @abstractmethod
