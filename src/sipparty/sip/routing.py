@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from sipparty.errors import ParseError
@@ -78,22 +79,25 @@ class NextHop(NamedTuple):
         Raises:
             ParseError: It is not a SIP or SIPS URI, or its host can be none.
         """
-        parts = split_sip_uri(uri)
-        if not parts.host:
-            raise ParseError(uri, "a sip: or sips: URI to send to", 0, what="next hop")
-        maddr = transport = None
-        if parts.parameters:
-            if "maddr" in parts.parameters.lower():
-                maddr = _maddr(uri, parts.parameters)
-            transport = find_parameter(parts.parameters, "transport")
-        return cls(
-            parts.host,
-            parts.port,
-            transport.upper() if transport else None,
-            parts.scheme == "sips",
-            back,
-            maddr,
-        )
+        host, port, transport, secure, maddr = _read(uri)
+        return cls(host, port, transport, secure, back, maddr)
+
+
+@lru_cache(maxsize=1024)
+def _read(uri: str) -> tuple[str, int | None, str | None, bool, str | None]:
+    """Return what of a URI says where it leads: host, port, transport, whether it is `sips:`, and
+    maddr.
+    """
+    parts = split_sip_uri(uri)
+    if not parts.host:
+        raise ParseError(uri, "a sip: or sips: URI to send to", 0, what="next hop")
+    maddr = transport = None
+    if parts.parameters:
+        if "maddr" in parts.parameters.lower():
+            maddr = _maddr(uri, parts.parameters)
+        transport = find_parameter(parts.parameters, "transport")
+    transport = transport.upper() if transport else None
+    return parts.host, parts.port, transport, parts.scheme == "sips", maddr
 
 
 def is_secure(uri: str) -> bool:

@@ -7,7 +7,14 @@ from functools import lru_cache
 
 from sipparty.errors import TransportError
 
-__all__ = ["check_source", "is_loopback", "is_wildcard", "local_address_to", "numeric_family"]
+__all__ = [
+    "check_source",
+    "is_loopback",
+    "is_wildcard",
+    "leads_to",
+    "local_address_to",
+    "numeric_family",
+]
 
 #: Any port: connecting a datagram socket sends nothing.
 _DISCARD = 9
@@ -33,6 +40,15 @@ def is_wildcard(host: str) -> bool:
 def is_loopback(host: str) -> bool:
     """Whether an address is one that only this host reaches."""
     return host.startswith("127.") or host == "::1"
+
+
+@lru_cache(maxsize=4096)
+def leads_to(bound: str, host: str) -> bool:
+    """Whether a peer is reached from what a socket is bound to, as far as that can be told."""
+    family = numeric_family(bound)
+    if family is None or family != numeric_family(host):
+        return False
+    return is_wildcard(bound) or is_loopback(bound) == is_loopback(host)
 
 
 def local_address_to(host: str) -> str:

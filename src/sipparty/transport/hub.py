@@ -11,7 +11,7 @@ Laws:
   once. There is one attempt at a time to connect to it, for all who want to.
 * A request that is too large for UDP goes by TCP; if nobody takes it there, by UDP after all
   (RFC 3261 §18.1.1).
-* Every question is answered once, by `core.flow_found` or `core.flow_failed`.
+* Every question is answered once, by `flow_found` or `flow_failed` of who asked it.
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ class Hub:
                 self._failed(wanted, str(error))
                 return
             if targets is not None:
-                self._try(wanted, self._preferred(wanted, hop, targets), "")
+                if len(targets) > 1:
+                    targets = self._preferred(wanted, hop, targets)
+                self._try(wanted, targets, "")
                 return
         self._spawn([wanted], self._resolve(wanted))
 
@@ -147,9 +149,11 @@ class Hub:
         families.
         """
         agent = wanted.agent
-        if len(targets) > 1 and (hop.host == "localhost" or self.sources.is_fixed(agent)):
+        if hop.host == "localhost" or self.sources.is_fixed(agent):
             families = self.sources.families(agent)
-            targets.sort(key=lambda target: numeric_family(target.address) not in families)
+            return sorted(
+                targets, key=lambda target: numeric_family(target.address) not in families
+            )
         return targets
 
     def _try(self, wanted: FlowWanted, targets: Iterable[Target], reason: str) -> None:
@@ -170,7 +174,7 @@ class Hub:
                 continue
             try:
                 if target.transport == "UDP":
-                    self._found(wanted, self._datagram_flow(wanted, address, target.port))
+                    wanted.user.flow_found(self._datagram_flow(wanted, address, target.port))
                     return
                 source = self.sources.source(wanted.agent, target)
             except TransportError as error:
@@ -180,7 +184,7 @@ class Hub:
             pool = self._pool_for(wanted)
             connection = self.pool.get(key) or pool.get(key)
             if connection is not None:
-                self._found(wanted, self.sources.join(wanted.agent, connection))
+                wanted.user.flow_found(self.sources.join(wanted.agent, connection))
                 return
             pending = pool.pending.get(key)
             if pending is None:
@@ -261,7 +265,7 @@ class Hub:
                 if connection is None or connection.closed:
                     self._try(one, others, reason)
                 else:
-                    self._found(one, self.sources.join(one.agent, connection))
+                    one.user.flow_found(self.sources.join(one.agent, connection))
             except Exception:
                 _log.exception("A flow could not be used.")  # the next one may have it all the same
         pending.wanted.clear()
@@ -270,15 +274,12 @@ class Hub:
         """Return where a connection is kept that is opened for somebody."""
         return self._pools[isinstance(wanted.user, WaitingResponses)]
 
-    def _found(self, wanted: FlowWanted, flow: Flow) -> None:
-        self._owner.core.flow_found(wanted, flow, self._loop.time())
-
     def _take(self, wanted: FlowWanted, flow: Flow) -> None:
         """Give a flow that is there already."""
         carrier = flow.endpoint
         if isinstance(carrier, Connection) and carrier.listener is None:
             self.sources.join(wanted.agent, carrier)
-        self._found(wanted, flow)
+        wanted.user.flow_found(flow)
 
     def _failed(self, wanted: FlowWanted, reason: str) -> None:
         carrier = wanted.endpoint
@@ -290,9 +291,9 @@ class Hub:
         ):
             # Who connected to us may not be one to connect to: a phone behind a firewall. A proxy
             # that sent us the dialog goes by the Route of what comes back, if there is one.
-            self._found(wanted, carrier.flow)
+            wanted.user.flow_found(carrier.flow)
             return
-        self._owner.core.flow_failed(wanted, reason, self._loop.time())
+        wanted.user.flow_failed(reason)
 
     def _seek_anew(self, target: Target, flow: Flow, waiting: WaitingResponses) -> None:
         """Look for a connection in the place of one that has ended."""

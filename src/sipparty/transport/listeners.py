@@ -189,8 +189,10 @@ class Listeners:
     def used(self, agent: UserAgent | None = None) -> list[Any]:
         """Return the endpoints, listeners and connections alike, that an agent, or any, uses."""
         found = self._owner.core.directory.endpoints(agent)
-        found += [endpoint for one, endpoint in self.leaving if agent in (None, one)]
-        return list(dict.fromkeys(found))
+        if self.leaving:
+            found += [endpoint for one, endpoint in self.leaving if agent in (None, one)]
+            found = list(dict.fromkeys(found))
+        return found
 
     def points(self, agent: UserAgent) -> Iterator[Listening]:
         """Go through what an agent listens by, and the sockets that it sends datagrams from."""
@@ -280,11 +282,12 @@ class Listeners:
             own: The numeric address, as this host has it.
         """
         family = numeric_family(own)
-        found = [
-            (distance(endpoint, own), endpoint.advertised[0])
-            for endpoint in self.points(agent)
-            if endpoint.advertised is not None and endpoint.family == family
-        ]
+        found: list[tuple[int, str]] = []
+        for endpoint in self.used(agent):
+            if isinstance(endpoint, Connection) or endpoint.advertised is None:
+                continue
+            if endpoint.family == family:
+                found.append((distance(endpoint, own), endpoint.advertised[0]))
         return min(found, key=lambda pair: pair[0])[1] if found else None
 
     def clear(self) -> None:

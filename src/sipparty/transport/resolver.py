@@ -247,11 +247,10 @@ class Resolver:
         Raises:
             ResolveError: There is none.
         """
-        key = (*destination[:4], destination.maddr, reliable) if destination.is_numeric else None
-        if key is not None:
-            targets = self._numeric.get(key)
-            if targets is not None:
-                return self.health.order(targets, self._clock()) if len(self.health) else targets
+        key = (*destination[:4], destination.maddr, reliable)
+        targets = self._numeric.get(key)
+        if targets is not None:
+            return self.health.order(targets, self._clock()) if self.health.until else targets
         machine = self._locate(destination, None, reliable)
         now = self._clock()
         try:
@@ -264,7 +263,7 @@ class Resolver:
                 questions = machine.send(tuple(answer for answer in answers if answer is not None))
         except StopIteration as done:
             found: list[Target] = done.value
-        if key is not None:
+        if destination.is_numeric:
             if len(self._numeric) >= self._cache.max_entries:
                 self._numeric.clear()
             self._numeric[key] = found

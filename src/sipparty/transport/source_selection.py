@@ -13,8 +13,8 @@ from sipparty.sip.agent import UserAgent
 from sipparty.sip.flow import Flow
 from sipparty.transport.addresses import (
     check_source,
-    is_loopback,
     is_wildcard,
+    leads_to,
     local_address_to,
     numeric_family,
 )
@@ -65,13 +65,12 @@ class SourceSelection:
         source = agent.local_address
         if source is not None:
             check_source(source, host)
-        found = [
-            endpoint
-            for endpoint in self._listeners.points(agent)
-            if isinstance(endpoint, UDPEndpoint)
-            and not endpoint.closed
-            and (_reaches(endpoint, host) if source is None else endpoint.address[0] == source)
-        ]
+        found: list[UDPEndpoint] = []
+        for endpoint in self._listeners.used(agent):
+            if isinstance(endpoint, UDPEndpoint) and not endpoint.closed:
+                bound = endpoint.address[0]
+                if leads_to(bound, host) if source is None else bound == source:
+                    found.append(endpoint)
         if len(found) > 1 and source is None:
             route = _route_to(host)
             found.sort(key=lambda endpoint: distance(endpoint, route))
@@ -126,7 +125,4 @@ def _route_to(host: str) -> str:
 
 def _reaches(endpoint: Listening, host: str) -> bool:
     """Whether a peer is reached from what an endpoint is bound to."""
-    if endpoint.closed or endpoint.family != numeric_family(host):
-        return False
-    bound = endpoint.address[0]
-    return is_wildcard(bound) or is_loopback(bound) == is_loopback(host)
+    return not endpoint.closed and leads_to(endpoint.address[0], host)

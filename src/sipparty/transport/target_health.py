@@ -21,6 +21,9 @@ class TargetHealth:
         request waits for an answer (RFC 3261 §17.1.1.2, timer B).
         max_duration: The longest that a Retry-After can have it left alone, in seconds.
         max_targets: How many are remembered; the one longest known is forgotten first.
+
+    Attributes:
+        until: Until when each is left alone, by transport, address and port.
     """
 
     def __init__(
@@ -29,10 +32,10 @@ class TargetHealth:
         self.duration = duration
         self.max_duration = max_duration
         self.max_targets = max_targets
-        self._until: dict[tuple[str, str, int], float] = {}
+        self.until: dict[tuple[str, str, int], float] = {}
 
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self.until)
 
     def mark(self, target: Target, now: float, *, retry_after: float | None = None) -> None:
         """Note that a target failed: a timeout, a transport error, or a 503 (RFC 3263 §4.3).
@@ -44,22 +47,22 @@ class TargetHealth:
         """
         wait = self.duration if retry_after is None else min(retry_after, self.max_duration)
         key = target[:3]
-        self._until.pop(key, None)
-        self._until[key] = now + max(0.0, wait)
-        while len(self._until) > self.max_targets:
-            del self._until[next(iter(self._until))]
+        self.until.pop(key, None)
+        self.until[key] = now + max(0.0, wait)
+        while len(self.until) > self.max_targets:
+            del self.until[next(iter(self.until))]
 
     def clear(self, target: Target) -> None:
         """Note that a target answered."""
-        self._until.pop(target[:3], None)
+        self.until.pop(target[:3], None)
 
     def is_down(self, target: Target, now: float) -> bool:
         """Whether a target is to be left alone yet."""
-        until = self._until.get(target[:3])
+        until = self.until.get(target[:3])
         if until is None:
             return False
         if until <= now:
-            del self._until[target[:3]]
+            del self.until[target[:3]]
             return False
         return True
 
@@ -72,5 +75,5 @@ class TargetHealth:
         down: list[Target] = []
         for target in targets:
             (down if self.is_down(target, now) else live).append(target)
-        down.sort(key=lambda target: self._until[target[:3]])
+        down.sort(key=lambda target: self.until[target[:3]])
         return live + down

@@ -25,6 +25,26 @@ def test_what_a_uri_names(uri, hop):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "sip:biloxi.com",
+        "sips:[2001:db8::1]:5070;transport=tcp",
+        "sip:h;transport=udp;maddr=192.0.2.9",
+    ],
+)
+def test_it_is_written_as_a_uri(text):
+    assert str(NextHop.of(text)) == text
+
+
+def test_what_is_secured_is_so_with_its_alternatives():
+    hop = NextHop("a", transport="UDP", alternatives=(NextHop("b"), NextHop("c", secure=True)))
+    secured = hop.secured()
+    assert (secured.secure, secured.transport) == (True, None)
+    assert [other.secure for other in secured.alternatives] == [True, True]
+    assert secured.secured() is secured
+
+
+@pytest.mark.parametrize(
     "uri",
     [
         "tel:+1",

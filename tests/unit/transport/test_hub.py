@@ -512,3 +512,52 @@ async def test_transports(hub, alice):
     ]
     with pytest.raises(UsageError, match="There is no transport 'SCTP'"):
         standard_port("SCTP")
+
+
+# ---------------------------------------------------------------- what takes no time
+
+
+async def test_what_is_known_takes_no_task(find, hub, names, peer):
+    """An address, a name that was asked about, and a connection that is there."""
+    names.service("biloxi.com", ("UDP", "10.0.0.11", 5061))
+    hop = ("biloxi.com", None, "UDP")
+    await find(*hop).outcome()
+    flow = await find(LOOPBACK, peer.port, "TCP").outcome()
+    await asyncio.sleep(0)  # the tasks of these are over
+    asked = names.asked
+    assert place(find(*hop).heard[0]) == ("UDP", "10.0.0.11", 5061)
+    assert find(LOOPBACK, peer.port, "TCP").heard == [flow]
+    assert not hub._tasks
+    assert names.asked == asked
+
+
+async def test_an_address_that_no_transport_leads_to_fails_at_once(find, hub):
+    assert "not at hand" in find("10.0.0.9", transport="SCTP").heard[0]
+    assert not hub._tasks
+
+
+async def test_the_alternatives_of_a_next_hop_come_after_its_targets(engine, alice, names):
+    names.service("one.example", ("UDP", "10.0.0.11", 5061), ("UDP", "10.0.0.12", 5062))
+    last = NextHop("10.0.0.13", 5063)
+    hop = NextHop("one.example", transport="UDP", alternatives=(NextHop("none.example"), last))
+    assert not last._replace(alternatives=(hop,)).is_numeric
+    tried = ()
+    for _ in range(4):
+        user = User()
+        engine.run(engine.hub.find, FlowWanted(alice, hop, None, user, tried=tried))
+        outcome = await user.outcome()
+        if isinstance(outcome, str):
+            break
+        tried += (place(outcome),)
+    assert [port for _, _, port in tried] == [5061, 5062, 5063]
+    assert outcome.startswith("No target found for sip:none.example")
+
+
+async def test_an_agent_hears_what_it_advertises_from_now_on(find, hub, alice):
+    """What was said of an address before counts no longer than it is so."""
+    flow = find(LOOPBACK).heard[0]
+    before = alice.contact(flow)
+    assert alice.address_on(flow) == flow.local
+    hub.listeners.listen(alice, OTHER, 0, advertised=(OUTSIDE, 5070))
+    assert alice.address_on(flow) == (OUTSIDE, 5070)
+    assert alice.contact(flow) == f"<sip:alice@{OUTSIDE}:5070>" != before

@@ -164,6 +164,34 @@ class TestReceiving:
         assert len(owner.batches) < 30
         endpoint.close()
 
+    async def test_a_quiet_socket_is_not_asked_in_vain(self, make, owner, peer, monkeypatch):
+        """One datagram a turn, until they come one after the other."""
+        now = 1000.0
+        monkeypatch.setattr("sipparty.transport.udp.time.monotonic", lambda: now)
+        endpoint = make()
+        reads = []
+        receive = endpoint._socket.recvfrom
+        endpoint._socket = type(
+            "Counting",
+            (),
+            {
+                "recvfrom": lambda _, size: reads.append(size) or receive(size),
+                "recvmsg": endpoint._socket.recvmsg,
+            },
+        )()
+        for number in range(3):
+            now += 1.0
+            peer.send(b"%d" % number, endpoint.address[1])
+            await owner.until(lambda number=number: len(owner.received) > number)
+        assert len(reads) == 3
+        for number in range(10):
+            peer.send(b"%d" % number, endpoint.address[1])
+        now += 1.0
+        await owner.until(lambda: len(owner.received) == 13)
+        assert owner.batches[-2:] == [4, 13]
+        endpoint._socket = receive.__self__
+        endpoint.close()
+
     async def test_a_batch_has_an_end(self, make, owner, peer, monkeypatch):
         monkeypatch.setattr(UDPEndpoint, "BATCH", 4)
         endpoint = make()
