@@ -183,14 +183,17 @@ class Host(_Written, Parser, DeepClass):
         return host
 
     def __str__(self) -> str:
-        if self.address is None:
+        values = self.__dict__  # a call reads it often, and the attributes are dearer
+        text, number = values.get("address"), values.get("port")
+        if text is None:
             raise Incomplete("Host has no address yet.")
-        text = f"[{self.address}]" if ":" in self.address else self.address
-        if self.port is None:
-            return text
+        if ":" in text:
+            text = f"[{text}]"
+        if number is None:
+            return str(text)
         # "05060" stays so while the port does.
-        port, spelling = self.__dict__.get("_port_spelling", (None, ""))
-        return f"{text}:{spelling if port == self.port else self.port}"
+        port, spelling = values.get("_port_spelling", (None, ""))
+        return f"{text}:{spelling if port == number else number}"
 
     @property
     def is_ip(self) -> bool:
@@ -258,14 +261,15 @@ class AOR(_Written, Parser, DeepClass):
         return aor
 
     def __str__(self) -> str:
-        if self.host is None:
+        values = self.__dict__
+        host, user, password = map(values.get, ("host", "username", "password"))
+        if host is None:
             raise Incomplete("AOR has no host yet.")
-        if self.username is None:
-            if self.password is not None:
+        if user is None:
+            if password is not None:
                 raise BuildError("An AOR cannot have a password without a username.")
-            return str(self.host)
-        password = "" if self.password is None else f":{self.password}"
-        return f"{self.username}{password}@{self.host}"
+            return str(host)
+        return f"{user}@{host}" if password is None else f"{user}:{password}@{host}"
 
 
 class URI(_Written, Parser, DeepClass):
@@ -353,19 +357,22 @@ class URI(_Written, Parser, DeepClass):
             raise ParseError(typed, error.expected, position, what="URI") from error
 
     def __str__(self) -> str:
-        spelling: str = self.__dict__.get("_scheme_spelling", "")
-        scheme = spelling if spelling.lower() == self.scheme else self.scheme
-        rest = self.absoluteURIPart
+        values = self.__dict__
+        spelling: str = values.get("_scheme_spelling", "")
+        scheme = values.get("scheme", "sip")
+        rest, aor = values.get("absoluteURIPart"), values.get("aor")
         if rest is None:
-            if self.aor is None:
+            if aor is None:
                 raise Incomplete("URI has no aor yet.")
-            rest = str(self.aor)
-        elif self.aor is not None or self.scheme in _SIP:
+            rest = str(aor)
+        elif aor is not None or scheme in _SIP:
             raise BuildError(
                 f"A URI with the absoluteURIPart {rest!r} can have neither an aor nor "
                 "the scheme 'sip' or 'sips'."
             )
-        return f"{scheme}:{rest}{self.parameters}{self.headers}"
+        if spelling.lower() == scheme:
+            scheme = spelling
+        return f"{scheme}:{rest}{values.get('parameters', '')}{values.get('headers', '')}"
 
     def equivalent(self, other: URI) -> bool:
         """Whether two URIs name the same resource, by RFC 3261 §19.1.4 with RFC 5954 §4.2.
