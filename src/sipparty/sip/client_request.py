@@ -8,6 +8,7 @@ failure.
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable
+from math import inf
 from typing import Any, ClassVar
 
 from sipparty.concurrency.waiting import Watchable, verb
@@ -34,7 +35,6 @@ from sipparty.sip.transaction.client import (
     cancel_for,
 )
 from sipparty.sip.transaction.user import NOBODY
-from sipparty.sip.values import CSeq
 
 __all__ = ["ClientRequest"]
 
@@ -237,7 +237,10 @@ class ClientRequest(Watchable):
             request = self.user.build_request(self, flow)
             for edit in self._edits:
                 edit(request)
-            self.number = CSeq.parse(request._text("cseq") or "").number
+            for key, text, _ in request._fields:
+                if key == "cseq":
+                    self.number = int(text.split(None, 1)[0])
+                    break
         except Exception as error:
             # Media that cannot be opened, a handler's own error: the call fails, not the stack.
             failure = CallFailed(f"The request could not be made: {error}")
@@ -254,27 +257,29 @@ class ClientRequest(Watchable):
                 request,
                 Destination(flow.remote[0], host, request.uri_text, self.origin, routed),
             )
-        if flow.transport == "UDP" and not self._reliable and self._too_large(request):
+        # §18.1.1: what is large does not go by UDP if it can go otherwise.
+        small = flow.transport == "UDP" and self.next_hop.transport is None and not self._reliable
+        most = self.MAX_UDP if small else inf
+        before = self.transaction
+        sent_by = None if self.agent is None else self.agent.sent_by(flow)
+        transactions = self.host.transactions
+        transaction = transactions.request(request, flow, self, None, sent_by, most)
+        if transaction is None:
             self._reliable = True
             self._locate()
             return
-        if self.transaction is not None:
-            self.transaction.user = NOBODY
+        if before is not None:
+            before.user = NOBODY
+        self.transaction = transaction
         self.attempts += 1
         self.request = request
         self.flow = flow
         self.provisional = ()
         self._alerted = self._over = False
-        sent_by = None if self.agent is None else self.agent.sent_by(flow)
-        self.transaction = self.host.transactions.request(request, flow, self, sent_by=sent_by)
 
     def credentials_for(self, flow: Flow) -> list[Field]:
         """Return the credentials that the ACK for a 2xx takes by a flow."""
         return [] if self.authorization is None else self.authorization.for_ack(flow.remote[0])
-
-    def _too_large(self, request: Request) -> bool:
-        """Whether a request may not go by UDP if it can go otherwise; a Via is yet to come."""
-        return self.next_hop.transport is None and len(bytes(request)) + 100 > self.MAX_UDP
 
     def flow_failed(self, reason: str) -> None:
         """Take note that the next hop could not be reached."""
@@ -352,14 +357,15 @@ class ClientRequest(Watchable):
         if self.finished:
             self.user.response_received(self, response)
             return
-        try:
-            retry = self.retry(response)
-        except CallFailed as error:
-            self._fail(error)
-            return
-        if retry is not None:
-            self._again(retry, response)
-            return
+        if status >= 300:
+            try:
+                retry = self.retry(response)
+            except CallFailed as error:
+                self._fail(error)
+                return
+            if retry is not None:
+                self._again(retry, response)
+                return
         authorization = self.authorization
         if authorization is not None:
             try:
@@ -419,7 +425,7 @@ class ClientRequest(Watchable):
         status = response.status
         if status == 503 and self.flow is not None:
             self.host.target_failed(self.flow, self.agent, retry_after(response))
-        if status < 300 or self.cancelled or self.attempts >= self.MAX_ATTEMPTS:
+        if self.cancelled or self.attempts >= self.MAX_ATTEMPTS:
             return None
         policy = POLICIES.get(status)
         retry = None if policy is None else policy(self, response)

@@ -45,8 +45,9 @@ class _OutOfDialog:
 
     def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
         request = self.request
-        if client_request.attempts and client_request.number is None and request.cseq is not None:
-            request["CSeq"] = CSeq(request.cseq.number + 1, request.method)
+        number = CSeq.parse(request._text("cseq") or "").number
+        if client_request.attempts and client_request.number is None:
+            request["CSeq"] = CSeq(number + 1, request.method)
         bytes(request)
         uri = client_request.target or as_request_uri(request.uri_text)
         sent = Request.of(request.method, uri, list(request._fields), request.body)

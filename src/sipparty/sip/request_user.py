@@ -50,7 +50,7 @@ class RequestUser(Protocol):
     """Who sends a request."""
 
     def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
-        """Make the request, without a Via, for the flow that it will take."""
+        """Make the request for the flow that it takes: without a Via, its CSeq right."""
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
         """Take a response."""

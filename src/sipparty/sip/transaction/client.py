@@ -86,7 +86,7 @@ class ClientTransaction(FSM):
         self.flow = flow
         self.user = user
         self.branch = key[0]
-        self._data = bytes(request)
+        self._data = request._data or bytes(request)
         #: Timers A and E: only where the transport may lose a message.
         self.retransmission = None if flow.transport in RELIABLE_TRANSPORTS else host.timing.t1
         #: Timers B, F and M, and the time that a cancelled INVITE is given.

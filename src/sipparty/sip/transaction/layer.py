@@ -18,6 +18,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 from sipparty.fsm import Timers
@@ -156,7 +157,8 @@ class TransactionLayer:
         user: ClientUser,
         branch: str | None = None,
         sent_by: str | None = None,
-    ) -> ClientTransaction:
+        most: float = inf,
+    ) -> ClientTransaction | None:
         """Send a request by a new transaction.
 
         Args:
@@ -167,6 +169,10 @@ class TransactionLayer:
                 one by default.
             sent_by: What our Via says before its parameters (`UserAgent.sent_by`); by default what
                 the flow is.
+            most: How many bytes may be sent.
+
+        Returns:
+            The transaction; None where the request is larger, and nothing was sent.
         """
         if branch is None:
             branch = self.tokens.branch()
@@ -176,6 +182,8 @@ class TransactionLayer:
                 forwarded = True
                 break
         sent_by = self.put_via(request, flow, branch, sent_by)
+        if len(bytes(request)) > most:
+            return None
         method = request._method
         key = (branch, method)
         kind = InviteClientTransaction if method == "INVITE" else NonInviteClientTransaction
