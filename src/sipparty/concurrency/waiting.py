@@ -137,7 +137,7 @@ class Watchable:
     @property
     def name(self) -> str:
         """What the object is called in errors."""
-        raise NotImplementedError
+        return type(self).__name__
 
     @property
     def portal(self) -> Portal | None:
@@ -228,6 +228,12 @@ class Watchable:
             return self._waited(watcher, timeout)
         finally:
             self._unwatch(watcher)
+
+    def _notify(self) -> None:
+        """Have who waits hear of the state that was set; a state machine does so by itself."""
+        self._entered = state = self.state
+        for watcher in self._watchers or ():
+            watcher.notify(state)
 
     def _waited(self, watcher: _Watcher, timeout: float | None) -> str:
         state = watcher.result()

@@ -140,9 +140,7 @@ class Playback(Watchable):
         except Exception:
             _log.exception("Closing %r failed.", self.source)
         emit()
-        self._entered = outcome
-        for watcher in self._watchers or ():
-            watcher.notify(outcome)
+        self._notify()
 
     def __repr__(self) -> str:
         return f"<Playback of {self.source!r}: {self.state}>"

@@ -148,11 +148,6 @@ class ClientRequest(Watchable):
     # ---------------------------------------------------------------- verbs
 
     @property
-    def name(self) -> str:
-        """What it is called in errors."""
-        return type(self).__name__
-
-    @property
     def finished(self) -> bool:
         """Whether a final response came, or none can come any more."""
         return self.state in ("Answered", "Failed")
@@ -317,7 +312,7 @@ class ClientRequest(Watchable):
         try:
             self.user.response_received(self, response)
         finally:
-            self._settle()
+            self._notify()
 
     def _fail(self, error: CallFailed) -> None:
         if self.finished:
@@ -327,14 +322,8 @@ class ClientRequest(Watchable):
         try:
             self.user.request_failed(self, error)
         finally:
-            self._settle()
+            self._notify()
         self._end()
-
-    def _settle(self) -> None:
-        """Wake who waits for the outcome."""
-        self._entered = self.state
-        for watcher in self._watchers or ():
-            watcher.notify(self.state)
 
     def _end(self) -> None:
         """Report that nothing can come any more, if that is so."""
