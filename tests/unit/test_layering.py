@@ -65,6 +65,8 @@ FOR_TYPES_ALONE = {
     ("sipparty.party.listening", "sipparty.party.party"),
     ("sipparty.party.settings", "sipparty.party.party"),
     ("sipparty.sip.facts", "sipparty.sip.message"),
+    ("sipparty.sip.transaction.client", "sipparty.sip.transaction.layer"),
+    ("sipparty.sip.transaction.server", "sipparty.sip.transaction.layer"),
     ("sipparty.sip.events", "sipparty.sip.agent"),
     ("sipparty.sip.events", "sipparty.sip.dialog.call"),
     ("sipparty.sip.events", "sipparty.sip.out_of_dialog"),

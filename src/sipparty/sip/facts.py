@@ -50,7 +50,7 @@ class Facts(NamedTuple):
         several_vias: Whether there are Vias under the top one.
         call_id: The Call-ID; "" where there is none.
         from_tag: The tag of From; None where there is none, or From cannot be read.
-        to_tag: The tag of To; None where there is none, "" where To cannot be read.
+        to_tag: The tag of To; None where there is none, "" where nobody can tell.
         number: The number of CSeq; -1 where it cannot be read.
         method: The method of CSeq; "" where it cannot be read.
         plain: Whether the message is of the common form, so that `validation` has nothing to find
@@ -234,11 +234,11 @@ def read_closely(message: Message) -> Facts:
         from_tag = address_tag(message._text("from") or "")
     except ParseError:
         from_tag = None
+    to = message._text("to")
     try:
-        to = message._text("to")
         to_tag = None if to is None else address_tag(to)
     except ParseError:
-        to_tag = ""
+        to_tag = _tag_at_end(to or "")
     try:
         number, method = CSeq.parse(message._text("cseq") or "")
     except ParseError:
@@ -258,6 +258,14 @@ def read_closely(message: Message) -> Facts:
         method=method,
         plain=False,
     )
+
+
+def _tag_at_end(text: str) -> str | None:
+    """Return the tag of a To that cannot be read; "" where nobody can tell whether it has one."""
+    right = text.rfind(">")
+    if right < 0 or '"' in text[right:] or text.count('"') % 2:
+        return ""
+    return find_parameter(text[right:], "tag")
 
 
 def top_via(text: str) -> Via:

@@ -30,12 +30,13 @@ Laws:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sipparty.errors import ParseError, printable
 from sipparty.sip.facts import SINGLE
-from sipparty.sip.grammar import find_parameter, split_list
+from sipparty.sip.grammar import address_tag, split_list
 from sipparty.sip.headers import HEADERS, Header, Many, header_name
 from sipparty.sip.lenient import is_spaced
 from sipparty.sip.message import Message, Request, Response
@@ -82,7 +83,7 @@ def first_fault(message: Message) -> Finding | None:
     """Return the first finding that a request is to be refused for, or a response dropped for; None
     where there is none.
     """
-    return next((found for found in _found(message) if found.status), None)
+    return next((found for found in _Reading(message).found if found.status), None)
 
 
 def findings(message: Message) -> list[Finding]:
@@ -91,7 +92,7 @@ def findings(message: Message) -> list[Finding]:
     Args:
         message: A request or a response, parsed or built.
     """
-    return sorted(_found(message), key=lambda found: not found.status)
+    return sorted(_Reading(message).found, key=lambda found: not found.status)
 
 
 def check_response(response: Response) -> None:
@@ -118,114 +119,15 @@ def blame(error: ParseError, message: Message | None = None) -> str:
     return printable(f"Malformed {name}: expected {error.expected}")
 
 
-def _found(message: Message) -> Iterator[Finding]:
-    for check in _CHECKS:
-        yield from check(message)
-
-
-def _bad(header: str, error: ParseError, status: int = 400) -> Finding:
-    return Finding(status, header, printable(f"Malformed {header}: expected {error.expected}"))
-
-
-def _if_request(message: Message) -> int:
-    """The status for what a request cannot do without, and a response can: it is dropped for what
-    says whose it is, and for nothing else.
-    """
-    return 400 if isinstance(message, Request) else 0
-
-
-def _version(message: Message) -> Iterator[Finding]:
-    version = message.version if isinstance(message, (Request, Response)) else ""
-    if version.upper() != "SIP/2.0":  # §7.1: compared without regard to case
-        yield Finding(505, "SIP-Version", "Version Not Supported")
-
-
-def _missing(message: Message) -> Iterator[Finding]:
-    for key in _MANDATORY:
-        if not message._text(key):
-            yield Finding(400, header_name(key), f"Missing {header_name(key)} header field")
-
-
-def _repeated(message: Message) -> Iterator[Finding]:
-    counts: dict[str, int] = {}
-    for key, _, _ in message._fields:
-        counts[key] = counts.get(key, 0) + 1
-    fatal = SINGLE if isinstance(message, Request) else _MANDATORY
-    for key, count in counts.items():
-        row = HEADERS.get(key)
-        if count > 1 and row is not None and row.many is Many.ONE:
-            # §7.3.1: a header that is no list cannot be given twice. Of what matters less than
-            # whom, what and how long, the first counts.
-            status = 400 if key in fatal else 0
-            yield Finding(status, row.name, f"Duplicate {row.name} header field")
-
-
-def _request_uri(message: Message) -> Iterator[Finding]:
-    if not isinstance(message, Request):
-        return
-    try:
-        parts = split_sip_uri(message.uri_text)
-    except ParseError as error:
-        yield _bad("Request-URI", error)
-        return
-    if not parts.host:
-        yield Finding(416, "Request-URI", "Unsupported URI Scheme")
-    elif parts.headers:
-        yield Finding(400, "Request-URI", "Headers In Request-URI")  # §19.1.1, table 1
-
-
-def _call_id(message: Message) -> Iterator[Finding]:
-    text = message._text("call-id") or ""
-    if _CONTROL.search(text) is not None:
-        yield Finding(400, "Call-ID", "Malformed Call-ID: expected visible characters")
-
-
-def _sequence(message: Message) -> Iterator[Finding]:
-    text = message._text("cseq")
-    if not text:
-        return
-    try:
-        cseq = CSeq.parse(text)
-    except ParseError as error:
-        yield _bad("CSeq", error)
-        return
-    if isinstance(message, Request) and cseq.method != message.method:
-        yield Finding(400, "CSeq", f"CSeq Method Is Not {message.method}")  # §8.1.1.5
-
-
 def is_rfc2543(message: Message) -> bool:
     """Whether the top Via lacks the cookie of RFC 3261 (§8.1.1.7), so that RFC 2543 applies: no tag
     in From, no Contact, no Max-Forwards.
     """
     try:
-        vias = split_list(message._text("via") or "", "Via")
-        branch = find_parameter(vias[0], "branch") if vias else _COOKIE
+        branch = message.facts.branch
     except ParseError:
         return False
     return branch is None or not branch.lower().startswith(_COOKIE)
-
-
-def _vias(message: Message) -> Iterator[Finding]:
-    for text in message.lines("Via"):
-        if not text:
-            continue  # told of as missing, or nothing
-        try:
-            elements = split_list(text, "Via")
-            bare = _PROTECTED.sub("x", text)
-            empty = _EMPTY_ELEMENT.search(bare)
-            # RFC 4475 §3.1.2.1: of a list of hops none can be missing.
-            if empty is not None:
-                raise ParseError(text, "a hop before and after each ','", None, what="Via")
-            for element in elements:
-                Via.parse(element)
-            _refuse_controls(bare, "Via")
-        except ParseError as error:
-            yield _bad("Via", error)
-            continue
-        if _EMPTY_PARAMETER.search(bare) is not None:
-            yield _empty("Via")
-    if message._text("via") and is_rfc2543(message):
-        yield Finding(0, "Via", "Branch without the cookie of RFC 3261")
 
 
 def _refuse_controls(text: str, header: str) -> None:
@@ -237,189 +139,205 @@ def _refuse_controls(text: str, header: str) -> None:
         raise ParseError(text, "no control characters", control.start(), what=header)
 
 
-def _empty(header: str) -> Finding:
-    return Finding(0, header, f"Separators with nothing between in {header}")
+class _Reading:
+    """What is found in one message, in the order of §8.2: each check adds to it."""
 
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.found: list[Finding] = []
+        #: The method of a request, or of the one that a response is for.
+        self.method = message._method or (message._text("cseq") or "").rpartition(" ")[2]
+        #: The status for what a request cannot do without, and a response can: it is dropped for
+        #: what says whose it is, and for nothing else.
+        self.fatal = 400 if message._method else 0
+        self.check_start()
+        self.check_names()
+        self.check_sequence()
+        self.check_vias()
+        for key in ("from", "to"):
+            self.check_addresses(key, 400)
+        if message._text("from") and self.read("", 0, address_tag, message._text("from")) is None:
+            self.add(0, "From", "From without a tag")  # §8.1.1.3; RFC 2543 had none
+        # §8.2: what is not needed is not in the way.
+        needed = message._method not in _NO_TARGET
+        for key in ("contact", "record-route"):
+            self.check_addresses(key, self.fatal if needed else 0)
+        if message._method == "INVITE" and message._text("contact") is None:
+            self.add(0, "Contact", "Missing Contact header field")  # §8.1.1.8; who needs it says so
+        if message._method and message._text("max-forwards") is None:
+            self.add(0, "Max-Forwards", "Missing Max-Forwards header field")  # §8.1.1.6, §16.3
+        for key in ("max-forwards", "require"):  # §8.2.2.3: what is asked for has to be known
+            self.read(HEADERS[key].name, self.fatal, message._values, key)
+        self.check_length()
+        if message.body:
+            self.check_body()
+        self.check_others()
 
-def _addresses(message: Message, key: str, status: int) -> Iterator[Finding]:
-    """What is wrong in a header that holds names and addresses: one, or a list of them.
+    def add(self, status: int, header: str, what: str) -> None:
+        self.found.append(Finding(status, header, what))
 
-    Nothing that a property of its values would refuse passes here.
-    """
-    row = HEADERS[key]
-    empty = spaced = False
-    for text in message.lines(row.name):
-        if not text and key in _MANDATORY:
-            continue  # told of as missing
+    def read(self, header: str, status: int, read: Callable[..., Any], *args: Any) -> Any:
+        """Read something; what it raises is found of a header, if one is named, and "" returned."""
         try:
-            elements = split_list(text, row.name) if row.many is Many.LIST else [text]
-            for element in elements:
-                value = DNameURI.parse(element)
-                parts = value.parts
-                if "<" not in element and parts.headers:
-                    # §20: a URI with a comma, a question mark or a semicolon stands in brackets.
-                    raise ParseError(element, "'<' and '>' around a URI with '?'", 0)
-                if value.is_wildcard and _method(message) != "REGISTER":
-                    raise ParseError(element, "an address", 0)  # §10.2.2
-                spaced = spaced or is_spaced(element)
-            bare = _PROTECTED.sub("x", text)
-            _refuse_controls(bare, row.name)
-            if "," in bare and row.many is not Many.LIST:
-                # §20: a comma of the URI's own stands in brackets; this one begins another value.
-                raise ParseError(text, "one address", text.find(","))
+            return read(*args)
         except ParseError as error:
-            yield _bad(row.name, error, status)
-            return
-        empty = empty or _EMPTY_PARAMETER.search(bare) is not None
-        empty = empty or (row.many is Many.LIST and _EMPTY_ELEMENT.search(bare) is not None)
-    if empty:
-        yield _empty(row.name)
-    if spaced:
-        yield Finding(0, row.name, f"White space within the angle brackets of {row.name}")
+            if header:
+                what = printable(f"Malformed {header}: expected {error.expected}")
+                self.add(status, header, what)
+            return ""
 
-
-def _method(message: Message) -> str:
-    """The method of a request, or of the one that a response is for."""
-    if isinstance(message, Request):
-        return message.method
-    return (message._text("cseq") or "").rpartition(" ")[2]
-
-
-def _parties(message: Message) -> Iterator[Finding]:
-    yield from _addresses(message, "from", 400)
-    yield from _addresses(message, "to", 400)
-    text = message._text("from") or ""
-    try:
-        if text and find_parameter(text[text.rfind(">") + 1 :], "tag") is None:
-            yield Finding(0, "From", "From without a tag")  # §8.1.1.3; RFC 2543 had none
-    except ParseError:
-        return  # told of already
-
-
-def _targets(message: Message) -> Iterator[Finding]:
-    # §8.2: what is not needed is not in the way.
-    needed = isinstance(message, Request) and message.method not in _NO_TARGET
-    yield from _addresses(message, "contact", 400 if needed else 0)
-    yield from _addresses(message, "record-route", 400 if needed else 0)
-    if message._text("contact") is None and _method(message) == "INVITE" and needed:
-        yield Finding(
-            0, "Contact", "Missing Contact header field"
-        )  # §8.1.1.8; who needs it says so
-
-
-def _hops(message: Message) -> Iterator[Finding]:
-    text = message._text("max-forwards")
-    if text is None:
+    def check_start(self) -> None:
+        message = self.message
+        if message._version.upper() != "SIP/2.0":  # §7.1: compared without regard to case
+            self.add(505, "SIP-Version", "Version Not Supported")
         if isinstance(message, Request):
-            yield Finding(0, "Max-Forwards", "Missing Max-Forwards header field")  # §8.1.1.6, §16.3
-        return
-    try:
-        HEADERS["max-forwards"].parse(text)
-    except ParseError as error:
-        yield _bad("Max-Forwards", error, _if_request(message))
+            parts = self.read("Request-URI", 400, split_sip_uri, message.uri_text)
+            if parts and not parts.host:
+                self.add(416, "Request-URI", "Unsupported URI Scheme")
+            elif parts and parts.headers:
+                self.add(400, "Request-URI", "Headers In Request-URI")  # §19.1.1, table 1
 
+    def check_names(self) -> None:
+        """What is missing, and what is there twice."""
+        for key in _MANDATORY:
+            if not self.message._text(key):
+                self.add(400, header_name(key), f"Missing {header_name(key)} header field")
+        counts = Counter(key for key, _, _ in self.message._fields)
+        fatal = SINGLE if self.message._method else _MANDATORY
+        for key, count in counts.items():
+            row = HEADERS.get(key)
+            if count > 1 and row is not None and row.many is Many.ONE:
+                # §7.3.1: a header that is no list cannot be given twice. Of what matters less than
+                # whom, what and how long, the first counts.
+                status = 400 if key in fatal else 0
+                self.add(status, row.name, f"Duplicate {row.name} header field")
 
-def _length(message: Message) -> Iterator[Finding]:
-    text = message._text("content-length")
-    if text is not None:
-        try:
-            length = HEADERS["content-length"].parse(text)
-        except ParseError as error:
-            yield _bad("Content-Length", error, _if_request(message))
-        else:
-            if length != len(message.body) and not message._length_due:
-                status = _if_request(message)
-                yield Finding(status, "Content-Length", "Content-Length Is Not That Of The Body")
+    def check_sequence(self) -> None:
+        text, method = self.message._text("cseq"), self.message._method
+        cseq = self.read("CSeq", 400, CSeq.parse, text) if text else None
+        if cseq and method and cseq.method != method:
+            self.add(400, "CSeq", f"CSeq Method Is Not {method}")  # §8.1.1.5
+        if _CONTROL.search(self.message._text("call-id") or "") is not None:
+            self.add(400, "Call-ID", "Malformed Call-ID: expected visible characters")
 
+    def check_vias(self) -> None:
+        for text in self.message.lines("Via"):
+            # An empty one is told of as missing, or nothing.
+            if text and self.read("Via", 400, self._read_via, text):
+                self.add(0, "Via", "Separators with nothing between in Via")
+        if self.message._text("via") and is_rfc2543(self.message):
+            self.add(0, "Via", "Branch without the cookie of RFC 3261")
 
-def _body(message: Message) -> Iterator[Finding]:
-    """What describes the body, and the parts of a body that has some (RFC 5621)."""
-    if not message.body:
-        return
-    if not message._text("content-type"):
-        yield Finding(0, "Content-Type", "Missing Content-Type header field")  # §20.15
-    status = _if_request(message)
-    header = "Content-Type"
-    try:
-        for key in ("content-type", "content-disposition"):
-            text = message._text(key)
-            if text or (text is not None and key == "content-disposition"):
-                header = HEADERS[key].name
-                HEADERS[key].parse(text)
+    def _read_via(self, text: str) -> bool:
+        """Read a line of Vias; return whether it has empty parameters."""
+        elements = split_list(text, "Via")
+        bare = _PROTECTED.sub("x", text)
+        # RFC 4475 §3.1.2.1: of a list of hops none can be missing.
+        if _EMPTY_ELEMENT.search(bare) is not None:
+            raise ParseError(text, "a hop before and after each ','", None, what="Via")
+        for element in elements:
+            Via.parse(element)
+        _refuse_controls(bare, "Via")
+        return _EMPTY_PARAMETER.search(bare) is not None
+
+    def check_addresses(self, key: str, status: int) -> None:
+        """What is wrong in a header that holds names and addresses: one, or a list of them.
+
+        Nothing that a property of its values would refuse passes here.
+        """
+        row = HEADERS[key]
+        empty = spaced = False
+        for text in self.message.lines(row.name):
+            if not text and key in _MANDATORY:
+                continue  # told of as missing
+            read = self.read(row.name, status, self._read_addresses, text, row)
+            if not read:
+                return
+            empty, spaced = empty or read[0], spaced or read[1]
+        if empty:
+            self.add(0, row.name, f"Separators with nothing between in {row.name}")
+        if spaced:
+            self.add(0, row.name, f"White space within the angle brackets of {row.name}")
+
+    def _read_addresses(self, text: str, row: Header) -> tuple[bool, bool]:
+        """Read a line of addresses; return whether it has empty parts, and spaces in brackets."""
+        spaced, several = False, row.many is Many.LIST
+        for element in split_list(text, row.name) if several else [text]:
+            value = DNameURI.parse(element)
+            parts = value.parts
+            if "<" not in element and parts.headers:
+                # §20: a URI with a comma, a question mark or a semicolon stands in brackets.
+                raise ParseError(element, "'<' and '>' around a URI with '?'", 0)
+            if value.is_wildcard and self.method != "REGISTER":
+                raise ParseError(element, "an address", 0)  # §10.2.2
+            spaced = spaced or is_spaced(element)
+        bare = _PROTECTED.sub("x", text)
+        _refuse_controls(bare, row.name)
+        if "," in bare and not several:
+            # §20: a comma of the URI's own stands in brackets; this one begins another value.
+            raise ParseError(text, "one address", text.find(","))
+        empty = _EMPTY_PARAMETER.search(bare) or (several and _EMPTY_ELEMENT.search(bare))
+        return bool(empty), spaced
+
+    def check_length(self) -> None:
+        message = self.message
+        text = message._text("content-length")
+        if text is not None:
+            length = self.read("Content-Length", self.fatal, HEADERS["content-length"].parse, text)
+            if length not in ("", len(message.body)) and not message._length_due:
+                what = "Content-Length Is Not That Of The Body"
+                self.add(self.fatal, "Content-Length", what)
+
+    def check_body(self) -> None:
+        """What describes the body, and the parts of a body that has some (RFC 5621)."""
+        message = self.message
+        if not message._text("content-type"):
+            self.add(0, "Content-Type", "Missing Content-Type header field")  # §20.15
         header = "Content-Type"
-        if message.is_multipart:
-            yield from _parts(message)
-        header = "Content-Transfer-Encoding"
-        _ = message.content
-    except ParseError as error:
-        yield _bad(header, error, error.status if status else 0)
-
-
-def _parts(entity: Entity) -> Iterator[Finding]:
-    """The parts of a body, and theirs. One that cannot be read keeps none from being served."""
-    for part in entity.parts:
         try:
-            _ = part.content
+            for key in ("content-type", "content-disposition"):
+                text = message._text(key)
+                if text or (text is not None and key == "content-disposition"):
+                    header = HEADERS[key].name
+                    HEADERS[key].parse(text)
+            header = "Content-Type"
+            if message.is_multipart:
+                self.check_parts(message)
+            header = "Content-Transfer-Encoding"
+            _ = message.content
         except ParseError as error:
-            yield _bad("Content-Transfer-Encoding", error, 0)
-        if part.is_multipart:
-            yield from _parts(part)
+            what = printable(f"Malformed {header}: expected {error.expected}")
+            self.add(error.status if self.fatal else 0, header, what)
 
+    def check_parts(self, entity: Entity) -> None:
+        """The parts of a body, and theirs. One that cannot be read keeps none from being served."""
+        for part in entity.parts:
+            self.read("Content-Transfer-Encoding", 0, getattr, part, "content")
+            if part.is_multipart:
+                self.check_parts(part)
 
-def _require(message: Message) -> Iterator[Finding]:
-    """§8.2.2.3: what is asked for has to be known."""
-    if message._text("require") is not None:
-        try:
-            message._values("require")
-        except ParseError as error:
-            yield _bad("Require", error, _if_request(message))
+    def check_others(self) -> None:
+        """Every other header with a type (§8.2: ignored if malformed, where it is not needed)."""
+        seen = set(_SEEN)
+        if self.message.body:
+            seen |= {"content-type", "content-disposition"}
+        for key, _, _ in self.message._fields:
+            row = HEADERS.get(key)
+            if key in seen or row is None:
+                continue
+            seen.add(key)
+            if row.parse == DNameURI.parse:
+                self.check_addresses(key, 0)
+            else:
+                self.read(row.name, 0, self._read_values, key)
 
-
-#: Headers that others of the checks have looked at.
-_SEEN = frozenset(
-    {*_MANDATORY, "contact", "record-route", "max-forwards", "content-length", "require"}
-)
-
-
-def _others(message: Message) -> Iterator[Finding]:
-    """Every other header with a type (§8.2: ignored if malformed, where it is not needed)."""
-    seen = set(_SEEN)
-    if message.body:
-        seen |= {"content-type", "content-disposition"}
-    for key, _, _ in message._fields:
-        row = HEADERS.get(key)
-        if key in seen or row is None:
-            continue
-        seen.add(key)
-        if row.parse == DNameURI.parse:
-            yield from _addresses(message, key, 0)
-        else:
-            yield from _other(message, row)
-
-
-def _other(message: Message, row: Header) -> Iterator[Finding]:
-    try:
-        values: list[Any] = message._values(row.name.lower())
-        for value in values:
+    def _read_values(self, key: str) -> None:
+        for value in self.message._values(key):
             if isinstance(value, AddressReference):
                 _ = value.uri
-    except ParseError as error:
-        yield _bad(row.name, error, 0)
 
 
-_CHECKS: tuple[Callable[[Message], Iterator[Finding]], ...] = (
-    _version,
-    _request_uri,
-    _missing,
-    _repeated,
-    _sequence,
-    _call_id,
-    _vias,
-    _parties,
-    _targets,
-    _hops,
-    _require,
-    _length,
-    _body,
-    _others,
+#: Headers that have a check of their own.
+_SEEN = frozenset(
+    {*_MANDATORY, "contact", "record-route", "max-forwards", "content-length", "require"}
 )

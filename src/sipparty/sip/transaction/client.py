@@ -12,15 +12,18 @@ Laws:
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from sipparty.errors import UsageError
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
-from sipparty.sip.transaction.user import ClientUser, TransactionHost
+from sipparty.sip.transaction.user import ClientUser
 from sipparty.sip.transports import RELIABLE_TRANSPORTS
+
+if TYPE_CHECKING:
+    from sipparty.sip.transaction.layer import TransactionLayer
 
 __all__ = [
     "ClientTransaction",
@@ -69,7 +72,7 @@ class ClientTransaction(FSM):
 
     def __init__(
         self,
-        host: TransactionHost,
+        host: TransactionLayer,
         key: tuple[str, str],
         request: Request,
         flow: Flow,

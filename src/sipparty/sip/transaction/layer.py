@@ -41,10 +41,7 @@ from sipparty.sip.transaction.server import (
 )
 from sipparty.sip.transaction.timing import Timing
 from sipparty.sip.transaction.user import ClientUser
-from sipparty.sip.transaction.vias import (
-    has_sent_by,
-    mark_source,
-)
+from sipparty.sip.transaction.vias import has_sent_by, mark_source
 from sipparty.sip.transports import RELIABLE_TRANSPORTS, default_port
 
 __all__ = ["Overload", "TransactionLayer", "TransactionUser"]
@@ -54,19 +51,12 @@ _COOKIE = BRANCH_COOKIE.lower()
 
 #: What a CANCEL may name; all but INVITE are answered already, so nothing more happens (§9.2).
 _CANCELLABLE = (
-    "INVITE",
-    "OPTIONS",
-    "REGISTER",
-    "MESSAGE",
-    "SUBSCRIBE",
-    "NOTIFY",
-    "PUBLISH",
-    "REFER",
+    *("INVITE", "OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER"),
 )
 
 
 class Overload(Exception):
-    """There is no room for another request.
+    """No other request can be taken.
 
     Args:
         flow: The way its answer goes.
@@ -293,7 +283,7 @@ class TransactionLayer:
                 )
             )
         ):
-            self._check_room(request, key, flow, share, size)
+            self._check_capacity(request, key, flow, share, size)
         kind = InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction
         if share is None:
             share = shares.of(source, reliable)
@@ -308,7 +298,7 @@ class TransactionLayer:
         are not any more.
 
         Returns:
-            Whether there is room for them.
+            Whether they may be kept.
         """
         share = self.shares.of(host, True)
         self.held += size
@@ -325,7 +315,7 @@ class TransactionLayer:
         if not share.transactions:
             self.shares.leave(share)
 
-    def _check_room(
+    def _check_capacity(
         self,
         request: Request,
         key: tuple[object, ...],
@@ -350,7 +340,7 @@ class TransactionLayer:
             raise Overload(flow, flood, size)
 
     def is_full(self, times: int = 1) -> bool:
-        """Whether there is no room for what may have so many times the room of newcomers."""
+        """Whether so many times what newcomers may have is taken."""
         limits = self.limits
         return (
             len(self.servers) >= limits.max_transactions * times

@@ -25,8 +25,11 @@ from sipparty.sip.message import Request, Response
 from sipparty.sip.refusal_size import refusal
 from sipparty.sip.shares import Share
 from sipparty.sip.status import REASON_PHRASES, reason_phrase
-from sipparty.sip.transaction.user import ServerUser, TransactionHost
+from sipparty.sip.transaction.user import ServerUser
 from sipparty.sip.transports import RELIABLE_TRANSPORTS
+
+if TYPE_CHECKING:
+    from sipparty.sip.transaction.layer import TransactionLayer
 
 __all__ = ["InviteServerTransaction", "NonInviteServerTransaction", "ServerTransaction"]
 
@@ -112,7 +115,7 @@ class ServerTransaction(FSM):
 
     def __init__(
         self,
-        host: TransactionHost,
+        host: TransactionLayer,
         key: object,
         request: Request,
         flow: Flow,

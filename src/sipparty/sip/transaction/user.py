@@ -5,16 +5,11 @@ A *transaction user* (RFC 3261 §5) is whatever stands above a transaction: a di
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-from sipparty.fsm import Timers
-from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
-from sipparty.sip.tokens import Tokens
-from sipparty.sip.transaction.timing import Timing
 
-__all__ = ["NOBODY", "ClientUser", "ServerUser", "TransactionHost"]
+__all__ = ["NOBODY", "ClientUser", "ServerUser"]
 
 
 class ClientUser(Protocol):
@@ -34,17 +29,10 @@ class ClientUser(Protocol):
 
 
 class _Nobody:
-    def response_received(self, response: Response) -> None:
+    def _ignore(self, *_: object) -> None:
         pass
 
-    def transaction_timed_out(self) -> None:
-        pass
-
-    def transaction_broken(self, reason: str) -> None:
-        pass
-
-    def transaction_over(self) -> None:
-        pass
+    response_received = transaction_timed_out = transaction_broken = transaction_over = _ignore
 
 
 #: The user of what nobody waits for: a CANCEL, and attempts that another has followed.
@@ -62,20 +50,3 @@ class ServerUser(Protocol):
 
     def cancelled(self, cancel: Request) -> None:
         """Take note that the INVITE is to be cancelled; answering it is up to the user."""
-
-
-class TransactionHost(Protocol):
-    """What transactions run in: time, the way out, and the place where they are found."""
-
-    timers: Timers
-    timing: Timing
-    #: 64 * T1, in seconds.
-    patience: float
-    tokens: Tokens
-    #: Called with what is to be sent and the way.
-    transmit: Callable[[tuple[bytes, Flow]], None]
-    #: The bytes of what peers sent, and of our answers, that server transactions keep.
-    held: int
-
-    def forget(self, key: object, transaction: Any) -> None:
-        """Drop a transaction that is over."""
