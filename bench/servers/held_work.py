@@ -65,7 +65,7 @@ class _Case:
         endpoint: Any = _Endpoint()
         self._agents = [UserAgent(self._core, f"sip:user{n}@127.0.0.1") for n in range(parties)]
         for agent in self._agents:
-            self._core.bind(agent, endpoint)
+            self._core.directory.bind(agent, endpoint)
         self._flow = Flow("UDP", ("127.0.0.1", 5060), ("127.0.0.2", 5070), endpoint)
         for _ in range(held):
             self._call(end=False)
