@@ -22,13 +22,13 @@ from sipparty.sip.auth.digest import (
     hash_password,
     hash_username,
 )
-from sipparty.sip.auth.errors import (
+from sipparty.sip.auth.exchange import (
     AuthenticationError,
     CredentialsRefused,
+    DigestExchange,
     NoCredentials,
     ServerNotProven,
 )
-from sipparty.sip.auth.exchange import DigestExchange
 from sipparty.sip.auth.server import AccountSought, DigestServer
 from sipparty.sip.auth.trust import Destination, Origin, Trust
 from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials

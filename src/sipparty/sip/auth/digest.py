@@ -34,6 +34,7 @@ __all__ = [
     "hash_password",
     "hash_username",
     "known_algorithms",
+    "known_qop",
 ]
 
 
@@ -102,6 +103,18 @@ def known_algorithms(names: Iterable[str]) -> tuple[Algorithm, ...]:
     if not rows:
         raise BuildError("At least one algorithm is needed.")
     return tuple(rows)
+
+
+def known_qop(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the qualities of protection of a setting, in order.
+
+    Raises:
+        BuildError: One is not known, or there is none (RFC 8760 §2.6 item 8: one is always sent).
+    """
+    qop = tuple(names)
+    if not qop or not set(qop) <= {"auth", "auth-int"}:
+        raise BuildError(f"qop {qop!r} is not one or both of 'auth' and 'auth-int'.")
+    return qop
 
 
 def _octets(*parts: str) -> bytes:

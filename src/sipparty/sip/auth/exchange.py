@@ -7,6 +7,12 @@ Laws:
 * What was refused is not sent again (RFC 3261 §22.1): only a stale nonce, or one remembered from an
   earlier request, is worth a second try. What can never succeed is a `CredentialsRefused`.
 * No nonce is used twice with one count.
+
+SIPPartyError
+└── AuthenticationError
+    ├── NoCredentials          no challenge can be answered
+    ├── CredentialsRefused     the user or the password is wrong
+    └── ServerNotProven        the server's own proof is wrong
 """
 
 from __future__ import annotations
@@ -15,18 +21,81 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from sipparty.sip.auth.digest import Digest
-from sipparty.sip.auth.errors import CredentialsRefused, NoCredentials, ServerNotProven
-from sipparty.sip.auth.keyring import Keyring, Offer
-from sipparty.sip.auth.sessions import Place, Session
+from sipparty.errors import SIPPartyError
+from sipparty.sip.auth.digest import Account, Algorithm, Digest
+from sipparty.sip.auth.memory import Place, Session
 from sipparty.sip.auth.trust import Destination, Origin
 from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
 
-__all__ = ["DigestExchange"]
+__all__ = [
+    "AuthenticationError",
+    "CredentialsRefused",
+    "DigestExchange",
+    "NoCredentials",
+    "Offer",
+    "ServerNotProven",
+]
+
+#: A challenge that can be answered, by which algorithm, with which qop.
+Choice = tuple[Challenge, Algorithm, str]
 
 #: Whether proxies ask: the name of the header that answers.
 _HEADERS = {False: "Authorization", True: "Proxy-Authorization"}
+
+
+class AuthenticationError(SIPPartyError):
+    """A request cannot be authenticated; the message says why."""
+
+
+class NoCredentials(AuthenticationError):
+    """None of the challenges can be answered: no account, no algorithm allowed, or no sense in
+    them.
+
+    Args:
+        message: A sentence.
+        realms: The realms that asked.
+    """
+
+    def __init__(self, message: str, realms: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.realms = realms
+
+
+class CredentialsRefused(AuthenticationError):
+    """The server refused an account's proof: the user or the password is wrong; trying again is
+    pointless.
+
+    Args:
+        message: A sentence.
+        realm: The realm that refused.
+        username: The user that was refused.
+    """
+
+    def __init__(self, message: str, realm: str, username: str) -> None:
+        super().__init__(message)
+        self.realm = realm
+        self.username = username
+
+
+class ServerNotProven(AuthenticationError):
+    """A response claims to come from a server that knows the password, and its proof is wrong."""
+
+
+@dataclass(slots=True, eq=False)
+class Offer:
+    """What can be answered in one realm.
+
+    Args:
+        account: The account.
+        names_realm: Whether it was given for this realm.
+        usable: The challenges that it can answer.
+    """
+
+    account: Account
+    names_realm: bool
+    usable: list[Choice]
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +124,7 @@ class DigestExchange:
 
     def __init__(
         self,
-        keyring: Keyring,
+        client: Any,
         method: str,
         uri: str,
         body: bytes,
@@ -63,7 +132,7 @@ class DigestExchange:
         destination: Destination,
     ) -> None:
         self.attempts = 0
-        self._keyring = keyring
+        self._client = client
         self._method = method
         self._uri = uri
         self._body = body
@@ -89,18 +158,18 @@ class DigestExchange:
         Returns:
             Header names and values, to be added to the request.
         """
-        found = self._keyring.sessions.of(self._scope)
+        found = self._client.sessions.of(self._scope)
         if found:
             self._groups = dict(
                 [(place, group) for place, group in found if self._reaches(place, group)][
-                    -self._keyring.max_answers :
+                    -self._client.max_answers :
                 ]
             )
         return self._write()
 
     def _reaches(self, place: Place, group: list[Session]) -> bool:
         is_proxy, realm = place
-        return self._keyring.trust.reaches(
+        return self._client.trust.reaches(
             self.destination,
             group[0].address,
             realm,
@@ -148,7 +217,7 @@ class DigestExchange:
         offers = {place: self._offer(place, group) for place, group in asked.items()}
         for place, offer in offers.items():
             # All of it before any is answered: what is better may come in the other header.
-            if isinstance(offer, Offer) and self._keyring.note(
+            if isinstance(offer, Offer) and self._client.note(
                 place[1], offer, self.destination.address
             ):
                 self._strong.add(place[1])
@@ -195,7 +264,7 @@ class DigestExchange:
             ParseError: A header is malformed.
         """
         proof: _Sent | None = None
-        trust = self._keyring.trust
+        trust = self._client.trust
         trust.answered(self.destination)
         for is_proxy, texts in ((False, tuple(info)), (True, tuple(proxy_info))):
             if texts:
@@ -208,13 +277,13 @@ class DigestExchange:
                 trust.accepted(self.destination, realm, certain=certain)
                 if certain:
                     weak = any(one.session.algorithm.weak for one in sent)
-                    self._keyring.taken(realm, self.destination.address, weak=weak)
+                    self._client.taken(realm, self.destination.address, weak=weak)
         return proof is not None
 
     def is_near(self, address: str) -> bool:
         """Whether what goes to an address gets to the proxies that this request has gone by."""
         there = self.destination._replace(address=address, origin=Origin.OUR_CALL, host="")
-        return address == self.destination.address or self._keyring.trust.is_home(there)
+        return address == self.destination.address or bool(self._client.trust.is_home(there))
 
     # ---------------------------------------------------------------- inside
 
@@ -222,22 +291,21 @@ class DigestExchange:
         is_proxy, realm = place
         if place in self._refused:
             return f"realm {realm[:80]!r} has refused before"
-        return self._keyring.offer(realm, is_proxy, challenges, self.destination)
+        offer: Offer | str = self._client.offer(realm, is_proxy, challenges, self.destination)
+        return offer
 
     def _answer(self, place: Place, offer: Offer) -> str | None:
         """Make sessions for the challenges of one realm; return a clause where that cannot be."""
-        keyring = self._keyring
+        client = self._client
         _, realm = place
         shown = f"realm {realm[:80]!r}"
         account = offer.account
-        choice = keyring.choose(
-            realm, offer, self.destination.address, strong=realm in self._strong
-        )
+        choice = client.choose(realm, offer, self.destination.address, strong=realm in self._strong)
         if not choice:
             return f"in {shown} only MD5 is offered where a better algorithm was offered before"
         sent = self._sent.get(place, [])
         if sent and self._is_refusal(sent, [challenge for challenge, _, _ in choice]):
-            keyring.sessions.drop(self._scope, place, self._groups.get(place, []))
+            client.sessions.drop(self._scope, place, self._groups.get(place, []))
             username = sent[0].session.account.username
             self._refused[place] = CredentialsRefused(
                 f"The {shown} refused user {username!r}: the user or the password is wrong.",
@@ -248,7 +316,7 @@ class DigestExchange:
         group: list[Session] = []
         nonces: set[str] = set()
         for challenge, algorithm, qop in choice:
-            if challenge.nonce not in nonces and len(group) < keyring.max_answers:
+            if challenge.nonce not in nonces and len(group) < client.max_answers:
                 nonces.add(challenge.nonce)
                 group.append(
                     Session(
@@ -257,12 +325,12 @@ class DigestExchange:
                         algorithm,
                         qop,
                         challenge.nonce,
-                        keyring.tokens(),
+                        client.tokens(),
                         self.destination.address,
                         offer.names_realm,
                     )
                 )
-        keyring.sessions.add(self._scope, place, group)
+        client.sessions.add(self._scope, place, group)
         self._groups[place] = group
         self._fresh.add(place)
         return None
@@ -282,7 +350,7 @@ class DigestExchange:
         self._sent = {}
         for place, group in self._groups.items():
             for session in group:
-                if len(headers) >= self._keyring.max_answers:
+                if len(headers) >= self._client.max_answers:
                     return headers
                 sent, value = self._prove(session, place not in self._fresh)
                 self._sent.setdefault(place, []).append(sent)
@@ -355,7 +423,7 @@ class DigestExchange:
             # that a server needs to remember neither (cf. RFC 7616 §3.4.2).
             session = sent.session
             session.nonce = info.nextnonce
-            session.cnonce = self._keyring.tokens()
+            session.cnonce = self._client.tokens()
             session.count = 0
         return None if info.rspauth is None else sent
 

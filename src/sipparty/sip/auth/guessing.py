@@ -14,9 +14,9 @@ Laws:
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from typing import ClassVar
 
+from sipparty.sip.auth.memory import Recent
 from sipparty.sip.shares import source_of
 
 __all__ = ["GuessLimit"]
@@ -49,13 +49,13 @@ class GuessLimit:
         #: How far ahead of the time the count may be.
         self._slack = (burst - 1) * interval
         #: When each pair will have served its time for what it has guessed.
-        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._until: Recent[bytes, float] = Recent(self.MAX_PAIRS)
         self._source_interval = source_interval
         self._source_slack = (source_burst - 1) * source_interval
         #: The same of each source.
-        self._sources: OrderedDict[bytes, float] = OrderedDict()
+        self._sources: Recent[bytes, float] = Recent(self.MAX_PAIRS)
         #: Pairs of which the right password has come, as an ordered set.
-        self._known: OrderedDict[bytes, float] = OrderedDict()
+        self._known: Recent[bytes, float] = Recent(self.MAX_PAIRS)
 
     def wait(self, source: str, username: str, now: float) -> float:
         """Return how many seconds a source has to wait before it may try a user's password again;
@@ -73,21 +73,12 @@ class GuessLimit:
     def count(self, source: str, username: str, now: float) -> None:
         """Count a wrong password."""
         key, whole = self._key(source, username), self._key(source, "")
-        until = max(self._until.pop(key, now), now) + self._interval
-        self._remember(self._until, key, until)
-        until = max(self._sources.pop(whole, now), now) + self._source_interval
-        self._remember(self._sources, whole, until)
+        self._until[key] = max(self._until.get(key, now), now) + self._interval
+        self._sources[whole] = max(self._sources.get(whole, now), now) + self._source_interval
 
     def succeeded(self, source: str, username: str) -> None:
         """Take note of a right password: wrong ones for others do not keep that user out there."""
-        key = self._key(source, username)
-        self._known.pop(key, None)
-        self._remember(self._known, key, 0.0)
-
-    def _remember(self, table: OrderedDict[bytes, float], key: bytes, until: float) -> None:
-        table[key] = until
-        if len(table) > self.MAX_PAIRS:
-            table.popitem(last=False)
+        self._known[self._key(source, username)] = 0.0
 
     def _key(self, source: str, username: str) -> bytes:
         # Some look users up whatever their case; that is no other user.

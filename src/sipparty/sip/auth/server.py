@@ -37,7 +37,14 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from sipparty.errors import BuildError, UsageError
-from sipparty.sip.auth.digest import Account, Algorithm, Digest, find_algorithm, known_algorithms
+from sipparty.sip.auth.digest import (
+    Account,
+    Algorithm,
+    Digest,
+    find_algorithm,
+    known_algorithms,
+    known_qop,
+)
 from sipparty.sip.auth.guessing import GuessLimit
 from sipparty.sip.auth.nonces import Nonces
 from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
@@ -148,10 +155,7 @@ class DigestServer:
             raise BuildError(f"The secret of nonces is {len(secret)} bytes; 16 are the least.")
         self._lookup = lookup
         self._algorithms = known_algorithms(algorithms)
-        self._qop = tuple(qop)
-        if not self._qop or not set(self._qop) <= {"auth", "auth-int"}:
-            # RFC 8760 §2.6 item 8: a server always sends one.
-            raise BuildError(f"qop {self._qop!r} is not one or both of 'auth' and 'auth-int'.")
+        self._qop = known_qop(qop)
         self._status, self._challenge_name, self._info_name = _NAMES[proxy]
         #: The header that credentials for it stand in.
         self.credentials_name = "Proxy-Authorization" if proxy else "Authorization"
@@ -206,7 +210,7 @@ class DigestServer:
             if self._userhash is not None:
                 values |= {"userhash": "true", "charset": "UTF-8"}
             headers.append((self._challenge_name, str(Challenge(values))))
-        return Challenged(self._status, tuple(headers), stale, reason)
+        return Challenged(status=self._status, headers=tuple(headers), stale=stale, reason=reason)
 
     def authentication_info(
         self,
@@ -319,7 +323,7 @@ class DigestServer:
         if worst is not None:
             return replace(worst, guesses=guesses)
         if errors:
-            return Malformed(400, str(errors[0]))
+            return Malformed(reason=str(errors[0]))
         return self.challenge(
             now, realm=realm, reason=f"no credentials for {realm!r}", source=source
         )
@@ -340,7 +344,7 @@ class DigestServer:
             return self.challenge(now, realm=realm, reason=reason, source=source)
         fault = self._fault(value, algorithm)
         if fault:
-            return Malformed(400, fault, "Credentials Do Not Fit The Challenge")
+            return Malformed(reason=fault, phrase="Credentials Do Not Fit The Challenge")
         nonces = self._nonces
         nonce = nonces.read(value.nonce, realm)
         fresh = nonces.is_fresh(nonce, now)
@@ -358,7 +362,8 @@ class DigestServer:
                     )
                     return replace(verdict, username=value.username, guesses=1)
                 headers = (("Retry-After", str(ceil(wait))),)
-                return Limited(480, headers, "too many wrong passwords from there", proven=proven)
+                reason = "too many wrong passwords from there"
+                return Limited(headers=headers, reason=reason, proven=proven)
             if self._later and not proven:
                 return self.challenge(
                     now, realm=realm, stale=True, reason="the nonce did not go there", source=source
@@ -377,7 +382,7 @@ class DigestServer:
             # Right or wrong, the answer is the same: it is no way to find a password out.
             reason = f"the credentials are for {value.uri[:80]!r}, which is not here"
             phrase = "Credentials Are For Another URI"
-            return Malformed(400, reason, phrase, relayed=right and fresh, proven=proven)
+            return Malformed(reason=reason, phrase=phrase, relayed=right and fresh, proven=proven)
         if not right:
             limit.count(source, value.username, now)
             reason = "the proof is wrong" if known else f"no such user for {algorithm.name}"

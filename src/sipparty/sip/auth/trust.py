@@ -30,12 +30,12 @@ Laws:
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from sipparty.errors import ParseError
+from sipparty.sip.auth.memory import Recent
 from sipparty.sip.reach import Scope, scope_of
 from sipparty.sip.uri_grammar import split_sip_uri
 
@@ -96,13 +96,13 @@ class Trust:
         #: Without brackets, in lower case; names stand for what is below them too.
         self._home = tuple(host.strip("[]").lower() for host in home if host)
         #: The addresses of home.
-        self._addresses: OrderedDict[str, str] = OrderedDict()
+        self._addresses: Recent[str, str] = Recent(self.MAX_SERVERS)
         #: What hosts the program has asked for, by the address that answered.
-        self._hosts: OrderedDict[str, str] = OrderedDict()
+        self._hosts: Recent[str, str] = Recent(self.MAX_SERVERS)
         #: Address and realm of servers that have accepted an account.
-        self._accepted: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._accepted: Recent[tuple[str, str], str] = Recent(self.MAX_SERVERS)
         #: The same of those that certainly are servers of the realm, with the host asked for.
-        self._certain: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._certain: Recent[tuple[str, str], str] = Recent(self.MAX_SERVERS)
 
     # ---------------------------------------------------------------- what is learnt
 
@@ -110,9 +110,9 @@ class Trust:
         """Take note that what a request was sent to is there."""
         if destination.origin == Origin.PROGRAM:
             address, host = destination.address, destination.host
-            self._remember(self._hosts, address, host)
+            self._hosts[address] = host
             if destination.routed or self._is_home_name(host):
-                self._remember(self._addresses, address, host)
+                self._addresses[address] = host
 
     def accepted(self, destination: Destination, realm: str, *, certain: bool = False) -> None:
         """Take note that a server has accepted an account for a request.
@@ -125,15 +125,9 @@ class Trust:
         """
         if destination.origin == Origin.PROGRAM:
             key = (destination.address, realm)
-            self._remember(self._accepted, key, "")
+            self._accepted[key] = ""
             if certain:
-                self._remember(self._certain, key, destination.host)
-
-    def _remember(self, table: OrderedDict[Any, str], key: Hashable, value: str) -> None:
-        table[key] = value
-        table.move_to_end(key)
-        if len(table) > self.MAX_SERVERS:
-            table.popitem(last=False)
+                self._certain[key] = destination.host
 
     # ---------------------------------------------------------------- what is decided
 

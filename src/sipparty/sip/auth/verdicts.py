@@ -1,8 +1,4 @@
-"""What a server finds of the credentials of a request, and what it answers.
-
-Each kind but `Authenticated` has a `status`, the `headers` that go with it, and a `reason` for the
-log; what counts as an attack is in `guesses`, `proven` and `relayed`.
-"""
+"""What a server finds of the credentials of a request, and what it answers."""
 
 from __future__ import annotations
 
@@ -37,72 +33,64 @@ class Authenticated:
     guesses: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Challenged:
-    """The request has to be answered with a challenge.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refused:
+    """What the verdicts share that refuse a request.
 
     Args:
-        status: 401, or 407 of a proxy.
+        status: The status to answer with.
         headers: The headers to answer with, the preferred one first.
+        reason: Why, in words, for a log: it says what the peer must not learn, and may quote it.
+        guesses: How many wrong passwords the request brings, or that were not looked at.
+        proven: Whether the nonce is of a challenge that was sent to the same source.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    reason: str
+    guesses: int = 0
+    proven: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenged(_Refused):
+    """The request has to be answered with a challenge: 401, or 407 of a proxy.
+
+    Args:
         stale: Whether only the nonce was wrong.
-        reason: Why, in words, for a log: it says what the peer must not learn.
         username: Who the request claims to be of; "" for nobody. Mind where it is logged: people
         type passwords into the wrong field (RFC 7616 §3.4).
-        guesses: How many wrong passwords it brings.
-        proven: Whether who guessed has the nonce from a challenge that was sent to the same source.
     """
 
-    status: int
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
     stale: bool
-    reason: str
     username: str = field(default="", repr=False)
-    guesses: int = 0
-    proven: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """The credentials make no sense, or not here; answer with the status (RFC 7616 §3.4, §3.4.6).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Malformed(_Refused):
+    """The credentials make no sense, or not here: 400 (RFC 7616 §3.4, §3.4.6).
 
     Args:
-        status: 400.
-        reason: Why, in words; it may quote the peer.
-        phrase: The same for the peer, as a reason phrase; None for the usual one.
-        headers: Nothing.
-        guesses: How many wrong passwords came beside it.
+        phrase: The reason for the peer, as a reason phrase; None for the usual one.
         relayed: Whether they are right, and were made for another server: somebody passes on there
         what we asked for, and here what was answered.
-        proven: Whether the nonce is of a challenge that was sent to the same source.
     """
 
-    status: int
-    reason: str
+    status: int = 400
     phrase: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    guesses: int = 0
     relayed: bool = False
-    proven: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Limited:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limited(_Refused):
     """The credentials were not looked at: there were too many wrong ones for this user from there.
 
-    Args:
-        status: 480: nobody is locked out for good, and it says nothing of the password (RFC 3261
-        §21.4.18).
-        headers: Retry-After.
-        reason: Why, in words.
-        guesses: How many passwords were not looked at, and wrong ones beside them.
-        proven: Whether the nonce is of a challenge that was sent to the same source.
+    It is 480 with Retry-After: nobody is locked out for good, and it says nothing of the password
+    (RFC 3261 §21.4.18).
     """
 
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    reason: str
+    status: int = 480
     guesses: int = 1
-    proven: bool = False
 
 
 #: What `DigestServer.verify` finds.

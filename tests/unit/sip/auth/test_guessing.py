@@ -65,8 +65,9 @@ def test_a_host_has_a_network_of_ipv6(limit, source, same):
     assert limit.wait(source, "alice", 0.0) > 0
 
 
-def test_those_counted_the_longest_ago_are_forgotten(limit, monkeypatch):
-    monkeypatch.setattr(GuessLimit, "MAX_PAIRS", 3)
+def test_those_counted_the_longest_ago_are_forgotten(limit):
+    for table in (limit._until, limit._sources, limit._known):
+        table.most = 3
     for user in ("one", "two", "one", "three", "one", "four"):
         for _ in range(3):
             limit.count("192.0.2.7", user, 0.0)

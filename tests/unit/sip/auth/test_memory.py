@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipparty.sip.auth.sessions import Sessions
+from sipparty.sip.auth.memory import Sessions
 
 A, B = (False, "a"), (True, "a")
 

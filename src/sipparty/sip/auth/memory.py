@@ -1,10 +1,5 @@
-"""The authentication sessions that a client remembers (RFC 7616 §3.6): the nonces it was given, and
-how often it has used each.
-
-Laws:
-
-* They are found by the scope they belong to, at once, however many scopes there are.
-* There are so many at the most: beyond it those of the scope unused the longest are forgotten.
+"""What is remembered, and no more than so much: `Recent`, and the authentication sessions of a
+client (RFC 7616 §3.6), which are the nonces it was given and how often it has used each.
 """
 
 from __future__ import annotations
@@ -12,11 +7,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sipparty.sip.auth.digest import Account, Algorithm
 from sipparty.sip.auth.values import Challenge
 
-__all__ = ["Place", "Session", "Sessions"]
+__all__ = ["Place", "Recent", "Session", "Sessions"]
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 #: What asks: whether it is a proxy, and its realm.
 Place = tuple[bool, str]
@@ -39,8 +38,24 @@ class Session:
     count: int = 0
 
 
+class Recent(OrderedDict[_K, _V]):
+    """A dictionary of so many entries: beyond it, what was set the longest ago is forgotten."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def __setitem__(self, key: _K, value: _V) -> None:
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        if len(self) > self.most:
+            self.popitem(last=False)
+
+
 class Sessions:
-    """Sessions by scope and place; several in one place where a request was forked.
+    """Sessions by scope and place; several in one place where a request was forked. They are found
+    by the scope they belong to, at once, however many scopes there are; beyond the limit, those of
+    the scope unused the longest are forgotten.
 
     Args:
         limit: How many places are remembered at the most.
