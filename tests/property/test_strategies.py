@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,6 +36,9 @@ steady = settings(
 )
 few = settings(steady, max_examples=15)
 
+#: What is written otherwise than it came: bare line feeds (RFC 3261 §7), and white space in a start
+#: line (RFC 4475 §3.1.2.9, §3.1.2.10).
+MENDED = re.compile(rb"(?<!\r)\n|\A[\r\n]*[^\r\n]*(?:[ \t][ \t]|\t|[ \t]\r)")
 #: Headers whose value is any text.
 FREE = {name for name, row in HEADERS.items() if row.parse is str}
 
@@ -212,7 +217,7 @@ def test_what_is_mutated_is_read_or_refused(data):
         message = Message.parse(data)
     except ParseError:
         return
-    assert bytes(message) in data
+    assert bytes(message) in data or MENDED.search(data)
 
 
 def test_what_is_mutated_is_sometimes_wrong_and_sometimes_right():

@@ -158,24 +158,17 @@ class DigestExchange:
         Returns:
             Header names and values, to be added to the request.
         """
-        found = self._client.sessions.of(self._scope)
-        if found:
-            self._groups = dict(
-                [(place, group) for place, group in found if self._reaches(place, group)][
-                    -self._client.max_answers :
-                ]
-            )
+        client = self._client
+        for place, group in client.sessions.of(self._scope):
+            is_proxy, realm = place
+            address, names_realm = group[0].address, group[0].names_realm
+            if client.trust.reaches(
+                *(self.destination, address, realm), is_proxy=is_proxy, names_realm=names_realm
+            ):
+                self._groups[place] = group
+        for place in list(self._groups)[: -client.max_answers]:
+            del self._groups[place]
         return self._write()
-
-    def _reaches(self, place: Place, group: list[Session]) -> bool:
-        is_proxy, realm = place
-        return self._client.trust.reaches(
-            self.destination,
-            group[0].address,
-            realm,
-            is_proxy=is_proxy,
-            names_realm=group[0].names_realm,
-        )
 
     def challenged(
         self, www: Iterable[str] = (), proxy: Iterable[str] = ()

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from functools import cache
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from sipparty.sip.headers import HEADERS, header_key
+from sipparty.sip.headers import HEADERS, Many, header_key
+from sipparty.sip.typed import (
+    AddressReference,
+    Date,
+    MediaRange,
+    NumberValue,
+    ParameterList,
+    TokenValue,
+    WordValue,
+)
 from sipparty.sip.uri_parameters import escape
+from sipparty.sip.values import DNameURI
 from sipparty.testing.strategies.pieces import (
     header_parameters,
     hostports,
@@ -132,22 +144,9 @@ def call_ids() -> SearchStrategy[str]:
     return st.builds("{}{}".format, word, st.one_of(st.just(""), tokens().map("@{}".format)))
 
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
 @cache
 def _dates() -> SearchStrategy[str]:
-    return st.datetimes().map(
-        lambda it: (
-            f"{_DAYS[it.weekday()]}, {it.day:02} {_MONTHS[it.month - 1]} {it.year:04} "
-            f"{it.hour:02}:{it.minute:02}:{it.second:02} GMT"
-        )
-    )
-
-
-_SECONDS = numbers(2**32 - 1)
-_TOKENS = _listed(tokens(), min_size=1)
+    return st.datetimes(timezones=st.just(UTC)).map(Date.of)
 
 
 @cache
@@ -159,114 +158,87 @@ def _dialogs(ours: str, theirs: str) -> SearchStrategy[str]:
     return st.builds(shape.format, call_id, tokens(), tokens())
 
 
+def _one_of(*values: str) -> SearchStrategy[str]:
+    return st.sampled_from(values)
+
+
 _TOKEN = tokens()
-_REFERENCES = _listed(_with_parameters(uris().map("<{}>".format)))
 _ONE_TOKEN = _with_parameters(_TOKEN)
-_SOME_TOKENS = _listed(_ONE_TOKEN)
-_IDENTITIES = _listed(uris().map("<{}>".format))
-_NAMED = st.builds("icid-value={}{}".format, _TOKEN, header_parameters())
+
+#: What the values of each kind may be, by what reads them.
+_KINDS: dict[Any, SearchStrategy[str]] = {
+    DNameURI.parse: addresses(),
+    MediaRange.parse: _media_types(),
+    NumberValue.parse: numbers(2**32 - 1),
+    AddressReference.parse: _with_parameters(uris().map("<{}>".format)),
+    ParameterList.parse: st.builds("icid-value={}{}".format, _TOKEN, header_parameters()),
+    TokenValue.parse: _ONE_TOKEN,
+    WordValue.parse: _ONE_TOKEN,
+    HEADERS["allow"].parse: _TOKEN,
+}
+
+
+@cache
+def _of_kind(parse: Any, several: bool) -> SearchStrategy[str]:
+    return _listed(_KINDS[parse]) if several else _KINDS[parse]
+
 
 #: The values of each header that has a grammar of its own, by its name in lower case: of one line,
 #: with all that it may list. The RFC is the header's in `sipparty.sip.headers`.
 HEADER_VALUES: dict[str, SearchStrategy[str]] = {
-    "accept": _listed(_media_types()),
-    "accept-encoding": _listed(_with_parameters(tokens())),
-    "accept-language": _listed(st.sampled_from(["da", "en-gb;q=0.8", "en;q=0.7", "*"])),
-    "alert-info": _REFERENCES,
+    **{
+        key: _of_kind(row.parse, row.many in (Many.LIST, Many.TOKENS))
+        for key, row in HEADERS.items()
+        if row.parse in _KINDS
+    },
+    **dict.fromkeys(("expires", "min-expires", "flow-timer"), numbers(2**32 - 1)),
+    **dict.fromkeys(("route", "record-route", "path", "service-route"), _listed(_routes())),
+    **dict.fromkeys(("p-associated-uri", "p-asserted-identity", "p-preferred-identity"),
+                    _listed(uris().map("<{}>".format))),
+    **dict.fromkeys(("www-authenticate", "proxy-authenticate"), _challenges()),
+    **dict.fromkeys(("authorization", "proxy-authorization"), _credentials()),
+    **dict.fromkeys(("max-forwards", "max-breadth"), numbers(255)),
+    **dict.fromkeys(("organization", "subject"), words()),
+    **dict.fromkeys(("join", "replaces"), _dialogs("from", "to")),
+    **dict.fromkeys(("server", "user-agent"), _one_of("HomeServer v2", "a/1.0 (x (y)) b")),
+    "accept-language": _listed(_one_of("da", "en-gb;q=0.8", "en;q=0.7", "*")),
     "allow": _listed(st.sampled_from(METHODS)),
-    "allow-events": _TOKENS,
-    "authentication-info": st.builds('nextnonce="{}", qop=auth'.format, tokens()),
-    "authorization": _credentials(),
+    "authentication-info": st.builds('nextnonce="{}", qop=auth'.format, _TOKEN),
     "call-id": call_ids(),
-    "call-info": _REFERENCES,
     "contact": st.one_of(_listed(contacts()), st.just("*")),
-    "content-disposition": _with_parameters(st.sampled_from(["session", "render", "icon"])),
-    "content-encoding": _TOKENS,
-    "content-language": _listed(st.sampled_from(["fr", "en", "en-gb"])),
+    "content-disposition": _with_parameters(_one_of("session", "render", "icon")),
+    "content-language": _listed(_one_of("fr", "en", "en-gb")),
     "content-length": numbers(10**9),
     "content-type": _media_types(),
     "cseq": st.builds("{} {}".format, st.integers(0, 2**31 - 1), st.sampled_from(METHODS)),
     "date": _dates(),
-    "diversion": _listed(addresses()),
-    "error-info": _REFERENCES,
-    "event": st.builds(
-        "{}{}".format,
-        st.sampled_from(["presence", "dialog", "refer", "message-summary", "presence.winfo"]),
-        st.sampled_from(["", ";id=1"]),
-    ),
-    "expires": _SECONDS,
+    "event": st.builds("{}{}".format, _one_of("presence", "dialog", "refer", "presence.winfo"),
+                       _one_of("", ";id=1")),
     "from": addresses(tag=True),
     "history-info": _listed(uris(scheme="sip").map("<{}>;index=1.1".format)),
-    "in-reply-to": _listed(tokens().map("{}@example.com".format)),
-    "join": _dialogs("from", "to"),
-    "max-forwards": numbers(255),
+    "in-reply-to": _listed(_TOKEN.map("{}@example.com".format)),
     "mime-version": st.just("1.0"),
-    "min-expires": _SECONDS,
-    "min-se": _SECONDS,
-    "organization": words(),
-    "p-preferred-identity": _IDENTITIES,
-    "path": _listed(_routes()),
-    "priority": st.sampled_from(["emergency", "urgent", "normal", "non-urgent"]),
-    "privacy": _listed(st.sampled_from(["header", "session", "user", "id"]), separator=";"),
-    "proxy-authenticate": _challenges(),
-    "proxy-authentication-info": st.builds('nextnonce="{}"'.format, tokens()),
-    "proxy-authorization": _credentials(),
-    "proxy-require": _TOKENS,
+    "priority": _one_of("emergency", "urgent", "normal", "non-urgent"),
+    "privacy": _listed(_one_of("header", "session", "user", "id"), separator=";"),
+    "proxy-authentication-info": st.builds('nextnonce="{}"'.format, _TOKEN),
     "rack": st.builds("{} {} INVITE".format, st.integers(1, 2**31), st.integers(1, 2**31 - 1)),
-    "reason": _listed(st.sampled_from(['SIP;cause=200;text="Done, done"', "Q.850;cause=16"])),
-    "record-route": _listed(_routes()),
-    "refer-sub": st.sampled_from(["true", "false"]),
-    "refer-to": addresses(),
-    "referred-by": addresses(),
-    "replaces": _dialogs("from", "to"),
-    "reply-to": addresses(),
-    "require": _TOKENS,
-    "retry-after": st.builds(
-        "{}{}".format, _SECONDS, st.sampled_from(["", ";duration=60", " (in a meeting)"])
-    ),
-    "route": _listed(_routes()),
+    "reason": _listed(_one_of('SIP;cause=200;text="Done, done"', "Q.850;cause=16")),
+    "refer-sub": _one_of("true", "false"),
+    "request-disposition": _listed(_one_of("proxy", "fork", "no-cancel", "recurse")),
+    "retry-after": st.builds("{}{}".format, numbers(2**32 - 1),
+                             _one_of("", ";duration=60", " (in a meeting)")),
     "rseq": st.integers(1, 2**31 - 1).map(str),
-    "server": st.sampled_from(["HomeServer v2", "a/1.0 (x (y)) b"]),
-    "service-route": _listed(_routes()),
-    "session-expires": st.builds(
-        "{}{}".format,
-        st.integers(90, 10**6),
-        st.sampled_from(["", ";refresher=uac", ";refresher=uas"]),
-    ),
-    "sip-etag": tokens(),
-    "sip-if-match": tokens(),
-    "subject": words(),
-    "subscription-state": st.builds(
-        "{}{}".format,
-        st.sampled_from(["active", "pending", "terminated"]),
-        st.sampled_from(["", ";expires=600", ";reason=noresource;retry-after=5"]),
-    ),
-    "supported": _TOKENS,
+    "session-expires": st.builds("{}{}".format, st.integers(90, 10**6),
+                                 _one_of("", ";refresher=uac", ";refresher=uas")),
+    "subscription-state": st.builds("{}{}".format, _one_of("active", "pending", "terminated"),
+                                    _one_of("", ";expires=600", ";reason=noresource")),
+    "suppress-if-match": st.one_of(_TOKEN, st.just("*")),
     "target-dialog": _dialogs("local", "remote"),
-    "timestamp": st.sampled_from(["54", "54.21", "54 0.3"]),
+    "timestamp": _one_of("54", "54.21", "54 0.3"),
     "to": addresses(tag=None),
-    "unsupported": _TOKENS,
-    "user-agent": st.sampled_from(["Softphone Beta1.5", "a/1.0 (x (y)) b"]),
     "via": _listed(vias()),
     "warning": _listed(st.builds("{} {} {}".format, st.integers(300, 399), hostports(),
                                  quoted_strings())),
-    "www-authenticate": _challenges(),
-    # Of several headers alike.
-    **dict.fromkeys(("accept-resource-priority", "resource-priority", "p-early-media"), _TOKENS),
-    **dict.fromkeys(("accept-contact", "reject-contact", "feature-caps"), _SOME_TOKENS),
-    **dict.fromkeys(("recv-info", "p-access-network-info", "identity"), _SOME_TOKENS),
-    **dict.fromkeys(("security-client", "security-server", "security-verify"), _SOME_TOKENS),
-    **dict.fromkeys(("p-asserted-service", "p-preferred-service", "user-to-user"), _SOME_TOKENS),
-    **dict.fromkeys(("answer-mode", "priv-answer-mode", "geolocation-routing"), _ONE_TOKEN),
-    **dict.fromkeys(("info-package", "session-id", "p-visited-network-id"), _ONE_TOKEN),
-    **dict.fromkeys(("p-charging-vector", "p-charging-function-addresses"), _NAMED),
-    **dict.fromkeys(("p-associated-uri", "p-asserted-identity"), _IDENTITIES),
-    **dict.fromkeys(("flow-timer", "geolocation-error"), _SECONDS),
-    "geolocation": _REFERENCES,
-    "max-breadth": numbers(255),
-    "p-called-party-id": addresses(),
-    "request-disposition": _listed(st.sampled_from(["proxy", "fork", "no-cancel", "recurse"])),
-    "suppress-if-match": st.one_of(tokens(), st.just("*")),
 }  # fmt: skip
 
 
