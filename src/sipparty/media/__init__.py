@@ -13,42 +13,47 @@
     negotiated, settings     what is asked for, and what was negotiated, as settings of a stream
     codecs                   PCMU and PCMA, and the register for others
 
-Importing this package loads neither codecs nor `audioop`.
+Importing this package loads none of them; each name is loaded from its module when it is first
+used, so that a party without media has nothing of it but `NoMediaSession`.
 """
 
-from sipparty.media.audio_session import SingleRTPSession
-from sipparty.media.audio_stream import AudioStream
-from sipparty.media.clock import Clock, MediaClock
-from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
-from sipparty.media.events import (
-    DestinationLearnt,
-    MediaProven,
-    MediaStarted,
-    MediaTimedOut,
-    MediaUnproven,
-    PlaybackEnded,
-    RecordingFailed,
-    RemoteFellSilent,
-    RemoteLeft,
-    SourceHeard,
-)
-from sipparty.media.jitter import JitterBuffer
-from sipparty.media.playback import Playback
-from sipparty.media.rtcp import parse_rtcp
-from sipparty.media.rtp import RTPPacket
-from sipparty.media.rtp_source import RTPReceiver, RTPSender
-from sipparty.media.session import MediaSession, NoMediaSession
-from sipparty.media.settings import StreamSettings
-from sipparty.media.sinks import MemorySink, Sink, WAVRecorder
-from sipparty.media.sources import (
-    MemorySource,
-    SilenceSource,
-    Source,
-    ToneSource,
-    WAVSource,
-)
-from sipparty.media.statistics import MediaStatistics, RemoteReport
-from sipparty.sip.events import MediaEvent
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sipparty.media.audio_session import SingleRTPSession
+    from sipparty.media.audio_stream import AudioStream
+    from sipparty.media.clock import Clock, MediaClock
+    from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
+    from sipparty.media.events import (
+        DestinationLearnt,
+        MediaProven,
+        MediaStarted,
+        MediaTimedOut,
+        MediaUnproven,
+        PlaybackEnded,
+        RecordingFailed,
+        RemoteFellSilent,
+        RemoteLeft,
+        SourceHeard,
+    )
+    from sipparty.media.jitter import JitterBuffer
+    from sipparty.media.playback import Playback
+    from sipparty.media.rtcp import parse_rtcp
+    from sipparty.media.rtp import RTPPacket
+    from sipparty.media.rtp_source import RTPReceiver, RTPSender
+    from sipparty.media.session import MediaSession, NoMediaSession
+    from sipparty.media.settings import StreamSettings
+    from sipparty.media.sinks import MemorySink, Sink, WAVRecorder
+    from sipparty.media.sources import (
+        MemorySource,
+        SilenceSource,
+        Source,
+        ToneSource,
+        WAVSource,
+    )
+    from sipparty.media.statistics import MediaStatistics, RemoteReport
+    from sipparty.sip.events import MediaEvent
 
 __all__ = [
     "AudioCodec",
@@ -91,3 +96,19 @@ __all__ = [
     "parse_rtcp",
     "register",
 ]
+
+#: Where the names are looked for, in order.
+_MODULES = (
+    *("session", "events", "settings", "statistics", "codecs", "sources", "sinks", "rtp", "rtcp"),
+    *("rtp_source", "jitter", "clock", "playback", "audio_stream", "audio_session"),
+)
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for module in _MODULES:
+            found = getattr(import_module(f"sipparty.media.{module}"), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module 'sipparty.media' has no attribute {name!r}")

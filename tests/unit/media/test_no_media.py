@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from sipparty.errors import ParseError, UsageError
@@ -34,3 +37,22 @@ def test_a_call_without_media_refuses_every_stream():
     session.rollback()
     session.stop()
     session.stop()
+
+
+def test_a_party_without_media_loads_none_of_it():
+    program = """
+import sys
+from sipparty.parties import NoMediaSimpleCallsParty
+assert "sipparty.sdp" not in sys.modules
+NoMediaSimpleCallsParty("alice@example.com")
+print(*sorted(name for name in sys.modules if name.startswith("sipparty.media")))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["sipparty.media", "sipparty.media.session"], done.stderr
+
+
+def test_the_package_has_no_other_names():
+    import sipparty.media
+
+    with pytest.raises(AttributeError, match="no attribute 'Deck'"):
+        _ = sipparty.media.Deck
