@@ -111,7 +111,7 @@ class Defender:
     def _has_ack(self, call: Any) -> bool:
         dialogs = self.engine.core.dialogs.values()
         mine = [one for one in dialogs if one.call_id == call.call_id]
-        return len(mine) == 1 and mine[0]._unacknowledged is None
+        return len(mine) == 1 and mine[0].usages[0]._invited is None
 
     def check(self) -> None:
         """See that the party serves, and that nothing is left of what was."""

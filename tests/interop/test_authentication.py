@@ -113,7 +113,7 @@ def test_a_proxy_and_a_party_ask(kamailio: Make, parties: Make, name: str) -> No
     call = alice.invite(f"bob@{bob.host}", proxy=proxy.uri(name)).wait(5)
     (its,) = bob.calls
     assert its.authenticated == "alice"
-    wait_for(lambda: its._unacknowledged is None, "the ACK came")
+    wait_for(lambda: its._invited is None, "the ACK came")
     assert call.terminate().wait(5).state == "Terminated"
     assert its.wait(5).state == "Terminated"
 

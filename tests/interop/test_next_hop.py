@@ -197,7 +197,11 @@ def test_a_large_invite(parties: Make, ports: Ports, transports: tuple[str, ...]
         call: Any = parties(NoMediaSimpleCallsParty).invite(bob, headers={"Subject": "x" * 2000})
         call.wait(5)
         its: Any = bob.calls[0]
-        wait_for(lambda: its._unacknowledged is None, "the ACK came")
-        assert its.endpoint.transport == call.endpoint.transport == transports[-1]
+        wait_for(lambda: its._invited is None, "the ACK came")
+        assert (
+            its.dialog_state.endpoint.transport
+            == call.dialog_state.endpoint.transport
+            == transports[-1]
+        )
         assert call.terminate().wait(5).state == "Terminated"
         assert its.wait(5).state == "Terminated"

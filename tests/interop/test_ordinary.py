@@ -95,7 +95,7 @@ def test_a_trunk_that_calls_asks_who_hangs_up(sipp: SIPp, parties: Make) -> None
     calls = incoming(bob, lambda call: call.ring().accept())
     run = sipp.call("uac_challenges_bye", bob.contact_uri.port)
     call = first(calls)
-    wait_for(lambda: call.state == "InDialog" and call._unacknowledged is None, "the ACK came")
+    wait_for(lambda: call.state == "InDialog" and call._invited is None, "the ACK came")
     assert call.terminate().wait(5).state == "Terminated"
     run.finish()
 
@@ -120,7 +120,7 @@ def test_a_registrar_of_ones_own(kamailio: Make, parties: Make) -> None:
         assert party.send(register).wait(5).status == 200
     call = alice.invite("sip:bob@example.com").wait(5)
     its = first(calls)
-    wait_for(lambda: its._unacknowledged is None, "the ACK came")
+    wait_for(lambda: its._invited is None, "the ACK came")
     assert its.terminate().wait(5).state == "Terminated"
     ended(call)
 

@@ -438,7 +438,8 @@ class UserAgent(ValueBinder):
         end.
         """
         dialog.authenticated = transaction.authenticated
-        dialog.share = transaction.share
+        data.share = transaction.share
+        data.half_open = transaction.authenticated is None
         dialog.silent = True
         request, flow = transaction.request, transaction.flow
         try:

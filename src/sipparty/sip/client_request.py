@@ -12,13 +12,7 @@ from math import inf
 from typing import Any, ClassVar
 
 from sipparty.concurrency.waiting import Watchable, verb
-from sipparty.errors import (
-    CallFailed,
-    CallTimedOut,
-    CallUnreachable,
-    UnexpectedInput,
-    copy_of,
-)
+from sipparty.errors import CallFailed, CallTimedOut, CallUnreachable, UnexpectedInput, copy_of
 from sipparty.fsm import Entry
 from sipparty.sip.auth import Destination, Origin, ServerNotProven
 from sipparty.sip.authorization import Authorization
@@ -230,6 +224,9 @@ class ClientRequest(Watchable):
             return
         try:
             request = self.user.build_request(self, flow)
+            if request is None:
+                self._seeking = True
+                return
             for edit in self._edits:
                 edit(request)
             for key, text, _ in request._fields:

@@ -25,7 +25,7 @@ from sipparty.errors import ParseError
 from sipparty.fsm import Timers
 from sipparty.sip.admission import Lookups
 from sipparty.sip.attacks import AttackMonitor
-from sipparty.sip.dialog.dialog import Dialog
+from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.directory import Directory
 from sipparty.sip.events import Event
 from sipparty.sip.facts import read_facts
@@ -35,7 +35,7 @@ from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.policy import Policy
 from sipparty.sip.refusals import Refusals
 from sipparty.sip.routing import NextHop
-from sipparty.sip.shares import DIALOG_WEIGHT, is_shortage
+from sipparty.sip.shares import is_shortage
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import (
     Overload,
@@ -102,7 +102,7 @@ class Core:
             knows=self._is_within,
             policy=self.policy,
         )
-        self.dialogs: dict[tuple[str, str, str], Dialog] = {}
+        self.dialogs: dict[tuple[str, str, str], DialogState] = {}
         self.counters: dict[str, int] = dict.fromkeys(
             ("received", "sent", "refused", "stray_responses", "stray_acks"), 0
         )
@@ -200,50 +200,39 @@ class Core:
 
     # ---------------------------------------------------------------- who is here
 
-    def add_dialog(self, dialog: Any) -> None:
+    def add_dialog(self, state: DialogState) -> None:
         """Have a dialog found by its identity."""
-        identity = dialog.dialog_state.identity
-        self.dialogs[identity] = dialog
-        self.user_agents.calling.pop(identity[:2], None)
-        dialog.agent.dialogs.add(dialog)
-        share = dialog.share
+        self.dialogs[state.identity] = state
+        share = state.share
         if share is not None:
             share.dialogs += 1
-            if dialog.authenticated is None:
+            if state.half_open:
                 share.half_open += 1
-                dialog.half_open = True
-        self.weigh(dialog)
+        self.weigh(state)
 
-    def remove_dialog(self, dialog: Any) -> None:
+    def remove_dialog(self, state: DialogState) -> None:
         """Have it found no more."""
-        dialog.agent.dialogs.discard(dialog)
-        share = dialog.share
+        share, held = state.share, state.bytes_held
+        state.bytes_held = 0
         if share is None:
-            self.transactions.held -= dialog.bytes_held
+            self.transactions.held -= held
         else:
-            dialog.share = None
+            state.share = None
             share.dialogs -= 1
-            if dialog.half_open:
-                dialog.half_open = False
+            if state.half_open:
+                state.half_open = False
                 share.half_open -= 1
-            self.transactions.release(share, dialog.bytes_held)
-        dialog.bytes_held = 0
-        if dialog.dialog_state is not None:
-            identity = dialog.dialog_state.identity
-            if self.dialogs.get(identity) is dialog:
-                del self.dialogs[identity]
-            elif self.user_agents.calling.get(identity[:2]) is dialog:
-                del self.user_agents.calling[identity[:2]]
+            self.transactions.release(share, held)
+        if self.dialogs.get(state.identity) is state:
+            del self.dialogs[state.identity]
 
-    def weigh(self, dialog: Any) -> None:
-        """Count anew what a dialog keeps, as after each agreement on media."""
-        size = dialog.dialog_state.size + DIALOG_WEIGHT
-        if dialog.session is not None:
-            size += getattr(dialog.session, "size", 0)
-        self.transactions.held += size - dialog.bytes_held
-        if dialog.share is not None:
-            dialog.share.held += size - dialog.bytes_held
-        dialog.bytes_held = size
+    def weigh(self, state: DialogState) -> None:
+        """Count anew what is kept for a dialog, as after each agreement on media."""
+        more = state.weight - state.bytes_held
+        self.transactions.held += more
+        if state.share is not None:
+            state.share.held += more
+        state.bytes_held += more
 
     # ---------------------------------------------------------------- messages in
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sipparty.errors import NegotiationError, ParseError
-from sipparty.sip.dialog.usage import warning
+from sipparty.sip.dialog.outcomes import warning
 from sipparty.sip.fields import NEW_FIELD, parse_line
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import is_token

@@ -49,8 +49,10 @@ class RequestHost(Protocol):
 class RequestUser(Protocol):
     """Who sends a request."""
 
-    def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
-        """Make the request for the flow that it takes: without a Via, its CSeq right."""
+    def build_request(self, client_request: ClientRequest, flow: Flow) -> Request | None:
+        """Make the request for the flow that it takes: without a Via, its CSeq right; None to do so
+        when `flow_found` is called once more.
+        """
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
         """Take a response."""

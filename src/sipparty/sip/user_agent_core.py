@@ -32,10 +32,6 @@ class UserAgentCore:
         core: The core.
         directory: The agents.
         refusals: What answers requests that are not served.
-
-    Attributes:
-        calling: Calls of ours that are not answered yet, by Call-ID and local tag: what comes in
-            one of their early dialogs is for them.
     """
 
     def __init__(self, core: Any, directory: Directory, refusals: Refusals) -> None:
@@ -43,7 +39,6 @@ class UserAgentCore:
         self._directory = directory
         self._refuse = refusals.refuse
         self._steady_tag = refusals.steady_tag
-        self.calling: dict[tuple[str, str], Any] = {}
         #: Requests outside of dialogs, by agent and by what a copy by another path shares
         #: (§8.2.2.2).
         self._merged: dict[tuple[object, ...], ServerTransaction] = {}
@@ -57,12 +52,10 @@ class UserAgentCore:
         tag = facts.to_tag
         if tag is not None:
             dialog = self._core.dialogs.get((facts.call_id, tag, facts.from_tag or ""))
-            if dialog is not None:
-                dialog.request_received(transaction)
-                return True
-            early = self.calling.get((facts.call_id, tag))
-            if early is None or not early.early_request_received(transaction):
+            if dialog is None:
                 self._refuse(transaction, 481)
+            else:
+                dialog.request_received(transaction)
             return True
         agent = self._directory.agent_for(request._uri_text, transaction.flow)
         if agent is None:

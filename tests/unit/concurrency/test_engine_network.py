@@ -171,7 +171,7 @@ class TestReaching:
         call = make_party("alice@atlanta.com", engine=engine).invite(
             f"bob@biloxi.com:{bob.contact_uri.port}"
         )
-        assert call.wait(5).endpoint.family == socket.AF_INET
+        assert call.wait(5).dialog_state.endpoint.family == socket.AF_INET
 
     def test_of_several_addresses_the_first_that_is_reached(
         self, make_party, listening, named, monkeypatch
@@ -212,7 +212,10 @@ class TestReaching:
         four, six = listening("four@biloxi.com"), listening("six@biloxi.com", address="::1")
         alice = make_party("alice@atlanta.com")
         calls = [alice.invite(four).wait(5), alice.invite(six).wait(5)]
-        assert [call.endpoint.family for call in calls] == [socket.AF_INET, socket.AF_INET6]
+        assert [call.dialog_state.endpoint.family for call in calls] == [
+            socket.AF_INET,
+            socket.AF_INET6,
+        ]
         for call in calls:
             assert call.terminate().wait(5).state == "Terminated"
 

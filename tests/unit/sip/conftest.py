@@ -46,6 +46,9 @@ class Media:
             raise NegotiationError("That is no answer.")
         self.done.append(b"accept " + answer)
 
+    def rollback(self):
+        pass
+
     def start(self):
         self.done.append("start")
 
@@ -276,7 +279,7 @@ class Pair:
         self.network.run(lambda: self.bob.dialogs)
         (its,) = self.bob.dialogs
         its.accept()
-        self.network.run(lambda: its._unacknowledged is None)
+        self.network.run(lambda: its._invited is None)
         assert mine.state == its.state == "InDialog"
         return mine, its
 

@@ -1,19 +1,39 @@
-"""What makes a dialog (RFC 3261 §12): its identity, its sequence numbers, its route set and its
-remote target, and the requests that follow from them.
+"""The dialog of RFC 3261 §12: its identity, sequence numbers, route set and remote target, whether
+it is early or confirmed, and the usages that live in it (RFC 5057).
+
+Laws:
+
+* A core finds it by its identity. One INVITE may make several: each To tag of a provisional
+  response is an early dialog, each of a 2xx a confirmed one.
+* A request goes to one usage: the latest that says that it is its own (`Dialog.owns`).
+* It is over with its last usage, or where a response ends it as a whole.
 """
 
 from __future__ import annotations
 
-from sipparty.errors import ParseError
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from sipparty.errors import CallFailed, ParseError
+from sipparty.sip.auth import Origin
+from sipparty.sip.client_request import ClientRequest
+from sipparty.sip.dialog.outcomes import Ends, what_ends
+from sipparty.sip.dialog.sending import Sender
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import address_tag, split_list
-from sipparty.sip.lenient import is_untidy, tidied
+from sipparty.sip.lenient import tidied
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.routing import NextHop, as_request_uri, is_loose, is_secure
+from sipparty.sip.shares import DIALOG_WEIGHT, Share
+from sipparty.sip.transaction.server import ServerTransaction
+from sipparty.sip.transports import SECURE_TRANSPORTS
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.validation import is_rfc2543
 from sipparty.sip.values import CSeq, DNameURI
+
+if TYPE_CHECKING:
+    from sipparty.sip.dialog.dialog import Dialog
 
 __all__ = ["DialogState", "record_route", "remote_target"]
 
@@ -21,7 +41,8 @@ _MAX_FORWARDS = field("Max-Forwards", "70")
 
 
 class DialogState:
-    """The state of a dialog, as text: requests are made of it, none of it is looked into.
+    """A dialog. What it is made of is kept as text: requests are made of it, and none of it is
+    looked into.
 
     Args:
         call_id: The Call-ID.
@@ -37,16 +58,30 @@ class DialogState:
             alone then, over each hop (§12.1.1, RFC 5630 §3.1).
 
     Attributes:
+        early: Whether no 2xx has confirmed it yet (§12).
+        usages: What lives in it, in the order in which it came.
+        agent: The user agent whose dialog it is; None before the first usage.
+        contact: The Contact value that we gave the peer.
+        endpoint: The endpoint, or the flow, that our requests leave by.
         way: The way that our own INVITE went; None before, and where it was theirs.
         back: The way to the peer who named the remote target and the route set; None where nobody
             but the program has.
         proven: Whether that peer has shown that it receives what goes that way. Until then nothing
             is sent anywhere else at its word.
+        share: That of the source that began it; None for one of ours.
+        half_open: Whether it counts as one that nobody has acknowledged yet.
+        bytes_held: The bytes that are kept of what the peer sent, as the core counts them.
     """
 
     __slots__ = (
+        "agent",
         "back",
+        "bytes_held",
         "call_id",
+        "contact",
+        "early",
+        "endpoint",
+        "half_open",
         "local",
         "local_seq",
         "local_tag",
@@ -57,6 +92,8 @@ class DialogState:
         "remote_target",
         "route_set",
         "secure",
+        "share",
+        "usages",
         "way",
     )
 
@@ -83,9 +120,17 @@ class DialogState:
         self.remote_seq = remote_seq
         self.remote_target = remote_target
         self.route_set = route_set
+        self.early = True
+        self.usages: tuple[Dialog, ...] = ()
+        self.agent: Any = None
+        self.contact = ""
+        self.endpoint: Hashable = None
         self.way: Flow | None = None
         self.back: Flow | None = None
         self.proven = True
+        self.share: Share | None = None
+        self.half_open = False
+        self.bytes_held = 0
 
     @classmethod
     def of_request(cls, request: Request, local_tag: str, local_seq: int) -> DialogState:
@@ -96,9 +141,7 @@ class DialogState:
                 `sips:` URI, and Contact or a Record-Route is not one (RFC 5630 §5.1.2).
         """
         # What came is read as it is; what is sent on is written as it should be.
-        to, remote = _required(request, "to"), _required(request, "from")
-        if is_untidy(to) or is_untidy(remote):
-            to, remote = tidied(to), tidied(remote)
+        to, remote = tidied(_required(request, "to")), tidied(_required(request, "from"))
         made = cls(
             call_id=_required(request, "call-id"),
             local=f"{to};tag={local_tag}",
@@ -114,17 +157,17 @@ class DialogState:
             secure=is_secure(request._uri_text),
         )
         if made.secure:
-            made._check_security()
+            made._check_security(made.remote_target, made.route_set)
         return made
 
-    def _check_security(self) -> None:
+    def _check_security(self, target: str, routes: tuple[str, ...]) -> None:
         """Check that all ways of a secure dialog are.
 
         Raises:
             ParseError: The remote target or a route is no `sips:` URI.
         """
-        self.check_target(self.remote_target)
-        for route in self.route_set:
+        self.check_target(target)
+        for route in routes:
             uri = DNameURI.parse(route).uri_text
             if not is_secure(uri):
                 raise ParseError(uri, "a sips: URI, as the call is to one", 0, what="Record-Route")
@@ -138,6 +181,28 @@ class DialogState:
         if self.secure and not is_secure(uri):
             raise ParseError(uri, "a sips: URI, as the call is to one", 0, what="Contact")
 
+    def new_target(self, message: Message) -> str:
+        """Return the remote target that a target refresh gives (§12.2.1.2, §12.2.2).
+
+        Raises:
+            ParseError: The Contact is nothing that requests could be sent to.
+        """
+        target = remote_target(message, required=False) or self.remote_target
+        self.check_target(target)
+        return target
+
+    def give_contact(self, flow: Flow, secure: bool) -> None:
+        """Choose the Contact that the peer has of us, for a request that came by a flow."""
+        self.contact = self.agent.contact(flow, secure and flow.transport in SECURE_TRANSPORTS)
+
+    def follow(self, flow: Flow) -> None:
+        """Send requests by the way that a re-INVITE came, once its sender has acknowledged what
+        went back there: a peer may move to another address or connection (§12.2.2).
+        """
+        if self.back is not None and flow != self.back:
+            self.back = flow
+            self.endpoint = flow.endpoint
+
     @property
     def wants_secure_contact(self) -> bool:
         """Whether the Contact that answers the request has to be a `sips:` URI: where the
@@ -147,19 +212,15 @@ class DialogState:
             return self.secure or is_secure(self.remote_target)
         return is_secure(DNameURI.parse(self.route_set[0]).uri_text)
 
-    def established_by(self, response: Response) -> DialogState:
-        """Return the state of the side that called, from a response to its INVITE (§12.1.2).
+    def answered_by(self, response: Response) -> DialogState:
+        """Return the dialog of the side that called, as a response to its INVITE makes it: early by
+        a provisional one, confirmed by a 2xx (§12.1.2).
 
         Raises:
             ParseError: To, Contact or a Record-Route is wrong; or the INVITE was to a `sips:` URI,
                 and they are not.
         """
-        remote = _required(response, "to")
-        if is_untidy(remote):
-            remote = tidied(remote)
-        routes = record_route(response)
-        for route in routes:
-            NextHop.of(DNameURI.parse(route).uri_text)
+        remote = tidied(_required(response, "to"))
         made = DialogState(
             call_id=self.call_id,
             local=self.local,
@@ -167,25 +228,34 @@ class DialogState:
             remote=remote,
             remote_tag=address_tag(remote) or "",
             local_seq=self.local_seq,
-            remote_target=remote_target(response, required=False) or self.remote_target,
-            route_set=routes[::-1],
             secure=self.secure,
         )
-        made.back = self.way
-        if made.secure:
-            made._check_security()
+        made.contact, made.endpoint = self.contact, self.endpoint
+        made.way = made.back = self.way
+        made.remote_target = self.remote_target
+        made.renew(response)
         return made
+
+    def renew(self, response: Response) -> None:
+        """Take route set and remote target from a response to the INVITE that began the dialog: the
+        2xx computes them anew (§13.2.2.4).
+
+        Raises:
+            ParseError: As `answered_by`; the dialog stays as it was.
+        """
+        routes = record_route(response)[::-1]
+        for route in routes:
+            NextHop.of(DNameURI.parse(route).uri_text)
+        target = remote_target(response, required=False) or self.remote_target
+        if self.secure:
+            self._check_security(target, routes)
+        self.route_set, self.remote_target = routes, target
+        self.early = response.status < 200
 
     @property
     def identity(self) -> tuple[str, str, str]:
         """Call-ID, local tag and remote tag (§12)."""
         return (self.call_id, self.local_tag, self.remote_tag)
-
-    @property
-    def size(self) -> int:
-        """How much text it is, in characters."""
-        texts = (self.call_id, self.local, self.remote, self.remote_target, *self.route_set)
-        return sum(map(len, texts))
 
     def next_hop(self) -> NextHop:
         """Return where the next request goes first (§12.2.1.1).
@@ -238,6 +308,135 @@ class DialogState:
         )
         fields += extra
         return Request.of(method, target, fields, body)
+
+    # ---------------------------------------------------------------- usages
+
+    def join(self, usage: Dialog) -> None:
+        """Have a usage live in it; the core finds it from the first one on."""
+        if usage not in self.usages:
+            self.usages += (usage,)
+        if self.agent is None:
+            self.agent = usage.agent
+            usage.core.add_dialog(self)
+
+    def leave(self, usage: Dialog) -> None:
+        """Have a usage live in it no more; it is over with the last one (RFC 5057 §4.1)."""
+        before = self.usages
+        self.usages = tuple(one for one in before if one is not usage)
+        if before and not self.usages:
+            usage.core.remove_dialog(self)
+        elif before:
+            usage.core.weigh(self)
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether a peer began it of whom nothing shows yet that it receives what it is sent."""
+        return self.half_open and self.share is not None and not self.share.proofs
+
+    def prove(self) -> None:
+        """Count it as acknowledged, and its source as one that receives what it is sent."""
+        share = self.share
+        if self.half_open and share is not None:
+            self.half_open = False
+            share.half_open -= 1
+            share.prove()
+
+    @property
+    def weight(self) -> int:
+        """The bytes that it and its usages keep of what the peer sent."""
+        texts = (self.call_id, self.local, self.remote, self.remote_target, *self.route_set)
+        return sum(map(len, texts)) + DIALOG_WEIGHT + sum(usage.weight for usage in self.usages)
+
+    # ---------------------------------------------------------------- requests in
+
+    def request_received(self, transaction: ServerTransaction) -> None:
+        """Take a request inside the dialog (§12.2.2).
+
+        Raises:
+            ParseError: A header that is needed is wrong; the core answers with its status.
+        """
+        request = transaction.request
+        self.proven = True  # it knows our tag, which was sent to that address alone
+        number = request.facts.number
+        if number < self.remote_seq:
+            # §12.2.2: out of order. A request sent again never comes here.
+            transaction.answer(500, "CSeq Out Of Order")
+            return
+        self.remote_seq = number
+        for usage in reversed(self.usages):
+            if usage.owns(request):
+                if self.agent.understands(transaction):
+                    usage.request_received(transaction, self)
+                return
+        if any(request.method in usage.methods for usage in self.usages):
+            self.agent.refuse(transaction, 481)  # RFC 6665 §4.1.3: no such usage
+        else:
+            self.agent.refuse_method(transaction)
+
+    def ack_received(self, ack: Request) -> None:
+        """Take an ACK for a 2xx of ours."""
+        self.proven = True
+        for usage in self.usages:
+            usage.ack_received(ack)
+
+    # ---------------------------------------------------------------- requests out
+
+    @property
+    def origin(self) -> Origin:
+        """Who has begun it: that decides whose challenges to our requests are answered."""
+        return Origin.OUR_CALL if self.way is not None else Origin.THEIR_CALL
+
+    def send_request(
+        self,
+        usage: Dialog,
+        method: str,
+        fields: list[Field],
+        body: bytes = b"",
+        user: Any = None,
+    ) -> ClientRequest:
+        """Send a request inside the dialog (§12.2.1); what its response ends, it ends.
+
+        Args:
+            usage: Whose request it is.
+            method: The method.
+            fields: Header lines beside those of the dialog.
+            body: The body.
+            user: Who hears what comes of it, as a `RequestUser`; None for nobody.
+
+        Raises:
+            ParseError: There is no way by the route or to the target.
+        """
+        sender = Sender(self, usage, user, method, fields, body)
+        core, hop = usage.core, self.next_hop()
+        request = ClientRequest(core, sender, hop, self.endpoint, usage.agent, self.origin)
+        request.portal = usage.portal
+        request.start()
+        return request
+
+    def send_bye(self, usage: Dialog, fields: list[Field]) -> bool:
+        """Send the BYE of a usage.
+
+        Returns:
+            Whether there may be an answer: where nothing shows that anybody is there, it is sent
+            once and by the way that the INVITE came, and not waited for.
+        """
+        if self.proven or self.back is None:
+            self.send_request(usage, "BYE", fields, b"", usage)
+            return True
+        transactions, bye = usage.core.transactions, self.request("BYE", fields)
+        sent_by = usage.agent.sent_by(self.back)
+        transactions.put_via(bye, self.back, usage.core.tokens.branch(), sent_by)
+        transactions.transmit((bytes(bye), self.back))
+        return False
+
+    def refused(self, usage: Dialog, method: str, error: CallFailed) -> None:
+        """End what the failure of a request ends (RFC 5057 §5): 408 where no response came."""
+        ends = what_ends(method, error.status or 0, usage.essential)
+        if ends is Ends.DIALOG:
+            for one in self.usages:
+                one.peer_lost(error)
+        elif ends is Ends.USAGE:
+            usage.peer_lost(error)
 
 
 def _required(message: Message, key: str) -> str:

@@ -159,7 +159,7 @@ def test_types_of_ones_own_are_taken(wire):
     headers = ["Geolocation: <cid:here@atlanta>"]
     wire.receive(wire.request("INVITE", **carrying(mixed(b"v=0", location), *headers)))
     (event,) = wire.happened
-    request = event.call._incoming.request
+    request = event.call._invited.transaction.request
     assert request.find_part(content_id="here@atlanta").body == b"<presence/>"
     wire.receive(wire.request("OPTIONS", branch="z9hG4bK2", call_id="c2"))
     assert wire.one()["Accept"] == (*agent.accepts, *ACCEPT[1:])

@@ -95,7 +95,7 @@ def test_an_ack_that_is_lost_is_sent_again_for_each_200(pair):
     pair.run(10.0)
     # 200 at 0.05, then after 0.5, 1, 2, 4 s; the last ACK arrives.
     assert pair.count(200) == pair.count("ACK") == 5
-    assert its._unacknowledged is None
+    assert its._invited is None
     mine.terminate()
     pair.quiet()
 

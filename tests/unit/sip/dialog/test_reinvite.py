@@ -241,7 +241,7 @@ def test_a_caller_takes_it_too(wire, talker):
     again = wire.one()
     assert (again.status, again.body) == (200, b"answer to theirs")
     assert again.lines("To") == [str(ack.from_)]
-    assert call._unacknowledged is not None
+    assert call._invited is not None
 
 
 # ---------------------------------------------------------------- a peer that moves (§12.2.2)
@@ -264,7 +264,7 @@ def test_a_peer_that_has_moved_is_followed_once_it_acknowledges(wire, up):
     assert call.dialog_state.back.remote == wire.flow.remote
     wire.receive(wire.within(again, "ACK", 2), flow)
     assert call.dialog_state.back.remote == MOVED
-    assert call.endpoint == flow.endpoint
+    assert call.dialog_state.endpoint == flow.endpoint
 
 
 def test_one_that_does_not_acknowledge_from_there_is_not(wire, up):

@@ -104,7 +104,7 @@ def answer(*headers, to="<sip:bob@biloxi.com>;tag=b1", contact="<sip:bob@10.0.0.
 def test_the_state_of_the_side_that_calls():
     before = state(remote="<sip:bob@biloxi.com>", remote_tag="", remote_target="sip:bob@biloxi.com")
     routes = ("Record-Route: <sip:p1.example;lr>", "Record-Route: <sip:p2.example;lr>")
-    data = before.established_by(answer(*routes))
+    data = before.answered_by(answer(*routes))
     assert data.identity == ("c1", "a1", "b1")
     assert data.remote == "<sip:bob@biloxi.com>;tag=b1"
     assert data.local_seq == 10
@@ -116,20 +116,20 @@ def test_the_state_of_the_side_that_calls():
 
 def test_a_preloaded_route_is_not_part_of_the_dialog():
     before = state(route_set=("<sip:outbound.example;lr>",))
-    assert before.established_by(answer()).route_set == ()
+    assert before.answered_by(answer()).route_set == ()
 
 
 def test_an_answer_without_a_contact_leaves_the_target():
-    assert state().established_by(answer(contact=None)).remote_target == "sip:bob@10.0.0.2"
+    assert state().answered_by(answer(contact=None)).remote_target == "sip:bob@10.0.0.2"
 
 
 def test_an_answer_without_a_tag_is_an_old_one():
-    assert state().established_by(answer(to="<sip:bob@biloxi.com>")).remote_tag == ""
+    assert state().answered_by(answer(to="<sip:bob@biloxi.com>")).remote_tag == ""
 
 
 def test_an_answer_has_a_to():
     with pytest.raises(ParseError):
-        state().established_by(answer(to=""))
+        state().answered_by(answer(to=""))
 
 
 # ---------------------------------------------------------------- requests (§12.2.1.1)
@@ -218,7 +218,7 @@ def test_nothing_of_a_contact_but_its_address_goes_into_a_request_line(method):
     data = DialogState.of_request(invite(Contact=contact), "b1", 1)
     assert data.remote_target == "sip:alice@10.0.0.9;x=1"
     assert data.request(method, []).uri_text == "sip:alice@10.0.0.9;x=1"
-    theirs = state().established_by(answer(contact="<sip:bob@10.0.0.2?a=b>"))
+    theirs = state().answered_by(answer(contact="<sip:bob@10.0.0.2?a=b>"))
     assert theirs.remote_target == "sip:bob@10.0.0.2"
 
 
@@ -245,7 +245,7 @@ def test_what_was_read_mildly_is_sent_as_it_should_be():
 @pytest.mark.parametrize("route", ["<sip:a%zz@p2>", "<tel:+1>", "p2", "<sip:p2;maddr=-x>"])
 def test_every_route_of_an_answer_has_to_be_one(route):
     with pytest.raises(ParseError):
-        state().established_by(answer(f"Record-Route: <sip:p1;lr>, {route}"))
+        state().answered_by(answer(f"Record-Route: <sip:p1;lr>, {route}"))
 
 
 def test_what_is_not_proven_goes_back_whatever_its_contact_says(wire):

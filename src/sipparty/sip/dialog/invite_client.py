@@ -1,0 +1,402 @@
+"""An INVITE of ours that begins a call, and the dialogs that come of it (RFC 3261 §13.2).
+
+Laws:
+
+* Each To tag of a provisional response is an early dialog, in which requests are taken and sent
+  (§12.1). The final response ends all but its own.
+* A 2xx is acknowledged each time it comes (§13.2.2.4). A further one is of a fork: a call of its
+  own, which is hung up unless it is wanted.
+* There are so many dialogs of one INVITE at the most: a peer may make them without end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Iterable
+from math import ceil
+from typing import TYPE_CHECKING
+
+from sipparty.errors import CallFailed, CallUnreachable, NegotiationError, ParseError
+from sipparty.sip.bodies import session_description
+from sipparty.sip.client_request import ClientRequest
+from sipparty.sip.dialog.acknowledgement import Acknowledgement
+from sipparty.sip.dialog.outcomes import rejection
+from sipparty.sip.dialog.state import DialogState
+from sipparty.sip.events import CallForked, CallRedirected
+from sipparty.sip.fields import field
+from sipparty.sip.flow import Flow
+from sipparty.sip.grammar import check_line
+from sipparty.sip.message import Message, Request, Response
+from sipparty.sip.multipart import Multipart, Part
+from sipparty.sip.routing import NextHop, as_request_uri, is_secure
+from sipparty.sip.uri_grammar import split_sip_uri
+from sipparty.sip.values import DNameURI
+
+if TYPE_CHECKING:
+    from sipparty.sip.dialog.call import SimpleCall
+
+__all__ = ["ClientInvite"]
+
+_log = logging.getLogger(__name__)
+
+
+class ClientInvite:
+    """The INVITE of a call that we make; see `SimpleCall.invite` for the arguments.
+
+    Attributes:
+        request: The request on its way.
+        template: The dialog as far as it is known before an answer: what the INVITE is made of.
+        offer: The offer that it carries; b"" for none.
+        early: The dialogs that provisional responses have made, by remote tag.
+        acks: What acknowledges the 2xx, by remote tag: one for each dialog.
+        answered: The dialog of the 2xx that the session is still busy with; None for none.
+    """
+
+    __slots__ = (
+        "_call",
+        "_failure",
+        "_headers",
+        "_late_offer",
+        "_media_flow",
+        "_parts",
+        "_ready",
+        "acks",
+        "answered",
+        "early",
+        "offer",
+        "request",
+        "template",
+    )
+
+    def __init__(
+        self,
+        call: SimpleCall,
+        uri: str,
+        next_hop: NextHop | None,
+        routes: tuple[str, ...],
+        expires: float | None,
+        late_offer: bool,
+        headers: Iterable[tuple[str, str]],
+        parts: tuple[Part, ...],
+        endpoint: Hashable,
+        redirects: int | None,
+    ) -> None:
+        agent, tokens = call.agent, call.core.tokens
+        tag = tokens.tag()
+        checked = Message(headers)._fields
+        if next_hop is not None or routes:
+            # Nobody else looks at what is not the way.
+            split_sip_uri(uri)
+            for route in routes:
+                NextHop.of(DNameURI.parse(check_line(route, "route")).uri_text)
+        if "?" in uri or ";" in uri:
+            uri = as_request_uri(uri)
+        self.template = template = DialogState(
+            call_id=tokens.call_id(),
+            local=f"{agent.address};tag={tag}",
+            local_tag=tag,
+            remote=f"<{uri}>",
+            local_seq=tokens.number(24),
+            remote_target=uri,
+            route_set=routes,
+            secure=is_secure(uri),
+        )
+        hop = template.next_hop() if next_hop is None else next_hop
+        if template.secure:
+            hop = hop.secured()
+        if expires is not None:
+            call.patience = expires
+            checked.append(field("Expires", str(ceil(expires))))
+        self._call = call
+        self._headers = checked
+        self._parts = parts
+        self._late_offer = late_offer
+        self._media_flow: Flow | None = None
+        self._ready = True
+        self._failure: Exception | None = None
+        self.offer = b""
+        self.early: dict[str, DialogState] = {}
+        self.acks: dict[str, Acknowledgement] = {}
+        self.answered: DialogState | None = None
+        self.request = ClientRequest(call.core, self, hop, endpoint, agent)
+        self.request.redirects = redirects
+
+    # ---------------------------------------------------------------- the request
+
+    def build_request(self, client_request: ClientRequest, flow: Flow) -> Request | None:
+        """Make the INVITE for the flow that it takes; None while its offer is being made."""
+        template, call = self.template, self._call
+        target = client_request.target
+        if target is not None:
+            template.remote_target = target
+            template.secure = template.secure or is_secure(target)
+        given = client_request.endpoint
+        # A flow that was asked for is the way of the whole call, while it stands.
+        same = isinstance(given, Flow) and given.endpoint is flow.endpoint
+        template.endpoint = given if same else flow.endpoint
+        template.way = flow
+        # RFC 3261 §8.1.1.8: a sips: URI where the request-URI is one.
+        template.contact = contact = call.agent.contact(flow, template.secure)
+        if self._media_flow is not flow:
+            self._describe(flow)
+        if self._failure is not None:
+            raise self._failure
+        if not self._ready:
+            return None
+        fields = [("contact", contact, f"Contact: {contact}")]
+        fields += call.agent.capability_fields
+        fields += self._headers
+        body = self.offer
+        kind = call.session.content_type if body and call.session is not None else None
+        if self._parts:
+            offer = [] if kind is None else [Part(kind, body)]
+            whole = Multipart([*offer, *self._parts])
+            body, kind = bytes(whole), str(whole.content_type)
+        if kind is not None:
+            fields.append(field("Content-Type", kind))
+        return template.request("INVITE", fields, body, client_request.number)
+
+    def _describe(self, flow: Flow) -> None:
+        """Have the media where it is for a flow, and an offer that says so: another target may be
+        reached from another address of ours, which media for the first cannot come to.
+        """
+        call, former = self._call, self._media_flow
+        self._media_flow = flow
+        if former is not None and _hosts(call, flow) == _hosts(call, former):
+            return
+        self._failure = None
+        before = call.session
+        session = call.agent.new_session(call, flow)
+        if before is not None and before is not session:
+            before.stop()
+        offers = call.use_session(session)
+        if session is None or offers is None or self._late_offer:
+            return
+        self._ready = False
+        building = True
+
+        def made(offer: bytes | None, failure: Exception | None = None) -> None:
+            self.offer = offer or b""
+            self._failure = failure
+            self._ready = True
+            if not building and self._media_flow is not None:
+                self.request.flow_found(self._media_flow)
+
+        offers.make_offer("INVITE", session.offer, made, lambda error: made(None, error))
+        building = False
+
+    @property
+    def number(self) -> int:
+        """The CSeq number of the INVITE, which its ACK shares."""
+        return self.request.number or 0
+
+    # ---------------------------------------------------------------- responses
+
+    def response_received(self, client_request: ClientRequest, response: Response) -> None:
+        """Take a response to the INVITE."""
+        status = response.status
+        if status < 200:
+            self._call.hear("provisional", response)
+        elif status < 300:
+            self._take_success(response)
+        else:
+            self._call.hear("failed", rejection(response))
+
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
+        """Take note that it will have no response."""
+        self._call.hear("failed", error)
+
+    def request_redirected(self, client_request: ClientRequest) -> None:
+        """Emit where the call goes now."""
+        if self._call.agent.observed:
+            self._call._emit(CallRedirected, client_request.target)
+
+    def request_over(self, client_request: ClientRequest) -> None:
+        """Drop what was kept to acknowledge its answers: none can come any more."""
+        acks, self.acks, self.early = self.acks, {}, {}
+        self._call._invite = None
+        for ack in acks.values():
+            ack.usage._invite = None
+            if ack.failure:
+                message = f"The answer could not be acknowledged: {ack.failure}"
+                ack.usage.peer_lost(CallUnreachable(message, 503, "Service Unavailable"))
+
+    def note_progress(self, response: Response) -> None:
+        """Have the early dialog that a provisional response makes (§12.1.2), and its media."""
+        try:
+            tag = response.facts.to_tag or ""
+            state = self.early.get(tag)
+            if state is None and tag and len(self.early) < self._call.MAX_FORKS:
+                state = self.early[tag] = self.template.answered_by(response)
+            if state is not None:
+                self._call.join(state)
+        except ParseError:
+            return
+        if response.body and self.offer:
+            self._take_preview(response, tag)
+
+    def _take_preview(self, response: Response, tag: str) -> None:
+        """Let early media flow; an answer that cannot be used is left for the 2xx to mend."""
+        call, offers = self._call, self._call.offer_answer
+        if offers is None or offers.previewed is not None:
+            return
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, NegotiationError | ParseError):
+                message = "The early media of %s could not be agreed on."
+                _log.error(message, call.name, exc_info=error)
+
+        def done() -> None:
+            try:
+                offers.session.start()
+            except Exception:
+                _log.exception("The early media of %s could not be started.", call.name)
+
+        try:
+            answer = session_description(response)
+        except ParseError:
+            return
+        if answer:
+            offers.preview(answer, tag, done, failed)
+
+    def leave_early(self, but: DialogState | None = None) -> None:
+        """End the early dialogs, all but one; a 2xx for one of them finds it still."""
+        for state in self.early.values():
+            if state is not but:
+                state.leave(self._call)
+
+    def _take_success(self, response: Response) -> None:
+        call, acks = self._call, self.acks
+        try:
+            tag = response.facts.to_tag or ""
+            state = self.early.get(tag)
+            if state is None or tag in acks:
+                state = self.template.answered_by(response)
+            else:
+                state.renew(response)
+            state.next_hop()
+        except ParseError as wrong:
+            # Nobody could be sent an ACK; the other side gives up without one (§13.3.1.4).
+            if not acks:
+                message = f"The answer cannot be used: {wrong}"
+                call.hear("failed", CallFailed(message, response=response))
+            return
+        if tag in acks:
+            acks[tag].send()
+            return
+        if acks:
+            self._take_fork(response, state, tag)
+            return
+        ack = acks[tag] = Acknowledgement(call, state, self.request, self.number)
+        if self.early:
+            self.leave_early(state)
+        if call.state != "InitiatingDialog":
+            self._refuse_offer(ack, response)
+            call.hear("success", state)
+        elif self.request.unproven is not None:
+            self._refuse_offer(ack, response)
+            call.hear("unusable", self.request.unproven, state)
+        else:
+            self.answered = state
+            self._take_answer(ack, response, tag)
+
+    def _take_fork(self, response: Response, state: DialogState, tag: str) -> None:
+        call = self._call
+        if len(self.acks) > call.MAX_FORKS:
+            return
+        fork = type(call)(call.agent)
+        fork.portal = call.portal
+        call.forks += (fork,)
+        ack = self.acks[tag] = Acknowledgement(fork, state, self.request, self.number)
+        self._refuse_offer(ack, response)
+        fork.hear("forked", state, self)
+        call._emit(CallForked, fork)
+        if call.state != "InDialog" or not call.agent.keep_forks:
+            fork.hit("terminate")
+
+    def _take_answer(self, ack: Acknowledgement, response: Response, tag: str) -> None:
+        """Agree on media by a 2xx (§13.2.2.4), now or later."""
+        call, offers, state = self._call, self._call.offer_answer, ack.state
+
+        def done(answer: bytes = b"") -> None:
+            self.answered = None
+            ack.body = answer
+            call.hear("success", state)
+
+        def failed(error: Exception) -> None:
+            # Whatever a session raises, a 2xx is acknowledged, and the call hung up.
+            self.answered = None
+            if not isinstance(error, NegotiationError | ParseError):
+                _log.error("The media of %s could not be agreed on.", call.name, exc_info=error)
+            failure = CallFailed(f"The answer carries bad media: {error}", 488, "", response)
+            failure.__cause__ = error
+            self._refuse_offer(ack, response)
+            call.hear("unusable", failure, state)
+
+        if offers is None:
+            self._refuse_offer(ack, response)
+            done(ack.body)
+            return
+        try:
+            body = session_description(response)
+        except ParseError as error:
+            failed(error)
+            return
+        if offers.answered_in("2xx"):
+            if offers.previewed is not None and offers.previewed == tag:
+                offers.hit("receive_answer")
+                done()
+            elif body:
+                offers.take_answer(body, done, failed)
+            else:
+                failed(NegotiationError("The answer holds no session description."))
+        elif body:
+            offers.make_answer(body, done, failed)
+        elif self._late_offer:
+            message = "The answer to an INVITE without an offer brings none."
+            failed(NegotiationError(message))
+        else:
+            done()
+
+    def _refuse_offer(self, ack: Acknowledgement, response: Response) -> None:
+        """Make the answer to an offer that nobody here takes: the ACK has to have a valid one, even
+        where BYE follows (RFC 3261 §13.2.2.4), so it refuses each stream.
+        """
+        flow = self.request.flow
+        if self.offer or flow is None or not response._body:
+            return
+        try:
+            offer = session_description(response)
+        except ParseError:
+            return  # what cannot be read can have no answer
+        if offer:
+            ack.body = self._call.agent.refuse_streams(offer, flow)
+
+    # ---------------------------------------------------------------- ending before the call is up
+
+    def withdraw(self) -> None:
+        """Cancel it; hang up where it is answered, and the media being agreed on."""
+        state, self.answered = self.answered, None
+        if state is None:
+            self.request.cancel()
+        else:
+            self._call.acknowledge_and_hang_up(state)
+
+    def give_up(self, patience: float) -> str:
+        """End it for want of an answer; say so."""
+        self.withdraw()
+        return f"Nobody answered within {patience:g} s."
+
+    def ended_by_bye(self) -> None:
+        """Take note that its 2xx was followed by a BYE before it was acknowledged."""
+        if self.answered is not None:
+            self._call.acknowledge(self.answered)
+
+    def acknowledge(self, state: DialogState) -> None:
+        """Acknowledge the 2xx that has made a dialog, for the first time."""
+        self.acks[state.remote_tag].complete()
+
+
+def _hosts(call: SimpleCall, flow: Flow) -> tuple[str, str, str]:
+    """What of a flow media depends on: our host, as it is and as it is advertised, and theirs."""
+    return flow.local[0], call.agent.address_on(flow)[0], flow.remote[0]

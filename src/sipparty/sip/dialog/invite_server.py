@@ -1,0 +1,330 @@
+"""An INVITE of theirs, the one that begins a call or a later one: its answer is made, sent until it
+is acknowledged, and what the ACK brings is taken (RFC 3261 §13.3, §14.2).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sipparty.errors import CallFailed, NegotiationError, ParseError, PortsExhausted
+from sipparty.sip.bodies import session_description
+from sipparty.sip.dialog.outcomes import warning
+from sipparty.sip.dialog.state import DialogState
+from sipparty.sip.events import CallReceived
+from sipparty.sip.fields import Field, field
+from sipparty.sip.message import Message, Request
+from sipparty.sip.transaction.server import InviteServerTransaction
+
+if TYPE_CHECKING:
+    from sipparty.sip.dialog.call import SimpleCall
+
+__all__ = ["ServerInvite", "take_reinvite"]
+
+_log = logging.getLogger(__name__)
+
+
+class ServerInvite:
+    """An INVITE to answer, until the answer is acknowledged.
+
+    Args:
+        call: The call.
+        transaction: The INVITE's transaction.
+        state: The dialog.
+        initial: Whether it is the one that begins the call.
+
+    Attributes:
+        body: What the 2xx carries; None before that is made.
+        describing: Whether that is being made.
+        accepting: Whether the 2xx is to be sent as soon as it is.
+        accepted: Whether the 2xx was sent.
+        states_expiry: Whether the call is given up when the caller's own patience is over.
+    """
+
+    __slots__ = (
+        "_call",
+        "accepted",
+        "accepting",
+        "body",
+        "describing",
+        "dialog_state",
+        "initial",
+        "states_expiry",
+        "transaction",
+    )
+
+    def __init__(
+        self,
+        call: SimpleCall,
+        transaction: InviteServerTransaction,
+        state: DialogState,
+        initial: bool,
+    ) -> None:
+        self._call = call
+        self.transaction = transaction
+        self.dialog_state = state
+        self.initial = initial
+        self.body: bytes | None = None
+        self.describing = self.accepting = self.accepted = self.states_expiry = False
+        transaction.user = self
+        if initial:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Have the call wait for its user as long as it may."""
+        patience = self._call.agent.patience
+        # None where it cannot be read (§8.2), or is RFC 2543's date.
+        expires = self.transaction.request.expires
+        if expires:
+            # §13.3.1: the caller may have less patience than we have; more is not theirs to ask.
+            self.states_expiry = expires <= patience
+            patience = min(float(expires), patience)
+        self._call.patience = patience
+
+    def describe(self, done: Callable[[], object], failed: Callable[[Exception], object]) -> None:
+        """Make what the 2xx carries: the answer, or an offer where the INVITE has none.
+
+        Args:
+            done: Called when `body` is there, at once or later.
+            failed: Called with what was raised instead.
+        """
+        call, request = self._call, self.transaction.request
+        offers = call.offer_answer
+
+        def made(body: bytes | None) -> None:
+            self.describing = False
+            self.body = body or b""
+            if offers is not None:
+                call.core.weigh(self.dialog_state)
+            done()
+
+        def not_made(error: Exception) -> None:
+            self.describing = False
+            failed(error)
+
+        try:
+            if offers is None and self.initial:
+                offers = call.use_session(call.agent.new_session(call, self.transaction.flow))
+            offer = b"" if offers is None else session_description(request, call.agent.accepts)
+        except Exception as error:
+            not_made(error)
+            return
+        self.describing = True
+        if offers is None:
+            made(b"")
+        elif offer:
+            offers.make_answer(offer, made, not_made)
+        else:
+            offers.make_offer("2xx", offers.session.offer, made, not_made)
+
+    def fail(self, error: Exception) -> None:
+        """End a call that is not answered yet for what its media raised; the caller gets an answer,
+        whatever it is.
+        """
+        call, transaction = self._call, self.transaction
+        status = 500
+        if isinstance(error, NegotiationError | ParseError):
+            status = error.status
+        elif isinstance(error, PortsExhausted):
+            call.core.counters["refused"] += 1
+            status = 503
+        elif call.silent:
+            # A fault of ours: whose call it would have been has to know.
+            call.silent = False
+            if call.agent.observed:
+                call._emit(CallReceived, transaction.request, transaction.flow)
+        failure = CallFailed(f"The call carries bad media: {error}", status)
+        failure.__cause__ = error
+        call.hear("media_failed", failure)
+
+    @property
+    def offers(self) -> bool:
+        """Whether the 2xx carries an offer, so that the ACK has to bring the answer."""
+        offers = self._call.offer_answer
+        return offers is not None and bool(self.body) and offers.answered_in("ACK")
+
+    # ---------------------------------------------------------------- responses
+
+    def respond(
+        self,
+        status: int,
+        reason: str | None = None,
+        fields: Iterable[Field] = (),
+        body: bytes = b"",
+    ) -> None:
+        """Send a provisional response or a 2xx (RFC 3261 §12.1.1)."""
+        call, contact = self._call, self.dialog_state.contact
+        fields = [("contact", contact, f"Contact: {contact}"), *fields]
+        if body and call.session is not None:
+            fields.append(field("Content-Type", call.session.content_type))
+        if status >= 200:
+            fields += call.agent.capability_fields
+            self.accepted = True
+        self.transaction.answer(status, reason, fields, body, repeat=True)
+
+    def refuse(
+        self, status: int, reason: str | None = None, headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """Refuse the INVITE."""
+        self.transaction.answer(status, reason, Message(headers)._fields)
+
+    def refuse_for(self, error: Exception) -> None:
+        """Refuse it for what its media raised."""
+        if isinstance(error, NegotiationError | ParseError):
+            self.refuse(error.status, None, [warning(error)])
+        else:
+            _log.error("The media of %s failed.", self._call.name, exc_info=error)
+            self.refuse(500)
+
+    def accept(self) -> None:
+        """Send the 2xx of an INVITE that begins a call."""
+        self.dialog_state.early = False
+        self.respond(200, None, (), self.body or b"")
+
+    def refuse_call(self, error: CallFailed) -> None:
+        """Refuse a call for what its media raised."""
+        cause, headers = error.__cause__, []
+        if isinstance(cause, NegotiationError | ParseError):
+            headers.append(warning(cause))
+        elif isinstance(cause, PortsExhausted):
+            headers += self._call.core.refusals.overloaded
+        self.refuse(error.status or 488, None, headers)
+
+    # ---------------------------------------------------------------- ending before the call is up
+
+    def withdraw(self) -> None:
+        """Refuse it for our user."""
+        self.refuse(603)
+        self._call.hit("ended")
+
+    def give_up(self, patience: float) -> str:
+        """End it for want of an answer; say so."""
+        # RFC 3261 §13.3.1: an invitation that ran out is answered with 487.
+        self.refuse(487 if self.states_expiry else 480)
+        self._call.ended_by_peer = True
+        return f"The call was not answered here within {patience:g} s."
+
+    def ended_by_bye(self) -> None:
+        """Take note of a BYE before our answer (§15.1.2)."""
+        self._call.ended_by_peer = True
+        self.refuse(487)
+
+    # ---------------------------------------------------------------- a transaction's user
+
+    def cancelled(self, cancel: Request) -> None:
+        """Take a CANCEL (RFC 3261 §9.2)."""
+        if self.initial:
+            self._call.hear("cancel_received", cancel)
+        elif not self.accepted:
+            self.refuse(487)
+            self._call.abandon_invite(self)
+
+    def ack_received(self, ack: Request) -> None:
+        """Pass an ACK inside the dialog on to the INVITE's transaction, where it is for its 2xx."""
+        facts = ack.facts
+        if self.transaction.identity == hash((facts.call_id, facts.number)):
+            self.transaction.receive(ack)
+
+    def acknowledged(self, ack: Request) -> None:
+        """Take the first ACK for a 2xx, and with it the answer where that carried an offer."""
+        if not self.accepted:
+            return
+        call = self._call
+        offers = self.offers
+        self.transaction.user = None
+        self.dialog_state.prove()
+        if not self.initial:
+            self.dialog_state.follow(self.transaction.flow)
+        if not call.invite_acknowledged(self):
+            return
+        if not offers:
+            call.media_agreed(self, by_ack=False)
+            return
+        assert call.offer_answer is not None
+        try:
+            answer = session_description(ack)
+            if not answer:
+                raise NegotiationError("The ACK brings no answer to the offer.")
+        except (NegotiationError, ParseError) as error:
+            self._fail_media(error)
+            return
+        done = partial(call.media_agreed, self, by_ack=True)
+        call.offer_answer.take_answer(answer, done, self._fail_media)
+
+    def _fail_media(self, error: Exception) -> None:
+        if not isinstance(error, NegotiationError | ParseError):
+            _log.error("The media of %s could not be agreed on.", self._call.name, exc_info=error)
+        failure = CallFailed(f"The ACK carries bad media: {error}", 488)
+        failure.__cause__ = error
+        self._call.hear("media_failed", failure)
+
+    def unacknowledged(self) -> None:
+        """RFC 3261 §13.3.1.4: without an ACK the session ends with a BYE."""
+        if not self.accepted:
+            return  # it was a failure
+        if self.dialog_state.share is not None:
+            self.dialog_state.share.doubt()
+        self._call.abandon_invite(self)
+        error = CallFailed("Our answer was never acknowledged.", 408, "Request Timeout")
+        self._call.hear("unacknowledged", error)
+
+    def stop(self) -> None:
+        """Send the 2xx no more."""
+        self.transaction.user = None
+        if self.accepted:
+            self.transaction.stop()
+
+
+def take_reinvite(
+    call: SimpleCall,
+    transaction: InviteServerTransaction,
+    state: DialogState,
+    before: ServerInvite | None,
+) -> None:
+    """Answer a re-INVITE (RFC 3261 §14.2); the session stays as it was unless it agrees.
+
+    Args:
+        call: The call.
+        transaction: The INVITE's transaction.
+        state: The dialog.
+        before: The INVITE of theirs before, while that is not acknowledged.
+    """
+    request, offers = transaction.request, call.offer_answer
+    if call.state == "InitiatingDialog" or (before is not None and not before.accepted):
+        # §14.2: the INVITE before is not answered yet; try again in 1 to 8 seconds.
+        seconds = 1 + call.core.tokens.number(3)
+        transaction.answer(500, None, [field("Retry-After", str(seconds))])
+        return
+    if call.state != "InDialog":
+        transaction.answer(481)  # RFC 5407 §3.2.2
+        return
+    if offers is not None and not offers.may_offer:
+        # §14.2, and RFC 5407 §3.1.5: an offer of ours is not answered yet.
+        transaction.answer(491)
+        return
+    if before is not None:
+        # RFC 5407 §3.1.4: who sends another INVITE has our 200; its ACK was lost, or is late.
+        before.transaction.hear("ack", request)
+    try:
+        target = state.new_target(request)
+    except ParseError as error:
+        transaction.answer(error.status, None, [field(*warning(error))])
+        return
+    invited = ServerInvite(call, transaction, state, initial=False)
+    call.answer_reinvite(invited)
+
+    def done() -> None:
+        state.remote_target = target
+        state.give_contact(transaction.flow, state.contact.startswith("<sips:"))
+        invited.respond(200, None, (), invited.body or b"")
+        if not invited.offers:
+            # The call stands: its media goes on without a pause (RFC 3264 §8).
+            call.start_media()
+
+    def failed(error: Exception) -> None:
+        call.abandon_invite(invited)
+        invited.refuse_for(error)
+
+    invited.describe(done, failed)

@@ -1,0 +1,71 @@
+"""What a refusal says, and what one of a request inside a dialog ends (RFC 5057 §5.1): nothing but
+its transaction, the usage that sent the request, or the dialog with all its usages.
+
+RFC 3261 §12.2.1.2 has 408 and 481 end the dialog; RFC 5057 reads that as the usage, since others
+find out by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum
+
+from sipparty.errors import CallRejected, NegotiationError
+from sipparty.sip.message import Response
+
+__all__ = ["Ends", "rejection", "warning", "what_ends"]
+
+
+class Ends(Enum):
+    """What a response ends."""
+
+    TRANSACTION = "transaction"
+    USAGE = "usage"
+    DIALOG = "dialog"
+
+
+#: What each status ends, whatever the method; where it ends its transaction alone, it is not here.
+_ENDS = {
+    **dict.fromkeys((404, 410, 416, 482, 484, 485, 502, 604), Ends.DIALOG),
+    **dict.fromkeys((408, 480, 481), Ends.USAGE),
+}
+#: What ends the usage if it refuses a request that the usage cannot do without: 489 is for NOTIFY.
+_ESSENTIAL = (403, 405, 489, 501)
+#: What ends nothing if it refuses this method.
+_EXCEPTIONS = {("REFER", 484)}
+
+
+def what_ends(method: str, status: int, essential: Collection[str] = ()) -> Ends:
+    """Return what a final response ends.
+
+    Args:
+        method: The method of the request that it refuses.
+        status: Its status; 408 where none came in time (RFC 3261 §8.1.3.1).
+        essential: The methods that the usage cannot do without, such as INVITE for a call.
+    """
+    if status < 300 or (method, status) in _EXCEPTIONS:
+        return Ends.TRANSACTION
+    if status in _ESSENTIAL:
+        return Ends.USAGE if method in essential else Ends.TRANSACTION
+    return _ENDS.get(status, Ends.TRANSACTION)
+
+
+def rejection(response: Response) -> CallRejected:
+    """Make the error for a final response that is not a 2xx."""
+    # The peer's text: errors show no control characters, whoever wrote them.
+    reason = f" {response.reason}" if response.reason else ""
+    return CallRejected(
+        f"The other side answered {response.status}{reason}.",
+        response.status,
+        response.reason,
+        response,
+    )
+
+
+def warning(error: Exception) -> tuple[str, str]:
+    """Return a Warning header that says in words why a request is refused (RFC 3261 §20.43)."""
+    text = "".join(
+        char if char.isprintable() and char not in '"\\' else "'" for char in str(error)[:200]
+    )
+    code = error.warning if isinstance(error, NegotiationError) else 399
+    return "Warning", f'{code} sipparty "{text}"'

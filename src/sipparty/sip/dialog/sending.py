@@ -1,0 +1,72 @@
+"""A request inside a dialog, from being made to its outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sipparty.errors import CallFailed, CallTimedOut
+from sipparty.sip.client_request import ClientRequest
+from sipparty.sip.dialog.outcomes import rejection
+from sipparty.sip.fields import Field
+from sipparty.sip.flow import Flow
+from sipparty.sip.message import Request, Response
+from sipparty.sip.out_of_dialog import add_contact
+
+if TYPE_CHECKING:
+    from sipparty.sip.dialog.dialog import Dialog
+    from sipparty.sip.dialog.state import DialogState
+
+__all__ = ["Sender"]
+
+
+class Sender:
+    """The user of a request inside a dialog: makes it, and has what its failure ends end."""
+
+    __slots__ = ("body", "dialog_state", "fields", "method", "usage", "user")
+
+    def __init__(
+        self,
+        dialog_state: DialogState,
+        usage: Dialog,
+        user: Any,
+        method: str,
+        fields: list[Field],
+        body: bytes,
+    ) -> None:
+        self.dialog_state = dialog_state
+        self.usage = usage
+        self.user = user
+        self.method = method
+        self.fields = fields
+        self.body = body
+
+    # A request's user.
+
+    def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
+        """Make it, the first time or again."""
+        state = self.dialog_state
+        request = state.request(self.method, self.fields, self.body, client_request.number)
+        add_contact(request, self.usage.agent, flow)
+        return request
+
+    def response_received(self, client_request: ClientRequest, response: Response) -> None:
+        """Pass a response on, and end what it ends."""
+        if self.user is not None:
+            self.user.response_received(client_request, response)
+        if response._status >= 300 and self.method != "BYE":
+            self.dialog_state.refused(self.usage, self.method, rejection(response))
+
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
+        """Pass on that there will be none."""
+        if self.user is not None:
+            self.user.request_failed(client_request, error)
+        if isinstance(error, CallTimedOut) and self.method != "BYE":
+            self.dialog_state.refused(self.usage, self.method, error)
+
+    def request_redirected(self, client_request: ClientRequest) -> None:
+        """Take note that it goes to another target: what is in a dialog does not."""
+
+    def request_over(self, client_request: ClientRequest) -> None:
+        """Pass on that nothing more can come."""
+        if self.user is not None:
+            self.user.request_over(client_request)
