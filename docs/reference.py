@@ -29,6 +29,7 @@ PAGES = (
     "sipparty.party",
     "sipparty.party.settings",
     "sipparty.party.events",
+    "sipparty.party.engine_user",
     "sipparty.errors",
     "sipparty.concurrency.engine",
     "sipparty.sip",

@@ -50,7 +50,7 @@ ROOMS = [
     ("transport", "listeners source_selection response_fallback stun keepalive keepalives hub"),
     ("transport", "__init__"),
     ("concurrency", "portal dispatch engine"),
-    ("party", "setting settings events locating media listening agent party __init__"),
+    ("party", "setting settings engine_user events locating media listening agent party __init__"),
     ("", "parties"),
     ("testing", "clock impairments attached network __init__ strategies.pieces strategies.headers"),
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from sipparty.concurrency.waiting import verb
 from sipparty.errors import Incomplete, UsageError
+from sipparty.party.engine_user import EngineUser
 from sipparty.party.events import EventHandlers
 from sipparty.party.locating import hop_text, locate
 from sipparty.party.settings import PartySettings, Target
@@ -46,10 +47,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
-    from sipparty.concurrency.dispatch import Dispatcher
     from sipparty.concurrency.engine import Engine
     from sipparty.party.settings import Settings
-    from sipparty.transport import KeepAlive, Listening
+    from sipparty.transport import KeepAlive
 
     CallT = TypeVar("CallT", bound=Dialog, default=SimpleCall)
     SessionT = TypeVar("SessionT", default=Session)
@@ -64,7 +64,7 @@ __all__ = ["STANDARD_PORT", "Party"]
 STANDARD_PORT = -1
 
 
-class Party(EventHandlers, PartySettings, Generic[CallT, SessionT]):
+class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
     """Somebody who makes and takes calls (RFC 3261's user agent).
 
     The settings below may be given to the constructor, to `configure`, set as attributes, or given
@@ -93,8 +93,6 @@ class Party(EventHandlers, PartySettings, Generic[CallT, SessionT]):
     ServerDialog: ClassVar[type[Dialog]] = SimpleCall
     #: What the dialogs of this party carry; None for no media at all.
     MediaSession: ClassVar[Callable[..., Any] | None] = None
-    #: Seconds that `close` gives calls to end.
-    FAREWELL: ClassVar[float] = 2.0
 
     def __init__(
         self,
@@ -104,10 +102,9 @@ class Party(EventHandlers, PartySettings, Generic[CallT, SessionT]):
         **attributes: Unpack[Settings],
     ) -> None:
         self._engine = engine
-        self._agent: UserAgent | None = None
-        #: The agent, and those of addresses of record before, while their dialogs are up.
-        self._agents: list[UserAgent] = []
-        self._endpoints: list[Listening] = []
+        self._agent = None
+        self._agents = []
+        self._endpoints = []
         self._methods = {}
         self._closed = False
         # Found here and now, where that takes an import: not on the engine's thread, in a call.
@@ -122,20 +119,6 @@ class Party(EventHandlers, PartySettings, Generic[CallT, SessionT]):
         return f"<{type(self).__name__} {self.uri or 'without an address'}{where}>"
 
     # ---------------------------------------------------------------- engine and agent
-
-    @property
-    def engine(self) -> Engine:
-        """The engine that the party runs on; chosen when it is first needed."""
-        if self._engine is None or self._engine.closed:
-            from sipparty.concurrency.engine import Engine
-
-            self._engine = Engine.shared()
-        return self._engine
-
-    @property
-    def portal(self) -> Engine:
-        """The way to the engine's thread, for verbs."""
-        return self.engine
 
     def _agent_now(self, to_do: str) -> UserAgent:
         """Return the user agent, made of the URI as it is now."""
@@ -437,62 +420,3 @@ class Party(EventHandlers, PartySettings, Generic[CallT, SessionT]):
             self.changed("auto_answer")
             for method in self._methods.keys() - current.methods.keys():
                 self.engine.run(current.handle_method, method)
-
-    def _dispatcher(self) -> Dispatcher | None:
-        engine = self._engine
-        return None if engine is None or engine.closed else engine.dispatcher
-
-    def close(self) -> None:
-        """End every call, then give everything back; may be called more than once.
-
-        Waits up to `FAREWELL` seconds for the calls to end.
-
-        Raises:
-            Timeout: Something keeps the engine's loop from running.
-            WouldDeadlock: Called on the engine's own thread; use `aclose` there.
-        """
-        engine = self._engine
-        if engine is None or engine.closed or self._closed:
-            self._closed = True
-            return
-        engine.run_coroutine(self._aclose, self.FAREWELL + 2.0)
-
-    async def aclose(self) -> None:
-        """Do what `close` does, in a coroutine."""
-        import asyncio
-
-        engine = self._engine
-        if engine is None or engine.loop is asyncio.get_running_loop():
-            await self._aclose()
-        else:
-            # The engine's loop is on another thread.
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._aclose(), engine.loop))
-
-    async def _aclose(self) -> None:
-        engine = self._engine
-        if not self._closed and engine is not None and not engine.closed:
-            self._closed = True  # so that no call begins meanwhile
-            await engine.hang_up(self._agents, self.FAREWELL)
-            for agent in self._agents:
-                engine.hub.leave(agent)
-        self._closed = True
-        self._endpoints = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        from sipparty.concurrency.engine import Engine
-
-        if self._engine is None or self._engine.closed:
-            self._engine = Engine.current()
-        self._engine.join()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-        assert self._engine is not None
-        await self._engine.part()

@@ -1,0 +1,100 @@
+"""The engine of a party: which it is, and giving back what the party has of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+if TYPE_CHECKING:
+    from sipparty.concurrency.dispatch import Dispatcher
+    from sipparty.concurrency.engine import Engine
+    from sipparty.sip.agent import UserAgent
+    from sipparty.transport import Listening
+
+__all__ = ["EngineUser"]
+
+
+class EngineUser:
+    """What runs on an engine until it is closed, or a `with` or `async with` block is left."""
+
+    #: Seconds that `close` gives calls to end.
+    FAREWELL: ClassVar[float] = 2.0
+
+    _engine: Engine | None
+    _agent: UserAgent | None
+    #: The agent, and those of addresses of record before, while their dialogs are up.
+    _agents: list[UserAgent]
+    _endpoints: list[Listening]
+    _closed: bool
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that the party runs on; chosen when it is first needed."""
+        if self._engine is None or self._engine.closed:
+            from sipparty.concurrency.engine import Engine
+
+            self._engine = Engine.shared()
+        return self._engine
+
+    @property
+    def portal(self) -> Engine:
+        """The way to the engine's thread, for verbs."""
+        return self.engine
+
+    def _dispatcher(self) -> Dispatcher | None:
+        engine = self._engine
+        return None if engine is None or engine.closed else engine.dispatcher
+
+    def close(self) -> None:
+        """End every call, then give everything back; may be called more than once.
+
+        Waits up to `FAREWELL` seconds for the calls to end.
+
+        Raises:
+            Timeout: Something keeps the engine's loop from running.
+            WouldDeadlock: Called on the engine's own thread; use `aclose` there.
+        """
+        engine = self._engine
+        if engine is None or engine.closed or self._closed:
+            self._closed = True
+            return
+        engine.run_coroutine(self._aclose, self.FAREWELL + 2.0)
+
+    async def aclose(self) -> None:
+        """Do what `close` does, in a coroutine."""
+        import asyncio
+
+        engine = self._engine
+        if engine is None or engine.loop is asyncio.get_running_loop():
+            await self._aclose()
+        else:
+            # The engine's loop is on another thread.
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._aclose(), engine.loop))
+
+    async def _aclose(self) -> None:
+        engine = self._engine
+        if not self._closed and engine is not None and not engine.closed:
+            self._closed = True  # so that no call begins meanwhile
+            await engine.hang_up(self._agents, self.FAREWELL)
+            for agent in self._agents:
+                engine.hub.leave(agent)
+        self._closed = True
+        self._endpoints = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        from sipparty.concurrency.engine import Engine
+
+        if self._engine is None or self._engine.closed:
+            self._engine = Engine.current()
+        self._engine.join()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+        assert self._engine is not None
+        await self._engine.part()
