@@ -46,7 +46,7 @@ class Settings(TypedDict, total=False):
     proxy: str | None
     credentials: Credentials | None
     display_name: str | None
-    media: Mapping[str, Any] | None
+    media: Mapping[str, object] | None
     local_address: str | None
     user_agent: str | None
     auto_answer: bool | None
@@ -68,10 +68,10 @@ class PartySettings(DeepClass):
     _session_kind: Any
 
     uri = Attribute(URI)
-    aor = Delegate[AOR]("uri.aor")
-    username = Delegate[str]("uri.username")
+    aor = Delegate["AOR | None"]("uri.aor")
+    username = Delegate["str | None"]("uri.username")
     host = Delegate[Any]("uri.host")
-    address = Delegate[str]("uri.address")
+    address = Delegate["str | None"]("uri.address")
     port = Delegate["int | None"]("uri.port")
 
     display_name: str = setting(
@@ -93,7 +93,7 @@ class PartySettings(DeepClass):
         " function that gives a pair for a realm, or None. `Policy.challenges` says whose are"
         " answered.",
     )
-    media: Mapping[str, Any] = setting(
+    media: Mapping[str, object] = setting(
         lambda party: {},
         check=checks.media_options,
         doc='Options for each media session, such as `{"record": "call.wav"}`.',
