@@ -41,7 +41,7 @@ from sipparty.concurrency.waiting import Watchable
 from sipparty.errors import TableError, UnexpectedInput, UsageError
 from sipparty.fsm import drawing
 from sipparty.fsm.table import Move, Plan, Row, StateNames, Timer, compile_plan
-from sipparty.fsm.timers import Entry, Timers
+from sipparty.fsm.timers import OWNER, Entry, Timers
 
 __all__ = ["FSM"]
 
@@ -393,12 +393,14 @@ class FSM(Watchable):
     def _fire(self, input: str, /) -> None:
         """Take the input of a timer whose time has come; called by `Timers`."""
         entry = None if self._armed is None else self._armed.get(input)
-        if entry is None or entry.owner is not None:
+        if entry is None or entry[OWNER] is not None:
             self.hit(input)  # armed by somebody else, in the machine's name
-            return
-        self._enqueue(input, (), entry)
-        if self._mode is _IDLE:
-            self._run_line()
+        elif self._mode is _IDLE and not self._line:
+            self._run_timer(input, entry)
+        else:
+            self._enqueue(input, (), entry)
+            if self._mode is _IDLE:
+                self._run_line()
 
     def _run_timer(self, input: str, entry: Entry) -> None:
         armed = self._armed

@@ -28,7 +28,7 @@ from typing import Any, Protocol
 __all__ = ["Entry", "TimerOwner", "Timers"]
 
 #: Places in an `Entry`.
-_DEADLINE, _ORDER, _OWNER, _INPUT = range(4)
+_DEADLINE, _ORDER, OWNER, _INPUT = range(4)
 
 #: Dead entries that are let lie before the first compaction, so that a small queue is never
 #: rebuilt.
@@ -127,9 +127,9 @@ class Timers:
 
     def cancel(self, entry: Entry) -> None:
         """Take an entry out; nothing happens if it was cancelled or fired before."""
-        if entry[_OWNER] is None:
+        if entry[OWNER] is None:
             return
-        entry[_OWNER] = None
+        entry[OWNER] = None
         self._live -= 1
         self._dead += 1
         if self._dead > self._live + _LET_LIE:
@@ -159,8 +159,8 @@ class Timers:
             head = self._head()
             if head is None or not head[_DEADLINE] <= now or head[_ORDER] > last:
                 return fired
-            owner = head[_OWNER]
-            head[_OWNER] = None
+            owner = head[OWNER]
+            head[OWNER] = None
             self._live -= 1
             self._dead += 1
             fired += 1
@@ -183,7 +183,7 @@ class Timers:
         while heap:
             _, order, delay = heap[0]
             fifo = self._fifos[delay]
-            while fifo and fifo[0][_OWNER] is None:
+            while fifo and fifo[0][OWNER] is None:
                 fifo.popleft()
                 self._dead -= 1
             if not fifo:
@@ -202,7 +202,7 @@ class Timers:
         """Drop every dead entry: half of what is looked at, so a cancel pays for two at most."""
         fifos: dict[float, deque[Entry]] = {}
         for delay, fifo in self._fifos.items():
-            live = deque(entry for entry in fifo if entry[_OWNER] is not None)
+            live = deque(entry for entry in fifo if entry[OWNER] is not None)
             if live:
                 fifos[delay] = live
         self._fifos = fifos
