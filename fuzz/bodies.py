@@ -7,7 +7,7 @@ from __future__ import annotations
 from fuzz.laws import attempt, law
 from sipparty.errors import BuildError
 from sipparty.sip import Multipart, Part, parse_sipfrag
-from sipparty.sip.bodies import is_understood, session_description
+from sipparty.sip.bodies import _taken, is_understood, session_description
 
 __all__ = ["WORDS", "probe", "read"]
 
@@ -21,8 +21,8 @@ WORDS = tuple(
 
 _TYPES = ("application/sdp", "text/plain")
 
-#: What a part tells of itself.
-_TOLD = (
+#: What a part says of itself.
+_PROPERTIES = (
     *("media_type", "is_multipart", "disposition", "handling", "content_id", "content", "parts"),
     *("content_type", "content_length"),
 )
@@ -32,14 +32,21 @@ def _look(part: Part) -> None:
     """Look at a part from all sides, and at those within it."""
     wire = bytes(part)
     repr(part)
-    for name in _TOLD:
+    for name in _PROPERTIES:
         attempt(getattr, part, name)
     attempt(lambda: part.find_part("application/sdp", disposition="session"))
     attempt(lambda: part.find_part(content_id="x@y"))
     understood = attempt(is_understood, part, _TYPES)
     taken = attempt(session_description, part, _TYPES)
     law(understood or not taken, "what is not understood describes nothing")
-    attempt(session_description, part)
+    # The short ways of both are for bodies of one kind; the general one is for all.
+    closely = attempt(lambda: _taken(part, _TYPES) is not None or part.handling == "optional")
+    law(closely is None or understood == closely, "both ways of judging a body agree")
+    found = attempt(session_description, part)
+    found_closely = attempt(lambda: part.find_part("application/sdp", disposition="session"))
+    if found is not None and found_closely is not None:
+        content = attempt(lambda: found_closely.content)
+        law(content is None or found == content, "both ways of finding a description agree")
     law(bytes(part) == wire, "looking changes nothing")
     law(Part.parse(wire) == part, "a part is read again as it was")
     if attempt(lambda: part.is_multipart):

@@ -10,6 +10,8 @@ Laws, of any message and of whatever a core makes of it:
 * `split_sip_uri` and `URI.parse` read the same texts, and alike.
 * The patterns for names and addresses, tags and parameters as most are written read what the
   general parsers read.
+* A line and a value are the same by the short way of reading, for those that are as most are, and
+  by the general one.
 * What a dialog sends on is right, whatever it was made of.
 """
 
@@ -25,7 +27,7 @@ from sipparty.sip.core import FlowWanted
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.facts import read_closely
-from sipparty.sip.fields import HeaderField
+from sipparty.sip.fields import HeaderField, parse_line
 from sipparty.sip.grammar import (
     address_tag,
     find_parameter,
@@ -117,6 +119,21 @@ def check_facts(message: Message) -> bool:
         mark_source(other, closely, _FLOW)
         law(one.lines("Via") == other.lines("Via"), "both ways of marking a Via write the same")
     return facts.plain
+
+
+def check_reading(data: bytes) -> None:
+    """Hold the short ways of reading header lines and attributes to the general ones."""
+    message, other = Message.parse(data), Message.parse(data)
+    for key, value, line in message._fields:
+        law(parse_line(line) == (key, value), "both ways of reading a line agree")
+    index = {key: at for at, (key, _, _) in reversed([*enumerate(message._fields)])}
+    law(message._index in (None, index), "both ways of finding a line agree")
+    for name in ATTRIBUTES:
+        header = name.strip("_").replace("_", "-")
+        by_name = attempt(other.get, header)
+        by_attribute = attempt(getattr, message, name)
+        if by_name not in (None, "") and (by_attribute is not None or name in MANDATORY):
+            law(by_attribute == by_name, f"{name} is what {header} is")
 
 
 def check(message: Message) -> None:
@@ -220,6 +237,7 @@ def probe_message(data: bytes) -> bool:
     if message is None:
         return False
     check(message)
+    check_reading(data)
     probe_core(data)
     return True
 

@@ -247,7 +247,7 @@ class HeaderFields:
         for key, (texts, values) in cast(dict[str, Any], self._typed).items():
             if texts is not None:
                 for text, value in zip(texts, values, strict=True):
-                    if isinstance(value, HeaderValue) and value.is_still(text):
+                    if isinstance(value, HeaderValue) and value._is_still(text):
                         continue
                     if str(value) != text:
                         self._rewrite(key, texts, values)

@@ -220,11 +220,16 @@ class HeaderValue:
             raise BuildError(f"{value!r} cannot be a {name}: expected a token.")
         self.parameters[name] = value
 
-    def is_still(self, text: str) -> bool:
+    def _is_still(self, text: str) -> bool:
         """Whether this value was read from that very text and nothing was changed since, nor
         handed out that could have been; False where it would take a closer look to tell.
         """
         return self._raw is text and self._parameters is None
+
+    def _begin(self, parameters: Mapping[str, Any] | str) -> None:
+        """Make a value that was not read."""
+        self._raw, self._tail = None, ""
+        self._parameters = HeaderParameters.of(parameters)
 
     def _settle(self) -> None:
         """Take changes made to what was handed out into the text."""

@@ -106,14 +106,12 @@ class DNameURI(HeaderValue):
         parameters: Mapping[str, Any] | str = "",
         tag: str | None = None,
     ) -> None:
-        self._raw = None
+        self._begin(parameters)
         self._display = _display(display_name)
         self._uri: URI | None = None
         self._uri_text = "*"
         if uri != "*":
             self.uri = uri
-        self._tail = ""
-        self._parameters = HeaderParameters.of(parameters)
         if tag is not None:
             self.tag = tag
 
@@ -167,10 +165,7 @@ class DNameURI(HeaderValue):
         self._uri_text = str(value) if self._uri is None else str(self._uri)
         self._raw = None
 
-    def is_still(self, text: str) -> bool:
-        """Whether this value was read from that very text and nothing was changed since, nor
-        handed out that could have been; False where it would take a closer look to tell.
-        """
+    def _is_still(self, text: str) -> bool:
         return self._raw is text and self._parameters is None and self._uri is None
 
     @property
@@ -277,13 +272,11 @@ class Via(HeaderValue):
         branch: str | None = None,
         parameters: Mapping[str, Any] | str = "",
     ) -> None:
-        self._raw = None
+        self._begin(parameters)
         self._protocol, self._version = "SIP", "2.0"
         self._transport = _transport(transport)
         self._host = _host(host)
         self._port = _port(port)
-        self._tail = ""
-        self._parameters = HeaderParameters.of(parameters)
         if branch is not None:
             self.branch = branch
 
@@ -418,11 +411,9 @@ class MediaType(HeaderValue):
     WHAT = "media type"
 
     def __init__(self, type: str, subtype: str, parameters: Mapping[str, Any] | str = "") -> None:
-        self._raw = None
+        self._begin(parameters)
         self._type = _media(type)
         self._subtype = _media(subtype)
-        self._tail = ""
-        self._parameters = HeaderParameters.of(parameters)
 
     @classmethod
     def parse(cls, text: str | bytes) -> Self:
