@@ -9,6 +9,7 @@ from sipparty.party.settings import PartySettings
 from sipparty.sip import URI, NextHop
 from sipparty.sip.flow import host_port
 from sipparty.sip.routing import as_request_uri
+from sipparty.sip.uri_grammar import PLAIN_SIP_URI
 
 __all__ = ["hop_text", "locate"]
 
@@ -23,6 +24,8 @@ def locate(target: Any) -> tuple[str, NextHop | None]:
         ParseError: It is no address.
         UsageError: The party does not listen.
     """
+    if target.__class__ is str and PLAIN_SIP_URI.fullmatch(target) is not None:
+        return as_request_uri(target), None  # as it is written, which is the quick way
     if not isinstance(target, PartySettings):
         return as_request_uri(str(URI.from_user_text(target))), None
     party: Any = target

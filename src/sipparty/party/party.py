@@ -124,16 +124,19 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         """Return the user agent, made of the URI as it is now."""
         if self._closed:
             raise UsageError(f"{type(self).__name__} instance can't {to_do} as it was closed")
-        uri = self.uri
-        if uri is None or not uri.username or not uri.address:
-            raise Incomplete(f"Party instance can't {to_do} as it has an incomplete uri")
-        agent = self._agent
-        if agent is None or agent.uri != str(uri) or agent.core is not self.engine.core:
+        uri, agent = self.uri, self._agent
+        try:
+            text = "" if uri is None else str(uri)
+        except Incomplete:
+            text = ""
+        if agent is None or agent.uri != text or agent.core is not self.engine.core:
+            if uri is None or not text or not uri.username or not uri.address:
+                raise Incomplete(f"Party instance can't {to_do} as it has an incomplete uri")
             if agent is not None and agent.core is self.engine.core:
                 self.engine.hub.leave(agent, later=True)
             from sipparty.party.agent import make_agent
 
-            agent = make_agent(self, str(uri))
+            agent = make_agent(self, text)
             self._agents = [*(former for former in self._agents if former.dialogs), agent]
         return agent
 

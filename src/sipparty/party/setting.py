@@ -157,6 +157,16 @@ def seconds(_party: Any, name: str, value: Any) -> float:
     return value
 
 
+def seconds_or_0(_party: Any, name: str, value: Any) -> float:
+    """Return a time that may be none at all.
+
+    Raises:
+        TypeError: It is no number.
+        UsageError: It is below 0, or has no end.
+    """
+    return 0.0 if value == 0 and value is not False else seconds(_party, name, value)
+
+
 def line(_party: Any, name: str, value: Any) -> str:
     """Return text that can stand in a header.
 

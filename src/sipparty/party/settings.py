@@ -54,6 +54,7 @@ class Settings(TypedDict, total=False):
     max_calls: int | None
     patience: float | None
     follow_redirects: int | None
+    retry_wait: float | None
     keep_forks: bool | None
     accepts: Iterable[str] | None
     guard: DigestServer | Mapping[str, str] | None
@@ -146,6 +147,13 @@ class PartySettings(DeepClass):
         check=checks.count,
         binds={"follow_redirects": ""},
         doc="How many redirections a request follows; 0 for none (RFC 3261 §8.1.3.4).",
+    )
+    retry_wait: float = setting(
+        0.0,
+        check=checks.seconds_or_0,
+        binds={"retry_wait": ""},
+        doc="Seconds that a request waits at the most, each time, where a server asks for time by"
+        " 413 or 503 with Retry-After (RFC 3261 §21.4.11, §21.5.4); 0 for not at all.",
     )
     keep_forks: bool = setting(
         False,
