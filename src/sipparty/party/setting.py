@@ -39,6 +39,7 @@ __all__ = [
     "media_types",
     "next_hop",
     "seconds",
+    "seconds_or_0",
     "setting",
     "texts",
 ]
