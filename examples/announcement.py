@@ -10,18 +10,14 @@ import asyncio
 import sys
 from pathlib import Path
 
-from sipparty.errors import SIPPartyError
-from sipparty.media import SilenceSource, ToneSource
-from sipparty.parties import SingleRTPSessionSimplenParty
-from sipparty.sip.events import CallReceived
+from sipparty import AudioParty, SilenceSource, SimpleCall, SIPPartyError, ToneSource
 
 #: Seconds of a message.
 LENGTH = 0.5
 
 
-async def serve(event: CallReceived) -> None:
+async def serve(call: SimpleCall) -> None:
     """Handle one call, from ringing to the end."""
-    call = event.call
     if call.remote.uri.username == "spam":
         call.reject(603)
         return
@@ -41,18 +37,23 @@ async def serve(event: CallReceived) -> None:
         print(f"the call ended: {error}")
 
 
+async def serve_all(line: AudioParty) -> None:
+    """Take calls, each in a task of its own."""
+    async with asyncio.TaskGroup() as tasks:
+        async for call in line.incoming():
+            tasks.create_task(serve(call))
+
+
 async def main() -> None:
-    async with SingleRTPSessionSimplenParty("line@biloxi.com") as line:
-        line.on(CallReceived, serve)
+    async with AudioParty("line@biloxi.com") as line:
         if len(sys.argv) > 1:
-            line.listen(int(sys.argv[1]))
-            await asyncio.Event().wait()
-        line.listen(0, address="127.0.0.1")
-        async with SingleRTPSessionSimplenParty("alice@atlanta.com") as alice:
-            call = await alice.invite(line)
+            await serve_all(line.listen(int(sys.argv[1])))
+        serving = asyncio.create_task(serve_all(line.listen(0, address="127.0.0.1")))
+        async with AudioParty("alice@atlanta.com") as alice, alice.call(line) as call:
             call.session.play(ToneSource(440))
             await call.stateCondition(call.States.Terminated.__eq__, timeout=20)
             print("the line hung up")
+        serving.cancel()
 
 
 if __name__ == "__main__":

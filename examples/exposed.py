@@ -10,13 +10,17 @@ import asyncio
 import logging
 import sys
 
-from sipparty import Engine
-from sipparty.errors import SIPPartyError
-from sipparty.media import ToneSource
-from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
-from sipparty.sip import Limits
-from sipparty.sip.events import AttackDetected, CallReceived
-from sipparty.sip.policy import Policy
+from sipparty import (
+    AttackDetected,
+    AudioParty,
+    CallReceived,
+    Engine,
+    Limits,
+    NoMediaSimpleCallsParty,
+    Policy,
+    SIPPartyError,
+    ToneSource,
+)
 
 LIMITS = Limits(max_dialogs=100, max_connections=200)
 POLICY = Policy(unproven_media=5.0, silent_media=60.0)
@@ -41,7 +45,7 @@ async def tell(event: AttackDetected) -> None:
     print(f"{event.kind} from {event.source}: {event.count}")
 
 
-async def try_it(line: SingleRTPSessionSimplenParty) -> None:
+async def try_it(line: AudioParty) -> None:
     """Be called by alice, and by somebody who guesses her password."""
     noticed = asyncio.Event()
 
@@ -49,7 +53,7 @@ async def try_it(line: SingleRTPSessionSimplenParty) -> None:
         noticed.set()
 
     line.on(AttackDetected, notice)
-    caller = SingleRTPSessionSimplenParty("alice@atlanta.com", credentials=("alice", "tea"))
+    caller = AudioParty("alice@atlanta.com", credentials=("alice", "tea"))
     guesser = NoMediaSimpleCallsParty("mallory@atlanta.com", credentials=("alice", "coffee"))
     async with caller, guesser:
         call = await caller.invite(line)
@@ -68,7 +72,7 @@ async def main() -> None:
     address, _, account = " ".join(sys.argv[1:]).partition(" ")
     user, _, password = (account or "alice:tea").partition(":")
     engine = Engine(asyncio.get_running_loop(), limits=LIMITS, policy=POLICY)
-    async with SingleRTPSessionSimplenParty("line@biloxi.com", engine=engine) as line:
+    async with AudioParty("line@biloxi.com", engine=engine) as line:
         line.configure(guard={user: password}, max_calls=20)
         line.on(CallReceived, serve)
         line.on(AttackDetected, tell)

@@ -3,13 +3,13 @@
 import asyncio
 import sys
 
-from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty import NoMediaSimpleCallsParty
 
 
 async def one_call(alice: NoMediaSimpleCallsParty, bob: NoMediaSimpleCallsParty) -> str:
     """Call, be answered, hang up."""
-    call = await alice.invite(bob)
-    await call.terminate()
+    async with alice.call(bob) as call:
+        pass
     return call.state
 
 

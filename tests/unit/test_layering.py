@@ -18,14 +18,14 @@ PACKAGE = Path(__file__).parents[2] / "src" / "sipparty"
 #: `__init__`, as "transaction" does in "sip".
 ROOMS = [
     ("", "__init__ errors"),
-    ("concurrency", "__init__ descriptors waiting"),
+    ("concurrency", "__init__ descriptors waiting streams"),
     ("fsm", "timers table drawing fsm __init__"),
     ("", "parse"),
     ("vb", "paths binder __init__"),
     ("", "deepclass"),
     ("sip", "limits shares reach unproven grammar uri_grammar transports flow tokens status"),
     ("sip", "uri_parameters components headervalue values facts lenient typed headers fields"),
-    ("sip", "boundary multipart bodies message sipfrag refusal_size validation"),
+    ("sip", "boundary multipart bodies message user_headers sipfrag refusal_size validation"),
     ("sip", "auth.digest auth.values auth.memory auth.trust"),
     ("sip", "auth.exchange auth.client"),
     ("sip", "auth.guessing auth.nonces auth.verdicts auth.server auth"),
@@ -50,12 +50,13 @@ ROOMS = [
     ("transport", "listeners source_selection response_fallback stun keepalive keepalives hub"),
     ("transport", "__init__"),
     ("concurrency", "portal dispatch engine"),
-    ("party", "setting settings engine_user events locating media listening agent party __init__"),
+    ("party", "setting settings engine_user events locating media listening agent"),
+    ("party", "calls party __init__"),
     ("", "parties"),
     ("testing", "clock impairments attached network __init__ strategies.pieces strategies.headers"),
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),
     ("testing", "strategies"),
-    ("cli", "melody compare echo screen phone talk demo call answer app __init__ __main__"),
+    ("cli", "melody compare echo screen talk demo commands __init__ __main__"),
 ]
 
 #: What may be imported against the order, under `TYPE_CHECKING` alone: (importer, imported). The
@@ -89,6 +90,7 @@ WORLD |= {"subprocess", "threading", "time"}
 
 #: The files before the room "trace" that may touch it, and what they may touch; no other may.
 WORLDLY = {
+    "sipparty.concurrency.streams": {"asyncio", "threading"},
     "sipparty.concurrency.waiting": {"asyncio", "threading"},
     "sipparty.media.negotiated": {"socket"},
     "sipparty.media.clock": {"asyncio"},

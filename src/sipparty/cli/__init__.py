@@ -4,8 +4,8 @@
     sipparty call sip:bob@...   call somebody
     sipparty answer             be called
 
-One file a command. The library that reads the command line, Typer, comes with the extra `cli` and
-is imported when a command runs, not before: `sipparty` without it says what to install.
+The library that reads the command line, Typer, comes with the extra `cli` and is imported when a
+command runs, not before: `sipparty` without it says what to install.
 
 Exit codes, the same for every command:
 
@@ -40,6 +40,6 @@ def main() -> None:
             raise
         sys.stderr.write(_NEEDS_TYPER)
         raise SystemExit(2) from None
-    from sipparty.cli.app import app
+    from sipparty.cli.commands import app
 
     app()

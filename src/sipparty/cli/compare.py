@@ -13,6 +13,7 @@ Laws:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os.path import commonprefix
 
 from sipparty.media import Source, find_codec
 from sipparty.media.pcm import SAMPLE_WIDTH
@@ -82,103 +83,69 @@ def compare(sent: bytes, heard: bytes, rate: int = 8000) -> Verdict:
         heard: The recording, alike.
         rate: Samples a second, to say where a difference is.
     """
-    sent = trim(sent)
-    samples = len(sent) // SAMPLE_WIDTH
-    if not samples:
+    clip, recording = _characters(trim(sent)), _characters(heard)
+    if not clip:
         return Verdict(False, 0, None, "there was nothing but silence to be sent")
-    offset = _find(sent, heard)
-    if offset is not None:
-        rest = (
-            trim(heard[: offset * SAMPLE_WIDTH]),
-            trim(heard[offset * SAMPLE_WIDTH + len(sent) :]),
-        )
-        if not any(rest):
-            return Verdict(True, samples, offset)
-        where = "before" if rest[0] else "after"
-        return Verdict(False, samples, offset, f"something else was heard {where} it")
-    return _explain(sent, heard, rate)
+    offset = recording.find(clip)
+    if offset < 0:
+        begin, reason = _explain(clip, recording, rate)
+        return Verdict(False, len(clip), begin, reason)
+    rest = recording[:offset].strip("\0"), recording[offset + len(clip) :].strip("\0")
+    if not any(rest):
+        return Verdict(True, len(clip), offset)
+    where = "before" if rest[0] else "after"
+    return Verdict(False, len(clip), offset, f"something else was heard {where} it")
 
 
-def _find(piece: bytes, heard: bytes) -> int | None:
-    """The first sample at which a piece stands in what was heard."""
-    at = heard.find(piece)
-    while at % SAMPLE_WIDTH and at >= 0:  # between two samples
-        at = heard.find(piece, at + 1)
-    return at // SAMPLE_WIDTH if at >= 0 else None
+def _characters(pcm: bytes) -> str:
+    """One character a sample, so that searching is that of text."""
+    return "".join(map(chr, memoryview(pcm[: len(pcm) // 2 * 2]).cast("H")))
 
 
-def _explain(sent: bytes, heard: bytes, rate: int) -> Verdict:
-    """Say where the difference begins."""
-    samples = len(sent) // SAMPLE_WIDTH
-    if not trim(heard):
-        return Verdict(False, samples, None, "nothing was heard")
-    paused = _pauses(sent, heard)
-    if paused is not None:
-        pause, first = paused
-        return Verdict(
-            False,
-            samples,
-            None,
+def _explain(sent: str, heard: str, rate: int) -> tuple[int | None, str]:
+    """Say where the difference begins: the offset of what was found, and words."""
+    if not heard.strip("\0"):
+        return None, "nothing was heard"
+    pause, first = _pauses(sent, heard)
+    if pause:
+        return None, (
             f"all of it was heard, but with {pause / rate * 1000:.0f} ms of silence put in, the"
-            f" first at {first / rate:.3f} s",
+            f" first at {first / rate:.3f} s"
         )
-    begin = None
-    step = _PIECE * SAMPLE_WIDTH
-    for start in range(0, len(sent), step):
-        found = _find(sent[start : start + step], heard)
-        if found is not None:
-            begin = found - start // SAMPLE_WIDTH
+    for start in range(0, len(sent), _PIECE):
+        found = heard.find(sent[start : start + _PIECE])
+        if found >= 0:
             break
-    if begin is None:
-        return Verdict(False, samples, None, "none of it was heard")
-    laid = heard[max(0, begin) * SAMPLE_WIDTH :]
-    over = sent[max(0, -begin) * SAMPLE_WIDTH :]
-    pairs = memoryview(over).cast("h"), memoryview(laid[: len(laid) // 2 * 2]).cast("h")
-    common = min(len(pairs[0]), len(pairs[1]))
-    wrong = [n for n in range(common) if pairs[0][n] != pairs[1][n]]
-    missing = samples - common
-    first = 0 if begin < 0 else wrong[0] if wrong else common
-    parts = []
-    if wrong:
-        parts.append(f"{len(wrong)} of {samples} samples differ")
-    if missing:
-        parts.append(f"{missing} of {samples} samples are missing")
-    what = " and ".join(parts)
-    return Verdict(False, samples, max(0, begin), f"{what}, the first at {first / rate:.3f} s")
+    else:
+        return None, "none of it was heard"
+    begin = found - start
+    pairs = list(zip(sent[max(0, -begin) :], heard[max(0, begin) :], strict=False))
+    wrong = [at for at, (one, other) in enumerate(pairs) if one != other]
+    missing = len(sent) - len(pairs)
+    first = 0 if begin < 0 else wrong[0] if wrong else len(pairs)
+    parts = [f"{len(wrong)} of {len(sent)} samples differ"] if wrong else []
+    parts += [f"{missing} of {len(sent)} samples are missing"] if missing else []
+    return max(0, begin), f"{' and '.join(parts)}, the first at {first / rate:.3f} s"
 
 
-def _pauses(sent: bytes, heard: bytes) -> tuple[int, int] | None:
-    """Samples of silence put into what was sent, and where first; None where that is not all.
+def _pauses(sent: str, heard: str) -> tuple[int, int]:
+    """Samples of silence put into what was sent, and where first; none where that is not all.
 
     A sender that stalls leaves out time, not audio (RFC 3550 section 5.1): whole frames of silence.
     """
-    piece = _PIECE * SAMPLE_WIDTH
-    begin = _find(sent[:piece], heard)
-    if begin is None:
-        return None
-    here, there = 0, begin * SAMPLE_WIDTH
-    total, first = 0, None
-    while True:
-        alike = _common(sent[here:], heard[there:])
-        here += alike
-        there += alike
+    there, here, total, first = heard.find(sent[:_PIECE]), 0, 0, 0
+    while there >= 0:
+        alike = len(commonprefix((sent[here:], heard[there:])))  # noqa: RUF071 - of characters
+        here, there = here + alike, there + alike
         if here == len(sent):
-            return None if first is None or trim(heard[there:]) else (total, first)
+            return (0, 0) if heard[there:].strip("\0") else (total, first)
         gap = 0
-        while heard[there + gap : there + gap + piece] == bytes(piece):
-            gap += piece
-            after = sent[here : here + piece]
-            if heard[there + gap : there + gap + len(after)] == after:
+        while heard.startswith("\0" * _PIECE, there + gap):
+            gap += _PIECE
+            if heard.startswith(sent[here : here + _PIECE], there + gap):
                 break
         else:
-            return None
-        first = here // SAMPLE_WIDTH if first is None else first
-        total += gap // SAMPLE_WIDTH
-        there += gap
-
-
-def _common(one: bytes, other: bytes) -> int:
-    """How many octets two pieces of audio begin alike with, in whole samples."""
-    limit = min(len(one), len(other))
-    at = next((n for n in range(limit) if one[n] != other[n]), limit)
-    return at - at % SAMPLE_WIDTH
+            break
+        first = first if total else here
+        total, there = total + gap, there + gap
+    return 0, 0

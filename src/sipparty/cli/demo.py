@@ -2,51 +2,43 @@
 
 What it shows: two parties, real sockets on the loopback interface, SIP and RTP as they go over any
 network. Alice plays a clip, Bob records it and plays his recording back, Alice records that, and
-they hang up. Then the evidence: the ladder of the call, packets each way, and the two recordings
-laid over what was sent. It succeeds only if both are the same sample for sample.
+they hang up. Then the ladder of the call, packets each way, and the two recordings laid over what
+was sent. It succeeds only if both are the same sample for sample.
 """
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from sipparty.cli.compare import Verdict, after_codec, compare, trim
 from sipparty.cli.echo import Tee
 from sipparty.cli.melody import RATE, melody
-from sipparty.cli.phone import Happened, Happenings, Phone, Stopped, interrupts
 from sipparty.cli.screen import Screen, safe
-from sipparty.errors import CallFailed, MediaError, SIPPartyError, Timeout
-from sipparty.media import MediaStarted, MemorySink, WAVRecorder, WAVSource
-from sipparty.sip.events import CallEnded, CallEstablished, CallProgressed, CallReceived
-from sipparty.trace import Ladder, MediaRecord
+from sipparty.errors import CallFailed, MediaError, SIPPartyError
+from sipparty.media import MemorySink, WAVRecorder, WAVSource
+from sipparty.parties import SingleRTPSessionSimplenParty
+from sipparty.trace import Ladder, MediaRecord, WireRecord
 
 __all__ = ["demo"]
 
 #: Seconds that anything but the clip itself may take.
 _PATIENCE = 10.0
-#: Seconds that the end of a clip may take from one ear to the other.
+#: Seconds that the end of a clip may take to be heard.
 _ON_ITS_WAY = 2.0
 #: Seconds that a packet waits before it is played: more than a call needs, so that this machine may
 #: be busy with other things meanwhile.
 _DELAY = 0.2
-
 #: Seconds of sending that may be missing at the two ends of a call before it is worth a word.
 _SLACK = 0.1
 
-K = TypeVar("K")
 
-
-class _Interrupted(Exception):
-    """The user does not want to see the end."""
-
-
-class _Ear(Tee):
+class _Listener(Tee):
     """Records to a file, and notices when all that is to be heard was.
 
     Args:
@@ -55,7 +47,6 @@ class _Ear(Tee):
     """
 
     def __init__(self, path: Path, expected: bytes) -> None:
-        self.path = path
         self._memory = MemorySink()
         self._expected = expected
         self._complete = threading.Event()
@@ -72,154 +63,96 @@ class _Ear(Tee):
         self._complete.wait(_ON_ITS_WAY)
 
 
-class _Stage:
-    """The demo, act by act.
+class _Demo:
+    """The demo, step by step.
 
     Args:
-        screen: Where to say what happens.
+        screen: Where to print what happens.
         codec: The codec of the call.
     """
 
     def __init__(self, screen: Screen, codec: str) -> None:
         self.screen = screen
         self.codec = codec
-        self.happenings = Happenings()
         media = {"codecs": (codec,), "min_delay": _DELAY, "max_delay": 5 * _DELAY}
-        self.alice = Phone("alice@atlanta.com", self.happenings, media=media, display_name="Alice")
-        self.bob = Phone("bob@biloxi.com", self.happenings, media=media, display_name="Bob")
+        kind = SingleRTPSessionSimplenParty
+        self.alice = kind("alice@atlanta.com", media=media, display_name="Alice")
+        self.bob = kind("bob@biloxi.com", media=media, display_name="Bob")
         self.ladder = Ladder()
-        self.alices: Any = None
-        self.bobs: Any = None
-        self.answered_at = 0.0
         self.duration = 0.0
 
-    def until(self, kind: type[K], condition: Callable[[K], bool] = lambda _: True) -> K:
-        """Wait for something to happen, and pass over the rest.
-
-        Raises:
-            Timeout: It did not.
-            CallFailed: The call failed instead.
-        """
-        deadline = time.monotonic() + _PATIENCE
-        while (happened := self.happenings.get(deadline)) is not None:
-            if isinstance(happened, Stopped):
-                raise _Interrupted
-            if isinstance(happened, CallEnded) and happened.error is not None:
-                raise happened.error
-            self._comment(happened)
-            if isinstance(happened, kind) and condition(happened):
-                return happened
-        raise Timeout(f"{kind.__name__} was waited for, and did not happen in {_PATIENCE:g} s.")
-
-    def _comment(self, happened: Happened) -> None:
-        match happened:
-            case CallProgressed(response=response):
-                text = safe(f"{response.status} {response.reason}")
-                self.screen.line(f"Alice is told: {text}")
-            case CallEstablished(agent=agent) if agent.owner is self.alice:
-                self.screen.line("Bob answered: the call is up", "green")
-            case MediaStarted(codec=codec, remote=remote, call=call) if call.role == "caller":
-                where = f" to {remote[0]} port {remote[1]}" if remote else ""
-                self.screen.line(f"Alice sends {codec}{where}")
-            case _:
-                pass
-
-    def connect(self) -> None:
-        """Alice calls, Bob answers."""
+    def perform(self, clip: Path, folder: Path) -> bool:
+        """Do all of it; whether each heard what the other sent."""
         screen, bob = self.screen, self.bob
-        bob.engine.wire.add(self.ladder)
+        files = folder / "heard-by-bob.wav", folder / "heard-by-alice.wav"
         bob.listen(0, address="127.0.0.1")
+        incoming = bob.incoming()
         screen.line(f"Bob listens at {bob.contact_uri}")
         screen.line(f"Alice calls {bob.uri}")
-        self.alices = self.alice.invite(bob, expires=_PATIENCE)
-        self.bobs = self.until(CallReceived).call
-        caller = safe(self.bobs.remote.uri)
-        self.bobs.ring()
-        screen.line(f"Bob's phone rings: {caller}")
-        self.bobs.accept()
-        self.until(CallEstablished, lambda event: event.agent.owner is self.alice)
-        self.answered_at = time.time()
+        call: Any = self.alice.invite(bob, expires=_PATIENCE)
+        answered: Any = incoming.next(_PATIENCE)
+        self.calls = call, answered
+        screen.line(f"Bob's phone rings: {safe(answered.remote.uri)}")
+        answered.ring()
+        answered.accept()
+        call.wait(_PATIENCE)
+        began = time.time()
+        screen.line("Bob answered: the call is up", "green")
+        there = self._play("Alice", "Bob", call, answered, clip, files[0])
+        back = self._play("Bob", "Alice", answered, call, files[0], files[1])
+        self.duration = time.time() - began
+        self._note_media()
+        screen.line("Alice hangs up")
+        call.terminate().wait(_PATIENCE)
+        answered.wait(_PATIENCE)
+        screen.line("Bob has heard it: the call is over", "green")
+        self._report()
+        same = [self._judge("Bob", "Alice", there), self._judge("Alice", "Bob", back)]
+        screen.title(f"The recordings, in {folder}")
+        what = "what Alice played", "what Bob heard, and played back", "what Alice heard"
+        names = [path.name if path.parent == folder else str(path) for path in (clip, *files)]
+        screen.pairs(zip(names, what, strict=True))
+        return all(same)
 
-    def play(self, names: tuple[str, str], calls: tuple[Any, Any], clip: Path, to: Path) -> Verdict:
-        """One plays a file, the other records it.
-
-        Args:
-            names: Who plays, and who listens.
-            calls: Their ends of the call.
-            clip: What is played.
-            to: Where it is recorded.
-        """
+    def _play(
+        self, speaker: str, listener: str, speaking: Any, listening: Any, clip: Path, to: Path
+    ) -> Verdict:
+        """One plays a file, the other records it."""
         source = WAVSource(clip)
         expected = trim(after_codec(source, self.codec))
-        ear = _Ear(to, expected)
-        calls[1].session.record(ear)
-        self.screen.line(f"{names[0]} plays {clip}, {source.duration:.1f} s")
-        self._follow(calls[0].session.play(clip), source.duration + _PATIENCE)
-        ear.wait()
-        calls[1].session.stop_recording()
+        heard_by = _Listener(to, expected)
+        listening.session.record(heard_by)
+        self.screen.line(f"{speaker} plays {clip.name}, {source.duration:.1f} s")
+        if speaking.session.play(clip).wait(source.duration + _PATIENCE) == "stopped":
+            raise CallFailed("The call ended too early.")
+        heard_by.wait()
+        listening.session.stop_recording()
         heard = WAVSource(to)
-        self.screen.line(f"{names[1]} recorded {to}, {heard.duration:.1f} s")
+        self.screen.line(f"{listener} recorded {to.name}, {heard.duration:.1f} s")
         return compare(expected, heard.read(round(heard.duration * heard.rate)), heard.rate)
 
-    def _follow(self, playback: Any, patience: float) -> None:
-        """Wait for the end of a playback, and for Ctrl-C."""
-        deadline = time.monotonic() + patience
-        while not playback.done:
-            happened = self.happenings.get(min(deadline, time.monotonic() + 0.1))
-            if isinstance(happened, Stopped):
-                raise _Interrupted
-            if isinstance(happened, CallEnded):
-                raise happened.error or CallFailed("The call ended too early.")
-            if time.monotonic() >= deadline:
-                raise Timeout(
-                    f"{playback.source!r} was still playing after {patience:.0f} s: this machine"
-                    " is too busy to send in time."
-                )
-        playback.wait(0)
-
-    def hang_up(self) -> None:
-        """Alice hangs up; media is summed up as it was then."""
-        self._add_media()
-        self.screen.line("Alice hangs up")
-        self.alices.terminate().wait(_PATIENCE)
-        self.bobs.wait(_PATIENCE)
-        self.screen.line("Bob has heard it: the call is over", "green")
-
-    def _add_media(self) -> None:
-        """Give the ladder its names and its line for RTP."""
+    def _note_media(self) -> None:
+        """Give the ladder its names and its line for RTP, summed up as it is now."""
         port = self.bob.contact_uri.port if self.bob.contact_uri else None
-        for record in self.ladder:
-            if not isinstance(record, MediaRecord):
-                for address in (record.source, record.destination):
-                    self.ladder.names[address] = "Bob" if address[1] == port else "Alice"
-        first = next(record for record in self.ladder if not isinstance(record, MediaRecord))
-        now = time.time()
-        self.duration = now - self.answered_at
-        stats = self.alices.session.statistics
-        self.ladder(
-            MediaRecord(
-                now,
-                first.source,
-                first.destination,
-                stats.packets_sent,
-                stats.packets_received,
-                max(0, stats.lost),
-                self.codec,
-                self.duration,
-                self.alices.call_id,
-            )
-        )
+        records = [record for record in self.ladder if isinstance(record, WireRecord)]
+        for record in records:
+            for address in (record.source, record.destination):
+                self.ladder.names[address] = "Bob" if address[1] == port else "Alice"
+        ends = records[0].source, records[0].destination
+        stats = self.calls[0].session.statistics
+        counts = stats.packets_sent, stats.packets_received, max(0, stats.lost)
+        call_id = self.calls[0].call_id
+        self.ladder(MediaRecord(time.time(), *ends, *counts, self.codec, self.duration, call_id))
 
-    def report(self) -> None:
+    def _report(self) -> None:
         """Print the ladder, and packets each way."""
         screen = self.screen
         screen.title("The call, message by message")
         screen.ladder(self.ladder)
         screen.title("Its RTP packets")
-        alice, bob = self.alices.session.statistics, self.bobs.session.statistics
+        alice, bob = [call.session.statistics for call in self.calls]
         screen.media([("Alice to Bob", alice, bob), ("Bob to Alice", bob, alice)])
-        negotiated = self.alices.session.negotiated
-        sent = alice.packets_sent * (negotiated.ptime or 20) / 1000
+        sent = alice.packets_sent * (self.calls[0].session.negotiated.ptime or 20) / 1000
         if self.duration - sent > _SLACK:
             # A sender that comes too late leaves time out, it does not burst: pauses are heard.
             screen.text(
@@ -227,9 +160,21 @@ class _Stage:
                 " was too busy to send in time.",
                 "yellow",
             )
+        screen.text()
 
-    def close(self) -> None:
-        """Give everything back."""
+    def _judge(self, listener: str, speaker: str, verdict: Verdict) -> bool:
+        text, style = f"NOT what {speaker} sent: {verdict.reason}.", "red"
+        if verdict.same:
+            text = f"what {speaker} sent: {verdict.samples} samples of {self.codec}, all the same."
+            style = "green"
+        self.screen.text(f"What {listener} heard is {text}", style)
+        return verdict.same
+
+    def __enter__(self) -> _Demo:
+        self.bob.engine.wire.add(self.ladder)
+        return self
+
+    def __exit__(self, *_: object) -> None:
         try:
             self.alice.close()
         finally:
@@ -244,48 +189,17 @@ def _write_clip(path: Path) -> None:
     recorder.close()
 
 
-def _verdict(screen: Screen, listener: str, speaker: str, verdict: Verdict, codec: str) -> bool:
-    if verdict.same:
-        screen.text(
-            f"What {listener} heard is what {speaker} sent: {verdict.samples} samples of {codec},"
-            " every one the same.",
-            "green",
-        )
-    else:
-        screen.text(f"What {listener} heard is NOT what {speaker} sent: {verdict.reason}.", "red")
-    return verdict.same
-
-
-def _perform(stage: _Stage, clip: Path, folder: Path) -> bool:
-    """Play the demo to its end; whether each heard what the other sent."""
-    screen = stage.screen
-    at_bob, at_alice = folder / "heard-by-bob.wav", folder / "heard-by-alice.wav"
-    stage.connect()
-    alice, bob = stage.alices, stage.bobs
-    there = stage.play(("Alice", "Bob"), (alice, bob), clip, at_bob)
-    back = stage.play(("Bob", "Alice"), (bob, alice), at_bob, at_alice)
-    stage.hang_up()
-    stage.report()
-    same = _verdict(screen, "Bob", "Alice", there, stage.codec)
-    same = _verdict(screen, "Alice", "Bob", back, stage.codec) and same
-    screen.title("The recordings")
-    screen.pairs(
-        (
-            (str(clip), "what Alice played"),
-            (str(at_bob), "what Bob heard, and played back"),
-            (str(at_alice), "what Alice heard"),
-        )
-    )
-    return same
-
-
 def demo(
     out: Annotated[
-        Path, typer.Option(help="Folder for the recordings; made where it is not there.")
-    ] = Path("demo-call"),
+        Path | None,
+        typer.Option(
+            help="Folder for the recordings, made where it is not there.",
+            show_default="a temporary one",
+        ),
+    ] = None,
     play: Annotated[
         Path | None,
-        typer.Option(help="WAV file that Alice plays, instead of a tune.", show_default="a tune"),
+        typer.Option(help="WAV file that Alice plays.", show_default="a tune"),
     ] = None,
     codec: Annotated[
         str, typer.Option(help="Codec of the call: PCMU or PCMA.", metavar="NAME")
@@ -298,28 +212,28 @@ def demo(
     """
     screen = Screen()
     try:
+        if out is None:
+            out = Path(tempfile.mkdtemp(prefix="sipparty-demo-"))
         out.mkdir(parents=True, exist_ok=True)
         if play is None:
             play = out / "tune.wav"
             _write_clip(play)
-        stage = _Stage(screen, codec)
         after_codec(WAVSource(play), codec)
+        steps = _Demo(screen, codec)
     except OSError as error:
         raise typer.BadParameter(f"{out}: {error.strerror}", param_hint="--out") from None
     except (MediaError, SIPPartyError) as error:
         raise typer.BadParameter(str(error)) from None
     screen.text("Alice calls Bob, on this machine alone.", "bold")
-    screen.blank()
+    screen.text()
     same = False
-    with interrupts(stage.happenings):
+    with steps:
         try:
-            same = _perform(stage, play, out)
-        except _Interrupted:
+            same = steps.perform(play, out)
+        except KeyboardInterrupt:
             screen.error("Interrupted: they hang up.")
         except SIPPartyError as error:
             screen.error(f"The call failed: {error}")
             screen.title("The call, message by message")
-            screen.ladder(stage.ladder)
-        finally:
-            stage.close()
+            screen.ladder(steps.ladder)
     raise typer.Exit(0 if same else 1)

@@ -49,7 +49,7 @@ class Tee:
     """Several sinks as one.
 
     Args:
-        sinks: Each is told everything.
+        sinks: Each takes everything.
     """
 
     def __init__(self, *sinks: Sink) -> None:

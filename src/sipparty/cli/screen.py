@@ -4,26 +4,33 @@ Laws:
 
 * What a command says goes to standard output, what went wrong and the trace to standard error.
 * What came from the wire is escaped before it is shown: it cannot move the cursor.
-* On a terminal there is colour; in a file or a pipe the same text is plain, and no line is broken.
+* On a terminal there is colour, unless NO_COLOR is set (no-color.org); in a file or a pipe there
+  are no escapes at all.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable
+from typing import Any, Final
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
 from sipparty.errors import printable
 from sipparty.media import MediaStatistics
-from sipparty.trace import Ladder, show
+from sipparty.trace import Ladder
+from sipparty.trace.text import one_line
 
 __all__ = ["Screen", "safe"]
 
-_WIDTH = 9
+_STYLES: Final[dict[str, dict[str, Any]]] = {
+    "bold": {"bold": True},
+    "dim": {"dim": True},
+    "error": {"fg": "red", "bold": True},
+}
 
 
 def safe(text: object, limit: int = 120) -> str:
@@ -33,9 +40,13 @@ def safe(text: object, limit: int = 120) -> str:
         text: Bytes, or what `str` is taken of.
         limit: How many characters are shown at most.
     """
-    data = text if isinstance(text, bytes) else str(text).encode("utf-8", "surrogatepass")
-    shown = show(data).replace("\n", " ").replace("\\r ", " ")
-    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+    return one_line(text if isinstance(text, bytes) else str(text), limit).replace("\\r ", " ")
+
+
+def _styled(text: str, style: str) -> str:
+    if not (style and text) or os.environ.get("NO_COLOR"):
+        return text
+    return typer.style(text, **_STYLES.get(style, {"fg": style}))
 
 
 class Screen:
@@ -48,40 +59,33 @@ class Screen:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._start = clock()
-        self._out = Console(highlight=False, markup=False, soft_wrap=True)
-        self._err = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
+
+    def text(self, text: str = "", style: str = "") -> None:
+        """Print text as it is."""
+        typer.echo(_styled(text, style))  # Typer leaves escapes out where there is no terminal
 
     def line(self, text: str, style: str = "") -> None:
         """Print what happened, with the time since the start."""
-        elapsed = self._clock() - self._start
-        text = printable(text)
-        self._out.print(Text.assemble((f"{elapsed:{_WIDTH}.3f} s  ", "dim"), (text, style)))
+        elapsed = f"{self._clock() - self._start:9.3f} s  "
+        self.text(_styled(elapsed, "dim") + _styled(printable(text), style))
 
     def title(self, text: str) -> None:
         """Print the heading of a part."""
-        self._out.print()
-        self._out.print(Text(text, "bold"))
-
-    def text(self, text: str, style: str = "") -> None:
-        """Print text as it is."""
-        self._out.print(Text(text, style))
-
-    def blank(self) -> None:
-        """Print an empty line."""
-        self._out.print()
+        self.text()
+        self.text(text, "bold")
 
     def error(self, text: str) -> None:
         """Print what went wrong, to standard error."""
         shown = "\n".join(printable(line) for line in text.split("\n"))
-        self._err.print(Text.assemble(("sipparty: ", "bold red"), shown))
+        typer.echo(_styled("sipparty: ", "error") + shown, err=True)
 
     def ladder(self, ladder: Ladder) -> None:
-        """Print the ladder of a call."""
-        unicode = self._out.encoding.lower().replace("-", "").startswith("utf")
-        for line in ladder.text(unicode=unicode).splitlines():
-            time_of, rest = line[:13], line[13:]
-            style = "magenta" if " RTP" in rest else ""
-            self._out.print(Text.assemble((time_of, "dim"), (rest, style)))
+        """Print the ladder of a call, as wide as the terminal is."""
+        unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+        width = shutil.get_terminal_size().columns
+        for line in ladder.text(unicode=unicode, width=max(width, 40)).splitlines():
+            style = "magenta" if " RTP" in line else ""
+            self.text(_styled(line[:13], "dim") + _styled(line[13:], style))
 
     def media(self, rows: Iterable[tuple[str, MediaStatistics, MediaStatistics]]) -> None:
         """Print packets by direction.
@@ -89,24 +93,18 @@ class Screen:
         Args:
             rows: What the direction is called, how its sender fared, and how its receiver did.
         """
-        table = Table("", "sent", "received", "lost", "late", "jitter", box=box.SIMPLE_HEAD)
-        for column in table.columns[1:]:
-            column.justify = "right"
+        head = f"{'sent':>8} {'received':>8} {'lost':>6} {'late':>6} {'jitter':>10}"
+        self.text(f"  {'':16}{head}", "dim")
         for name, sender, receiver in rows:
             # Both count what the network did; the sender's count is known for our own end only.
-            table.add_row(
-                safe(name),
-                str(sender.packets_sent),
-                str(receiver.packets_received),
-                Text(str(receiver.lost), "bold red" if receiver.lost > 0 else ""),
-                str(receiver.late),
-                f"{receiver.jitter * 1000:.1f} ms",
-            )
-        self._out.print(table)
+            counts = f"{sender.packets_sent:8} {receiver.packets_received:8}"
+            lost = _styled(f"{receiver.lost:6}", "error" if receiver.lost > 0 else "")
+            jitter = f"{receiver.jitter * 1000:7.1f} ms"
+            self.text(f"  {safe(name, 16):16}{counts} {lost} {receiver.late:6} {jitter}")
 
     def pairs(self, rows: Iterable[tuple[str, str]]) -> None:
         """Print names and what they stand for, aligned."""
         rows = list(rows)
         width = max((len(name) for name, _ in rows), default=0)
         for name, meaning in rows:
-            self._out.print(Text.assemble(f"  {name:{width}}  ", (meaning, "dim")))
+            self.text(f"  {name:{width}}  {_styled(meaning, 'dim')}")

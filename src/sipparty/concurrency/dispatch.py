@@ -1,6 +1,7 @@
 """Running the handlers of events, so that a slow one delays nobody's timers.
 
-* An `async def` handler runs as a task on the engine's loop.
+* An `async def` handler runs as a task on the engine's loop. One with an attribute `immediate` that
+  is true is called there at once.
 * A plain function runs on a thread of the `Dispatcher`. Those of one topic (one dialog) run in the
   order of their events, one after another; those of different topics run beside each other.
 * What a handler raises is logged to `sipparty.handlers` and ends that handler alone; so does
@@ -105,9 +106,11 @@ class Dispatcher:
             late: Called there where a plain function found no thread within
                 `Limits.handler_patience`. It and what waits for the topic are dropped then.
         """
-        if self._closed:
+        if getattr(handler, "immediate", False):
+            handler(event)
+        elif self._closed:
             return
-        if inspect.iscoroutinefunction(handler):
+        elif inspect.iscoroutinefunction(handler):
             self._run_async(handler, event, topic, failed)
         else:
             self._put(_Work(handler, event, failed), topic, late)

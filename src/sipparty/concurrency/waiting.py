@@ -24,7 +24,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sipparty.errors import Timeout
 
-__all__ = ["HasPortal", "Portal", "Watchable", "verb"]
+__all__ = ["HasPortal", "Portal", "Watchable", "verb", "waker"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -73,6 +73,26 @@ def verb(method: Callable[Concatenate[_S, _P], _R]) -> Callable[Concatenate[_S, 
         return portal.run(method, self, *args)
 
     return through
+
+
+def waker(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> Callable[[], object]:
+    """Return what settles a future of this thread's loop, on whichever thread it is called."""
+    thread = threading.get_ident()
+
+    def settle() -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    def wake() -> None:
+        if threading.get_ident() == thread:
+            settle()  # saves a write to the loop's own socket
+            return
+        try:
+            loop.call_soon_threadsafe(settle)
+        except RuntimeError:
+            pass  # the loop was closed, and the wait with it
+
+    return wake
 
 
 class _Watcher:
@@ -203,23 +223,8 @@ class Watchable:
             BaseException: Whatever the condition raised.
         """
         loop = asyncio.get_running_loop()
-        thread = threading.get_ident()
         woken: asyncio.Future[None] = loop.create_future()
-
-        def settle() -> None:
-            if not woken.done():
-                woken.set_result(None)
-
-        def wake() -> None:
-            if threading.get_ident() == thread:
-                settle()  # saves a write to the loop's own socket
-                return
-            try:
-                loop.call_soon_threadsafe(settle)
-            except RuntimeError:
-                pass  # the loop was closed, and the wait with it
-
-        watcher = _Watcher(condition, wake)
+        watcher = _Watcher(condition, waker(loop, woken))
         self._watch(watcher)
         try:
             watcher.notify(self._entered)

@@ -73,6 +73,8 @@ def as_source(what: SourceLike) -> Source:
         return WAVSource(what)
     if isinstance(what, Source):
         return what
+    if isinstance(what, bytes | bytearray | memoryview):
+        raise UsageError(f"{len(what)} bytes cannot be played: give MemorySource(samples, rate).")
     raise UsageError(f"{what!r} cannot be played: it is neither a source nor a path.")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
+    import weakref
+
     from sipparty.concurrency.dispatch import Dispatcher
     from sipparty.concurrency.engine import Engine
+    from sipparty.concurrency.streams import Stream
     from sipparty.sip.agent import UserAgent
     from sipparty.transport import Listening
 
@@ -25,6 +28,8 @@ class EngineUser:
     _agents: list[UserAgent]
     _endpoints: list[Listening]
     _closed: bool
+    #: What `incoming` gave: its loops end when the party is closed.
+    _streams: weakref.WeakSet[Stream[Any]]
 
     @property
     def engine(self) -> Engine:
@@ -79,6 +84,8 @@ class EngineUser:
                 engine.hub.leave(agent)
         self._closed = True
         self._endpoints = []
+        for stream in list(self._streams):
+            stream.end()
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,9 @@ The engine, with asyncio and the transports, is loaded when a party first needs 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from sipparty.concurrency.waiting import verb
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from sipparty.concurrency.engine import Engine
+    from sipparty.concurrency.streams import Stream
+    from sipparty.party.calls import CallBlock, InviteOptions
     from sipparty.party.settings import Settings
     from sipparty.transport import KeepAlive
 
@@ -107,6 +111,7 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         self._endpoints = []
         self._methods = {}
         self._closed = False
+        self._streams = weakref.WeakSet()
         # Found here and now, where that takes an import: not on the engine's thread, in a call.
         self._session_kind = self.MediaSession
         given: dict[str, Any] = {**attributes}
@@ -376,6 +381,49 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         )
         made: CallT = call
         return made
+
+    def call(
+        self,
+        target: Target,
+        proxy: str | None = None,
+        *,
+        timeout: float | None = None,
+        dialog: type[CallT] | None = None,
+        **options: Unpack[InviteOptions],
+    ) -> CallBlock[CallT]:
+        """Call somebody for a `with` or `async with` block, which begins when the call is answered;
+        the call is hung up when it ends, in whatever way.
+
+            with party.call("bob@biloxi.com") as call:
+                call.session.play("hello.wav").wait()
+
+        Args:
+            target: Whom, as for `invite`.
+            proxy: The next hop, as for `invite`.
+            timeout: Seconds to wait for an answer; None for as long as it takes.
+            dialog: The class of the dialog, as for `invite`.
+            options: The other options of `invite`.
+
+        Raises:
+            CallFailed: By `with`: the call failed; at its end: it failed meanwhile.
+            Timeout: By `with`: nobody answered in time, and the call was cancelled.
+            WouldDeadlock: By `with` on the engine's own thread: use `async with` there.
+        """
+        from sipparty.party.calls import CallBlock
+
+        invite = partial(self.invite, target, proxy, dialog=dialog, **options)
+        return CallBlock(invite, self.engine, timeout, self.FAREWELL)
+
+    def incoming(self) -> Stream[CallT]:
+        """Return the calls to this party from now on, to loop over: `for call in party.incoming()`
+        in a thread, `async for` in a coroutine. They wait for `ring`, `accept` or `reject`.
+
+        The loop ends when the party is closed. Calls that nobody has taken from it are rejected
+        when the stream is closed, by its `close`, by leaving its `with` block or by letting it go.
+        """
+        from sipparty.party.calls import stream_of_calls
+
+        return stream_of_calls(self)
 
     @verb
     def send(

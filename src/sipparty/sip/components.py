@@ -48,6 +48,8 @@ from sipparty.vb import Delegate
 __all__ = ["AOR", "URI", "Headers", "Host", "Parameters", "escape", "unescape"]
 
 _SIP = ("sip", "sips")
+#: What is no scheme, but was meant to be one of these.
+_MISSPELT = re.compile("s+i+p+s*|spis?|isps?|sisp", re.IGNORECASE)
 _MOST_PORT = 65535
 _DIGITS = re.compile(r"[0-9]++")
 
@@ -127,6 +129,9 @@ def _added_scheme(text: str) -> tuple[str, str]:
             return "sip:[", "]"
     if scheme.lower() in _KNOWN_SCHEMES:
         return "", ""
+    if _MISSPELT.fullmatch(scheme):
+        # It would read as a user with a password: surely not what was meant.
+        raise ParseError(text, f"the scheme sip or sips, not {scheme!r}", 0, what="URI")
     is_scheme = SCHEME.fullmatch(scheme) and "@" not in rest and not _DIGITS.match(rest)
     return ("" if is_scheme else "sip:"), ""
 

@@ -343,9 +343,9 @@ def _fit(drawing: _Drawing, width: int | None) -> tuple[list[str], list[int], li
     if width is None or _MARGIN + end <= width:
         return names, places, [arrow.labels[0] for arrow in arrows]
     # Lifelines at equal distances, and of each arrow the fullest label that it is long enough for.
-    names = [_cut(name, max(_NARROW, (width - _MARGIN) // len(names)) - 2) for name in names]
-    first, last = len(names[0]) // 2, len(names[-1]) // 2 + 1
     gaps = len(names) - 1 + bool(loop)
+    names = [_cut(name, max(_NARROW, (width - _MARGIN) // (gaps + 1)) - 2) for name in names]
+    first, last = len(names[0]) // 2, len(names[-1]) // 2 + 1
     gap = max(_NARROW, (width - _MARGIN - first - last * (not loop)) // max(1, gaps))
     labels = []
     for arrow, (low, high) in zip(arrows, spans, strict=True):

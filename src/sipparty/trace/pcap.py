@@ -85,16 +85,15 @@ class PcapWriter:
                 f"A pcap file cannot hold the time {record.time!r}: expected seconds since 1970,"
                 f" below 2**32."
             )
-        if record.transport in _DATAGRAMS:
-            largest = _LARGEST[source[0].version]
-            if len(record.data) > largest:
-                raise BuildError(
-                    f"A datagram of {len(record.data)} bytes does not fit IP: expected {largest}"
-                    f" at most."
-                )
+        size, largest = len(record.data), _LARGEST[source[0].version]
+        datagram = record.transport in _DATAGRAMS
+        if datagram and size > largest:
+            raise BuildError(
+                f"A datagram of {size} bytes does not fit IP: expected {largest} at most."
+            )
         if self._echoes.is_echo(record):
             return
-        if record.transport in _DATAGRAMS:
+        if datagram:
             packets = [self._packet(_UDP, source, destination, record.data)]
         else:
             packets = self._segments(source, destination, record.data)
@@ -126,9 +125,11 @@ class PcapWriter:
         if there not in self._next:
             # Who speaks first opened it, as far as can be told: clients speak first in SIP.
             self._next[there], self._next[back] = 1, 1
-            packets.append(self._segment(source, destination, 0, 0, _SYN))
-            packets.append(self._segment(destination, source, 0, 1, _SYN | _ACK))
-            packets.append(self._segment(source, destination, 1, 1, _ACK))
+            packets = [
+                self._segment(source, destination, 0, 0, _SYN),
+                self._segment(destination, source, 0, 1, _SYN | _ACK),
+                self._segment(source, destination, 1, 1, _ACK),
+            ]
         for at in range(0, len(data), _SEGMENT):
             piece = data[at : at + _SEGMENT]
             flags = _ACK | (_PSH if at + _SEGMENT >= len(data) else 0)
@@ -138,15 +139,9 @@ class PcapWriter:
         return packets
 
     def _segment(
-        self,
-        source: _End,
-        destination: _End,
-        sequence: int,
-        acknowledged: int,
-        flags: int,
-        data: bytes = b"",
+        self, source: _End, destination: _End, seq: int, ack: int, flags: int, data: bytes = b""
     ) -> bytes:
-        rest = struct.pack("!IIBBHHH", sequence, acknowledged, 5 << 4, flags, _WINDOW, 0, 0)
+        rest = struct.pack("!IIBBHHH", seq, ack, 5 << 4, flags, _WINDOW, 0, 0)
         return self._packet(_TCP, source, destination, data, rest)
 
     def _packet(

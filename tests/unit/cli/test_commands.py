@@ -2,16 +2,19 @@
 
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import wave
+from pathlib import Path
 
 import pytest
 
 from sipparty.media import ToneSource, WAVRecorder, WAVSource
-from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sip.events import CallReceived
 
 #: Seconds that a command may take.
@@ -121,17 +124,26 @@ def test_the_demo_tells_what_it_does_and_keeps_the_evidence(tmp_path, clip):
         assert seconds(tmp_path / "out" / name) >= 0.3
 
 
+def test_the_demo_writes_to_a_temporary_folder_unless_told_where(tmp_path, clip):
+    done = run("demo", "--play", clip, cwd=tmp_path)
+    folder = Path(re.search(r"The recordings, in (\S+)", done.stdout)[1])
+    assert tmp_path not in folder.parents
+    assert {path.name for path in folder.iterdir()} == {"heard-by-bob.wav", "heard-by-alice.wav"}
+    shutil.rmtree(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.wav"]
+
+
 def test_the_demo_fails_if_something_else_is_heard(tmp_path, clip, monkeypatch):
     from typer.testing import CliRunner
 
     from sipparty.cli import demo
-    from sipparty.cli.app import app
+    from sipparty.cli.commands import app
 
-    class Deaf(demo._Ear):
+    class Deaf(demo._Listener):
         def write(self, pcm, /):
             super().write(bytes(len(pcm)))
 
-    monkeypatch.setattr(demo, "_Ear", Deaf)
+    monkeypatch.setattr(demo, "_Listener", Deaf)
     monkeypatch.setattr(demo, "_ON_ITS_WAY", 0.1)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["demo", "--play", str(clip), "--out", "out"])
@@ -263,7 +275,102 @@ def test_a_signal_cancels_a_call_that_rings(bob, begin):
     assert dialogs[0].waitForStateCondition("Terminated".__eq__, timeout=10) == "Terminated"
 
 
+def test_a_second_signal_ends_at_once_whatever_the_other_side_does(begin):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        call = begin("call", f"sip:bob@127.0.0.1:{deaf.getsockname()[1]}")
+        call.until("calling")
+        deaf.recv(4096)
+        call.process.send_signal(signal.SIGINT)
+        call.until("giving up")
+        call.process.send_signal(signal.SIGINT)
+        assert call.end() != 0
+        assert "Traceback" not in call.text
+
+
+@pytest.mark.parametrize("who", ["we", "they"])
+def test_it_says_who_has_hung_up(begin, listening_audio, who):
+    call = begin("call", listening_audio.contact_uri, *(("--duration", "0.3") * (who == "we")))
+    call.until("answered")
+    if who == "they":
+        listening_audio.calls[0].terminate()
+    assert call.end() == 0, call.text
+    assert ("the other side hung up" in call.text) == (who == "they")
+    assert "over" in call.text
+    if who == "we":
+        assert "the other side stopped sending" not in call.text
+
+
+@pytest.fixture
+def listening_audio():
+    with SingleRTPSessionSimplenParty("bob@biloxi.com") as party:
+        yield party.listen(None, address="127.0.0.1")
+
+
+# -------------------------------------------------------------------- an account
+
+
+@pytest.fixture
+def guarded():
+    with NoMediaSimpleCallsParty("bob@biloxi.com") as party:
+        party.listen(None, address="127.0.0.1")
+        yield party.configure(guard={"alice": "tea"}, names=["127.0.0.1"])
+
+
+@pytest.mark.parametrize(("password", "code"), [("tea", 0), ("coffee", 1)])
+def test_an_account_by_option(tmp_path, guarded, password, code):
+    account = ("--user", "alice", "--password", password, "--from", "alice@biloxi.com")
+    done = run("call", guarded.contact_uri, *account, "--duration", "0.1", "-v", cwd=tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert 'response="***"' in done.stderr
+    assert password not in done.stderr
+
+
+def test_a_password_from_the_environment(tmp_path, guarded, monkeypatch):
+    monkeypatch.setenv("SIPPARTY_PASSWORD", "tea")
+    options = ("--user", "alice", "--from", "alice@biloxi.com", "--duration", "0.1")
+    assert run("call", guarded.contact_uri, *options, cwd=tmp_path).returncode == 0
+
+
+def test_a_password_that_nobody_can_be_asked_for(tmp_path):
+    done = run("call", "sip:a@b", "--user", "alice", cwd=tmp_path, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert "set SIPPARTY_PASSWORD" in done.stderr
+
+
 # -------------------------------------------------------------------- the command itself
+
+
+@pytest.mark.parametrize("command", [(), ("call",), ("answer",), ("demo",)])
+def test_help_fits_80_columns_and_is_whole(tmp_path, command):
+    shown = subprocess.run(
+        [*COMMAND, *command, "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env={**os.environ, "COLUMNS": "80"},
+    ).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "..." not in shown.replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_gets_colour_unless_it_is_not_wanted(tmp_path, no_color):
+    leader, follower = os.openpty()
+    with os.fdopen(follower, "wb"):
+        done = subprocess.run(
+            [*COMMAND, "call", "sip:a@127.0.0.1:9"],
+            cwd=tmp_path,
+            stdout=follower,
+            stderr=subprocess.DEVNULL,
+            timeout=PATIENCE,
+            env={**os.environ, "NO_COLOR": no_color, "TERM": "xterm"},
+        )
+        shown = os.read(leader, 4096)
+    os.close(leader)
+    assert done.returncode == 1
+    assert (b"\x1b" in shown) == (not no_color)
 
 
 def test_help_and_version(tmp_path):

@@ -1,4 +1,5 @@
 import html
+import itertools
 
 import pytest
 from hypothesis import given
@@ -301,3 +302,54 @@ def test_no_bytes_make_it_raise_or_print_badly(messages):
     for text in (ladder.text(), ladder.mermaid()):
         assert all(line.isprintable() for line in text.split("\n"))
     ladder._repr_html_()
+
+
+# -------------------------------------------------------------------- width
+
+PROXY, FAR = ("10.0.0.3", 5060), ("2001:db8:1234:5678:9abc:def0:1234:5678", 5061)
+
+
+def long_call(*ends, loops=False):
+    """An INVITE along all ends, sent twice on each, and the responses back."""
+    hops = [*itertools.pairwise(ends)] + [(ends[-1], ends[-1])] * loops
+    records = [
+        sent(n, request(cseq=5807891, body=b"v=0\r\n"), *hop)
+        for n, hop in enumerate([*hops, *hops])
+    ]
+    for n, (near, far) in enumerate(reversed(hops), len(records)):
+        records.append(sent(n, response(180, "Ringing", cseq=5807891, call="other"), far, near))
+    return [*records, MediaRecord(99.0, ends[0], ends[-1], 2500, 2490, 10, "PCMU", 50.0, "call-1")]
+
+
+@pytest.mark.parametrize("loops", [False, True])
+@pytest.mark.parametrize("ends", [(ALICE, BOB), (ALICE, PROXY, BOB), (ALICE, PROXY, FAR, BOB)])
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_no_line_is_wider_than_asked(ends, width, loops):
+    ladder = Ladder(long_call(*ends, loops=loops), names={ALICE: "alice@a.very.long.example.com"})
+    head, *lines = ladder.text(width=width).split("\n")
+    assert max(map(len, [head, *lines])) <= width
+    assert len(head.split()) == len(ends)
+    assert len(lines) == 3 * (len(ends) - 1 + loops) + 3
+
+
+def test_it_is_80_wide_by_itself_and_as_wide_as_it_takes_when_told_so():
+    ladder = Ladder(long_call(ALICE, PROXY, FAR, BOB))
+    assert max(map(len, str(ladder).split("\n"))) <= 80
+    free = ladder.text(width=None)
+    assert max(map(len, free.split("\n"))) > 150
+    assert "[1] INVITE (CSeq 5807891, SDP) [retransmission 1]" in free
+    assert "RTP PCMU: 2500 sent, 2490 received, 10 lost, 50.0 s" in free
+
+
+def test_labels_say_less_before_they_are_cut():
+    lines = Ladder(long_call(ALICE, PROXY, BOB)).text(width=80).split("\n")
+    assert [line.strip("|-<> ").split("|")[-1].strip("-<>= ") for line in lines[3:6]] == [
+        "[1] INVITE [again]",
+        "[1] INVITE [again]",
+        "[2] 180 Ringing",
+    ]
+    assert Summary("INVITE", 180, "Ringing", cseq="1", sdp=True).labels() == (
+        "180 Ringing (CSeq 1 INVITE, SDP)",
+        "180 Ringing (INVITE, SDP)",
+        "180 Ringing",
+    )

@@ -26,7 +26,7 @@ from sipparty.sip.events import CallForked, CallRedirected
 from sipparty.sip.fields import field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import check_line
-from sipparty.sip.message import Message, Request, Response
+from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Multipart, Part
 from sipparty.sip.routing import NextHop, as_request_uri, is_secure
 from sipparty.sip.uri_grammar import split_sip_uri
@@ -34,6 +34,7 @@ from sipparty.sip.values import DNameURI
 
 if TYPE_CHECKING:
     from sipparty.sip.dialog.call import SimpleCall
+from sipparty.sip.user_headers import given_fields, replaced
 
 __all__ = ["ClientInvite"]
 
@@ -83,7 +84,7 @@ class ClientInvite:
     ) -> None:
         agent, tokens = call.agent, call.core.tokens
         tag = tokens.tag()
-        checked = Message(headers)._fields
+        checked = given_fields(headers)
         if next_hop is not None or routes:
             # Nobody else looks at what is not the way.
             split_sip_uri(uri)
@@ -106,7 +107,7 @@ class ClientInvite:
             hop = hop.secured()
         if expires is not None:
             call.patience = expires
-            checked.append(field("Expires", str(ceil(expires))))
+            checked = replaced(checked, [field("Expires", str(ceil(expires)))])
         self._call = call
         self._headers = checked
         self._parts = parts
@@ -145,7 +146,7 @@ class ClientInvite:
             return None
         fields = [("contact", contact, f"Contact: {contact}")]
         fields += call.agent.capability_fields
-        fields += self._headers
+        fields = replaced(fields, self._headers)
         body = self.offer
         kind = call.session.content_type if body and call.session is not None else None
         if self._parts:

@@ -15,11 +15,12 @@ from sipparty.sip.dialog.outcomes import warning
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallReceived
 from sipparty.sip.fields import Field, field
-from sipparty.sip.message import Message, Request
+from sipparty.sip.message import Request
 from sipparty.sip.transaction.server import InviteServerTransaction
 
 if TYPE_CHECKING:
     from sipparty.sip.dialog.call import SimpleCall
+from sipparty.sip.user_headers import given_fields
 
 __all__ = ["ServerInvite", "take_reinvite"]
 
@@ -168,7 +169,7 @@ class ServerInvite:
         self, status: int, reason: str | None = None, headers: Iterable[tuple[str, str]] = ()
     ) -> None:
         """Refuse the INVITE."""
-        self.transaction.answer(status, reason, Message(headers)._fields)
+        self.transaction.answer(status, reason, given_fields(headers, "contact"))
 
     def refuse_for(self, error: Exception) -> None:
         """Refuse it for what its media raised."""

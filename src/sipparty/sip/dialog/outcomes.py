@@ -54,8 +54,10 @@ def rejection(response: Response) -> CallRejected:
     """Make the error for a final response that is not a 2xx."""
     # The peer's text: errors show no control characters, whoever wrote them.
     reason = f" {response.reason}" if response.reason else ""
+    asks = response.status in (401, 407)
+    hint = " Give the party that calls credentials=(user, password)." if asks else ""
     return CallRejected(
-        f"The other side answered {response.status}{reason}.",
+        f"The other side answered {response.status}{reason}.{hint}",
         response.status,
         response.reason,
         response,

@@ -1,0 +1,199 @@
+"""Calls as blocks and loops."""
+
+import asyncio
+import threading
+
+import pytest
+
+from sipparty.errors import CallFailed, CallRejected, Timeout, WouldDeadlock
+from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.sip.events import CallReceived
+
+PATIENCE = 10
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture
+def alice(make_party):
+    return make_party("alice@atlanta.com")
+
+
+@pytest.fixture
+def bob(listening):
+    return listening("bob@biloxi.com")
+
+
+def over(call):
+    return call.waitForStateCondition(lambda state: state in ("Terminated", "Error"), PATIENCE)
+
+
+# ---------------------------------------------------------------- with party.call(...)
+
+
+def test_a_block_is_a_call(alice, bob):
+    with alice.call(bob) as call:
+        assert call.state == "InDialog"
+        (theirs,) = bob.calls
+    assert call.state == "Terminated"
+    assert over(theirs) == "Terminated"
+
+
+def test_what_the_block_raises_comes_out_and_the_call_is_hung_up(alice, bob):
+    with pytest.raises(ZeroDivisionError), alice.call(bob) as call:
+        raise ZeroDivisionError
+    assert call.state == "Terminated"
+
+
+def test_a_block_may_end_its_call_itself_and_so_may_the_other_side(alice, bob):
+    with alice.call(bob) as call:
+        call.terminate()
+    with alice.call(bob) as other:
+        bob.calls[-1].terminate()
+        over(other)
+    assert (call.state, other.state) == ("Terminated", "Terminated")
+
+
+def test_a_call_that_is_refused_says_so(alice, bob):
+    bob.on(CallReceived, lambda event: event.call.reject(486))
+    with pytest.raises(CallRejected, match="answered 486 Busy Here"), alice.call(bob):
+        pytest.fail("it was refused")
+
+
+def test_a_call_that_nobody_answers_is_cancelled(alice, bob):
+    received = []
+    bob.on(CallReceived, lambda event: received.append(event.call.ring()))
+    with (
+        pytest.raises(Timeout, match=r"not answered within 0\.3 seconds: it was ended"),
+        alice.call(bob, timeout=0.3),
+    ):
+        pytest.fail("nobody answers")
+    assert over(received[0]) == "Terminated"
+    assert alice.calls == []
+
+
+def test_a_call_that_fails_meanwhile_is_an_error_where_the_block_has_none(alice, bob):
+    def talk(then):
+        with alice.call(bob) as call:
+            alice.engine.run(call.give_up, CallFailed("The line was cut."))
+            return then()
+
+    with pytest.raises(CallFailed, match="The line was cut"):
+        talk(int)
+    with pytest.raises(ZeroDivisionError):
+        talk(lambda: 1 / 0)
+
+
+def test_options_of_invite(alice, bob):
+    requests = []
+
+    @bob.on(CallReceived)
+    def take(event):
+        requests.append(event.request)
+        event.call.accept()
+
+    with alice.call(bob, headers={"Subject": "tea"}, expires=30):
+        pass
+    assert (str(requests[0]["Subject"]), requests[0].expires) == ("tea", 30)
+
+
+async def test_a_block_in_a_coroutine(parties):
+    alice, bob = parties
+    async with alice.call(bob) as call:
+        assert call.state == "InDialog"
+    assert call.state == "Terminated"
+    with pytest.raises(ZeroDivisionError):
+        async with alice.call(bob) as call:
+            raise ZeroDivisionError
+    assert call.state == "Terminated"
+
+
+async def test_a_task_that_is_cancelled_hangs_up(parties):
+    alice, bob = parties
+    calls = []
+
+    async def talk():
+        async with alice.call(bob) as call:
+            calls.append(call)
+            up.set()
+            await asyncio.Event().wait()
+
+    up = asyncio.Event()
+    task = asyncio.create_task(talk())
+    await asyncio.wait_for(up.wait(), PATIENCE)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert calls[0].state == "Terminated"
+
+
+async def test_failures_in_a_coroutine(parties):
+    alice, bob = parties
+    bob.on(CallReceived, lambda event: event.call.ring())
+    with pytest.raises(Timeout, match="not answered within"):
+        async with alice.call(bob, timeout=0.2):
+            pytest.fail("nobody answers")
+    with pytest.raises(WouldDeadlock), alice.call(bob):
+        pytest.fail("it would wait for itself")
+    assert alice.calls == []
+
+
+# ---------------------------------------------------------------- for call in party.incoming()
+
+
+@pytest.fixture
+async def parties():
+    async with (
+        NoMediaSimpleCallsParty("alice@atlanta.com") as alice,
+        NoMediaSimpleCallsParty("bob@biloxi.com") as bob,
+    ):
+        yield alice, bob.listen(None, address=LOOPBACK)
+
+
+async def test_calls_come_to_a_loop(parties):
+    alice, bob = parties
+    calls = [alice.invite(bob, headers={"Subject": f"{n}"}) for n in range(3)]
+    taken = []
+    async for call in (incoming := bob.incoming()):
+        call.accept()
+        taken.append(await call)
+        if len(taken) == 3:
+            break
+    incoming.close()
+    await asyncio.gather(*calls)
+    assert {call.call_id for call in calls} == {call.call_id for call in taken}
+
+
+def test_calls_come_to_a_loop_in_a_thread_until_the_party_is_closed(alice, make_party):
+    bob, taken = make_party("bob@biloxi.com").listen(None, address=LOOPBACK), []
+    incoming = bob.incoming()
+
+    def serve():
+        for call in incoming:
+            taken.append(call.accept())
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    for _ in range(2):
+        alice.invite(bob).wait(PATIENCE)
+    bob.close()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert len(taken) == 2
+
+
+def test_what_nobody_takes_is_rejected_when_the_stream_is_closed(alice, bob):
+    with bob.incoming() as incoming:
+        call = alice.invite(bob)
+        incoming.next(PATIENCE).ring()
+        other = alice.invite(bob)
+        while len(incoming._items) < 1:
+            alice.options(bob).wait(PATIENCE)
+    with pytest.raises(CallRejected, match="480"):
+        other.wait(PATIENCE)
+    assert call.state == "InitiatingDialog"
+
+
+async def test_a_stream_that_is_let_go_leaves_calls_as_before(parties):
+    _, bob = parties
+    bob.incoming()
+    assert not bob._handlers.get(CallReceived)
