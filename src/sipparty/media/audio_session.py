@@ -105,7 +105,9 @@ class SingleRTPSession(MediaSession):
         super().__init__()
         check_seconds("latch_within", latch_within, zero=True)
         check_seconds("silence_after", silence_after)
-        self._settled = self._wanted = AudioPreferences(codecs, ptime, direction, rtcp_mux)
+        self._fallback = self._settled = self._wanted = AudioPreferences(
+            codecs, ptime, direction, rtcp_mux
+        )
         self._port_range = port_range
         self._public_address = public_address
         self._max_delay = max_delay
@@ -193,6 +195,7 @@ class SingleRTPSession(MediaSession):
             negotiation.rollback()
         offer = bytes(negotiation.offer(direction))
         self._offered = negotiation.fork()
+        self._fallback = self._settled
         self._listen()
         return offer
 
@@ -240,16 +243,16 @@ class SingleRTPSession(MediaSession):
         self._wanted = wanted
 
     def rollback(self) -> None:
-        """Forget the open offer, and what `update` changed for it; nothing where there is none."""
-        negotiation = self._negotiation
-        if negotiation is None:
-            return
-        if negotiation.state is not NegotiationState.STABLE:
-            negotiation.rollback()
-            self._offered = None
-        if self._wanted is not self._settled:
+        """Forget our last offer, see `Session.rollback`; nothing where the peer's came after it."""
+        if self._offered is not None:
+            self._negotiation, self._offered = self._offered, None
+            self._negotiation.rollback()
+            self._settled = self._fallback
+            if self._started and not self._stopped and self._negotiation.negotiated:
+                self._apply(early=False)
+        if self._wanted is not self._settled and self._negotiation is not None:
             self._wanted = self._settled
-            negotiation.capabilities = [self._wanted.capability(self.local_port or 0)]
+            self._negotiation.capabilities = [self._wanted.capability(self.local_port or 0)]
 
     @property
     def size(self) -> int:  # type: ignore[override]

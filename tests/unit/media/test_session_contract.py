@@ -127,8 +127,24 @@ async def test_what_is_asked_for_may_change_and_be_taken_back(make):
     assert stated(pair.a.offer()) == (["PCMU", "PCMA"], 20, "sendrecv")
     pair.a.update(ptime=30)
     pair.a.accept(pair.b.answer(pair.a.offer()))
-    pair.a.rollback()
     assert stated(pair.a.offer())[1] == 30
+
+
+async def test_an_answer_before_the_final_response_is_taken_back_with_the_offer(make):
+    """A re-INVITE, a 183 with an answer, and a 488 (RFC 3261 section 14.1)."""
+    pair = make().agree()
+    before = pair.a.negotiated
+    pair.a.update(codecs=["PCMA"])
+    refused = pair.a.offer("sendonly")
+    pair.a.accept(pair.b.answer(refused))
+    pair.a.start()
+    assert pair.a.negotiated.direction == "sendonly"
+    pair.a.rollback()
+    assert pair.a.negotiated == before
+    offer = pair.a.offer()
+    assert stated(offer) == (["PCMU", "PCMA"], 20, "sendrecv")
+    versions = [SessionDescription.parse(one).origin.version for one in (refused, offer)]
+    assert versions == [2, 3]
 
 
 async def test_an_answer_settles_changes_as_well(make):

@@ -182,7 +182,8 @@ class Session(Protocol):
 
     def rollback(self) -> None:
         """Forget the open offer, ours or theirs, which was refused, and what `update` changed for
-        it; nothing where there is none.
+        it; nothing where there is none. Our offer is open until the final response: an answer that
+        was accepted before, from a provisional one (RFC 6337 §3.1.1), is forgotten too.
         """
 
     @abstractmethod
