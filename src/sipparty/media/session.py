@@ -53,6 +53,8 @@ class MediaSession(Session):
     #: How many file descriptors one takes: none is opened where too few would be left, and a party
     #: has a default for `max_calls` by it. What takes none is not given its `call` either.
     descriptors: ClassVar[int] = 2
+    #: Whether it has something to offer. Where not, a call has none before the other side offers.
+    offers: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.portal: Portal | None = None
@@ -62,6 +64,8 @@ class MediaSession(Session):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "offer" in cls.__dict__ and "offers" not in cls.__dict__:
+            cls.offers = True
         for name in ("offer", "answer", "accept"):
             method = cls.__dict__.get(name)
             if inspect.iscoroutinefunction(method):
@@ -152,6 +156,7 @@ class NoMediaSession(MediaSession):
     """
 
     descriptors = 0
+    offers = False
 
     def __init__(self, *, tokens: Callable[[int], int] = secrets.randbits) -> None:
         super().__init__()

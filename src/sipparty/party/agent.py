@@ -27,6 +27,7 @@ def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
     agent.observed = party.observed
     if party._session_kind is not None:
         agent.open_session = partial(_open_session, party)
+        agent.offers = party._offers
         agent.check_offer = partial(check_offer, party.check_offer, party._descriptors)
     agent.reject_offer = partial(reject_offer, agent)
     for method in party._methods:

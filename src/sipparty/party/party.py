@@ -170,6 +170,12 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         session.portal = self.engine
         return session  # type: ignore[no-any-return]
 
+    @property
+    def _offers(self) -> bool:
+        """Whether media has something to offer; what one's own `make_session` gives may have."""
+        own = type(self).make_session is not Party.make_session
+        return own or bool(getattr(self._session_kind, "offers", True))
+
     def check_offer(self, offer: bytes) -> None:
         """Judge the offer of a call before anybody is told of it; override it to judge otherwise.
 

@@ -75,6 +75,8 @@ class UserAgent(ValueBinder):
         server_dialog: What an INVITE makes; a subclass of `Dialog`.
         open_session: Makes and opens the media of a dialog, or gives what it has, moved to where it
             is for a flow; None for an agent without media.
+        offers: Whether media has something to offer. Where not, `open_session` is called where the
+            other side offers, and else a call has none.
         auto_answer: Whether a call is answered as it comes.
         rings: Whether an automatic answer is preceded by 180 Ringing.
         accepts: The media types that an INVITE may carry, as its body or in parts of it; multiparts
@@ -116,6 +118,7 @@ class UserAgent(ValueBinder):
         DNameURI.parse(check_line(self.address, "display name"))
         self.server_dialog: type[Dialog] = SimpleCall
         self.open_session: Callable[[Dialog, Flow], Session | None] | None = None
+        self.offers = True
         self.auto_answer = True
         self.rings = True
         self.accepts: tuple[str, ...] = (SDP,)

@@ -56,3 +56,20 @@ def test_the_package_has_no_other_names():
 
     with pytest.raises(AttributeError, match="no attribute 'Deck'"):
         _ = sipparty.media.Deck
+
+
+def test_what_offers_says_so():
+    class Text(MediaSession):
+        def offer(self, direction=None):
+            return b"text"
+
+    class Loud(NoMediaSession):
+        def offer(self, direction=None):
+            return b"noise"
+
+    class Deaf(NoMediaSession):
+        def answer(self, offer):
+            return b""
+
+    kinds = (MediaSession, Text, NoMediaSession, Loud, Deaf)
+    assert [kind.offers for kind in kinds] == [True, True, False, True, False]

@@ -7,7 +7,7 @@ import pytest
 from sipparty.errors import NegotiationError, ParseError, UsageError
 from sipparty.media import MediaSession, NoMediaSession, SingleRTPSession
 from sipparty.sdp import SessionDescription
-from sipparty.sip.dialog.session import Pending, at_once, settle
+from sipparty.sip.dialog.session import Pending
 
 from .test_negotiated import Call, offer
 
@@ -15,25 +15,18 @@ from .test_negotiated import Call, offer
 class Outcomes:
     """What came of a pending value."""
 
-    def __init__(self, given):
+    def __init__(self, pending):
         self.got = []
-        settle(given, self.got.append, lambda error: self.got.append(repr(error)))
+        pending.then(self.got.append, lambda error: self.got.append(repr(error)))
 
 
 # Later.
-
-
-def test_what_is_there_is_handed_over_at_once():
-    assert Outcomes(b"answer").got == [b"answer"]
-    assert at_once(None) is None
 
 
 def test_what_comes_later_is_handed_over_then_and_to_everybody():
     pending = Pending()
     first = Outcomes(pending)
     assert first.got == []
-    with pytest.raises(NegotiationError, match="takes time"):
-        at_once(pending)
     pending.resolve(b"answer")
     assert first.got == Outcomes(pending).got == [b"answer"]
     with pytest.raises(UsageError, match="one outcome"):
@@ -88,7 +81,7 @@ async def test_methods_of_a_session_may_be_coroutines():
         await asyncio.sleep(0)
     assert answer.got == [b"answer to offer"]
     assert session.portal.ran == 2
-    assert at_once(session.offer()) is None
+    assert session.offer() is None
 
 
 async def test_a_coroutine_that_is_cancelled_has_no_outcome():

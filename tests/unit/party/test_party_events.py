@@ -187,7 +187,10 @@ class TestEvents:
         inside, let = threading.Event(), threading.Event()
         seen, ended = [], threading.Event()
 
+        placed = threading.Event()
+
         def established(event):
+            assert placed.wait(PATIENCE)
             if event.call is first:
                 inside.set()
                 assert let.wait(PATIENCE)
@@ -201,6 +204,7 @@ class TestEvents:
         alice.on(CallEstablished, established)
         alice.on(CallEnded, over)
         first = alice.invite(bob)
+        placed.set()
         first.wait(5)
         assert inside.wait(PATIENCE)
         first.terminate().wait(5)

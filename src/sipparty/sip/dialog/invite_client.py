@@ -165,6 +165,8 @@ class ClientInvite:
         self._media_flow = flow
         if former is not None and _hosts(call, flow) == _hosts(call, former):
             return
+        if not call.agent.offers:
+            return
         self._failure = None
         before = call.session
         session = call.agent.new_session(call, flow)

@@ -106,9 +106,11 @@ class ServerInvite:
             failed(error)
 
         try:
-            if offers is None and self.initial:
-                offers = call.use_session(call.agent.new_session(call, self.transaction.flow))
-            offer = b"" if offers is None else session_description(request, call.agent.accepts)
+            agent, offer = call.agent, b""
+            if agent.open_session is not None and request._body:
+                offer = session_description(request, agent.accepts)
+            if offers is None and (offer or (self.initial and agent.offers)):
+                offers = call.use_session(agent.new_session(call, self.transaction.flow))
         except Exception as error:
             not_made(error)
             return

@@ -3,7 +3,7 @@ the methods of `Session` will do (I/O is its own affair); `sipparty.media` has a
 own, and ready-made ones.
 
 A session that needs time, to gather addresses or to ask somebody, gives a `Pending` in place of
-what it is asked for. `settle` deals with both alike.
+what it is asked for.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from sipparty.errors import NegotiationError, UsageError
+from sipparty.errors import UsageError
 from sipparty.sip.events import MediaEvent
 from sipparty.sip.policy import Policy
 from sipparty.sip.unproven import UnprovenHosts
 
-__all__ = ["Given", "MediaUser", "Pending", "Session", "at_once", "settle"]
+__all__ = ["Given", "MediaUser", "Pending", "Session"]
 
 T = TypeVar("T")
 
@@ -64,29 +64,6 @@ class Pending(Generic[T]):
 
 #: What a session method gives: the value, or the promise of it.
 Given: TypeAlias = T | Pending[T]
-
-
-def settle(
-    given: T | Pending[T],
-    callback: Callable[[T], object],
-    errback: Callable[[Exception], object],
-) -> None:
-    """Hand over what a session method has given: now, or when it comes."""
-    if isinstance(given, Pending):
-        given.then(callback, errback)
-    else:
-        callback(given)
-
-
-def at_once(given: T | Pending[T]) -> T:
-    """Return what a session method has given, where there is no time to wait for it.
-
-    Raises:
-        NegotiationError: It takes time.
-    """
-    if isinstance(given, Pending):
-        raise NegotiationError("The media session takes time where there is none.")
-    return given
 
 
 class MediaUser(Protocol):

@@ -203,3 +203,37 @@ def test_what_they_answer_counts_too(wire, alice):
     wire.medias[1].size = 20_000
     wire.acknowledge(answer, body=b"theirs")
     assert late.bytes_held == before + 20_000
+
+
+# -------------------------------------------------------------------- media with nothing to offer
+
+
+def test_media_without_an_offer_of_its_own_is_opened_for_theirs(wire):
+    wire.agent(media=True, offers=False)
+    wire.invited(body=b"theirs").accept()
+    assert wire.one().body == b"answer to theirs"
+    assert wire.medias[0].done == ["answer"]
+
+
+def test_and_is_not_opened_without_one(wire):
+    wire.agent(media=True, offers=False)
+    call = wire.invited()
+    call.accept()
+    answer = wire.one()
+    assert answer.body == b""
+    wire.acknowledge(answer)
+    assert (call.state, call.session, wire.medias) == ("InDialog", None, [])
+    # An offer inside of the call (RFC 3261 §14.2) is answered by one that is opened then.
+    wire.receive(wire.within(answer, "INVITE", 2, body=b"later"))
+    assert wire.one().body == b"answer to later"
+    assert wire.medias[0].done == ["answer", "start"]
+
+
+def test_a_call_of_ours_without_an_offer_has_none(wire):
+    alice = wire.agent("sip:alice@atlanta.com", media=True, offers=False)
+    alice.reject_offer = lambda offer, address: b"nothing of " + offer
+    call, invite = wire.invite(alice)
+    assert (invite.body, wire.medias) == (b"", [])
+    wire.receive(wire.answer(invite, 200, body=b"offer"))
+    assert wire.one().body == b"nothing of offer"  # §13.2.2.4: the ACK answers
+    assert (call.state, call.session) == ("InDialog", None)
