@@ -1,4 +1,4 @@
-"""Fuzzing of the parsers: everything that reads what a stranger sent.
+"""Fuzzing of the parsers: everything that reads what comes from the network.
 
 python fuzz/run.py          a million mutated inputs for each parser, and for parties that are
                             there; `make fuzz` runs it

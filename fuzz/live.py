@@ -60,7 +60,7 @@ _LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:.*(?:\r\n[ \t].*)*\r\n"
 
 
 async def _stream(rig: Rig, mutants: list[bytes]) -> None:
-    """The same down a TCP connection; on every other one, each tells its body's length right."""
+    """The same down a TCP connection; on every other one, each states its body's length right."""
     data = bytearray()
     right = rig.turn() % 2
     for mutant in mutants:

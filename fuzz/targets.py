@@ -6,7 +6,7 @@ Laws, of every parser here:
   is one to answer with.
 * What was read is looked at from all sides: every property, every header, `str`, `repr`, `hash`.
   That raises nothing but `ParseError` either.
-* What was read is written back as the parser's own room promises: to the octet, or as something
+* What was read is written back as the parser's module promises: to the octet, or as something
   that is read as the same.
 
 A target's `probe` takes an input, tells whether it was read, and raises for a defect: `Broken` for

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any, Self
 
@@ -59,14 +60,18 @@ _KNOWN_SCHEMES = frozenset(
 )
 
 
-def _whole(value: Any, pattern: re.Pattern[str], expected: str, what: str) -> str:
-    """Return text if all of it fits."""
-    text = decode(value)
-    found = pattern.match(text)
-    end = 0 if found is None else found.end()
-    if found is None or end < len(text):
-        raise ParseError(text, expected, end, what=what)
-    return text
+def _whole(pattern: re.Pattern[str], expected: str, what: str) -> Callable[[Any], str]:
+    """Make a function that returns text if all of it fits."""
+
+    def check(value: Any) -> str:
+        text = decode(value)
+        found = pattern.match(text)
+        end = 0 if found is None else found.end()
+        if found is None or end < len(text):
+            raise ParseError(text, expected, end, what=what)
+        return text
+
+    return check
 
 
 def _address(value: Any) -> str:
@@ -97,22 +102,10 @@ def _port(value: Any) -> int:
     return value
 
 
-def _username(value: Any) -> str:
-    return _whole(value, USER, "a user whose special characters are escaped", "user")
-
-
-def _password(value: Any) -> str:
-    return _whole(value, PASSWORD, "a password whose special characters are escaped", "password")
-
-
-def _scheme(value: Any) -> str:
-    return _whole(
-        value, SCHEME, "a letter, then letters, digits, '+', '-' or '.'", "scheme"
-    ).lower()
-
-
-def _absolute(value: Any) -> str:
-    return _whole(value, ABSOLUTE, "visible characters, others escaped", "URI")
+_username = _whole(USER, "a user whose special characters are escaped", "user")
+_password = _whole(PASSWORD, "a password whose special characters are escaped", "password")
+_scheme = _whole(SCHEME, "a letter, then letters, digits, '+', '-' or '.'", "scheme")
+_absolute = _whole(ABSOLUTE, "visible characters, others escaped", "URI")
 
 
 def _added_scheme(text: str) -> tuple[str, str]:
@@ -302,7 +295,7 @@ class URI(_Written, Parser, DeepClass):
 
     headers = Attribute(Headers, factory=Headers, convert=Headers.of)
     absoluteURIPart = Attribute(str, convert=_absolute)  # noqa: N815 - the name the contract fixes
-    scheme = Attribute(str, default="sip", convert=_scheme)
+    scheme = Attribute(str, default="sip", convert=lambda value: _scheme(value).lower())
     aor = Attribute(AOR)
     parameters = Attribute(Parameters, factory=Parameters, convert=Parameters.of)
 

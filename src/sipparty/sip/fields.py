@@ -144,7 +144,7 @@ def _check_name(name: str) -> None:
 
 
 def _watched(texts: list[str], values: list[Any]) -> tuple[list[str] | None, list[Any]]:
-    """Return values to be handed out with what tells whether they were changed since: the texts
+    """Return values to be handed out with what shows whether they were changed since: the texts
     they were written as; None for values that cannot change.
     """
     if not values or isinstance(values[0], _FIXED):

@@ -1,5 +1,5 @@
 """message/sipfrag: pieces of a SIP message as a body (RFC 3420), such as the status line by which a
-NOTIFY tells what became of a REFER (RFC 3515 §2.4.5).
+NOTIFY says what became of a REFER (RFC 3515 §2.4.5).
 
 Laws:
 

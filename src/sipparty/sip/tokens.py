@@ -1,6 +1,6 @@
 """Where tags, branches and Call-IDs come from.
 
-They must not be guessed (RFC 3261 §19.3, §8.1.1.7), yet a test must be able to foretell them: so
+They must not be guessed (RFC 3261 §19.3, §8.1.1.7), yet a test must know them beforehand: so
 the source of chance is an argument, as time is.
 """
 

@@ -1,18 +1,14 @@
 """Typed header values: `DNameURI`, `Via`, `CSeq`, `MediaType`.
 
-Laws:
-
-* A value made by `parse` keeps its text and `str()` gives that text back, to the letter, until an
-  attribute is set; then it is written anew.
-* Parsing a value looks at its structure only. What stands inside (a URI, parameters) is parsed when
-  it is asked for.
-* Setting an attribute to text that would break out of the header raises `BuildError`.
+The laws of `HeaderValue` hold for them. Parsing one looks at its structure only: what stands inside
+(a URI, parameters) is parsed when it is asked for.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 from sipparty.errors import BuildError, ParseError
@@ -38,10 +34,6 @@ __all__ = [
 ]
 
 
-def _display(value: str | None) -> str:
-    return check_line(value or "", "display name")
-
-
 def _host(value: str) -> str:
     try:
         return Host(value).address or ""
@@ -55,12 +47,12 @@ def _port(value: int | None) -> int | None:
     raise BuildError(f"{value!r} cannot be the port of a Via: expected 0 to 65535, or None.")
 
 
-def _transport(value: str) -> str:
-    return check_token(value, "transport")
+def _name(value: str | None) -> str:
+    return check_line(value or "", "display name")
 
 
-def _media(value: str) -> str:
-    return check_token(value, "media type")
+_transport = partial(check_token, what="transport")
+_media = partial(check_token, what="media type")
 
 
 #: A name and address as most are written: no escapes, no white space around.
@@ -107,7 +99,7 @@ class DNameURI(HeaderValue):
         tag: str | None = None,
     ) -> None:
         self._begin(parameters)
-        self._display = _display(display_name)
+        self._display = _name(display_name)
         self._uri: URI | None = None
         self._uri_text = "*"
         if uri != "*":
@@ -143,7 +135,7 @@ class DNameURI(HeaderValue):
         return self
 
     display_name: str = attribute(
-        "_display", 'The display name without quotes; "" where there is none.', _display
+        "_display", 'The display name without quotes; "" where there is none.', _name
     )
 
     @property

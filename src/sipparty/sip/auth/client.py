@@ -59,7 +59,7 @@ class DigestClient:
         default: The account for every realm that `accounts` has none for; None for none.
         algorithms: The names of those allowed. `STRONG_ALGORITHMS` leaves MD5 out.
         downgrade: Whether a realm that has offered a better algorithm may ask for MD5 later (RFC
-        8760 §3 tells of the attack).
+        8760 §3 describes the attack).
         qop: The qualities of protection, the preferred one first. With "auth-int" first, bodies
         are protected, and a proxy that changes one breaks the request.
         trust: Whose challenges are answered; by default, those of whomever the program sends to.

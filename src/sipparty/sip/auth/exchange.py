@@ -292,7 +292,6 @@ class DigestExchange:
         client = self._client
         _, realm = place
         shown = f"realm {realm[:80]!r}"
-        account = offer.account
         choice = client.choose(realm, offer, self.destination.address, strong=realm in self._strong)
         if not choice:
             return f"in {shown} only MD5 is offered where a better algorithm was offered before"
@@ -306,23 +305,14 @@ class DigestExchange:
                 username,
             )
             return f"{shown} refused user {username!r}"
-        group: list[Session] = []
-        nonces: set[str] = set()
-        for challenge, algorithm, qop in choice:
-            if challenge.nonce not in nonces and len(group) < client.max_answers:
-                nonces.add(challenge.nonce)
-                group.append(
-                    Session(
-                        challenge,
-                        account,
-                        algorithm,
-                        qop,
-                        challenge.nonce,
-                        client.tokens(),
-                        self.destination.address,
-                        offer.names_realm,
-                    )
-                )
+        by_nonce: dict[str, Choice] = {}
+        for one in choice:
+            by_nonce.setdefault(one[0].nonce, one)
+        where = self.destination.address, offer.names_realm
+        group = [
+            Session(challenge, offer.account, algorithm, qop, nonce, client.tokens(), *where)
+            for nonce, (challenge, algorithm, qop) in [*by_nonce.items()][: client.max_answers]
+        ]
         client.sessions.add(self._scope, place, group)
         self._groups[place] = group
         self._fresh.add(place)

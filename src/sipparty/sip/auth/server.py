@@ -233,12 +233,9 @@ class DigestServer:
             The header's name and value.
         """
         digest = verdict._digest
-        values: dict[str, str] = {}
+        values = {"rspauth": digest.response(verdict._key, "", verdict.uri, body)}
         if digest.qop:
-            values["qop"] = digest.qop
-        values["rspauth"] = digest.response(verdict._key, "", verdict.uri, body)
-        if digest.qop:
-            values |= {"cnonce": digest.cnonce, "nc": digest.nc}
+            values = {"qop": digest.qop, **values, "cnonce": digest.cnonce, "nc": digest.nc}
         if next_nonce is None:
             next_nonce = verdict._left < self._nonces.lifetime / 2
         if next_nonce:
@@ -309,12 +306,15 @@ class DigestServer:
         if method in ("ACK", "CANCEL"):
             raise UsageError(f"{method} cannot be challenged (RFC 3261 §22.1).")
         realm = self._realm(realm)
+        challenge = partial(self.challenge, now, realm=realm, source=source)
         values, errors = Credentials.sift(credentials)
         ours = [value for value in values if value.is_digest and value.realm == realm]
         worst: Verdict | None = None
         guesses = 0
         for value in ours[: self.MAX_CREDENTIALS]:
-            verdict = yield from self._verify(value, method, body, now, realm, uris, source)
+            verdict = yield from self._verify(
+                value, method, body, now, realm, uris, source, challenge
+            )
             guesses += verdict.guesses
             if isinstance(verdict, Authenticated):
                 return replace(verdict, guesses=guesses)
@@ -324,9 +324,7 @@ class DigestServer:
             return replace(worst, guesses=guesses)
         if errors:
             return Malformed(reason=str(errors[0]))
-        return self.challenge(
-            now, realm=realm, reason=f"no credentials for {realm!r}", source=source
-        )
+        return challenge(reason=f"no credentials for {realm!r}")
 
     def _verify(
         self,
@@ -337,11 +335,11 @@ class DigestServer:
         realm: str,
         uris: Callable[[str], bool] | None,
         source: str,
+        challenge: Callable[..., Challenged],
     ) -> Verification:
         algorithm = find_algorithm(value.algorithm)
         if algorithm is None or algorithm not in self._algorithms:
-            reason = f"the algorithm {value.algorithm[:40]!r} was not offered"
-            return self.challenge(now, realm=realm, reason=reason, source=source)
+            return challenge(reason=f"the algorithm {value.algorithm[:40]!r} was not offered")
         fault = self._fault(value, algorithm)
         if fault:
             return Malformed(reason=fault, phrase="Credentials Do Not Fit The Challenge")
@@ -357,17 +355,13 @@ class DigestServer:
                 reason = "too many wrong passwords that answer no nonce sent there"
                 if not proven:
                     # Others may have sent them in its name: it gets a nonce of its own.
-                    verdict = self.challenge(
-                        now, realm=realm, stale=True, reason=reason, source=source
-                    )
+                    verdict = challenge(stale=True, reason=reason)
                     return replace(verdict, username=value.username, guesses=1)
                 headers = (("Retry-After", str(ceil(wait))),)
                 reason = "too many wrong passwords from there"
                 return Limited(headers=headers, reason=reason, proven=proven)
             if self._later and not proven:
-                return self.challenge(
-                    now, realm=realm, stale=True, reason="the nonce did not go there", source=source
-                )
+                return challenge(stale=True, reason="the nonce did not go there")
         digest = Digest(algorithm, value.nonce, value.cnonce, value.nc, value.qop)
         account = yield from self._find(value, algorithm, realm)
         known = account is not None and account.serves(algorithm)
@@ -386,19 +380,16 @@ class DigestServer:
         if not right:
             limit.count(source, value.username, now)
             reason = "the proof is wrong" if known else f"no such user for {algorithm.name}"
-            verdict = self.challenge(now, realm=realm, reason=reason, source=source)
+            verdict = challenge(reason=reason)
             return replace(verdict, username=value.username, guesses=1, proven=proven)
         fault = nonces.use(nonce, value.username, value.nc if value.qop else "", now)
         if fault:
-            verdict = self.challenge(now, realm=realm, stale=True, reason=fault, source=source)
-            return replace(verdict, username=holder.username)
+            return replace(challenge(stale=True, reason=fault), username=holder.username)
         assert nonce is not None
         if proven and not goes_on:
             limit.succeeded(source, value.username)
-        left = nonces.left(nonce, now)
-        return Authenticated(
-            holder.username, realm, value.uri, value.qop, digest, key, left, source
-        )
+        who = holder.username, realm, value.uri, value.qop
+        return Authenticated(*who, digest, key, nonces.left(nonce, now), source)
 
     def _fault(self, value: Credentials, algorithm: Algorithm) -> str:
         """Return what credentials have that no challenge of ours asks for; "" for nothing."""

@@ -5,9 +5,10 @@ somebody may ask in the name of a server that is not theirs (§5.8). So it matte
 who has chosen them.
 
 A request goes one of three ways (`Destination.origin`): the program sends it; it is inside a call
-that the program began; or inside one that the other side began. And it goes home, or elsewhere.
-*Home* is what the program has set up: the proxy, the domain of the party's own address, and every
-address that requests which the program sent there have been answered from.
+that the program began; or inside one that the other side began. And it goes to the party's home
+domain (RFC 3261 §6), or elsewhere. *Home* is what the program has set up: the proxy, the domain of
+the party's own address, and every address that requests which the program sent there have been
+answered from.
 
 Laws:
 
@@ -79,7 +80,7 @@ class Trust:
     """What one party knows of servers.
 
     Args:
-        home: The hosts that it is at home with: of its own address, and its proxy.
+        home: The hosts of its home domain: of its own address, and its proxy.
         challenges: Which challenges are answered; one of `CHALLENGES`.
         without_qop: Where those without qop are; one of
             `sipparty.sip.policy.CHALLENGES_WITHOUT_QOP`.
