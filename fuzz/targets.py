@@ -33,7 +33,7 @@ from sipparty.sip.auth import AuthenticationInfo, Challenge, Credentials
 from sipparty.sip.components import escape, unescape
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.fields import HeaderFields, parse_line
-from sipparty.sip.framing import FramingFailed, MessageBytes, StreamFramer
+from sipparty.sip.framing import FramingFailed, StreamFramer
 from sipparty.sip.limits import Limits
 from sipparty.sip.refusals import salvage
 from sipparty.sip.uri_grammar import split_sip_uri
@@ -226,16 +226,16 @@ def _stream(data: bytes) -> bool:
     for one in events:
         if isinstance(one, FramingFailed):
             check_refusal(one.error)
-        elif isinstance(one, MessageBytes):
-            law(one.data in data, "a message is a part of the stream")
-            attempt(Message.parse, one.data)
+        elif isinstance(one, bytes):
+            law(one in data, "a message is a part of the stream")
+            attempt(Message.parse, one)
     expected = _facts(events)
     for pieces in _cuts(data):
         framer = StreamFramer(_STREAM_LIMITS)
         seen = [event for piece in pieces for event in framer.feed(piece)]
         law(_facts(seen) == expected, "events do not depend on the cuts")
         law(framer.pending == whole.pending, "what is held does not depend on the cuts")
-    return any(isinstance(one, MessageBytes) for one in events)
+    return any(isinstance(one, bytes) for one in events)
 
 
 def _core(data: bytes) -> bool:

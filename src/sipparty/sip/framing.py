@@ -1,17 +1,17 @@
 """Where messages begin and end in a stream (RFC 3261 §18.3, §7.5; RFC 5626 §3.5.1, §4.4.1).
 
     framer = StreamFramer()
-    for event in framer.feed(data):      MessageBytes, Ping, Pong, FramingFailed
+    for event in framer.feed(data):      bytes, Ping, Pong, FramingFailed
 
 Laws:
 
 * The events do not depend on how the stream was cut into pieces; with one exception, a `Pong`.
 * Lines end in CRLF. Some senders end them in LF alone: such a head is found too, and empty lines of
   that kind between messages mean nothing.
-* A message is what stands from its first byte to the end of its body. Its length is told by
+* A message is what stands from its first byte to the end of its body. Its length is given by
   Content-Length alone; without one a message in a stream has no end, which is an error (§18.3).
 * Two CRLFs between messages are a `Ping`. A single one means nothing (RFC 3261 §7.5), unless a ping
-  of ours has no answer yet: then it is a `Pong`, and told at once, as nothing may follow.
+  of ours has no answer yet: then it is a `Pong`, at once, as nothing may follow.
 * While a pong is awaited, an even number of CRLFs in one piece are pings of the peer's alone; of an
   odd number the first is the pong. A ping that comes in two pieces is taken for a pong first, and
   for a ping as well: so pings are told alike however the stream was cut.
@@ -32,7 +32,6 @@ from sipparty.sip.limits import Limits
 __all__ = [
     "FramingError",
     "FramingFailed",
-    "MessageBytes",
     "Ping",
     "Pong",
     "StreamEvent",
@@ -46,17 +45,6 @@ class FramingError(ParseError):
     `status` is the SIP status to answer with where what is left of the head allows an answer: 400,
     413 (the body is too large) or 513 (the head is).
     """
-
-
-@dataclass(frozen=True, slots=True)
-class MessageBytes:
-    """A whole message came.
-
-    Args:
-        data: Head, empty line and body; nothing before or after.
-    """
-
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +73,11 @@ class FramingFailed:
     fatal: bool
 
 
-#: What `StreamFramer.feed` tells.
-StreamEvent = MessageBytes | Ping | Pong | FramingFailed
+#: What `StreamFramer.feed` gives; bytes are a whole message, with nothing before or after.
+StreamEvent = bytes | Ping | Pong | FramingFailed
 
-#: The end of a head, as it should be, and what ends it as it can be: an empty line.
-_END = b"\r\n\r\n"
-_ENDS = b"\n\r\n", b"\n\n"
+#: The end of a head, as it should be; what ends it where a line ends in CRLF, and in LF alone.
+_END, _EMPTY, _BARE = b"\r\n\r\n", b"\n\r\n", b"\n\n"
 #: What a start line begins with: a method or "SIP/2.0" (RFC 3261 §25.1 `token`).
 _FIRST = frozenset(b"-.!%*_+`'~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 #: A Content-Length header up to its value, which may be folded (RFC 3261 §7.3.1, §7.3.3).
@@ -105,12 +92,15 @@ class StreamFramer:
 
     Args:
         limits: How much may be held.
+
+    Attributes:
+        idle: Whether the stream may end here: it stands between messages.
+        broken: Whether a fatal failure was found: the connection is to be closed.
     """
 
     __slots__ = (
         "_awaited",
         "_blank",
-        "_broken",
         "_buffer",
         "_head",
         "_length",
@@ -118,6 +108,8 @@ class StreamFramer:
         "_max_head",
         "_seen",
         "_skip",
+        "broken",
+        "idle",
     )
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -125,7 +117,7 @@ class StreamFramer:
         self._max_head = self._limits.max_head
         if self._limits.max_pending is not None:
             self._max_head = min(self._max_head, self._limits.max_pending - len(_END))
-        #: What came and is not told yet; begins where the current message does.
+        #: What came and is not done with; begins where the current message does.
         self._buffer = bytearray()
         #: How much of the buffer is known not to hold the end of the head.
         self._seen = 0
@@ -139,22 +131,13 @@ class StreamFramer:
         self._blank = False
         #: Whether a ping of ours has no answer yet.
         self._awaited = False
-        self._broken = False
+        self.broken = False
+        self.idle = True
 
     @property
     def pending(self) -> int:
         """How many bytes of an unfinished message are held; 0 between messages."""
         return len(self._buffer)
-
-    @property
-    def idle(self) -> bool:
-        """Whether the stream may end here: it stands between messages."""
-        return not (self._buffer or self._skip or self._broken)
-
-    @property
-    def broken(self) -> bool:
-        """Whether a fatal failure was told: the connection is to be closed."""
-        return self._broken
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[StreamEvent]:
         """Take what was read from the connection and return what it completes, in order.
@@ -163,7 +146,7 @@ class StreamFramer:
             data: Any piece of the stream; it is copied.
         """
         events: list[StreamEvent] = []
-        if self._broken:
+        if self.broken:
             return events
         if self._skip:
             skipped = min(self._skip, len(data))
@@ -174,10 +157,11 @@ class StreamFramer:
         start = 0
         while start < len(buffer):
             if not self._head:
-                at = self._pass_blanks(start, events)
-                if at > start:
-                    start = at
-                    continue
+                if not self._seen and buffer[start] in b"\r\n":
+                    at = self._pass_blanks(start, events)
+                    if at > start:
+                        start = at
+                        continue
                 event = self._find_head(start)
                 if event is not None:
                     start = self._fail(event, start, events)
@@ -188,22 +172,17 @@ class StreamFramer:
             if len(buffer) < stop:
                 break
             with memoryview(buffer) as view:
-                events.append(MessageBytes(bytes(view[start:stop])))
-            self._begin()
+                events.append(bytes(view[start:stop]))
+            self._seen = self._head = 0
+            self._blank = False
             start = stop
         del buffer[:start]
+        self.idle = not (buffer or self._skip or self.broken)
         return events
 
-    def _begin(self) -> None:
-        """Be before a message."""
-        self._seen = self._head = self._length = 0
-        self._blank = False
-
     def _pass_blanks(self, start: int, events: list[StreamEvent]) -> int:
-        """Tell of the CRLFs before a start line and return the position after them."""
+        """Take the CRLFs before a start line and return the position after them."""
         buffer = self._buffer
-        if self._seen:
-            return start  # a start line has begun
         stop = start
         count = 0
         while True:
@@ -246,14 +225,18 @@ class StreamFramer:
         # The end may have begun in what was searched before.
         since = start + max(0, self._seen - len(_END) + 1)
         limit = start + self._max_head + len(_END)
-        end = _end_of_head(buffer, since, limit)
+        # The first empty line, whichever it is.
+        end, size = buffer.find(_EMPTY, since, limit), len(_EMPTY)
+        bare = buffer.find(_BARE, since, limit if end < 0 else end + 1)
+        if bare >= 0:
+            end, size = bare, len(_BARE)
         if end < 0:
             self._seen = min(len(buffer), limit) - start
             if len(buffer) < limit:
                 return None
             head = bytes(buffer[start : start + self._max_head])
             return self._failure(head, f"a head of at most {self._max_head} bytes", 513, head)
-        self._head = end - start
+        self._head = end + size - start
         with memoryview(buffer) as view:
             head = bytes(view[start : start + self._head])
         length = _content_length(head)
@@ -284,27 +267,18 @@ class StreamFramer:
         return FramingFailed(error, head, fatal)
 
     def _fail(self, event: FramingFailed, start: int, events: list[StreamEvent]) -> int:
-        """Tell of a failure and return where to go on."""
+        """Give a failure and return where to go on."""
         events.append(event)
         buffer = self._buffer
         if event.fatal:
-            self._broken = True
+            self.broken = True
             return len(buffer)
         start += self._head
         skipped = min(self._skip, len(buffer) - start)
         self._skip -= skipped
-        self._begin()
+        self._seen = self._head = 0
+        self._blank = False
         return start + skipped
-
-
-def _end_of_head(buffer: bytearray, since: int, limit: int) -> int:
-    """Return where the first empty line ends; -1 where there is none yet."""
-    usual, other = _ENDS
-    at = buffer.find(usual, since, limit)
-    bare = buffer.find(other, since, limit if at < 0 else at + 1)
-    if bare >= 0:
-        return bare + len(other)
-    return at if at < 0 else at + len(usual)
 
 
 def _content_length(head: bytes) -> int | str:

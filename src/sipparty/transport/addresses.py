@@ -1,13 +1,15 @@
-"""Addresses of this host: which family a text is of, and from where a peer is reached."""
+"""Addresses of this host: families, sockets bound to them, and from which a peer is reached."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from functools import lru_cache
 
-from sipparty.errors import TransportError
+from sipparty.errors import ListenError, TransportError
 
 __all__ = [
+    "bind_socket",
     "check_source",
     "is_loopback",
     "is_wildcard",
@@ -66,6 +68,48 @@ def local_address_to(host: str) -> str:
             return str(probe.getsockname()[0])
     except OSError as error:
         raise TransportError(f"No route leads to {host}: {error.strerror}.") from error
+
+
+def bind_socket(
+    kind: socket.SocketKind,
+    host: str,
+    port: int,
+    prepare: Callable[[socket.socket], object],
+    backlog: int = 0,
+) -> socket.socket:
+    """Return a non-blocking socket that is bound to a numeric address, and of a stream listens.
+
+    Args:
+        kind: Of datagrams or of streams.
+        host: The address; "0.0.0.0" or "::" for all of them.
+        port: The port; 0 for any free one.
+        prepare: Called with the socket before it is bound.
+        backlog: Connections that may wait to be accepted.
+
+    Raises:
+        ListenError: The address is not one of ours, the port is taken, or the system has no socket.
+    """
+    where = f"{'UDP' if kind is socket.SOCK_DGRAM else 'TCP'} {host}"
+    family = numeric_family(host)
+    if family is None:
+        raise ListenError(f"Cannot listen on {host!r}: expected a numeric address.")
+    sock = None
+    try:
+        sock = socket.socket(family, kind)
+        where += f" port {port}"
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        prepare(sock)
+        sock.bind((host, port))
+        if kind is socket.SOCK_STREAM:
+            sock.listen(backlog)
+    except (OSError, OverflowError) as error:
+        if sock is not None:
+            sock.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ListenError(f"Cannot listen on {where}: {reason}.") from error
+    return sock
 
 
 def check_source(source: str, host: str) -> None:

@@ -18,7 +18,6 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
-from typing import Protocol
 
 from sipparty.errors import TransportError
 from sipparty.sip.flow import Address
@@ -26,37 +25,18 @@ from sipparty.sip.limits import Limits
 from sipparty.transport.addresses import numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
+from sipparty.transport.targets import Target
 from sipparty.transport.tls import TLSConfig, TLSError, describe_failure
 
-__all__ = ["Reachable", "connect"]
+__all__ = ["connect"]
 
 #: Linux's IP_BIND_ADDRESS_NO_PORT, for both families; the socket module has no name for it.
 _BIND_NO_PORT = 24
 
 
-class Reachable(Protocol):
-    """Where to connect to; a `Target` of the resolver is one."""
-
-    @property
-    def transport(self) -> str:
-        """As a Via header spells it: "TCP", "TLS", "WS" or "WSS"."""
-
-    @property
-    def address(self) -> str:
-        """A numeric IP address, without brackets."""
-
-    @property
-    def port(self) -> int:
-        """The port."""
-
-    @property
-    def server_name(self) -> str:
-        """The host of the URI, which a certificate has to be for."""
-
-
 async def connect(
     owner: EndpointOwner,
-    target: Reachable,
+    target: Target,
     *,
     tls: TLSConfig | None = None,
     timeout: float = 10.0,  # noqa: ASYNC109 - an error that says what took so long is wanted
@@ -104,7 +84,7 @@ async def connect(
 class _Attempt:
     """One attempt to connect, and how far it is."""
 
-    def __init__(self, target: Reachable) -> None:
+    def __init__(self, target: Target) -> None:
         self.target = target
         #: What is to be said where time runs out.
         self.late = "there was no answer in time"

@@ -30,7 +30,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transports import SECURE_TRANSPORTS, SUPPORTED, default_port
 from sipparty.transport.addresses import numeric_family
-from sipparty.transport.keepalives import KeepAlives
+from sipparty.transport.keepalive import KeepAlives
 from sipparty.transport.listeners import HubOwner, Listeners
 from sipparty.transport.pool import ConnectionPool, Key, Pending, key_of
 from sipparty.transport.resolver import Resolver

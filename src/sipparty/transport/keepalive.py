@@ -1,4 +1,4 @@
-"""Keeping a flow open, and noticing that it is not (RFC 5626 §3.5, §4.4, §4.5).
+"""Keeping flows open, noticing when one is not, and answering STUN (RFC 5626 §3.5, §4.4, §4.5, §8).
 
 Laws:
 
@@ -14,55 +14,28 @@ Laws:
   peer's, which is not marked down for it.
 * A flow that has failed is looked for anew: at once where it had served, else after a time that
   grows with each failure (§4.5).
-* What happened is told twice at the most: that the flow is lost, and that it is there again.
+* There is an event where a flow is lost, and where it is there again; none between.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from sipparty.fsm import FSM, Row, Timer, Timers, verb
+from sipparty.fsm import FSM, Portal, Row, Timer, Timers, verb
+from sipparty.sip.agent import UserAgent
+from sipparty.sip.core import Core
 from sipparty.sip.events import Event, FlowConfirmed, FlowLost
 from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.routing import NextHop
-from sipparty.transport.stun import Answer
+from sipparty.transport import stun
+from sipparty.transport.stream import Connection
+from sipparty.transport.udp import UDPEndpoint
 
-__all__ = ["KeepAlive", "Keeper"]
+__all__ = ["KeepAlive", "KeepAlives"]
 
 #: The states that wait for the answer to a ping.
 _WAITING = ("Trying", "Proving", "Asking")
-
-
-class Keeper(Protocol):
-    """What a keep-alive works with: the engine's, or a test's."""
-
-    @property
-    def timers(self) -> Timers:
-        """The queue of its timers."""
-
-    def look(self, keep_alive: KeepAlive) -> None:
-        """Look for a flow; answer by `flow_found` or `flow_failed`, now or later."""
-
-    def ping(self, keep_alive: KeepAlive, flow: Flow, transaction: bytes | None) -> None:
-        """Send a ping: over UDP a STUN request with this identifier, or an empty line for None."""
-
-    def chance(self) -> float:
-        """Return a number from 0 up to 1."""
-
-    def transaction(self) -> bytes:
-        """Return the identifier of a STUN request: 12 random bytes."""
-
-    def mark_down(self, flow: Flow) -> None:
-        """Take note that what a flow leads to does not answer."""
-
-    def reroute(self, flow: Flow) -> None:
-        """Have it found out anew from where a flow's peer is reached."""
-
-    def tell(self, event: Event) -> None:
-        """Tell of an event."""
-
-    def forget(self, keep_alive: KeepAlive) -> None:
-        """Take note that it is over."""
 
 
 class KeepAlive(FSM):
@@ -142,7 +115,7 @@ class KeepAlive(FSM):
 
     def __init__(
         self,
-        keeper: Keeper,
+        keeper: KeepAlives,
         agent: Any,
         hop: NextHop,
         interval: float | None = None,
@@ -159,7 +132,7 @@ class KeepAlive(FSM):
         self._transaction: bytes | None = None
         self._sent = 0
         self._wait = self.RTO
-        #: Whether the peer has ever answered, and whether the flow's loss was told of last.
+        #: Whether the peer has ever answered, and whether its last event was the loss of the flow.
         self._answers = False
         self._lost = False
         super().__init__(scheduler=keeper.timers)
@@ -181,7 +154,7 @@ class KeepAlive(FSM):
         if self.takes("stop"):
             self.hit("stop")
 
-    # ---------------------------------------------------------------- what it is told
+    # ---------------------------------------------------------------- what happens to it
 
     def flow_found(self, flow: Flow) -> None:
         """Take a flow that was looked for."""
@@ -205,7 +178,7 @@ class KeepAlive(FSM):
         """Take the answer of a connection to a ping."""
         self.hear("answered")
 
-    def stun_answered(self, answer: Answer) -> None:
+    def stun_answered(self, answer: stun.Answer) -> None:
         """Take the answer to a STUN request; another's is nothing to this one."""
         if answer.transaction != self._transaction:
             return
@@ -302,7 +275,7 @@ class KeepAlive(FSM):
             self._keeper.tell(FlowConfirmed(self.agent, self.target, self.mapped))
 
     def _tell_found(self, *_: object) -> None:
-        # Nobody says that it works; but nothing says that it does not, as was told before.
+        # Nobody says that it works; but nothing says that it does not, as the last event did.
         if self._lost:
             self._lost = False
             self._keeper.tell(FlowConfirmed(self.agent, self.target, None))
@@ -329,3 +302,113 @@ class KeepAlive(FSM):
         """Let go of the flow."""
         self._let_go()
         self._keeper.forget(self)
+
+
+class KeepAlives:
+    """Every `KeepAlive` of an engine, and what they work with; used on its loop's thread alone.
+
+    Args:
+        core: The engine's core, which looks for flows and tells of events.
+        mark_down: Called with a flow whose peer does not answer: has other targets tried first.
+    """
+
+    def __init__(self, core: Core, mark_down: Callable[[Flow], object]) -> None:
+        self._core = core
+        self.mark_down = mark_down
+        self.timers: Timers = core.timers
+        self._kept: dict[tuple[UserAgent, NextHop], KeepAlive] = {}
+
+    def start(
+        self,
+        agent: UserAgent,
+        hop: NextHop,
+        interval: float | None,
+        use_stun: bool | None,
+        portal: Portal | None = None,
+    ) -> KeepAlive:
+        """Begin to keep a flow open; what was kept to that place by that agent is stopped.
+
+        Args:
+            agent: Whose flow it is.
+            hop: Where it leads.
+            interval: The most seconds between pings; None for the RFC's.
+            use_stun: Whether to ping by STUN over UDP; None for where the library is installed.
+            portal: The way to the engine's thread.
+        """
+        former = self._kept.get((agent, hop))
+        if former is not None:
+            former.stop()
+        if use_stun is None:
+            use_stun = stun.is_available()
+        kept = self._kept[agent, hop] = KeepAlive(self, agent, hop, interval, use_stun)
+        kept.portal = portal
+        kept.start()
+        return kept
+
+    def stop(self, agent: UserAgent | None = None) -> None:
+        """Stop every one of an agent; of all agents for None."""
+        for (owner, _), kept in list(self._kept.items()):
+            if agent is None or owner is agent:
+                kept.stop()
+
+    # ---------------------------------------------------------------- what came
+
+    def stun_received(self, data: bytes, flow: Flow) -> None:
+        """Answer a Binding request; give a response to who waits for it; drop anything else."""
+        answer = stun.answer_to(data, flow.remote)
+        if answer is not None:
+            flow.endpoint.send(answer, flow)
+            return
+        response = stun.read_answer(data)
+        if response is not None:
+            for kept in self._kept_by(flow):
+                kept.stun_answered(response)
+
+    def pong_received(self, flow: Flow) -> None:
+        """Take the answer to a connection's ping."""
+        for kept in self._kept_by(flow):
+            kept.pong_received()
+
+    def _kept_by(self, flow: Flow) -> list[KeepAlive]:
+        """Return those that keep a flow open."""
+        return [kept for kept in self._kept.values() if kept.flow is flow]
+
+    # ---------------------------------------------------------------- what they work with
+
+    def look(self, keep_alive: KeepAlive) -> None:
+        """Ask for a flow, as for a request."""
+        self._core.locate(keep_alive.hop, None, keep_alive.agent, keep_alive)
+
+    def ping(self, keep_alive: KeepAlive, flow: Flow, transaction: bytes | None) -> None:
+        """Send a ping."""
+        endpoint = flow.endpoint
+        if endpoint.closed:
+            keep_alive.flow_lost(flow, "its socket was closed")
+        elif isinstance(endpoint, Connection):
+            endpoint.ping()
+        elif isinstance(endpoint, UDPEndpoint):
+            ping = b"\r\n\r\n" if transaction is None else stun.binding_request(transaction)
+            endpoint.send(ping, flow)
+
+    def chance(self) -> float:
+        """Return a number from 0 up to 1."""
+        return self._core.tokens.number(16) / 0x10000
+
+    def transaction(self) -> bytes:
+        """Return 12 random bytes."""
+        return bytes.fromhex(self._core.tokens.hexadecimal(24))
+
+    def reroute(self, flow: Flow) -> None:
+        """Have it found out anew from which of our addresses a flow's peer is reached."""
+        if isinstance(flow.endpoint, UDPEndpoint):
+            flow.endpoint.forget(flow.remote)
+
+    def tell(self, event: Event) -> None:
+        """Emit an event."""
+        self._core.emit(event)
+
+    def forget(self, keep_alive: KeepAlive) -> None:
+        """Take one out that was stopped."""
+        key = (keep_alive.agent, keep_alive.hop)
+        if self._kept.get(key) is keep_alive:
+            del self._kept[key]

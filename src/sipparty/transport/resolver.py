@@ -19,11 +19,11 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from sipparty.sip.routing import NextHop
@@ -115,37 +115,6 @@ def _parse_hosts(text: str) -> dict[str, dict[RecordType, tuple[str, ...]]]:
     return names
 
 
-class _Cache:
-    """What was answered, as long as it is good; the one used the longest ago is dropped first."""
-
-    def __init__(self, max_entries: int) -> None:
-        self.max_entries = max_entries
-        self._entries: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def get(self, question: Question, now: float) -> Answer | None:
-        entry = self._entries.get(question)
-        if entry is None:
-            return None
-        until, answer = entry
-        if until <= now:
-            del self._entries[question]
-            return None
-        self._entries.move_to_end(question)
-        return answer
-
-    def put(self, question: Question, answer: Answer, until: float) -> None:
-        self._entries[question] = (until, answer)
-        self._entries.move_to_end(question)
-        while len(self._entries) > self.max_entries:
-            self._entries.popitem(last=False)
-
-    def clear(self) -> None:
-        self._entries.clear()
-
-
 class Resolver:
     """Finds targets; one for all of a program's requests.
 
@@ -197,7 +166,9 @@ class Resolver:
         self._failure_ttl = failure_ttl
         self._clock = clock
         self._chance = chance
-        self._cache = _Cache(max_entries)
+        self._max_entries = max_entries
+        #: What was answered, and until when it is good; what was used last comes last.
+        self._cache: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
         #: The targets of addresses, which no answer changes.
         self._numeric: dict[object, list[Target]] = {}
         self._asking: dict[Question, asyncio.Task[Answer]] = {}
@@ -264,7 +235,7 @@ class Resolver:
         except StopIteration as done:
             found: list[Target] = done.value
         if destination.is_numeric:
-            if len(self._numeric) >= self._cache.max_entries:
+            if len(self._numeric) >= self._max_entries:
                 self._numeric.clear()
             self._numeric[key] = found
         return self.health.order(found, now)
@@ -283,7 +254,14 @@ class Resolver:
     def _known(self, question: Question, now: float) -> Answer | None:
         """Return the answer to a question that need not be asked."""
         key = Question(question.name.lower(), question.type)
-        return self._hosts.answer(key) or self._cache.get(key, now)
+        answer = self._hosts.answer(key)
+        if answer is None and key in self._cache:
+            until, answer = self._cache[key]
+            if until <= now:
+                del self._cache[key]
+                return None
+            self._cache.move_to_end(key)
+        return answer
 
     def mark_down(self, target: Target, *, retry_after: float | None = None) -> None:
         """Note that a target failed, by timeout, transport error or 503 (RFC 3263 §4.3).
@@ -340,7 +318,7 @@ class Resolver:
             if task is None:
                 task = asyncio.ensure_future(self._ask(key))
                 self._asking[key] = task
-                task.add_done_callback(functools.partial(self._asked, key))
+                task.add_done_callback(partial(self._asking.pop, key))
             waiting[question] = task
         if waiting:
             # Others may wait for the same: who gives up does not cancel it for them.
@@ -351,9 +329,6 @@ class Resolver:
             )
         return tuple(answers[question] for question in questions)
 
-    def _asked(self, question: Question, task: asyncio.Task[Answer]) -> None:
-        self._asking.pop(question, None)
-
     async def _ask(self, question: Question) -> Answer:
         if self._lookup is None:
             self._lookup = default_lookup()
@@ -363,7 +338,10 @@ class Resolver:
         except TimeoutError:
             clause = f"{question.type.value} of {question.name[:80]!r}: no answer came in time"
             answered = Answered(Answer((), clause))
-        self._cache.put(question, answered.answer, self._clock() + self._ttl(answered))
+        self._cache[question] = self._clock() + self._ttl(answered), answered.answer
+        self._cache.move_to_end(question)
+        while len(self._cache) > self._max_entries:
+            self._cache.popitem(last=False)
         return answered.answer
 
     def _ttl(self, answered: Answered) -> float:

@@ -3,7 +3,7 @@
 Laws:
 
 * A connection carries whole messages both ways; its framer says where they end. What cannot be
-  framed is told to the owner, who answers it where it can be answered; where the next message
+  framed goes to the owner, who answers it where it can be answered; where the next message
   cannot be found, it ends the connection, and in such a way that the answer still gets there.
 * A double CRLF is answered with a single one (RFC 5626 §4.4.1). The side that connected sends one
   when nothing went either way for a while. A peer that has answered one before and leaves one
@@ -33,7 +33,6 @@ from typing import Protocol
 from sipparty.sip.flow import Address, Flow
 from sipparty.sip.framing import (
     FramingFailed,
-    MessageBytes,
     Ping,
     Pong,
     StreamEvent,
@@ -99,6 +98,8 @@ class Connection(asyncio.BufferedProtocol):
         flow: The way to the peer; None before there is one and where there will be none.
         closed: Whether no more can be sent.
         reason: Why it ended, as a clause; "" before.
+        heard: Whether the peer has said anything that is SIP, or agreed to speak it.
+        last_used: When something came or went last, of the loop's clock.
     """
 
     #: Bytes that may wait for a peer that does not read.
@@ -143,23 +144,21 @@ class Connection(asyncio.BufferedProtocol):
         self.remote: Address = ("", 0)
         self.family = socket.AF_UNSPEC
         self.flow: Flow | None = None
-        self._accepted_by = listener
         self._framer = StreamFramer(limits)
         self._pipe: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._told = False
-        #: Whether asyncio has told of the end.
+        self._announced = False
+        #: Whether asyncio has ended it.
         self._lost = False
         #: Whether what still comes is thrown away.
         self._deaf = False
-        self._heard = False
+        self.heard = False
         self._ponged = self.PONGS_ARE_SURE
-        #: When it began, when something went last, when an unfinished message and an unanswered
-        #: ping began; of the loop's clock.
-        self._since = self._last = 0.0
+        #: When it began, and an unfinished message and an unanswered ping; of the loop's clock.
+        self._since = self.last_used = 0.0
         self._unfinished: float | None = None
         self._pinged: float | None = None
-        self._weight = Weight(self)
+        self._weight = Weight(owner, transport, self.begun, self.abort)
         #: When a ping went out last, of the loop's clock, whoever asked for it.
         self._asked = 0.0
         self._interval = random.uniform(*self.PING_INTERVAL)
@@ -179,15 +178,15 @@ class Connection(asyncio.BufferedProtocol):
         if buffer is None:
             buffer = _buffers[loop] = memoryview(bytearray(_BUFFER))
         self._buffer = buffer
-        self._since = self._last = self._loop.time()
-        if self._accepted_by is not None:
-            self._accepted_by.connections.add(self)
+        self._since = self.last_used = self._loop.time()
+        if self.listener is not None:
+            self.listener.connections.add(self)
         sock = transport.get_extra_info("socket")
         for level, name, value in _OPTIONS:
             with contextlib.suppress(OSError, AttributeError):
                 sock.setsockopt(level, getattr(socket, name), value)
         peer = transport.get_extra_info("peername")
-        if self.closed or not peer or (self._accepted_by is not None and self._accepted_by.closed):
+        if self.closed or not peer or (self.listener is not None and self.listener.closed):
             self.abort("the connection was gone before it began")
             return
         transport.set_write_buffer_limits(self.HIGH_WATER)
@@ -195,6 +194,7 @@ class Connection(asyncio.BufferedProtocol):
             shrink(transport)
         self.family = sock.family
         self.address, self.remote = transport.get_extra_info("sockname")[:2], peer[:2]
+        self._weight.host = self.remote[0]
         if self.server_name:
             try:
                 check_certificate(transport.get_extra_info("peercert"), self.server_name)
@@ -219,8 +219,8 @@ class Connection(asyncio.BufferedProtocol):
         """Give asyncio where to put what comes: one buffer for all connections of a loop, since
         what is in it is taken at once. One of its own for each read would cost more than the rest.
         """
-        accepted_by = self._accepted_by
-        if accepted_by is not None and len(accepted_by.connections) > _MANY:
+        listener = self.listener
+        if listener is not None and len(listener.connections) > _MANY:
             return self._buffer[:_BUFFER_OF_MANY]
         return self._buffer
 
@@ -232,7 +232,7 @@ class Connection(asyncio.BufferedProtocol):
         """Take what came."""
         if self._deaf:
             return
-        self._last = now = self._loop.time()
+        self.last_used = now = self._loop.time()
         self._pinged = None
         events = self.read(data)
         self.take(events)
@@ -242,7 +242,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._weight.count(self._pipe)
             return
         self._weight.count(self._pipe)
-        if self._unfinished is None or any(isinstance(event, MessageBytes) for event in events):
+        if self._unfinished is None or any(isinstance(event, bytes) for event in events):
             self._unfinished = now
             timer = self._timer
             if not self.closed and timer is not None and timer.when() > now + self.MESSAGE:
@@ -251,7 +251,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def read(self, data: bytes) -> list[StreamEvent]:
         """Return what bytes complete."""
-        if self._last > self._asked + self.PONG_PATIENCE:
+        if self.last_used > self._asked + self.PONG_PATIENCE:
             # RFC 5626 §4.4.1: a pong comes in time. A CRLF after that is something else.
             self._framer.expect_pong(False)
         return self._framer.feed(data)
@@ -274,13 +274,12 @@ class Connection(asyncio.BufferedProtocol):
         watched = owner.wire.watched()
         try:
             for event in events:
-                if isinstance(event, MessageBytes):
-                    self._heard = True
+                if isinstance(event, bytes):
+                    self.heard = True
                     if watched:
-                        owner.wire.received(
-                            event.data, flow.local, flow.remote, self.transport, time.time()
-                        )
-                    batch.append((event.data, flow))
+                        at = time.time()
+                        owner.wire.received(event, flow.local, flow.remote, self.transport, at)
+                    batch.append((event, flow))
                 elif isinstance(event, Ping):
                     self.pong()
                 elif isinstance(event, Pong):
@@ -316,16 +315,16 @@ class Connection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._weight.drop()
-        if self._accepted_by is not None:
-            self._accepted_by.connections.discard(self)
+        if self.listener is not None:
+            self.listener.connections.discard(self)
         if not self.reason:
             self.reason = describe_failure(error) if error else "the connection was closed"
         self._tell()
 
     def _tell(self) -> None:
-        """Tell whom the flow was for."""
-        if self.flow is not None and not self._told:
-            self._told = True
+        """Tell the owner of the end."""
+        if self.flow is not None and not self._announced:
+            self._announced = True
             self.owner.flow_closed(self.flow, self.reason)
 
     # ---------------------------------------------------------------- an endpoint's side
@@ -336,13 +335,9 @@ class Connection(asyncio.BufferedProtocol):
         return self.flow
 
     def send(self, data: bytes, flow: Flow) -> None:
-        """Send a message; the end of the connection is told by `flow_closed`."""
+        """Send a message; `flow_closed` is called where the connection ends."""
         if not self.closed:
-            self.write(self.frame(data))
-
-    def frame(self, data: bytes) -> bytes:
-        """Return a message as it goes over the connection."""
-        return data
+            self.write(data)
 
     def write(self, data: bytes) -> None:
         """Write bytes, unless the peer has too many waiting already."""
@@ -352,7 +347,7 @@ class Connection(asyncio.BufferedProtocol):
         if pipe.get_write_buffer_size() > self.MAX_BACKLOG:
             self.abort("the other side does not read")
             return
-        self._last = self._loop.time()
+        self.last_used = self._loop.time()
         pipe.write(data)
         if self._weight.behind:
             self._weight.count(pipe)
@@ -365,8 +360,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """Take note that the peer has read most of it."""
-        if self._pipe is not None:
-            self._weight.catch_up(self._pipe)
+        if self._pipe is not None and self._weight.catch_up(self._pipe) and not self.closed:
+            self._pipe.resume_reading()
 
     def close(self) -> None:
         """End the connection; what was written still goes out, if the peer reads it soon."""
@@ -383,7 +378,7 @@ class Connection(asyncio.BufferedProtocol):
         lost with that. So only our direction is ended, where that is possible, and what still comes
         is thrown away for a moment.
         """
-        if self._accepted_by is None:
+        if self.listener is None:
             # Whoever was called upon by us is owed less.
             self.reason = self.reason or reason
             self.close()
@@ -404,16 +399,6 @@ class Connection(asyncio.BufferedProtocol):
         self.closed = True
         if self._pipe is not None and not self._lost:
             self._pipe.abort()  # asyncio's own raises once it has ended after all was sent
-
-    @property
-    def last_used(self) -> float:
-        """When something came or went last, of the loop's clock."""
-        return self._last
-
-    @property
-    def heard(self) -> bool:
-        """Whether the peer has said anything that is SIP, or agreed to speak it."""
-        return self._heard
 
     @property
     def ended(self) -> bool:
@@ -455,17 +440,17 @@ class Connection(asyncio.BufferedProtocol):
         if self.closed:
             return
         now = self._loop.time()
-        accepted = self._accepted_by is not None
+        accepted = self.listener is not None
         dues: list[tuple[float, Callable[[], None]]] = []
         if self._unfinished is not None:
             dues.append((self._unfinished + self.MESSAGE, self._too_slow))
         if accepted:
-            until = self._last + self.IDLE if self._heard else self._since + self.FIRST_MESSAGE
+            until = self.last_used + self.IDLE if self.heard else self._since + self.FIRST_MESSAGE
             dues.append((until, self._too_quiet))
         if self._pinged is not None:
             dues.append((self._pinged + self.PONG_PATIENCE, self._unanswered))
         elif not accepted or self.PINGS_BACK:
-            dues.append((self._last + self._interval, self._send_ping))
+            dues.append((self.last_used + self._interval, self._send_ping))
         for when, act in dues:
             if when <= now:
                 act()
@@ -478,7 +463,7 @@ class Connection(asyncio.BufferedProtocol):
         self.finish("a message did not come to its end")
 
     def _too_quiet(self) -> None:
-        self.reason = "nothing came for a long time" if self._heard else "no message came"
+        self.reason = "nothing came for a long time" if self.heard else "no message came"
         self.close()
 
     def _send_ping(self) -> None:

@@ -22,13 +22,13 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sipparty.concurrency import descriptors
-from sipparty.errors import ListenError
-from sipparty.sip.flow import Address, Flow
+from sipparty.sip.flow import Address
 from sipparty.sip.limits import Limits
 from sipparty.sip.shares import source_of
-from sipparty.transport.addresses import numeric_family
+from sipparty.transport.addresses import bind_socket
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
 from sipparty.transport.tls import describe_failure
@@ -39,24 +39,13 @@ __all__ = ["StreamListener", "bind_tcp"]
 _log = logging.getLogger(__name__)
 
 #: Failures of `accept` that are of one connection, not of the socket (accept(2)).
-_OF_ONE = frozenset(
-    getattr(errno, name)
+_OF_ONE = {
+    getattr(errno, name, 0)
     for name in (
-        "ECONNABORTED",
-        "ECONNRESET",
-        "EHOSTDOWN",
-        "EHOSTUNREACH",
-        "ENETDOWN",
-        "ENETUNREACH",
-        "ENONET",
-        "ENOPROTOOPT",
-        "EOPNOTSUPP",
-        "EPERM",
-        "EPROTO",
-        "ETIMEDOUT",
+        *("ECONNABORTED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH"),
+        *("ENONET", "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT"),
     )
-    if hasattr(errno, name)
-)
+}
 
 
 def bind_tcp(host: str, port: int, backlog: int = 512) -> socket.socket:
@@ -70,51 +59,26 @@ def bind_tcp(host: str, port: int, backlog: int = 512) -> socket.socket:
     Raises:
         ListenError: The address is not one of ours, the port is taken, or the system has no socket.
     """
-    family = numeric_family(host)
-    if family is None:
-        raise ListenError(f"Cannot listen on {host!r}: expected a numeric address.")
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise ListenError(f"Cannot listen on TCP {host}: {error.strerror}.") from error
-    try:
-        sock.setblocking(False)
+
+    def prepare(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((host, port))
-        sock.listen(backlog)
-    except (OSError, OverflowError) as error:
-        sock.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ListenError(f"Cannot listen on TCP {host} port {port}: {reason}.") from error
-    return sock
+
+    return bind_socket(socket.SOCK_STREAM, host, port, prepare, backlog)
 
 
+@dataclass(eq=False, slots=True)
 class _Coming:
-    """A connection that is not there yet.
+    """A connection that is not there yet; `last_used` is when it was accepted."""
 
-    Args:
-        sock: Its socket.
-        remote: The peer's address.
-        since: When it was accepted, of the loop's clock.
-
-    Attributes:
-        connection: What it will be, once that is known.
-        given_up: Whether it has made room for another.
-    """
-
-    __slots__ = ("connection", "given_up", "last_used", "remote", "socket")
-
+    socket: socket.socket
+    remote: Address
+    last_used: float
+    #: What it will be, once that is known.
+    connection: Connection | None = None
+    #: Whether it has made room for another.
+    given_up: bool = False
     #: As connections have it: nothing was said.
-    heard = False
-
-    def __init__(self, sock: socket.socket, remote: Address, since: float) -> None:
-        self.socket = sock
-        self.remote = remote
-        self.last_used = since
-        self.connection: Connection | None = None
-        self.given_up = False
+    heard: bool = False
 
 
 class StreamListener:
@@ -129,7 +93,7 @@ class StreamListener:
         context: For TLS.
         max_connections: Connections at a time; where there are so many, one makes room for who
             comes, or who comes is refused.
-        advertised: What peers are told of where it listens, in the place of what it is bound to.
+        advertised: The address for Via and Contact in the place of what it is bound to.
     """
 
     #: Seconds that accepting stops for where the system has no file descriptors left.
@@ -142,7 +106,7 @@ class StreamListener:
     #: one that would take of it is closed as it comes.
     RESERVE = descriptors.CONNECTIONS_RESERVE
 
-    #: Seconds until the log is told again that nothing can be accepted, where it could meanwhile.
+    #: Seconds until it is logged again that nothing can be accepted, where it could meanwhile.
     QUIET = 60.0
 
     def __init__(
@@ -318,14 +282,6 @@ class StreamListener:
             _log.info("A connection to %s failed: %s.", self._place, describe_failure(error))
         elif error is not None:
             _log.error("A connection to %s failed.", self._place, exc_info=error)
-
-    def flow_to(self, host: str, port: int) -> Flow:
-        """A listener sends nothing by itself."""
-        raise NotImplementedError
-
-    def send(self, data: bytes, flow: Flow) -> None:
-        """A listener sends nothing by itself."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Accept no more, and end what was accepted; may be called more than once."""

@@ -27,9 +27,9 @@ import time
 from collections import deque
 from typing import Any
 
-from sipparty.errors import ListenError, TransportError
+from sipparty.errors import TransportError
 from sipparty.sip.flow import Address, Flow, FlowTable
-from sipparty.transport.addresses import is_wildcard, local_address_to, numeric_family
+from sipparty.transport.addresses import bind_socket, is_wildcard, local_address_to, numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 
 __all__ = ["UDPEndpoint", "bind_udp"]
@@ -74,30 +74,16 @@ def bind_udp(host: str, port: int) -> socket.socket:
     Raises:
         ListenError: The address is not one of ours, or the port is taken.
     """
-    family = numeric_family(host)
-    if family is None:
-        raise ListenError(f"Cannot listen on {host!r}: expected a numeric address.")
-    try:
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-    except OSError as error:
-        raise ListenError(f"Cannot listen on UDP {host}: {error.strerror}.") from error
-    try:
-        sock.setblocking(False)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return bind_socket(socket.SOCK_DGRAM, host, port, _prepare)
+
+
+def _prepare(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        # A burst of calls must not overflow it; the kernel gives what it allows.
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            # A burst of calls must not overflow it; the kernel gives what it allows.
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, option, UDPEndpoint.SOCKET_BUFFER)
+            sock.setsockopt(socket.SOL_SOCKET, option, UDPEndpoint.SOCKET_BUFFER)
         if _HAS_ERROR_QUEUE:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(*_ERROR_QUEUE[family], 1)
-        sock.bind((host, port))
-    except (OSError, OverflowError) as error:
-        sock.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ListenError(f"Cannot listen on UDP {host} port {port}: {reason}.") from error
-    return sock
+            sock.setsockopt(*_ERROR_QUEUE[sock.family], 1)
 
 
 class UDPEndpoint:

@@ -31,8 +31,8 @@ from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
-from sipparty.sip.flow import host_port
-from sipparty.sip.framing import MessageBytes, Ping, Pong, StreamEvent
+from sipparty.sip.flow import Flow, host_port
+from sipparty.sip.framing import Ping, Pong, StreamEvent
 from sipparty.sip.limits import Limits
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Acceptor, Connection
@@ -130,7 +130,7 @@ class WebSocketConnection(Connection):
     def begin(self) -> None:
         """Begin the handshake; the flow is there when it has succeeded."""
         self._over = self._loop.create_future()
-        if self._accepted_by is not None:
+        if self.listener is not None:
             origins = None if self._origins is None else [*map(Origin, self._origins), None]
             self._library = ServerProtocol(
                 origins=origins, subprotocols=[_SIP], max_size=self._max_size, logger=_log
@@ -162,7 +162,7 @@ class WebSocketConnection(Connection):
         protocol.send_response(protocol.accept(request))
         if protocol.state is State.OPEN:
             # It does speak our protocol, though it may have nothing to say for a long time.
-            self._heard = True
+            self.heard = True
             super().begin()
 
     def _responded(self) -> None:
@@ -223,7 +223,7 @@ class WebSocketConnection(Connection):
         """See whether a handshake has failed, or takes too much."""
         if error is None and self._handshake <= self._max_handshake:
             return
-        if self._accepted_by is None:
+        if self.listener is None:
             if isinstance(error, InvalidStatus):
                 response = error.response
                 said = f"{response.status_code} {response.reason_phrase}".strip()
@@ -260,7 +260,7 @@ class WebSocketConnection(Connection):
                 self._protocol.fail(_INVALID_DATA, "the text is not UTF-8")
             return False
         if data.strip(b"\r\n"):
-            events.append(MessageBytes(data))
+            events.append(data)
         elif len(data) >= 4:
             events.append(Ping())
         return True
@@ -287,16 +287,19 @@ class WebSocketConnection(Connection):
 
     # ---------------------------------------------------------------- out
 
-    def frame(self, data: bytes) -> bytes:
-        """Return a message as a WebSocket message."""
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Send a message as a WebSocket message."""
+        if not self.closed:
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
         protocol = self._protocol
-        if protocol.state is not State.OPEN:
-            return b""
-        if _is_utf8(data):
-            protocol.send_text(data)
-        else:
-            protocol.send_binary(data)
-        return b"".join(protocol.data_to_send())
+        if protocol.state is State.OPEN:
+            if _is_utf8(data):
+                protocol.send_text(data)
+            else:
+                protocol.send_binary(data)
+            self.write(b"".join(protocol.data_to_send()))
 
     def ping(self) -> None:
         """Ask whether the peer is there (RFC 7118 §6)."""
@@ -306,13 +309,13 @@ class WebSocketConnection(Connection):
 
     def pong(self) -> None:
         """Answer a ping of the other kind: CRLFs in a message."""
-        self.write(self.frame(b"\r\n"))
+        self._send(b"\r\n")
 
     def _flush(self) -> None:
         """Send what the library has to say; it also says when our direction is at its end."""
         protocol = self._protocol
         out = protocol.data_to_send()
-        if out == [_EOF] and self._handshake and self.flow is None and self._accepted_by:
+        if out == [_EOF] and self._handshake and self.flow is None and self.listener:
             # The library says nothing to what is no HTTP.
             out.insert(0, _TOO_MUCH if self._handshake > self._max_handshake else _NO_HTTP)
         for data in out:

@@ -11,95 +11,91 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
 
-from sipparty.sip.flow import Address
+from sipparty.sip.transports import SECURE_TRANSPORTS
 from sipparty.transport.endpoint import EndpointOwner
 
-__all__ = ["Weight", "Weighty"]
-
-
-class Weighty(Protocol):
-    """A connection."""
-
-    owner: EndpointOwner
-    transport: str
-    remote: Address
-    #: Whether no more can be sent.
-    closed: bool
-
-    def begun(self) -> int:
-        """Return how much of a message is here that is not complete, in bytes."""
-
-    def abort(self, reason: str = "") -> None:
-        """End the connection at once."""
+__all__ = ["Weight"]
 
 
 class Weight:
     """What one connection takes.
 
     Args:
-        connection: The connection.
+        owner: The engine, which counts it.
+        transport: As a Via header spells it.
+        begun: Says how much of a message is here that is not complete, in bytes.
+        abort: Ends the connection, for a reason.
+
+    Attributes:
+        host: The peer's address.
+        behind: Whether more waits for the peer than should.
     """
 
     #: What a connection takes by itself, in bytes; of TLS most is OpenSSL's.
     OWN = 8192
     OWN_OF_TLS = 65_536
 
-    __slots__ = ("_connection", "_due", "_held")
+    __slots__ = ("_abort", "_begun", "_due", "_held", "_own", "_owner", "behind", "host")
 
-    def __init__(self, connection: Weighty) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        owner: EndpointOwner,
+        transport: str,
+        begun: Callable[[], int],
+        abort: Callable[[str], object],
+    ) -> None:
+        self.host = ""
+        self.behind = False
+        self._owner = owner
+        self._own = self.OWN + (self.OWN_OF_TLS if transport in SECURE_TRANSPORTS else 0)
+        self._begun = begun
+        self._abort = abort
         self._held = 0
         #: What ends the connection of who does not read; None while they do.
         self._due: asyncio.TimerHandle | None = None
 
-    @property
-    def behind(self) -> bool:
-        """Whether more waits for the peer than should."""
-        return self._due is not None
-
     def count(self, pipe: asyncio.Transport | None) -> bool:
         """Have what it takes now be counted; False where it has ended for want of room."""
-        connection = self._connection
         if pipe is None:
             return True  # it is over, or has not begun
-        held = self.OWN + connection.begun()
-        if connection.transport in ("TLS", "WSS"):
-            held += self.OWN_OF_TLS
-        if self._due is not None:
+        held = self._own + self._begun()
+        if self.behind:
             held += pipe.get_write_buffer_size()
         more, self._held = held - self._held, held
-        if not more or connection.owner.hold(connection.remote[0], more):
+        if not more or self._owner.hold(self.host, more):
             return True
         # At once: what this one gives back may be what the next one needs.
         self.drop()
-        connection.abort("there is no room for what it takes")
+        self._abort("there is no room for what it takes")
         return False
 
     def fall_behind(self, pipe: asyncio.Transport, seconds: float) -> None:
         """Take note that much waits: within so many seconds it has to be less."""
-        if self._due is None:
+        if not self.behind:
+            self.behind = True
             pipe.pause_reading()
             loop = asyncio.get_running_loop()
-            reason = "the other side does not read"
-            self._due = loop.call_later(seconds, self._connection.abort, reason)
+            self._due = loop.call_later(seconds, self._abort, "the other side does not read")
             self.count(pipe)
 
-    def catch_up(self, pipe: asyncio.Transport) -> None:
-        """Take note that it is less."""
+    def catch_up(self, pipe: asyncio.Transport) -> bool:
+        """Take note that it is less; False where nothing was held up."""
+        if not self.behind:
+            return False
+        self._read()
+        return self.count(pipe)
+
+    def _read(self) -> None:
+        self.behind = False
         if self._due is not None:
             self._due.cancel()
             self._due = None
-            self.count(pipe)
-            if not self._connection.closed:
-                pipe.resume_reading()
 
     def drop(self) -> None:
         """Count it no more."""
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+        self._read()
         held, self._held = self._held, 0
         if held:
-            self._connection.owner.hold(self._connection.remote[0], -held)
+            self._owner.hold(self.host, -held)

@@ -182,7 +182,7 @@ async def test_the_connection_that_is_idle_longest_makes_room(
     ports = [(await servers())[0] for _ in range(3)]
     first, second = [(await connect(port)).endpoint for port in ports[:2]]
     assert first.last_used <= second.last_used
-    monkeypatch.setattr(first, "_last", second.last_used + 1)  # it was used since
+    monkeypatch.setattr(first, "last_used", second.last_used + 1)  # it was used since
     third = (await connect(ports[2])).endpoint
     assert [one.closed for one in (first, second, third)] == [False, True, False]
     assert (await connect(ports[0])).endpoint is first
@@ -191,7 +191,7 @@ async def test_the_connection_that_is_idle_longest_makes_room(
 async def test_what_was_sent_counts_as_use(connect, servers):
     port, _ = await servers()
     flow = await connect(port)
-    flow.endpoint._last -= 100
+    flow.endpoint.last_used -= 100
     before = flow.endpoint.last_used
     flow.endpoint.send(b"OPTIONS sip:x SIP/2.0\r\n\r\n", flow)
     assert flow.endpoint.last_used > before + 99

@@ -235,14 +235,6 @@ async def test_a_listener_that_closes_ends_its_connections(owner, serve, dial, e
         await dial(listener)
 
 
-async def test_a_listener_sends_nothing_itself(serve):
-    listener = serve()
-    with pytest.raises(NotImplementedError):
-        listener.send(ONE, None)
-    with pytest.raises(NotImplementedError):
-        listener.flow_to(LOOPBACK, 5060)
-
-
 def test_where_one_cannot_listen():
     with bind_tcp(LOOPBACK, 0) as sock:
         port = sock.getsockname()[1]
