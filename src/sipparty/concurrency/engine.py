@@ -177,7 +177,7 @@ class Engine(LoopPortal):
                 _log.exception("A message from %s port %s failed.", *flow.remote)
         try:
             while core.out or core.occurred:
-                out = core.transmits()
+                out = core.transmits() if core.out else ()
                 watched = bool(out) and self.wire.watched()
                 for data, flow in out:
                     endpoint = flow.endpoint

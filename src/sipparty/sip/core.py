@@ -31,7 +31,7 @@ from sipparty.sip.events import Event
 from sipparty.sip.facts import read_facts
 from sipparty.sip.flow import KEEP_ALIVES, Flow
 from sipparty.sip.limits import Limits
-from sipparty.sip.message import Message, Request, Response
+from sipparty.sip.message import Message, Request
 from sipparty.sip.policy import Policy
 from sipparty.sip.refusals import Refusals
 from sipparty.sip.routing import NextHop
@@ -250,10 +250,20 @@ class Core:
             return
         try:
             message = Message.parse(data)
-            if message.__class__ is Request:
+            if isinstance(message, Request):
                 self._take_request(message, flow)
-            else:
-                self._take_response(message, flow)  # type: ignore[arg-type]
+                return
+            facts = message.facts = read_facts(message)
+            if not facts.plain:
+                check_response(message)
+            if not self.transactions.response_received(message):
+                if not any(role.stray_response(message, flow) for role in self.roles):
+                    self.counters["stray_responses"] += 1
+            elif self._suspects and message._status != 503:
+                where = (flow.transport, *flow.remote)
+                if where in self._suspects:
+                    self._suspects.discard(where)
+                    self.emit(TargetAnswered(None, flow))  # type: ignore[arg-type]  # of no agent
         except ParseError as error:
             self._take_malformed(data, flow, error)
 
@@ -274,19 +284,6 @@ class Core:
         self.attacks.note("malformed", flow, self.timers.now)
         back = self.transactions.way_back
         self.refusals.refuse_malformed(data, error, lambda request: back(request, flow))
-
-    def _take_response(self, response: Response, flow: Flow) -> None:
-        facts = response.facts = read_facts(response)
-        if not facts.plain:
-            check_response(response)
-        if not self.transactions.response_received(response):
-            if not any(role.stray_response(response, flow) for role in self.roles):
-                self.counters["stray_responses"] += 1
-        elif self._suspects and response._status != 503:
-            where = (flow.transport, *flow.remote)
-            if where in self._suspects:
-                self._suspects.discard(where)
-                self.emit(TargetAnswered(None, flow))  # type: ignore[arg-type]  # of no agent
 
     def _take_request(self, request: Request, flow: Flow) -> None:
         try:

@@ -65,7 +65,7 @@ class ClientTransaction(FSM):
         "user",
     )
 
-    #: The input that each class of response is (§17.1).
+    #: The input that each class of response is (§17.1), whose argument is the response.
     INPUTS: ClassVar = ("", "provisional", "success", *("failure",) * 4)
 
     table: ClassVar[tuple[Row, ...]] = ()
@@ -95,15 +95,6 @@ class ClientTransaction(FSM):
         #: Timers B, F and M, and the time that a cancelled INVITE is given.
         self.patience = host.patience
 
-    def receive(self, response: Response) -> None:
-        """Take a response that matches this transaction."""
-        status = response._status
-        self.hear(self.INPUTS[status // 100], response)
-        if status >= 200:
-            # The transaction lingers; what it sent need not.
-            self._data = b""
-            self._request = None
-
     @property
     def request(self) -> Request:
         """The request.
@@ -126,6 +117,10 @@ class ClientTransaction(FSM):
 
     def _report(self, response: Response) -> None:
         self.user.response_received(response)
+        if response._status >= 200:
+            # The transaction lingers; what it sent need not.
+            self._data = b""
+            self._request = None
 
     def _report_timeout(self) -> None:
         self.user.transaction_timed_out()

@@ -213,7 +213,7 @@ class TransactionLayer:
         via = response._text("via") or ""
         if not via.startswith(transaction.sent_by) and not has_sent_by(via, transaction.sent_by):
             return False  # §18.1.2: not what we wrote, so the response is dropped in silence
-        transaction.receive(response)
+        transaction.hear(transaction.INPUTS[response._status // 100], response)
         return True
 
     # ---------------------------------------------------------------- servers

@@ -61,7 +61,8 @@ def begin(host, flow, method, *headers):
 
 
 def hear(transaction, status, tag="b1"):
-    transaction.receive(request(transaction.key[1]).response(status, to_tag=tag))
+    response = request(transaction.key[1]).response(status, to_tag=tag)
+    transaction.hear(transaction.INPUTS[status // 100], response)
 
 
 def sent(host, what):
