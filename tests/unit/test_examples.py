@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sipparty.media import WAVSource
+
 ROOT = Path(__file__).parents[2]
 
 #: Example: what it prints.
@@ -46,28 +48,63 @@ def test_an_example_runs(name, tmp_path):
     assert done.stderr == ""
 
 
-def readme_as_script():
-    """The README's blocks, in order; those of a prompt with a check of what they show."""
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-    script = []
-    for block in blocks:
-        examples = doctest.DocTestParser().get_examples(block)
-        for example in examples:
-            if example.want:
-                script.append(
-                    f"assert repr({example.source.strip()}) == {example.want.strip()!r}\n"
-                )
-            else:
-                script.append(example.source)
-        if not examples:
-            script.append(block)
-    return len(blocks), "".join(script)
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+
+#: What takes the place of the world in the README's first two blocks: an answering machine that
+#: listens at a free port, and is called by the second block's caller.
+STAGE = """
+import asyncio, threading
+from sipparty import AudioParty, ToneSource, WAVRecorder
+
+for name in ("hello.wav", "question.wav"):
+    clip = WAVRecorder(name)
+    clip.start(8000)
+    clip.write(ToneSource(440, duration=0.3).read(2400))
+    clip.close()
+made, ready = [], threading.Event()
+listen = AudioParty.listen
+
+def listen_here(party, port):
+    assert port == 5060
+    listen(party, None, address="127.0.0.1")
+    made.append(party)
+    ready.set()
+    return party
+
+AudioParty.listen = listen_here
+machine = threading.Thread(target=exec, args=(MACHINE, {}), daemon=True)
+machine.start()
+ready.wait(20)
+exec(CALLER.replace("sip:bob@10.0.0.2", str(made[0].contact_uri)), {})
+engine = made[0].engine
+asyncio.run_coroutine_threadsafe(made[0].aclose(), engine.loop).result(20)
+machine.join(20)
+assert not machine.is_alive()
+"""
 
 
-def test_the_readme_is_true(tmp_path):
-    blocks, script = readme_as_script()
-    assert blocks == 3
-    assert script.count("assert repr(") == 3
-    done = execute("-c", script, cwd=tmp_path)
+def test_the_answering_machine_and_the_caller_of_the_readme(tmp_path):
+    machine, caller = BLOCKS[:2]
+    done = execute("-c", f"MACHINE = {machine!r}\nCALLER = {caller!r}\n{STAGE}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+    (message,) = tmp_path.glob("message-*.wav")
+    assert any(WAVSource(message).read(8000))
+
+
+def test_the_prompt_of_the_readme(tmp_path):
+    (block,) = BLOCKS[2:]
+    script = []
+    for example in doctest.DocTestParser().get_examples(block):
+        shown = f"assert repr({example.source.strip()}) == {example.want.strip()!r}\n"
+        script.append(shown if example.want else example.source)
+    assert sum(line.startswith("assert repr(") for line in script) == 3
+    done = execute("-c", "".join(script), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_the_ladder_of_the_readme_fits_a_terminal():
+    (ladder,) = re.findall(r"^```text\n(.*?)^```", README, re.M | re.S)
+    assert max(map(len, ladder.splitlines())) <= 80
