@@ -71,6 +71,30 @@ class MediaSession(Session):
             if inspect.iscoroutinefunction(method):
                 setattr(cls, name, _begun(method))
 
+    @classmethod
+    def check_options(cls, **options: Any) -> None:
+        """Refuse options that no session can be made of, before there is a call: one is made, of
+        all but the files.
+
+        Raises:
+            MediaError: A file cannot be played or recorded to.
+            TypeError: `codecs` is one name.
+            UsageError: An option is out of its range, or a codec is not known.
+        """
+        if isinstance(options.get("codecs"), str):
+            raise TypeError('codecs is several names, such as ("PCMU",), not one text.')
+        from sipparty.media.sinks import as_sink
+        from sipparty.media.sources import as_source
+
+        play, record = options.pop("play", None), options.pop("record", None)
+        if play is not None:
+            source = as_source(play)
+            if source is not play:
+                source.close()
+        if record is not None:
+            as_sink(record)
+        cls(**options)
+
     def emit(self, event: MediaEvent) -> None:
         """Hand an event to the call's handlers; to nobody where there is no call."""
         if self.call is not None:

@@ -51,6 +51,10 @@ def listen(
     """Do what `Party.listen` says."""
     if port is not None and not isinstance(port, int):
         raise TypeError(f"The port is a number: listen(address={port!r}) is for an address.")
+    if isinstance(address, int):
+        raise TypeError(f"The address is text: listen({address}) is for a port.")
+    if port is not None and not STANDARD_PORT <= port <= 65535:
+        raise ListenError(f"Nothing can listen on port {port}: a port is 0 to 65535.")
     transports = [name.upper() for name in _several(transport)]
     ports = None if port_filter is None else _chosen_ports(port, transports, port_filter)
     shown = () if advertise is None else _several(advertise)

@@ -30,7 +30,7 @@ def locate(target: Any) -> tuple[str, NextHop | None]:
         return as_request_uri(str(URI.from_user_text(target))), None
     party: Any = target
     if party.contact_uri is None or party.uri is None:
-        raise UsageError("The party to call does not listen.")
+        raise UsageError("The party to call does not listen: listen() comes first.")
     return str(party.uri), NextHop.of(str(party.contact_uri))
 
 

@@ -26,6 +26,7 @@ from sipparty.errors import Incomplete, UsageError
 from sipparty.party.engine_user import EngineUser
 from sipparty.party.events import EventHandlers
 from sipparty.party.locating import hop_text, locate
+from sipparty.party.setting import media_options
 from sipparty.party.settings import PartySettings, Target
 from sipparty.sip import (
     AOR,
@@ -136,7 +137,8 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
             text = ""
         if agent is None or agent.uri != text or agent.core is not self.engine.core:
             if uri is None or not text or not uri.username or not uri.address:
-                raise Incomplete(f"Party instance can't {to_do} as it has an incomplete uri")
+                lacks = "" if uri is None else ": it has no user, as in alice@atlanta.com"
+                raise Incomplete(f"Party instance can't {to_do} as it has an incomplete uri{lacks}")
             if agent is not None and agent.core is self.engine.core:
                 self.engine.hub.leave(agent, later=True)
             from sipparty.party.agent import make_agent
@@ -372,7 +374,7 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         call: Any = (dialog or self.ClientDialog)(agent)
         call.portal = self.engine
         if media:
-            call.media = dict(media)
+            call.media = media_options(self, "media", media)
         call.invite(
             uri,
             next_hop=None if routes else next_hop,

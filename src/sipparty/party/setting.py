@@ -294,6 +294,7 @@ def media_options(party: Any, name: str, value: Any) -> dict[str, Any]:
 
     Raises:
         TypeError: It is no mapping, or the session has no such option.
+        SIPPartyError: The session's `check_options` refuses one.
     """
     if not isinstance(value, Mapping):
         raise TypeError(f'{name} is a mapping of options, {{"record": "call.wav"}}, not {value!r}.')
@@ -308,4 +309,6 @@ def media_options(party: Any, name: str, value: Any) -> dict[str, Any]:
                     near = difflib.get_close_matches(str(option), taken, n=1)
                     hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(taken)}"
                     raise TypeError(f"{session.__name__} has no option {option!r}; {hint}")
+        if hasattr(session, "check_options"):
+            session.check_options(**value)
     return dict(value)

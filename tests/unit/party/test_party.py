@@ -63,11 +63,14 @@ class TestWho:
             ("send", (Request("OPTIONS", "sip:bob@b.com"),)),
         ],
     )
-    @pytest.mark.parametrize("uri", [None, "sip:b.com"])
-    def test_an_incomplete_one_does_nothing(self, make_party, verb, arguments, uri):
+    @pytest.mark.parametrize(
+        ("uri", "lacks"), [(None, ""), ("sip:b.com", ": it has no user, as in alice@atlanta.com")]
+    )
+    def test_an_incomplete_one_does_nothing(self, make_party, verb, arguments, uri, lacks):
         with pytest.raises(Incomplete) as caught:
             getattr(make_party(uri), verb)(*arguments)
-        assert str(caught.value) == f"Party instance can't {verb} as it has an incomplete uri"
+        text = f"Party instance can't {verb} as it has an incomplete uri{lacks}"
+        assert str(caught.value) == text
 
     def test_the_display_name_is_what_people_see(self, make_party, peer):
         party = make_party("alice@atlanta.com", display_name='Alice "Al" \u00c9')

@@ -134,7 +134,7 @@ class SimpleCall(Dialog):
             UnexpectedInput: The call was made before.
             UsageError: `expires` is no number of seconds that can be sent.
         """
-        if expires is not None and not 0 <= expires < 2**32:
+        if expires is not None and not (isinstance(expires, int | float) and 0 <= expires < 2**32):
             raise UsageError(f"expires is in seconds, from 0 to below 2**32: not {expires!r}.")
         body = headers, tuple(parts)
         self.hit("invite", uri, next_hop, routes, expires, late_offer, *body, flow, redirects)

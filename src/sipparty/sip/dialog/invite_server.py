@@ -133,7 +133,9 @@ class ServerInvite:
         elif isinstance(error, PortsExhausted):
             call.core.counters["refused"] += 1
             status = 503
-        elif call.silent:
+        else:
+            _log.error("%s is refused: its media failed.", call.name, exc_info=error)
+        if status == 500 and call.silent:
             # A fault of ours: whose call it would have been has to know.
             call.silent = False
             if call.agent.observed:
