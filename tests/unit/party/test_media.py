@@ -1,12 +1,14 @@
 """A call as its media sees it, and what that has become of it."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
 
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import NegotiationError
-from sipparty.media import MediaUnproven
+from sipparty.media import MediaUnproven, NoMediaSession
+from sipparty.party import Party
 from sipparty.party.media import CallMedia, check_offer, open_session
 from sipparty.sip import Flow
 from sipparty.sip.policy import Policy
@@ -206,3 +208,62 @@ def test_what_a_session_could_not_do_is_told_first():
 
     with pytest.raises(ZeroDivisionError):
         check_offer(check, 2, b"", flow("8.8.8.8"))
+
+
+class Gathers(NoMediaSession):
+    """Takes its time for offers and answers, as one that looks for its addresses does."""
+
+    offers = True
+
+    def __init__(self):
+        super().__init__()
+        self.log = []
+
+    async def offer(self):
+        await asyncio.sleep(0)
+        return b"an offer"
+
+    async def answer(self, offer):
+        self.log.append(offer)
+        await asyncio.sleep(0)
+        if b"bad" in offer:
+            raise NegotiationError("Nothing of that.")
+        return b"an answer"
+
+    async def accept(self, answer):
+        await asyncio.sleep(0)
+        self.log.append(answer)
+
+    def start(self, early=False):
+        self.log.append("start")
+
+    @classmethod
+    def check_offer(cls, offer, **options):
+        pass
+
+
+class GathersParty(Party):
+    MediaSession = Gathers
+
+
+def test_a_session_may_take_its_time(make_party, listening):
+    bob = listening(kind=GathersParty)
+    call = make_party("alice@atlanta.com", GathersParty).invite(bob).wait(5)
+    assert call.session.log == [b"an answer", "start"]
+    [theirs] = bob.calls
+    call.terminate().wait(5)
+    theirs.waitForStateCondition(lambda state: state == "Terminated", 5)
+    assert theirs.session.log == [b"an offer", "start"]
+
+
+def test_a_session_may_refuse_after_a_time(make_party, listening):
+    class Bad(Gathers):
+        async def offer(self):
+            return b"a bad offer"
+
+    class BadParty(Party):
+        MediaSession = Bad
+
+    call = make_party("alice@atlanta.com", BadParty).invite(listening(kind=GathersParty))
+    call.waitForStateCondition(lambda state: state == "Error", 5)
+    assert call.last_error.status == 488
