@@ -5,6 +5,7 @@ The comment behind each `reveal_type` is what mypy is to say of it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import reveal_type
 
@@ -22,6 +23,8 @@ from sipparty import (
     Event,
     FlowLost,
     Limits,
+    MediaEvent,
+    MediaStarted,
     Message,
     NoMediaSimpleCallsParty,
     ParseError,
@@ -34,6 +37,7 @@ from sipparty import (
     SingleRTPSession,
     ToneSource,
 )
+from sipparty.media import MediaSession
 from sipparty.party import Credentials, Target
 
 
@@ -52,6 +56,38 @@ class Bell(Party[SimpleCall, SingleRTPSession]):
     """A kind of party that says what its calls are."""
 
     MediaSession = SingleRTPSession
+
+
+class Chat(MediaSession):
+    """Media of one's own, which take their time."""
+
+    def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
+        self.address = local_address
+
+    async def offer(self, direction: str | None = None) -> bytes:
+        return b"offer"
+
+    async def answer(self, offer: bytes) -> bytes:
+        return offer
+
+    async def accept(self, answer: bytes) -> None:
+        self.answered = answer
+
+    def start(self, early: bool = False) -> None:
+        self.emit(MediaStarted("chat", None))
+
+    def stop(self) -> None:
+        del self.answered
+
+
+def media(party: Party) -> None:
+    def started(event: MediaStarted) -> None:
+        reveal_type(event.call)  # SimpleCall
+        reveal_type(event.codec)  # str
+
+    party.on(MediaStarted, started)
+    party.on(MediaEvent, lambda event: print(event.call.state))
+    Chat().update(topic="tea")
 
 
 def settings(party: Party, given: Credentials) -> None:

@@ -9,7 +9,7 @@ what it is asked for.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from sipparty.errors import UsageError
@@ -62,8 +62,9 @@ class Pending(Generic[T]):
                 errback(outcome)
 
 
-#: What a session method gives: the value, or the promise of it.
-Given: TypeAlias = T | Pending[T]
+#: What a session method gives: the value, or what will have it. An awaitable is what an `async def`
+#: of a `MediaSession` looks like to a type checker; that makes a `Pending` of it.
+Given: TypeAlias = T | Pending[T] | Awaitable[T]
 
 
 class MediaUser(Protocol):
@@ -162,6 +163,7 @@ class Session(Protocol):
         it; nothing where there is none. Our offer is open until the final response: an answer that
         was accepted before, from a provisional one (RFC 6337 §3.1.1), is forgotten too.
         """
+        return  # so not abstract: there may be nothing to forget
 
     @abstractmethod
     def start(self, early: bool = False) -> None:
