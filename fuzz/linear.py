@@ -390,10 +390,10 @@ def main(arguments: list[str] | None = None) -> int:
         mark = "" if one.is_fine else "   <-- FINDING"
         say(f"{one.shape.target:10} {one.shape.name:32}{one.once * 1000:9.2f} {cells}")
         say(f"  {one.exponent:8.2f}{mark}\n")
-    steepest = max(one.exponent for one in done if max(one.times.values()) > WORTH_MEASURING)
+    worth = [one.exponent for one in done if max(one.times.values()) > WORTH_MEASURING]
     say(
         f"{len(done)} shapes, {len(bad)} findings; the slowest 64 kB took "
-        f"{shown[0].once * 1000:.1f} ms, the steepest growth is {steepest:.2f}\n"
+        f"{shown[0].once * 1000:.1f} ms, the steepest growth is {max(worth, default=0.0):.2f}\n"
     )
     return 1 if bad else 0
 

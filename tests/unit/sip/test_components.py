@@ -394,6 +394,7 @@ class TestPairs:
         headers = Headers.parse("?Route=a&x=y&route=b")
         assert headers["ROUTE"] == "a"
         assert headers.getall("route") == ["a", "b"]
+        assert Headers.of(headers) is headers
         assert (list(headers), len(headers)) == (["Route", "x"], 2)
         headers.add("route", "c")
         headers["route"] = "d"

@@ -98,6 +98,7 @@ def test_values_are_text_of_one_line(value):
 def test_parameters_of_a_value_are_its_own():
     one = parameters(";a=1")
     value = DNameURI("sip:b", parameters=one)
+    assert str(value) == "<sip:b>;a=1"
     value.parameters["a"] = "2"
     assert str(one) == ";a=1"
     value.parameters = {"z": None}
@@ -119,8 +120,25 @@ def test_looking_at_many_parameters():
     found = parameters("".join(many[1:]))
     assert len(dict(found)) == len(found) == MAX_PARAMETERS
     assert found["p256"] == "256"
-    with pytest.raises(ParseError, match="at most 256 parameters"):
+    with pytest.raises(ParseError, match="at most 256 parameters") as refusal:
         parameters("".join(many))
+    assert refusal.value.text == "".join(many)[:200]
+
+
+def test_more_parameters_may_be_made_than_are_read():
+    found = HeaderParameters((f"p{at}", at) for at in range(MAX_PARAMETERS + 9))
+    assert found["p264"] == "264"
+
+
+def test_what_was_not_handed_out_is_still_as_it_was_read():
+    text = "SIP/2.0/UDP h;branch=1"
+    value = Via.parse(text)
+    assert value._is_still(text)
+    _ = value.branch, value.host
+    assert value._is_still(text)
+    _ = value.parameters
+    assert not value._is_still(text)
+    assert not DNameURI("sip:a")._is_still("<sip:a>")
 
 
 def test_text_and_octets():

@@ -253,6 +253,25 @@ def test_errors_say_what_was_expected(kind, text, expected):
     assert caught.value.what == kind.WHAT
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "position"),
+    [
+        (TokenValue, "", 0),
+        (TokenValue, "a b", 1),
+        (TokenValue, "a;x=1;=1", 6),
+        (ParameterList, "a=1;b c", 6),
+        (NumberValue, "5 (busy", 7),
+        (RAck, "1 INVITE", 0),
+        (TokenList, "id;;user", None),
+        (Date, "Sat, 31 Feb 2010 23:29:00 GMT", 0),
+    ],
+)
+def test_errors_say_where(kind, text, position):
+    with pytest.raises(ParseError) as caught:
+        kind.parse(text)
+    assert caught.value.position == position
+
+
 def test_numbers():
     value = NumberValue("120 (I'm in a (long\\)) meeting) ;duration=60")
     assert (int(value), value.comment) == (120, "I'm in a (long\\)) meeting")
