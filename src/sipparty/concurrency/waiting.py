@@ -19,15 +19,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from collections.abc import Callable, Generator
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from sipparty.errors import Timeout
 
-__all__ = ["HasPortal", "Portal", "Watchable", "verb", "waker"]
+__all__ = ["HasPortal", "Portal", "Waitable", "Watchable", "verb", "waker"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_O = TypeVar("_O")
 
 _lock = threading.Lock()
 
@@ -256,3 +257,35 @@ class Watchable:
     def _unwatch(self, watcher: _Watcher) -> None:
         with _lock:
             self._watchers = tuple(w for w in self._watchers or () if w is not watcher) or None
+
+
+class Waitable(Watchable, Generic[_O]):
+    """What has an outcome: `handle.wait(timeout)` in a thread, `await handle` in a coroutine."""
+
+    __slots__ = ()
+
+    def settled(self, state: str) -> bool:
+        """Whether it has its outcome in this state."""
+        raise NotImplementedError
+
+    def _outcome(self) -> _O:
+        raise NotImplementedError
+
+    def wait(self, timeout: float | None = None) -> _O:
+        """Block until there is an outcome, and return it.
+
+        Args:
+            timeout: Seconds; None for as long as it takes.
+
+        Raises:
+            CallFailed: It has failed, and why.
+            Timeout: The time ran out; it goes on.
+            WouldDeadlock: Called on the engine's own thread.
+        """
+        self.waitForStateCondition(self.settled, timeout)
+        return self._outcome()
+
+    def __await__(self) -> Generator[Any, None, _O]:
+        """Wait as `wait` does, in a coroutine."""
+        yield from self.stateCondition(self.settled).__await__()
+        return self._outcome()

@@ -448,7 +448,11 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         Raises:
             Incomplete: The uri lacks user or host.
             ParseError: The request-URI or the proxy is no address to send to.
+            UsageError: It is an INVITE, ACK or CANCEL, which are a call's.
         """
+        if request.method in ("INVITE", "ACK", "CANCEL"):
+            # Nobody here would acknowledge a 2xx, and the other side would hang up (§13.3.1.4).
+            raise UsageError(f"{request.method} is not sent alone: call with party.invite(target).")
         agent = self._agent_now("send")
         proxy = self.proxy if proxy is None else proxy
         request = request.copy()

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from sipparty.errors import CallRejected, ParseError
-from sipparty.sip.auth import AuthenticationError, Destination, DigestClient, DigestExchange
+from sipparty.errors import CallFailed, CallRejected, ParseError
+from sipparty.sip.auth import (
+    AuthenticationError,
+    Destination,
+    DigestClient,
+    DigestExchange,
+    Origin,
+    ServerNotProven,
+)
 from sipparty.sip.fields import Field, field
+from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 
 __all__ = ["Authorization"]
@@ -30,10 +38,19 @@ class Authorization:
         """
         self._exchange = None
 
-    def add_to(self, request: Request, destination: Destination) -> None:
-        """Add the credentials to an attempt, those of nonces that are remembered to the first."""
-        exchange = self._exchange
-        if exchange is None or exchange.destination.address != destination.address:
+    def add_to(self, request: Request, flow: Flow, host: str, origin: Origin) -> None:
+        """Add the credentials to an attempt, those of nonces that are remembered to the first.
+
+        Args:
+            request: The attempt.
+            flow: The way it goes.
+            host: The host that was asked for; "" where it goes by a flow that was given.
+            origin: Who has it sent.
+        """
+        exchange, address = self._exchange, flow.remote[0]
+        if exchange is None or exchange.destination.address != address:
+            routed = request._text("route") is not None
+            destination = Destination(address, host, request.uri_text, origin, routed)
             self._exchange = exchange = self._client.exchange(
                 request.method,
                 request.uri_text,
@@ -64,11 +81,9 @@ class Authorization:
             raise CallRejected(message, response.status, response.reason, response) from error
         self._fields = [field(*pair) for pair in pairs]
 
-    def check(self, response: Response) -> None:
-        """Learn what a final response says of nonces to come.
-
-        Raises:
-            ServerNotProven: The server did not prove itself where it tried to (RFC 7616 §3.5).
+    def check(self, response: Response) -> CallFailed | None:
+        """Learn what a final response says of nonces to come; return what is wrong with a 2xx whose
+        server did not prove itself where it tried to (RFC 7616 §3.5).
         """
         if self._exchange is not None:
             try:
@@ -80,6 +95,10 @@ class Authorization:
                 )
             except ParseError:
                 pass  # it proves nothing, as if it were not there
+            except ServerNotProven as error:
+                if response.status < 300:
+                    return CallFailed(str(error), response.status, response.reason, response)
+        return None
 
     def for_ack(self, address: str) -> list[Field]:
         """Return the credentials that the ACK for a 2xx takes to an address (§22.1): those of the

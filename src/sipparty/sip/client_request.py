@@ -7,14 +7,15 @@ failure.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable
+from collections import deque
+from collections.abc import Hashable
 from math import inf
 from typing import Any, ClassVar
 
-from sipparty.concurrency.waiting import Watchable, verb
+from sipparty.concurrency.waiting import Waitable, verb
 from sipparty.errors import CallFailed, CallTimedOut, CallUnreachable, UnexpectedInput, copy_of
 from sipparty.fsm import Entry
-from sipparty.sip.auth import Destination, Origin, ServerNotProven
+from sipparty.sip.auth import Origin
 from sipparty.sip.authorization import Authorization
 from sipparty.sip.fields import Field
 from sipparty.sip.flow import Flow
@@ -33,9 +34,10 @@ from sipparty.sip.transaction.user import NOBODY
 __all__ = ["ClientRequest"]
 
 
-class ClientRequest(Watchable):
+class ClientRequest(Waitable[Response]):
     """A request of ours and its outcome; made by `party.send`, `party.options` and `call.send`.
-    Wait for it with `request.wait(timeout)` in a thread, or `await request` in a coroutine.
+    `request.wait(timeout)` in a thread, or `await request` in a coroutine, gives the final
+    response, whatever its status, or raises `error`.
 
     It may take several attempts, each a transaction of its own: the next server where one is down
     (RFC 3263 §4.3), TCP where it is too large for UDP (RFC 3261 §18.1.1), and what a response asks
@@ -45,6 +47,8 @@ class ClientRequest(Watchable):
 
     * Each attempt has a branch of its own. The CSeq rises where a server has answered and asked for
       something; it stays where another server is to have the same request.
+    * Requests of one queue, as those of a dialog, leave in its order (§12.2.1.1): while the way of
+      one is looked for, those behind it wait. One that fails lets them go.
     * Whoever rang keeps the call: past a provisional response above 100 there is no other server,
       unless a redirection names one.
     * What is cancelled is not tried again, and nothing more than `MAX_ATTEMPTS` times.
@@ -87,7 +91,16 @@ class ClientRequest(Watchable):
     KEPT: ClassVar[int] = 8
 
     __slots__ = (
-        *("_alerted", "_edits", "_failure", "_over", "_redirects", "_reliable", "_seeking"),
+        *(
+            "_alerted",
+            "_edits",
+            "_failure",
+            "_over",
+            "_queue",
+            "_redirects",
+            "_reliable",
+            "_seeking",
+        ),
         *("_timer", "_tried", "agent", "attempts", "authorization", "cancelled", "endpoint"),
         *("error", "flow", "host", "next_hop", "number", "origin", "provisional", "redirects"),
         *("request", "response", "target", "transaction", "unproven", "user"),
@@ -130,6 +143,7 @@ class ClientRequest(Watchable):
         self._edits: tuple[Edit, ...] = ()
         #: What ends a wait for the next attempt.
         self._timer: Entry | None = None
+        self._queue: deque[ClientRequest] | None = None
         #: What is reported if no other target can be had.
         self._failure: Response | CallFailed | None = None
         #: Whether nothing can come of the last attempt any more.
@@ -146,8 +160,11 @@ class ClientRequest(Watchable):
         """Whether a final response came, or none can come any more."""
         return self.state in ("Answered", "Failed")
 
-    def start(self) -> None:
+    def start(self, queue: deque[ClientRequest] | None = None) -> None:
         """Locate the next hop, then send.
+
+        Args:
+            queue: The requests that leave one after the other, this one last; None for at once.
 
         Raises:
             UnexpectedInput: It was sent before.
@@ -155,7 +172,22 @@ class ClientRequest(Watchable):
         if self.state != "Initial":
             raise UnexpectedInput("The request was sent before; make another one.")
         self.state = self._entered = "Waiting"
+        self._queue = queue
+        if queue is not None:
+            queue.append(self)
+            if queue[0] is not self:
+                self._seeking = True
+                return
         self._locate()
+
+    def _leave_queue(self) -> None:
+        """Let the next one go: this one was sent, or will not be."""
+        queue, self._queue = self._queue, None
+        if queue:
+            first = queue[0] is self
+            queue.remove(self)
+            if first and queue:
+                queue[0]._locate()
 
     @verb
     def cancel(self) -> None:
@@ -173,27 +205,7 @@ class ClientRequest(Watchable):
         elif self.provisional and not self._seeking:
             self._send_cancel()
 
-    def wait(self, timeout: float | None = None) -> Response:
-        """Block until the final response and return it, whatever its status.
-
-        Args:
-            timeout: Seconds; None for as long as the transaction takes.
-
-        Raises:
-            CallFailed: No response came, or the request could not be sent.
-            Timeout: The time ran out; the request goes on.
-            WouldDeadlock: Called on the engine's own thread.
-        """
-        self.waitForStateCondition(self.settled, timeout)
-        return self._outcome()
-
-    def __await__(self) -> Generator[Any, None, Response]:
-        """Wait as `wait` does, in a coroutine."""
-        yield from self.stateCondition(self.settled).__await__()
-        return self._outcome()
-
-    @staticmethod
-    def settled(state: str) -> bool:
+    def settled(self, state: str) -> bool:
         """Whether the request is over in this state."""
         return state in ("Answered", "Failed")
 
@@ -244,11 +256,7 @@ class ClientRequest(Watchable):
                 self.authorization = Authorization(self.agent.digest)
             # By a flow that was there it goes to whoever is at its end, whatever host is named.
             host = "" if isinstance(self.endpoint, Flow) else self.next_hop.place.lower()
-            routed = request._text("route") is not None
-            self.authorization.add_to(
-                request,
-                Destination(flow.remote[0], host, request.uri_text, self.origin, routed),
-            )
+            self.authorization.add_to(request, flow, host, self.origin)
         # §18.1.1: what is large does not go by UDP if it can go otherwise.
         small = flow.transport == "UDP" and self.next_hop.transport is None and not self._reliable
         most = self.MAX_UDP if small else inf
@@ -268,6 +276,8 @@ class ClientRequest(Watchable):
         self.flow = flow
         self.provisional = ()
         self._alerted = self._over = False
+        if self._queue is not None:
+            self._leave_queue()
 
     def credentials_for(self, flow: Flow) -> list[Field]:
         """Return the credentials that the ACK for a 2xx takes by a flow."""
@@ -316,6 +326,8 @@ class ClientRequest(Watchable):
             return
         self.state = "Failed"
         self.error = error
+        if self._queue is not None:
+            self._leave_queue()
         try:
             self.user.request_failed(self, error)
         finally:
@@ -352,18 +364,12 @@ class ClientRequest(Watchable):
             if retry is not None:
                 self._again(retry, response)
                 return
-        authorization = self.authorization
-        if authorization is not None:
-            try:
-                authorization.check(response)
-            except ServerNotProven as error:
-                if status < 300:
-                    failure = CallFailed(str(error), status, response.reason, response)
-                    if not isinstance(self.transaction, InviteClientTransaction):
-                        self._fail(failure)
-                        return
-                    # RFC 3261 §13.2.2.4: a 2xx is acknowledged whatever it is worth.
-                    self.unproven = failure
+        if self.authorization is not None:
+            self.unproven = self.authorization.check(response)
+            # RFC 3261 §13.2.2.4: a 2xx to an INVITE is acknowledged whatever it is worth.
+            if self.unproven and not isinstance(self.transaction, InviteClientTransaction):
+                self._fail(self.unproven)
+                return
         self._answer(response)
 
     def transaction_timed_out(self) -> None:

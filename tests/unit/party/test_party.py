@@ -208,6 +208,13 @@ class TestRequests:
         assert asked["Max-Forwards"] == 70
         assert asked.to.uri_text == "sip:bob@b.com"
 
+    @pytest.mark.parametrize("method", ["INVITE", "ACK", "CANCEL"])
+    def test_what_belongs_to_a_call_is_not_sent_alone(self, alice, method):
+        with pytest.raises(
+            UsageError, match=rf"{method} is not sent alone: call with party\.invite"
+        ):
+            alice.send(Request(method, "sip:bob@b.com"))
+
     def test_provisional_responses(self, alice, peer):
         exchange = alice.options("bob@b.com", proxy=peer.place)
         asked = peer.receive("OPTIONS")

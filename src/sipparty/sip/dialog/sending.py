@@ -44,8 +44,10 @@ class Sender:
 
     def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
         """Make it, the first time or again."""
-        state = self.dialog_state
-        request = state.request(self.method, self.fields, self.body, client_request.number)
+        state, number = self.dialog_state, client_request.number
+        if number != state.local_seq:
+            number = None  # others have left since, and what is lower would be refused (§12.2.2)
+        request = state.request(self.method, self.fields, self.body, number)
         add_contact(request, self.usage.agent, flow)
         return request
 

@@ -11,10 +11,11 @@ Laws:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
-from sipparty.errors import CallFailed, ParseError
+from sipparty.errors import CallFailed, ParseError, UsageError
 from sipparty.sip.auth import Origin
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.outcomes import Ends, what_ends
@@ -70,8 +71,12 @@ class DialogState:
             is sent anywhere else at its word.
         share: That of the source that began it; None for one of ours.
         half_open: Whether it counts as one that nobody has acknowledged yet.
+        queue: Our requests that are yet to leave, in order; None before the first.
         bytes_held: The bytes that are kept of what the peer sent, as the core counts them.
     """
+
+    #: Requests that wait for one before them to leave; beyond so many no more can be sent but BYE.
+    MAX_QUEUED = 64
 
     __slots__ = (
         "agent",
@@ -86,6 +91,7 @@ class DialogState:
         "local_seq",
         "local_tag",
         "proven",
+        "queue",
         "remote",
         "remote_seq",
         "remote_tag",
@@ -131,6 +137,7 @@ class DialogState:
         self.share: Share | None = None
         self.half_open = False
         self.bytes_held = 0
+        self.queue: deque[ClientRequest] | None = None
 
     @classmethod
     def of_request(cls, request: Request, local_tag: str, local_seq: int) -> DialogState:
@@ -403,14 +410,23 @@ class DialogState:
             body: The body.
             user: Who hears what comes of it, as a `RequestUser`; None for nobody.
 
+        It leaves behind those that were sent before it, and takes its CSeq number then.
+
         Raises:
             ParseError: There is no way by the route or to the target.
+            UsageError: `MAX_QUEUED` wait already, and it is no BYE.
         """
+        if self.queue is None:
+            self.queue = deque()
+        elif len(self.queue) >= self.MAX_QUEUED and method != "BYE":
+            raise UsageError(
+                f"{len(self.queue)} requests wait for the way of the first to be found."
+            )
         sender = Sender(self, usage, user, method, fields, body)
         core, hop = usage.core, self.next_hop()
         request = ClientRequest(core, sender, hop, self.endpoint, usage.agent, self.origin)
         request.portal = usage.portal
-        request.start()
+        request.start(self.queue)
         return request
 
     def send_bye(self, usage: Dialog, fields: list[Field]) -> bool:
