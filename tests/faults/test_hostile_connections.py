@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from sipparty.sip.limits import Limits
+from sipparty.transport.memory import ConnectionMemory
 from sipparty.transport.stream import Connection
-from sipparty.transport.weight import Weight
 
 from ..interop.peer import wait_for
 from .defender import PATIENCE, Defender
@@ -197,7 +197,7 @@ def test_who_reads_in_the_end(defended: Any, transport: str) -> None:
 def has_catching_up(bob: Defender) -> bool:
     """Whether somebody has to catch up."""
     there = bob.listener.connections
-    return bool(bob.engine.run(lambda: any(one._weight.behind for one in there)))
+    return bool(bob.engine.run(lambda: any(one._memory.behind for one in there)))
 
 
 @pytest.mark.parametrize("transport", STREAMS)
@@ -212,7 +212,7 @@ def test_fifty_who_do_not_read(defended: Any, transport: str) -> None:
             data = frame(request("OPTIONS", transport), transport) * 300
             with contextlib.suppress(OSError):
                 sock.send(data)
-        wait_for(lambda: held.held > 50 * Weight.OWN, "they are counted", PATIENCE)
+        wait_for(lambda: held.held > 50 * ConnectionMemory.OWN, "they are counted", PATIENCE)
         wait_for(lambda: bob.received() > 50, "they are read", PATIENCE)
         assert held.held < 12_500_000
     bob.clock.advance(60)

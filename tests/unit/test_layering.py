@@ -45,7 +45,7 @@ ROOMS = [
     ("media", "jitter sources sinks clock ports playback events audio_stream player"),
     ("media", "session negotiated audio_session __init__"),
     ("trace", "text wirelog ladder pcap __init__"),
-    ("transport", "settings addresses endpoint udp tlsbuffer weight tls stream stream_listener"),
+    ("transport", "settings addresses endpoint udp tlsbuffer memory tls stream stream_listener"),
     ("transport", "websocket targets connecting pool target_health nameservers resolver"),
     ("transport", "listeners source_selection response_fallback stun keepalive hub"),
     ("transport", "__init__"),

@@ -8,7 +8,7 @@ Laws:
 
 * A flow has an identity. It is its endpoint's, which gives the same one for the same addresses as
   long as anybody holds it: so it can be a key, and compared by `is`.
-* It has our address as this host has it. What peers are told in its place is up to who sends
+* It has our address as this host has it. What is advertised in its place is up to who sends
   (`UserAgent.address_on`).
 * Who depends on it says so, and hears of its loss: transactions, keep-alives, whoever else.
 """
@@ -91,7 +91,7 @@ class Flow:
 
     @property
     def token(self) -> str:
-        """What tells it from every other of this host, in words: the transport and both addresses.
+        """What identifies it among all of this host, as text: the transport and both addresses.
         It may be guessed: who gives it away signs it (RFC 5626 §5.2).
         """
         return f"{self.transport} {host_port(*self.local)} {host_port(*self.remote)}"
@@ -112,7 +112,7 @@ class Flow:
         self.dependents.pop(dependent, None)
 
     def fail(self, reason: str) -> None:
-        """Tell whoever depends on it that it cannot be sent by.
+        """Have whoever depends on it know that it cannot be sent by.
 
         Args:
             reason: Why, as a clause in lower case.

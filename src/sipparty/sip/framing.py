@@ -14,7 +14,7 @@ Laws:
   of ours has no answer yet: then it is a `Pong`, at once, as nothing may follow.
 * While a pong is awaited, an even number of CRLFs in one piece are pings of the peer's alone; of an
   odd number the first is the pong. A ping that comes in two pieces is taken for a pong first, and
-  for a ping as well: so pings are told alike however the stream was cut.
+  for a ping as well: so pings are found alike however the stream was cut.
 * Nothing is raised: what cannot be framed is a `FramingFailed`, after the events before it. Where
   the stream's next message cannot be found, that is the last event; what is fed later is dropped.
 * No byte is looked at more than a fixed number of times, however the stream is cut, and no more is

@@ -1,7 +1,7 @@
 """Where a peer may have us send requests: what of the addresses that it names is within its reach.
 
-Contact and Record-Route are a peer's word. Who is somewhere on the Internet, and names an address
-of the network that we are in, would have us knock at doors that it does not get to by itself.
+Contact and Record-Route are a peer's word. One on the Internet that names an address of our own
+network would have us send to hosts that it cannot reach by itself.
 
 Laws:
 

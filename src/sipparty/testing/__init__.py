@@ -11,7 +11,7 @@ and retransmission and timers of hours, in one thread and in no time:
     print(Ladder(network.records()))                # sipparty.trace: what was said
 
     ===========================  ==================================================================
-    `VirtualClock`               a clock that moves when told
+    `VirtualClock`               a clock that moves when it is moved
     `SequentialTokens`           tags, branches and Call-IDs that count: 1, 2, 3
     `seeded_tokens`              ones that look real, the same for the same seed
     `SimulatedNetwork`           carries messages between cores: loss, delay, partitions, a log

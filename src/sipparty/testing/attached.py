@@ -15,7 +15,7 @@ class Core(Protocol):
 
     If it has `flow_found` and `flow_failed` as `sipparty.sip.Core` does, the network answers its
     `FlowWanted` events; if it has `transport_failed`, it hears of connections that are refused; if
-    it has `at`, it is told the time before actions run and when a run ends, since verbs may follow.
+    it has `at`, that is called with the time before actions run and when a run ends.
     """
 
     def receive(self, data: bytes, flow: Flow, now: float, /) -> object:

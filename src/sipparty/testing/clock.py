@@ -1,4 +1,4 @@
-"""Time and chance for tests: a clock that moves when told, tokens that can be foretold.
+"""Time and chance for tests: a clock that is moved by hand, tokens that can be predicted.
 
 The protocol takes both as arguments, so a test that hands it these is the same every time it runs,
 and waits for nothing.
@@ -97,10 +97,10 @@ class SequentialTokens(Tokens):
     def hexadecimal(self, digits: int) -> str:
         """Return the next number, of so many digits; where those are few, its last ones."""
         self._count += 1
-        room = digits - len(self._prefix)
-        if room < len(self._prefix):
+        width = digits - len(self._prefix)
+        if width < len(self._prefix):
             return f"{self._count:0{digits}x}"[-digits:]
-        return self._prefix + f"{self._count:0{room}x}"[-room:]
+        return self._prefix + f"{self._count:0{width}x}"[-width:]
 
     def number(self, bits: int) -> int:
         """Return the next number, of so many bits, without the prefix."""

@@ -115,7 +115,7 @@ class SimulatedNetwork:
             core: What receives what is sent to the address, by whatever transport.
             address: Host and port.
             endpoint: What the flows at this address name as their endpoint; `sipparty.sip.Core`
-                tells by it which agents receive there.
+                knows by it which agents receive there.
             on_event: Called with each event of the core; it may call the core's verbs. Without it
                 events are kept in `events`.
 
@@ -304,7 +304,7 @@ class SimulatedNetwork:
             f" {self._under_way} messages under way>"
         )
 
-    # The works
+    # Inside
 
     def _push(self, time: float, rank: int, what: Parcel | Node | Callable[[], object]) -> None:
         self._order += 1
@@ -364,7 +364,7 @@ class SimulatedNetwork:
             self._settle(node)
 
     def _settle(self, node: Node) -> None:
-        """Take what a core sends and tells until there is no more; then its timer."""
+        """Take what a core sends and its events until there are no more; then its timer."""
         core = node.core
         while node.addresses:
             for data, flow in core.transmits():
@@ -455,7 +455,7 @@ class SimulatedNetwork:
         self._settle(node)
 
     def _refuse(self, parcel: Parcel) -> None:
-        """Tell a stream's sender that nothing listens there; datagrams are not answered."""
+        """Refuse a stream, as nothing listens there; datagrams are not answered."""
         node = self._by_address.get(parcel.source)
         failed = getattr(node and node.core, "transport_failed", None)
         if node is None or failed is None or parcel.transport not in RELIABLE_TRANSPORTS:

@@ -46,7 +46,7 @@ def is_loopback(host: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def leads_to(bound: str, host: str) -> bool:
-    """Whether a peer is reached from what a socket is bound to, as far as that can be told."""
+    """Whether a peer is reached from what a socket is bound to, as far as the addresses say."""
     family = numeric_family(bound)
     if family is None or family != numeric_family(host):
         return False

@@ -47,7 +47,7 @@ async def connect(
     """Connect to a target, on the running loop.
 
     Args:
-        owner: The engine; it is told nothing before the connection is given back.
+        owner: The engine; nothing of it is called before the connection is given back.
         target: Where to.
         tls: Certificates, and what is asked of the peer's; by default its name, proved by an
             authority of the system's.
@@ -176,8 +176,8 @@ class _Attempt:
         if context is None:
             return None
         name = (self.target.server_name or self.target.address).rstrip(".")
-        # An address is no server name indication (RFC 6066 §3); Python knows it by itself, but has
-        # to be told of it where it checks it.
+        # An address is no server name indication (RFC 6066 §3). Python knows, but needs it where it
+        # checks it.
         if numeric_family(name) is not None and not context.check_hostname:
             return ""
         try:

@@ -1,6 +1,4 @@
-"""What every transport's endpoint is to the engine: something that sends, and that tells it what
-came and what failed.
-"""
+"""What every transport's endpoint is to the engine, and what it calls of the engine."""
 
 from __future__ import annotations
 

@@ -112,12 +112,11 @@ class Hub:
                 return
             carrier = carrier.endpoint
             wanted = replace(wanted, endpoint=carrier)
-        if isinstance(carrier, Connection) and (
-            _goes_to(carrier, wanted) or _is_beyond_nat(carrier, wanted)
-        ):
-            assert carrier.flow is not None
-            self._take(wanted, carrier.flow)
-            return
+        if isinstance(carrier, Connection):
+            flow = carrier.flow
+            if flow is not None and (_goes_to(flow, wanted) or _is_beyond_nat(flow, wanted)):
+                self._take(wanted, flow)
+                return
         hop = wanted.next_hop
         if not hop.alternatives:
             try:
@@ -351,7 +350,7 @@ class Hub:
             self._owner.run(self._failed, wanted, f"No flow was found: {error}.")
 
     def give_up(self, reason: str) -> None:
-        """Tell everybody who waits for a flow that there will be none."""
+        """Answer everybody who waits for a flow: there will be none."""
         self.keepalives.stop()
         for waiting in self._stop():
             for wanted in waiting:
@@ -418,32 +417,31 @@ def _can_take(flow: Flow, wanted: FlowWanted) -> bool:
     return flow.transport in SECURE_TRANSPORTS or not wanted.next_hop.secure
 
 
-def _goes_to(connection: Connection, wanted: FlowWanted) -> bool:
+def _goes_to(flow: Flow, wanted: FlowWanted) -> bool:
     """Whether a dialog's connection leads to where its next request goes.
 
     Another port is another program, such as the user agent behind the proxy that the connection is
     with, on the same machine. A WebSocket client can be reached by its connection alone (RFC 7118
     §5).
     """
-    flow, hop = connection.flow, wanted.next_hop
-    if flow is None or not _can_take(flow, wanted):
+    if not _can_take(flow, wanted):
         return False
     if flow.transport in ("WS", "WSS"):
         return True
+    hop = wanted.next_hop
     there = hop.place, hop.port or default_port(flow.transport)
     return flow.remote == there and hop.transport in (None, flow.transport)
 
 
-def _is_beyond_nat(connection: Connection, wanted: FlowWanted) -> bool:
+def _is_beyond_nat(flow: Flow, wanted: FlowWanted) -> bool:
     """Whether a dialog's peer came to us from the Internet, and names an address that is not of it.
 
     Nothing in our own network is meant by that: what has that address there, if anything, is
     another.
     """
-    flow, host = connection.flow, wanted.next_hop.place
+    host = wanted.next_hop.place
     return (
-        connection.listener is not None
-        and flow is not None
+        flow.endpoint.listener is not None
         and _can_take(flow, wanted)
         and numeric_family(host) is not None
         and ipaddress.ip_address(flow.remote[0]).is_global

@@ -272,13 +272,13 @@ class KeepAlive(FSM):
         self.failures = 0
         if self._lost or not self._answers:
             self._answers, self._lost = True, False
-            self._keeper.tell(FlowConfirmed(self.agent, self.target, self.mapped))
+            self._keeper.emit(FlowConfirmed(self.agent, self.target, self.mapped))
 
     def _tell_found(self, *_: object) -> None:
         # Nobody says that it works; but nothing says that it does not, as the last event did.
         if self._lost:
             self._lost = False
-            self._keeper.tell(FlowConfirmed(self.agent, self.target, None))
+            self._keeper.emit(FlowConfirmed(self.agent, self.target, None))
 
     def _lose(self, reason: str = "the other side does not answer") -> None:
         if self.flow is not None:
@@ -292,7 +292,7 @@ class KeepAlive(FSM):
         self._let_go()
         if not self._lost:
             self._lost = True
-            self._keeper.tell(FlowLost(self.agent, self.target, reason))
+            self._keeper.emit(FlowLost(self.agent, self.target, reason))
 
     def _fail(self, reason: str = "the other side does not answer") -> None:
         self.failures += 1
@@ -308,7 +308,7 @@ class KeepAlives:
     """Every `KeepAlive` of an engine, and what they work with; used on its loop's thread alone.
 
     Args:
-        core: The engine's core, which looks for flows and tells of events.
+        core: The engine's core, which looks for flows and emits events.
         mark_down: Called with a flow whose peer does not answer: has other targets tried first.
     """
 
@@ -403,7 +403,7 @@ class KeepAlives:
         if isinstance(flow.endpoint, UDPEndpoint):
             flow.endpoint.forget(flow.remote)
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Emit an event."""
         self._core.emit(event)
 

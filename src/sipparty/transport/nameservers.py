@@ -181,14 +181,14 @@ class SystemLookup:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answered] = loop.create_future()
 
-        def tell(answered: Answered) -> None:
+        def give(answered: Answered) -> None:
             if not future.done():
                 future.set_result(answered)
 
         def ask() -> None:
             answered = _ask_system(question, family)
             try:
-                loop.call_soon_threadsafe(tell, answered)
+                loop.call_soon_threadsafe(give, answered)
             except RuntimeError:
                 pass  # the loop was closed, and nobody waits
 

@@ -132,7 +132,7 @@ class Resolver:
         max_negative_ttl: The longest that the news of nothing is kept, in seconds (RFC 2308 §5).
         failure_ttl: How long a failure is kept, in seconds (RFC 2308 §7 allows 300).
         max_entries: How many answers are kept.
-        clock: Tells the time in seconds, forward only.
+        clock: Gives the time in seconds, forward only.
         chance: Gives numbers from 0 up to, not including, 1: load is spread by it.
     """
 

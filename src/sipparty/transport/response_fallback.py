@@ -33,8 +33,7 @@ class ResponseFallback:
     """The responses that wait for a connection, and the connections that were opened for some.
 
     Args:
-        seek: Called with a target, the flow whose connection has ended, and who is to be told of
-            the new one.
+        seek: Called with a target, the flow whose connection has ended, and who takes the new one.
         transmit: Sends a message by a flow.
     """
 
@@ -101,7 +100,7 @@ class WaitingResponses:
     """The responses that wait for a connection to a place.
 
     Args:
-        late: What they are among.
+        fallback: What they are among.
         target: The place.
         data: The first of them.
 
@@ -109,18 +108,18 @@ class WaitingResponses:
         responses: All of them, in the order that they came.
     """
 
-    def __init__(self, late: ResponseFallback, target: Target, data: bytes) -> None:
-        self._late = late
+    def __init__(self, fallback: ResponseFallback, target: Target, data: bytes) -> None:
+        self._fallback = fallback
         self._target = target
         self.responses = [data]
 
     def flow_found(self, flow: Flow) -> None:
         """Send them."""
-        self._late.over(self._target)
+        self._fallback.over(self._target)
         for data in self.responses:
-            self._late.transmit(data, flow)
+            self._fallback.transmit(data, flow)
 
     def flow_failed(self, reason: str) -> None:
         """Drop them: whoever waits for them has timers."""
-        self._late.over(self._target)
+        self._fallback.over(self._target)
         _log.debug("Late responses were dropped: %s", reason)

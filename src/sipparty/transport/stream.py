@@ -40,9 +40,9 @@ from sipparty.sip.framing import (
 )
 from sipparty.sip.limits import Limits
 from sipparty.transport.endpoint import EndpointOwner
+from sipparty.transport.memory import ConnectionMemory
 from sipparty.transport.tls import TLSError, check_certificate, describe_failure
 from sipparty.transport.tlsbuffer import shrink
-from sipparty.transport.weight import Weight
 
 __all__ = ["Acceptor", "Connection"]
 
@@ -151,14 +151,14 @@ class Connection(asyncio.BufferedProtocol):
         #: Whether asyncio has ended it.
         self._lost = False
         #: Whether what still comes is thrown away.
-        self._deaf = False
+        self._discards = False
         self.heard = False
         self._ponged = self.PONGS_ARE_SURE
         #: When it began, and an unfinished message and an unanswered ping; of the loop's clock.
         self._since = self.last_used = 0.0
         self._unfinished: float | None = None
         self._pinged: float | None = None
-        self._weight = Weight(owner, transport, self.begun, self.abort)
+        self._memory = ConnectionMemory(owner, transport, self.begun, self.abort)
         #: When a ping went out last, of the loop's clock, whoever asked for it.
         self._asked = 0.0
         self._interval = random.uniform(*self.PING_INTERVAL)
@@ -194,7 +194,7 @@ class Connection(asyncio.BufferedProtocol):
             shrink(transport)
         self.family = sock.family
         self.address, self.remote = transport.get_extra_info("sockname")[:2], peer[:2]
-        self._weight.host = self.remote[0]
+        self._memory.host = self.remote[0]
         if self.server_name:
             try:
                 check_certificate(transport.get_extra_info("peercert"), self.server_name)
@@ -203,7 +203,7 @@ class Connection(asyncio.BufferedProtocol):
                 text = str(error).rstrip(".")
                 self.abort(text[:1].lower() + text[1:])
                 return
-        if not self._weight.count(transport):
+        if not self._memory.count(transport):
             return
         self._watch()
         self.begin()
@@ -230,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
-        if self._deaf:
+        if self._discards:
             return
         self.last_used = now = self._loop.time()
         self._pinged = None
@@ -239,9 +239,9 @@ class Connection(asyncio.BufferedProtocol):
         if not self.unfinished():
             if self._unfinished is not None:
                 self._unfinished = None
-                self._weight.count(self._pipe)
+                self._memory.count(self._pipe)
             return
-        self._weight.count(self._pipe)
+        self._memory.count(self._pipe)
         if self._unfinished is None or any(isinstance(event, bytes) for event in events):
             self._unfinished = now
             timer = self._timer
@@ -314,7 +314,7 @@ class Connection(asyncio.BufferedProtocol):
         self.closed = self._lost = True
         if self._timer is not None:
             self._timer.cancel()
-        self._weight.drop()
+        self._memory.drop()
         if self.listener is not None:
             self.listener.connections.discard(self)
         if not self.reason:
@@ -322,7 +322,7 @@ class Connection(asyncio.BufferedProtocol):
         self._tell()
 
     def _tell(self) -> None:
-        """Tell the owner of the end."""
+        """Have the owner know of the end, once."""
         if self.flow is not None and not self._announced:
             self._announced = True
             self.owner.flow_closed(self.flow, self.reason)
@@ -349,18 +349,18 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.last_used = self._loop.time()
         pipe.write(data)
-        if self._weight.behind:
-            self._weight.count(pipe)
+        if self._memory.behind:
+            self._memory.count(pipe)
 
     def pause_writing(self) -> None:
         """Take note that much waits for the peer: who does not read is not listened to."""
         if self._pipe is not None:
             self._pinged = None  # its answer would not be read
-            self._weight.fall_behind(self._pipe, self.CATCH_UP)
+            self._memory.fall_behind(self._pipe, self.CATCH_UP)
 
     def resume_writing(self) -> None:
         """Take note that the peer has read most of it."""
-        if self._pipe is not None and self._weight.catch_up(self._pipe) and not self.closed:
+        if self._pipe is not None and self._memory.catch_up(self._pipe) and not self.closed:
             self._pipe.resume_reading()
 
     def close(self) -> None:
@@ -384,7 +384,7 @@ class Connection(asyncio.BufferedProtocol):
             self.close()
             return
         self.reason = self.reason or reason
-        self.closed = self._deaf = True
+        self.closed = self._discards = True
         self._end_within(self.LINGER)
         if self._pipe is not None and not self._pipe.is_closing():
             if self._pipe.can_write_eof():
@@ -420,7 +420,7 @@ class Connection(asyncio.BufferedProtocol):
     # ---------------------------------------------------------------- how long things may take
 
     def ping(self) -> None:
-        """Ask whether the peer is there; `pong_received` tells its owner of the answer."""
+        """Ask whether the peer is there; `pong_received` is called with the answer."""
         self._framer.expect_pong()
         self._asked = self._loop.time()
         self.write(_PING)

@@ -9,7 +9,7 @@ Laws:
   the address takes: nothing is gained by forging where a request came from.
 * Who sends an attribute that has to be understood, and is not, means something else by its message:
   such a request is refused with 420, without a phrase so that this is short too, and such a
-  response is dropped (RFC 8489 §6.3). The library tells of no attribute that it does not know, so
+  response is dropped (RFC 8489 §6.3). The library gives no attribute that it does not know, so
   their types are read here.
 """
 

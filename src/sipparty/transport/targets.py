@@ -24,7 +24,7 @@ Laws:
 * A `sips:` URI leads to secure transports only.
 * `maddr` stands for the host in finding addresses; the host's name stays what a certificate has to
   be for (RFC 5922 §4).
-* Records of the DNS are data of a stranger: their number is bounded by `MAX_TARGETS`, what does not
+* Records of the DNS are untrusted data: their number is bounded by `MAX_TARGETS`, what does not
   fit is passed over.
 * Chance is an argument, as time is.
 """

@@ -7,12 +7,12 @@ Laws:
 * A datagram that the socket has no room for waits here, so many at the most; the oldest are dropped
   first, as the network would have done. SIP sends again.
 * What the network says of a datagram that went out (ICMP) fails the flow it went by (§18.4), where
-  the system tells (Linux).
+  the system says so (Linux).
 * A peer has one flow for each address of ours. Those in use last as long as they are used; of the
   others so many are kept, so that a flood of sources does not make them grow without end.
 * Which of our addresses a peer is reached from is found out once, and anew where a flow has failed.
 * A socket that is bound to all of our addresses answers from the one that was asked (RFC 3581 §4),
-  where the system tells (Linux): a peer behind a NAT hears nothing from any other.
+  where the system says (Linux): a peer behind a NAT hears nothing from any other.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ _ERROR_QUEUE = {
 }
 _HAS_ERROR_QUEUE = sys.platform == "linux"
 
-#: By address family: the level, the option that has the kernel tell which of our addresses a
-#: datagram came to, and what it tells that by, which takes the same to send from there. The numbers
-#: of IPv4 are Linux's.
+#: By address family: the level, the option that has the kernel say which of our addresses a
+#: datagram came to, and the kind of control message that says so, both ways. Linux's numbers.
 _ARRIVAL = {
     socket.AF_INET: (socket.IPPROTO_IP, 8, 8),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 49, 50),
@@ -58,7 +57,7 @@ _MSG_ERRQUEUE = 0x2000
 #: struct sock_extended_err: errno, origin, type, code, pad, info, data.
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
 
-#: What a STUN message has to have to be told from SIP: so many bytes, with these in bytes 4 to 7
+#: What a STUN message has and SIP has not: so many bytes, with these in bytes 4 to 7
 #: (RFC 8489 §5).
 _STUN_HEADER = 20
 _STUN_COOKIE = b"\x21\x12\xa4\x42"
@@ -139,11 +138,11 @@ class UDPEndpoint:
         self._read_at = 0.0
         self.closed = False
         #: Whether the kernel says where a datagram came to.
-        self._tells = False
+        self._pktinfo = False
         if self._any and _HAS_ARRIVAL:
             with contextlib.suppress(OSError):
                 sock.setsockopt(*_ARRIVAL[self.family][:2], 1)
-                self._tells = True
+                self._pktinfo = True
         loop.add_reader(sock, self._readable)
 
     def __repr__(self) -> str:
@@ -201,10 +200,10 @@ class UDPEndpoint:
     # ---------------------------------------------------------------- in
 
     def _readable(self) -> None:
-        owner, tells = self._owner, self._tells
+        owner, pktinfo = self._owner, self._pktinfo
         watched = owner.wire.watched()
-        receive = self._socket.recvmsg if tells else self._socket.recvfrom
-        arguments = (self.MAX_DATAGRAM, _CONTROL) if tells else (self.MAX_DATAGRAM,)
+        receive = self._socket.recvmsg if pktinfo else self._socket.recvfrom
+        arguments = (self.MAX_DATAGRAM, _CONTROL) if pktinfo else (self.MAX_DATAGRAM,)
         now = time.monotonic()
         turns, self._read_at = (self.BATCH if now < self._read_at + self.BUSY else 1), now
         batch: list[tuple[bytes, Flow]] = []
@@ -225,7 +224,7 @@ class UDPEndpoint:
                     continue
                 data, address = received[0], received[-1]
                 remote = (address[0], address[1])
-                here = received[1][0][2] if tells and received[1] else b""
+                here = received[1][0][2] if pktinfo and received[1] else b""
                 flow = self.recent.get((*remote, here) if here else remote)
                 if flow is None:
                     try:
@@ -243,7 +242,7 @@ class UDPEndpoint:
             owner.messages_received(batch)
 
     def _read_errors(self) -> None:
-        """Tell whom each error in the socket's queue is about; the option is Linux's."""
+        """Report each error in the socket's queue; the option is Linux's."""
         for _ in range(self.BATCH if _HAS_ERROR_QUEUE else 0):
             if self.closed:
                 return
@@ -260,7 +259,7 @@ class UDPEndpoint:
                     break
 
     def _failed(self, remote: Address, reason: str) -> None:
-        """Tell of every flow to an address that it cannot be sent by."""
+        """Report every flow to an address: it cannot be sent by."""
         port = self.address[1]
         flows = [self._flows.known((own, port), remote) for own in self._controls]
         self.forget(remote)
@@ -293,7 +292,7 @@ class UDPEndpoint:
         if numeric_family(flow.remote[0]) == self.family:
             control = flow.control = self._controls.get(flow.local[0], ())
             # The first error may be what became of an earlier datagram, to somebody else. It is
-            # cleared by being told; `_readable` reads in the queue whom it is about.
+            # cleared by being raised; `_readable` reads in the queue whom it is about.
             for _ in range(2):
                 try:
                     if control:

@@ -272,7 +272,7 @@ class WebSocketConnection(Connection):
 
     def eof_received(self) -> bool | None:
         """Take note that the peer sends no more."""
-        if self._library is not None and not self._deaf:
+        if self._library is not None and not self._discards:
             if self._library.state is not State.CONNECTING:
                 # Else the answer to the handshake may be complete by this.
                 self.reason = self.reason or "the other side closed the connection"
@@ -333,7 +333,7 @@ class WebSocketConnection(Connection):
             self.reason = f"the other side closed the WebSocket with {close.code:d}{words}"
         elif protocol.parser_exc is not None and not self.reason:
             self.reason = f"what came cannot be taken: {protocol.parser_exc}"
-        if self._ending and not self._deaf:
+        if self._ending and not self._discards:
             # Also an answer to a handshake that is none, or a server's goodbye.
             self.finish("the WebSocket handshake failed")
         elif protocol.close_expected() and not self.closed:

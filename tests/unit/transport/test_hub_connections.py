@@ -122,7 +122,7 @@ class StandIn(Connection):
 def test_which_requests_a_dialogs_connection_takes(transport, port, hop, goes):
     wanted = FlowWanted("agent", NextHop(*hop), None, None)
     connection = StandIn(transport, port)
-    assert _goes_to(connection, wanted) is goes
+    assert _goes_to(connection.flow, wanted) is goes
     assert _can_take(connection.flow, wanted)
 
 
@@ -130,12 +130,11 @@ def test_which_requests_a_dialogs_connection_takes(transport, port, hop, goes):
 def test_it_takes_none_that_it_has_failed(transport):
     hop = NextHop("192.0.2.9", 5060)
     tried = ((transport, "192.0.2.9", 5060),)
-    assert not _goes_to(StandIn(transport, 5060), FlowWanted("a", hop, None, None, False, tried))
+    assert not _goes_to(
+        StandIn(transport, 5060).flow, FlowWanted("a", hop, None, None, False, tried)
+    )
     fresh = FlowWanted("a", hop, None, None)
-    assert not _goes_to(StandIn(transport, 5060, closed=True), fresh)
-    unborn = StandIn(transport, 5060)
-    unborn.flow = None
-    assert not _goes_to(unborn, fresh)
+    assert not _goes_to(StandIn(transport, 5060, closed=True).flow, fresh)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ def test_what_is_secure_needs_a_secure_one(transport, secure):
     wanted = FlowWanted("a", NextHop("192.0.2.9", 5061, None, True), None, None)
     connection = StandIn(transport, 5061)
     assert _can_take(connection.flow, wanted) is secure
-    assert _goes_to(connection, wanted) is secure
+    assert _goes_to(connection.flow, wanted) is secure
 
 
 @pytest.mark.parametrize(
@@ -165,11 +164,11 @@ def test_what_is_secure_needs_a_secure_one(transport, secure):
 def test_a_peer_from_the_internet_that_names_an_address_of_none(peer, host, beyond):
     connection = StandIn("TCP", 40001, host=peer)
     wanted = FlowWanted("agent", NextHop(host, 5060), connection, None)
-    assert not _is_beyond_nat(connection, wanted)  # we opened it
+    assert not _is_beyond_nat(connection.flow, wanted)  # we opened it
     connection.listener = object()
-    assert _is_beyond_nat(connection, wanted) is beyond
+    assert _is_beyond_nat(connection.flow, wanted) is beyond
     connection.closed = True
-    assert not _is_beyond_nat(connection, wanted)
+    assert not _is_beyond_nat(connection.flow, wanted)
 
 
 # ---------------------------------------------------------------- making room

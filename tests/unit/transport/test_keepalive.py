@@ -43,7 +43,7 @@ class Keeper:
     def reroute(self, flow):
         self.rerouted.append(flow)
 
-    def tell(self, event):
+    def emit(self, event):
         self.told.append(event)
 
     def forget(self, keep_alive):

@@ -11,8 +11,8 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.framing import StreamFramer
 from sipparty.sip.limits import Limits
 from sipparty.trace import Recorder
+from sipparty.transport.memory import ConnectionMemory
 from sipparty.transport.stream import Connection
-from sipparty.transport.weight import Weight
 
 LOOPBACK = "127.0.0.1"
 
@@ -312,20 +312,20 @@ async def test_a_peer_has_its_time_to_catch_up(owner, accept, open_to, clock):
 async def test_what_a_connection_takes_is_counted(owner, serve, dial, eventually):
     listener = serve()
     peer = await dial(listener)
-    await eventually(lambda: owner.held == Weight.OWN)
+    await eventually(lambda: owner.held == ConnectionMemory.OWN)
     whole = message(1, b"x" * 10_000)
     peer.write(whole[:-1])
-    await eventually(lambda: owner.held == Weight.OWN + len(whole) - 1)
+    await eventually(lambda: owner.held == ConnectionMemory.OWN + len(whole) - 1)
     peer.write(whole[-1:])
     await owner.until(lambda: owner.received)
-    await eventually(lambda: owner.held == Weight.OWN)
+    await eventually(lambda: owner.held == ConnectionMemory.OWN)
     peer.writer.close()
     await owner.until(lambda: owner.gone)
     assert owner.held == 0
 
 
 async def test_where_there_is_no_room_it_ends(owner, serve, dial, eventually):
-    owner.most_held = Weight.OWN + 5000
+    owner.most_held = ConnectionMemory.OWN + 5000
     peer = await dial(serve())
     peer.write(message(1, b"x" * 10_000)[:-1])
     await owner.until(lambda: owner.gone)

@@ -559,4 +559,4 @@ class TestArrival:
 
     def test_one_address_is_not_asked_about(self, make):
         bob = make(LOOPBACK)
-        assert not bob._endpoints[0]._tells
+        assert not bob._endpoints[0]._pktinfo

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from sipparty.sip.transports import SECURE_TRANSPORTS
 from sipparty.transport.endpoint import EndpointOwner
 
-__all__ = ["Weight"]
+__all__ = ["ConnectionMemory"]
 
 
-class Weight:
+class ConnectionMemory:
     """What one connection takes.
 
     Args:
