@@ -71,12 +71,11 @@ class MediaClock:
     # A clock holds its loop, so no other loop has that id while there is the clock.
     _clocks: weakref.WeakValueDictionary[int, MediaClock] = weakref.WeakValueDictionary()
 
-    __slots__ = ("__weakref__", "_beats", "_loop", "_periods", "_timer")
+    __slots__ = ("__weakref__", "_beats", "_loop", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._beats: dict[float, _Beat] = {}
-        self._periods: dict[Ticked, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -93,26 +92,22 @@ class MediaClock:
 
     def add(self, member: Ticked, period: float) -> None:
         """Tick a member every `period` seconds, first within one from now."""
-        if self._periods.get(member) == period:
+        beat = self._beats.get(period)
+        if beat is not None and member in beat.members:
             return
         self.remove(member)
-        beat = self._beats.get(period)
-        if beat is None:
-            beat = self._beats[period] = _Beat(period, self._loop.time())
-        beat.members[member] = None
-        self._periods[member] = period
+        if period not in self._beats:
+            self._beats[period] = _Beat(period, self._loop.time())
+        self._beats[period].members[member] = None
         self._arm()
 
     def remove(self, member: Ticked) -> None:
         """Tick it no more."""
-        period = self._periods.pop(member, None)
-        if period is None:
-            return
-        beat = self._beats[period]
-        del beat.members[member]
-        if not beat.members:
-            del self._beats[period]
-        self._arm()
+        for beat in [beat for beat in self._beats.values() if member in beat.members]:
+            del beat.members[member]
+            if not beat.members:
+                del self._beats[beat.period]
+            self._arm()
 
     def _arm(self) -> None:
         """Set the timer to the next beat; take it away where there is none."""

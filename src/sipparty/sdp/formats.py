@@ -197,8 +197,8 @@ def parse_fmtp(parameters: str | None) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """A media format, as offered, answered or supported.
+class Format(RTPMap):
+    """A media format, as offered, answered or supported: an encoding with its parameters.
 
     Args:
         encoding: The encoding name, such as "PCMU"; for media that is not RTP, the format's own
@@ -213,14 +213,12 @@ class Format:
         BuildError: A value cannot stand in a description.
     """
 
-    encoding: str
     clock_rate: int = 8000
-    channels: int = 1
     payload_type: int | None = None
     fmtp: str | None = None
 
     def __post_init__(self) -> None:
-        RTPMap(self.encoding, self.clock_rate, self.channels)
+        RTPMap.__post_init__(self)
         if self.payload_type is not None:
             check_integer(self.payload_type, 0, 127, "payload type")
         if self.fmtp is not None:
@@ -257,11 +255,6 @@ class Format:
         return cls(known.encoding, known.clock_rate, known.channels)
 
     @property
-    def rtpmap(self) -> RTPMap:
-        """The format's encoding, clock rate and channels."""
-        return RTPMap(self.encoding, self.clock_rate, self.channels)
-
-    @property
     def is_auxiliary(self) -> bool:
         """Whether the format only accompanies another one, as telephone events and comfort noise
         do.
@@ -270,7 +263,7 @@ class Format:
 
     def matches(self, other: Format) -> bool:
         """Whether media in one format is media in the other."""
-        if not self.rtpmap.same(other.rtpmap):
+        if not self.same(other):
             return False
         configuration = CONFIGURATION.get(self.encoding.casefold())
         if not configuration:
@@ -283,7 +276,7 @@ class Format:
         )
 
     def __str__(self) -> str:
-        return str(self.rtpmap) if self.clock_rate else self.encoding
+        return RTPMap.__str__(self) if self.clock_rate else self.encoding
 
 
 #: What stands for a format where one is asked for: see `Format.of`.
@@ -333,7 +326,7 @@ def _wished(wish: Format) -> Iterable[int]:
     if wish.payload_type is not None:
         yield wish.payload_type
     for number, rtpmap in STATIC_PAYLOAD_TYPES.items():
-        if rtpmap.same(wish.rtpmap):
+        if rtpmap.same(wish):
             yield number
 
 

@@ -277,7 +277,7 @@ class MediaDescription(AttributeHolder):
             assigned = assign_payload_types(wanted)
             names = tuple(str(wish.payload_type) for wish in assigned)
             for wish in assigned:
-                own.append(Attribute("rtpmap", f"{wish.payload_type} {wish.rtpmap}"))
+                own.append(Attribute("rtpmap", f"{wish.payload_type} {RTPMap.__str__(wish)}"))
                 if wish.fmtp:
                     own.append(Attribute("fmtp", f"{wish.payload_type} {wish.fmtp}"))
         for name, value in (("ptime", ptime), ("maxptime", maxptime)):
