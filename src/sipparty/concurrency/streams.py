@@ -30,7 +30,8 @@ class Feed(Generic[T]):
     Args:
         stream: The stream.
         pick: Gives what is put in, of an event.
-        is_last: Whether an event ends the stream.
+        kind: The class of the events that are; others are passed over.
+        last: The class of the event that ends the stream; None where none does.
     """
 
     #: The dispatcher calls it on the loop's thread, without a task.
@@ -40,18 +41,21 @@ class Feed(Generic[T]):
         self,
         stream: Stream[T],
         pick: Callable[[Any], T],
-        is_last: Callable[[Any], bool] = lambda _: False,
+        kind: type = object,
+        last: type | None = None,
     ) -> None:
         self._stream = weakref.ref(stream)
         self._pick = pick
-        self._is_last = is_last
+        self._kind = kind
+        self._last = last
 
     def __call__(self, event: Any) -> None:
         """Take an event."""
         stream = self._stream()
         if stream is not None:
-            stream.put(self._pick(event))
-            if self._is_last(event):
+            if isinstance(event, self._kind):
+                stream.put(self._pick(event))
+            if self._last is not None and isinstance(event, self._last):
                 stream.end()
 
 
@@ -128,6 +132,25 @@ class Stream(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
+        return await self.anext()
+
+    async def anext(self, timeout: float | None = None) -> T:  # noqa: ASYNC109 - as in `next`
+        """Do what `next` does, in a coroutine.
+
+        Args:
+            timeout: Seconds; None for as long as it takes.
+
+        Raises:
+            Timeout: Nothing came in time.
+            StopAsyncIteration: The stream has ended.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._taken()
+        except TimeoutError:
+            raise Timeout(f"Nothing came within {timeout:g} seconds.") from None
+
+    async def _taken(self) -> T:
         while True:
             with self._changed:
                 if self._items:

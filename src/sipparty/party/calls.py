@@ -17,10 +17,9 @@ from sipparty.concurrency.waiting import Portal
 from sipparty.errors import Timeout, UsageError
 from sipparty.sip import Dialog, Flow, Part, SimpleCall
 from sipparty.sip.events import CallReceived
-from sipparty.trace import Recorder, summarise
-from sipparty.trace.wirelog import Echoes, WireRecord
+from sipparty.trace import Echoes, Recorder, Wire, WireRecord, summarise
 
-__all__ = ["CallBlock", "InviteOptions", "messages_of", "stream_of_calls"]
+__all__ = ["CallBlock", "History", "InviteOptions", "stream_of_calls"]
 
 CallT = TypeVar("CallT", bound=Dialog)
 
@@ -139,12 +138,28 @@ def stream_of_calls(party: Any) -> Stream[Any]:
     return stream
 
 
-def messages_of(recorder: Recorder, call_id: str) -> list[WireRecord]:
-    """Return the messages of a call, each once, in order."""
-    echoes = Echoes()
-    found = []
-    for record in recorder:
-        summary = summarise(record.data)
-        if summary is not None and summary.call_id == call_id and not echoes.is_echo(record):
-            found.append(record)
-    return found
+class History(Recorder):
+    """Keeps the latest messages of an engine, for those of its calls.
+
+    Args:
+        wire: The engine's wire, which it is a tap on until `end`.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__()
+        self._wire = wire
+        wire.add(self)
+
+    def end(self) -> None:
+        """Take no more."""
+        self._wire.remove(self)
+
+    def of(self, call_id: str) -> list[WireRecord]:
+        """Return the messages of a call, each once and in order."""
+        echoes = Echoes()
+        found = []
+        for record in self:
+            summary = summarise(record.data)
+            if summary is not None and summary.call_id == call_id and not echoes.is_echo(record):
+                found.append(record)
+        return found

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
     from sipparty.concurrency.dispatch import Dispatcher
     from sipparty.concurrency.engine import Engine
-    from sipparty.concurrency.streams import Stream
     from sipparty.sip.agent import UserAgent
     from sipparty.transport import Listening
 
@@ -28,8 +27,8 @@ class EngineUser:
     _agents: list[UserAgent]
     _endpoints: list[Listening]
     _closed: bool
-    #: What `incoming` gave: its loops end when the party is closed.
-    _streams: weakref.WeakSet[Stream[Any]]
+    #: What `incoming` gave and what keeps messages: they end when the party is closed.
+    _streams: weakref.WeakSet[Any]
 
     @property
     def engine(self) -> Engine:

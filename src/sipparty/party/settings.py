@@ -21,6 +21,7 @@ from sipparty.vb import Delegate
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from sipparty.party.calls import History
     from sipparty.party.party import Party
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.auth import DigestClient, DigestServer
@@ -56,6 +57,7 @@ class Settings(TypedDict, total=False):
     follow_redirects: int | None
     retry_wait: float | None
     keep_forks: bool | None
+    history: bool | None
     accepts: Iterable[str] | None
     guard: DigestServer | Mapping[str, str] | None
     guard_algorithms: Iterable[str] | None
@@ -161,6 +163,12 @@ class PartySettings(DeepClass):
         binds={"keep_forks": ""},
         doc="Whether further answers to a forked call are kept.",
     )
+    history: bool = setting(
+        False,
+        check=checks.flag,
+        binds={"history": "_make_history"},
+        doc="Keep messages, the latest 10,000 of the engine, for `call.messages`.",
+    )
     accepts: Iterable[str] = setting(
         ("application/sdp",),
         check=checks.media_types,
@@ -264,6 +272,19 @@ class PartySettings(DeepClass):
         from sipparty.sip.admission import password_guard
 
         return password_guard(str(self.host), given, self.guard_algorithms, os.urandom)
+
+    def _make_history(self, wanted: bool) -> History | None:
+        from sipparty.party.calls import History
+
+        party: Any = self
+        former = party._agent.history
+        if former is not None:
+            former.end()
+        if not wanted:
+            return None
+        made = History(party.engine.wire)
+        party._streams.add(made)
+        return made
 
     def _most_calls(self) -> int | None:
         from sipparty.concurrency.descriptors import media_calls

@@ -103,6 +103,7 @@ class UserAgent(ValueBinder):
             came by a socket it listens on; None for the system's choice.
         product: What User-Agent says.
         observed: Whether anybody is told of the events of its dialogs; else they are not made.
+        history: What keeps the messages of its calls; None for nothing.
     """
 
     def __init__(self, core: Any, uri: str, owner: Any = None, display_name: str = "") -> None:
@@ -119,6 +120,7 @@ class UserAgent(ValueBinder):
         self.server_dialog: type[Dialog] = SimpleCall
         self.open_session: Callable[[Dialog, Flow], Session | None] | None = None
         self.offers = True
+        self.history: Any = None
         self.auto_answer = True
         self.rings = True
         self.accepts: tuple[str, ...] = (SDP,)

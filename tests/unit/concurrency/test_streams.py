@@ -63,6 +63,14 @@ async def test_coroutines_take_what_is_put_here_and_on_other_threads():
     assert sorted(taken) == [1, 2]
 
 
+async def test_a_coroutine_waits_no_longer_than_it_wants():
+    stream = Stream()
+    with pytest.raises(Timeout, match="within 0 seconds"):
+        await stream.anext(timeout=0)
+    stream.put(1)
+    assert await stream.anext(timeout=0) == 1
+
+
 async def test_a_cancelled_wait_takes_nothing():
     stream = Stream()
     task = asyncio.create_task(anext(stream))
@@ -104,11 +112,12 @@ def test_closing_gives_back_what_nobody_took_once(how):
 
 def test_a_feed_holds_no_stream_and_ends_it_with_the_last():
     stream = Stream()
-    feed = Feed(stream, lambda event: event * 2, lambda event: event == 2)
+    feed = Feed(stream, lambda event: event * 2, int, bool)
     feed(1)
-    feed(2)
+    feed("passed over")
+    feed(True)
     feed(3)
-    assert list(stream) == [2, 4]
+    assert list(stream) == [2, 2]
     del stream
     gc.collect()
     feed(4)

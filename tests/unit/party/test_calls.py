@@ -5,9 +5,11 @@ import threading
 
 import pytest
 
-from sipparty.errors import CallFailed, CallRejected, Timeout, WouldDeadlock
+from sipparty.concurrency.streams import Feed, Stream
+from sipparty.errors import CallFailed, CallRejected, Timeout, UsageError, WouldDeadlock
 from sipparty.parties import NoMediaSimpleCallsParty
-from sipparty.sip.events import CallReceived
+from sipparty.sip.events import CallEnded, CallEstablished, CallProgressed, CallReceived
+from sipparty.trace import Ladder
 
 PATIENCE = 10
 LOOPBACK = "127.0.0.1"
@@ -197,3 +199,106 @@ async def test_a_stream_that_is_let_go_leaves_calls_as_before(parties):
     _, bob = parties
     bob.incoming()
     assert not bob._handlers.get(CallReceived)
+
+
+# ---------------------------------------------------------------- events, and waiting for one
+
+
+async def test_events_of_a_call_come_to_a_loop_that_ends_with_it(parties):
+    alice, bob = parties
+    kinds = []
+    call = alice.invite(bob)
+    other = alice.invite(bob)
+    async for event in call.events():
+        kinds.append(type(event))
+        assert event.call is call
+        if isinstance(event, CallEstablished):
+            call.terminate()
+    await other
+    assert kinds == [CallProgressed, CallEstablished, CallEnded]
+    assert [event async for event in call.events()] == []
+
+
+def test_events_in_a_thread_of_one_kind(alice, bob):
+    bob.on(CallReceived, lambda event: event.call.ring().ring(183).accept())
+    call = alice.invite(bob, proxy=str(bob.contact_uri))
+    events = call.events(CallProgressed)
+    call.wait(PATIENCE).terminate()
+    statuses = [event.response.status for event in events]
+    assert statuses == [180, 183][2 - len(statuses) :]
+
+
+def test_waiting_for_a_state_or_an_event(alice, bob):
+    received = Stream()
+    bob.on(CallReceived, Feed(received, lambda event: event.call))
+    call = alice.invite(bob)
+    theirs = received.next(PATIENCE)
+    waiting = call.events(CallProgressed)
+    theirs.ring()
+    assert waiting.next(PATIENCE).response.status == 180
+    accepting = threading.Timer(0, theirs.accept)
+    accepting.start()
+    assert call.wait_for("InDialog", PATIENCE) == "InDialog"
+    ending = threading.Timer(0, theirs.terminate)
+    ended = theirs.events(CallEnded)
+    ending.start()
+    assert call.wait_for("Terminated", PATIENCE) == "Terminated"
+    assert ended.next(PATIENCE).call is theirs
+
+
+def test_what_will_not_come_is_an_error(alice, bob):
+    bob.on(CallReceived, lambda event: event.call.reject(486))
+    call = alice.invite(bob)
+    for what in ("InDialog", CallEstablished):
+        with pytest.raises(CallRejected, match="486"):
+            call.wait_for(what, PATIENCE)
+    bob.auto_answer = True
+    bob._handlers.clear()
+    call = alice.invite(bob).wait(PATIENCE).terminate().wait(PATIENCE)
+    with pytest.raises(CallFailed, match="The call is over, and CallProgressed will not come"):
+        call.wait_for(CallProgressed)
+    with pytest.raises(CallFailed, match="'InDialog' will not come"):
+        call.wait_for("InDialog")
+    with pytest.raises(UsageError, match="no state 'Finished': it is one of"):
+        call.wait_for("Finished")
+
+
+async def test_waiting_in_a_coroutine(parties):
+    alice, bob = parties
+    call = alice.invite(bob)
+    assert (await call.until(CallEstablished, PATIENCE)).call is call
+    with pytest.raises(Timeout):
+        await call.until("Terminated", timeout=0)
+    with pytest.raises(Timeout):
+        await call.until(CallEnded, timeout=0)
+    call.terminate()
+    assert await call.until("Terminated", PATIENCE) == "Terminated"
+    with pytest.raises(CallFailed, match="will not come"):
+        await call.until("InDialog")
+
+
+# ---------------------------------------------------------------- the messages of a call
+
+
+def test_messages_are_kept_where_they_are_asked_for(make_party, bob):
+    wire = bob.engine.wire
+    before = wire.taps
+    alice = make_party("alice@atlanta.com", history=True)
+    call, other = (alice.invite(bob).wait(PATIENCE) for _ in range(2))
+    call.terminate().wait(PATIENCE)
+    lines = [record.data.split(b"\r\n")[0].split(b" sip:")[0] for record in call.messages]
+    assert lines[0] == b"INVITE"
+    assert lines.count(b"BYE") == lines.count(b"ACK") == 1
+    assert all(other.call_id.encode() not in record.data for record in call.messages)
+    assert "BYE" in str(Ladder(call.messages))
+    alice.history = False
+    assert wire.taps == before
+    alice.history = True
+    alice.close()
+    assert wire.taps == before
+
+
+def test_messages_that_nobody_asked_for(alice, bob):
+    call = alice.invite(bob).wait(PATIENCE)
+    with pytest.raises(UsageError, match="give the party history=True"):
+        call.messages  # noqa: B018

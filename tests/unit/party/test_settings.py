@@ -28,6 +28,7 @@ VALUES = {
     "follow_redirects": (0, 0),
     "retry_wait": (5, 5),
     "keep_forks": (True, True),
+    "history": (True, True),
     "accepts": (["Application/PIDF+xml"], ("application/pidf+xml",)),
     "guard": ({"alice": "tea"}, {"alice": "tea"}),
     "guard_algorithms": (["SHA-256"], ("SHA-256",)),

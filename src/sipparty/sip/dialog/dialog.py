@@ -15,13 +15,14 @@ Verbs return at once and return the usage. To wait for what comes of one:
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsBytes
+from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsBytes, TypeVar, overload
 
+from sipparty.concurrency.streams import Feed, Stream
 from sipparty.errors import BuildError, CallFailed, TableError, UsageError, copy_of
 from sipparty.fsm import FSM, verb
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.state import DialogState
-from sipparty.sip.events import Event
+from sipparty.sip.events import CallEnded, Event
 from sipparty.sip.grammar import is_token
 from sipparty.sip.handlers import EventSource
 from sipparty.sip.message import Message, Request, Response
@@ -32,8 +33,11 @@ from sipparty.sip.values import DNameURI
 if TYPE_CHECKING:
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.dialog.session import Session
+    from sipparty.trace.wirelog import WireRecord
 
 __all__ = ["Dialog"]
+
+E = TypeVar("E", bound=Event)
 
 #: Requests that are verbs of their own, not to be sent by `Dialog.send`.
 _OWN_VERBS = ("INVITE", "ACK", "CANCEL", "BYE")
@@ -180,6 +184,96 @@ class Dialog(EventSource, FSM, abstract=True):
         if self.state == "Error" and self.last_error is not None:
             raise copy_of(self.last_error)
         return self
+
+    @property
+    def messages(self) -> list[WireRecord]:
+        """The messages of the call, each once and in order; `Ladder(call.messages)` draws them.
+
+        Raises:
+            UsageError: The party keeps none: set its `history` before the call.
+        """
+        history = self.agent.history
+        if history is None:
+            raise UsageError("No messages are kept: give the party history=True before the call.")
+        kept: list[WireRecord] = history.of(self.call_id)
+        return kept
+
+    def events(self, kind: type[E] = Event) -> Stream[E]:  # type: ignore[assignment]
+        """Return what happens to the call from now on, to loop over: `for event in call.events()`
+        in a thread, `async for` in a coroutine. The loop ends after `CallEnded`.
+
+        Args:
+            kind: The class of the events that are wanted; all of the call by default.
+        """
+        stream: Stream[E] = Stream(self.portal)
+        feed: Feed[E] = Feed(stream, lambda event: event, kind, CallEnded)
+        stream.on_close = lambda _: self.off(Event, feed)
+        self.on(Event, feed)
+        if self.state in self.final:
+            stream.end()
+        return stream
+
+    @overload
+    def wait_for(self, what: str, timeout: float | None = None) -> str: ...
+    @overload
+    def wait_for(self, what: type[E], timeout: float | None = None) -> E: ...
+    def wait_for(self, what: str | type[E], timeout: float | None = None) -> str | E:
+        """Block until the call is in a state, or an event of a kind happens to it.
+
+        Args:
+            what: A state, such as "Terminated"; or a class of events, such as `CallProgressed`, of
+                which the next one is waited for.
+            timeout: Seconds; None for as long as it takes.
+
+        Returns:
+            The state, or the event.
+
+        Raises:
+            CallFailed: The call is over, and that will not come; `last_error` where there is one.
+            Timeout: The time ran out; the call goes on.
+            UsageError: There is no such state.
+            WouldDeadlock: Called on the engine's own thread: use `until` there.
+        """
+        if isinstance(what, str):
+            return self._came_to(what, self.waitForStateCondition(self._either(what), timeout))
+        with self.events(what) as stream:
+            try:
+                return stream.next(timeout)
+            except StopIteration:
+                raise self._over_before(what.__name__) from None
+
+    @overload
+    async def until(self, what: str, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
+    @overload
+    async def until(self, what: type[E], timeout: float | None = None) -> E: ...  # noqa: ASYNC109
+    async def until(
+        self,
+        what: str | type[E],
+        timeout: float | None = None,  # noqa: ASYNC109 - the same call in both kinds
+    ) -> str | E:
+        """Do what `wait_for` does, in a coroutine."""
+        if isinstance(what, str):
+            return self._came_to(what, await self.stateCondition(self._either(what), timeout))
+        with self.events(what) as stream:
+            try:
+                return await stream.anext(timeout)
+            except StopAsyncIteration:
+                raise self._over_before(what.__name__) from None
+
+    def _either(self, state: str) -> Callable[[str], bool]:
+        if state not in self.States:
+            raise UsageError(f"There is no state {state!r}: it is one of {self.States!r}.")
+        return lambda now: now == state or now in self.final
+
+    def _came_to(self, wanted: str, state: str) -> str:
+        if state != wanted:
+            raise self._over_before(repr(wanted))
+        return state
+
+    def _over_before(self, what: str) -> CallFailed:
+        if self.last_error is not None:
+            return copy_of(self.last_error)
+        return CallFailed(f"The call is over, and {what} will not come.")
 
     # ---------------------------------------------------------------- the dialog it lives in
 
