@@ -68,7 +68,7 @@ def test_it_hangs_up(sipp: SIPp, parties: Make) -> None:
 )
 def test_it_refuses(sipp: SIPp, parties: Make, status: int, reason: str, more: str) -> None:
     run = sipp.answer("uas_refuses", STATUS=status, REASON=reason, MORE=more)
-    call = parties(SingleRTPSessionSimplenParty).invite(run.uri())
+    call = parties(SingleRTPSessionSimplenParty).invite(run.uri(), redirects=0)
     with pytest.raises(CallRejected) as caught:
         call.wait(5)
     run.finish()
@@ -79,6 +79,22 @@ def test_it_refuses(sipp: SIPp, parties: Make, status: int, reason: str, more: s
     assert (error.status, error.reason) == (status, reason)
     name, _, value = more.partition(": ")
     assert str(error.response.get(name)) == value
+
+
+@over(UDP, TCP)
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_sends_a_call_elsewhere(sipp: SIPp, parties: Make, kind: Any) -> None:
+    """RFC 3261 §8.1.3.4: the first Contact refuses, the second one takes the call."""
+    there = sipp.answer("uas_call")
+    busy = sipp.answer("uas_refuses", STATUS=486, REASON="Busy Here", MORE="X-Test: interop")
+    contacts = f"Contact: <{there.uri()}>;q=0.1, <{busy.uri()}>;q=0.9"
+    run = sipp.answer("uas_refuses", STATUS=302, REASON="Moved Temporarily", MORE=contacts)
+    call = parties(kind).invite(run.uri())
+    assert call.wait(5).state == "InDialog"
+    run.finish()
+    busy.finish()
+    assert call.terminate().wait(5).state == "Terminated"
+    there.finish()
 
 
 @over(UDP, UDP6, TCP, TCP6, TLS, TLS6, WS, WSS6)

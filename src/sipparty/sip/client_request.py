@@ -352,7 +352,7 @@ class ClientRequest(Waitable[Response]):
                 self._send_cancel()
             self.user.response_received(self, response)
             return
-        if self.finished:
+        if self.state != "Waiting":
             self.user.response_received(self, response)
             return
         if status >= 300:

@@ -368,3 +368,32 @@ def test_media_goes_along(wire):
     wire.receive(wire.answer(again, 200, tag="c1", body=b"answer"))
     assert call.state == "InDialog"
     assert wire.medias[0].done[-2:] == [b"accept answer", "start"]
+
+
+def test_early_media_comes_from_the_new_target(wire):
+    alice = wire.agent("sip:alice@atlanta.com", media=True)
+    call, invite = wire.invite(alice, BOB)
+    wire.receive(wire.answer(invite, 183, tag="b1", body=b"bob's"))
+    (again,) = redirect(wire, invite, "<sip:carol@10.0.0.9>")
+    wire.receive(wire.answer(again, 183, tag="c1", body=b"carol's"))
+    assert wire.medias[0].done[-2:] == [b"accept carol's", "start"]
+    wire.receive(wire.answer(again, 200, tag="c1", body=b"carol's"))
+    assert call.state == "InDialog"
+    assert wire.medias[0].done.count(b"accept carol's") == 1
+
+
+def test_early_dialogs_of_the_first_target_are_over(wire, alice):
+    """§12.3: a final response other than 2xx ends them."""
+    call, invite = wire.invite(alice, BOB)
+    wire.receive(wire.answer(invite, 180, tag="b1"))
+    wire.receive(wire.answer(invite, 183, tag="b2"))
+    assert len(wire.core.dialogs) == 2
+    (again,) = redirect(wire, invite, "<sip:carol@10.0.0.7>")
+    assert not wire.core.dialogs
+    wire.receive(wire.answer(again, 180, tag="c1"))
+    assert [identity[2] for identity in wire.core.dialogs] == ["c1"]
+    wire.receive(wire.answer(again, 200, tag="c1"))
+    assert call.dialog_state.remote_tag == "c1"
+    call.terminate()
+    wire.receive(wire.answer(wire.sent()[-1], 200))
+    wire.over()

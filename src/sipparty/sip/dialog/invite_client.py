@@ -127,6 +127,12 @@ class ClientInvite:
     def build_request(self, client_request: ClientRequest, flow: Flow) -> Request | None:
         """Make the INVITE for the flow that it takes; None while its offer is being made."""
         template, call = self.template, self._call
+        if client_request.attempts and self.early:
+            # §12.3: the final response to the attempt before has ended what it had begun.
+            self.leave_early()
+            self.early = {}
+            if call.offer_answer is not None:
+                call.offer_answer.previewed = None
         target = client_request.target
         if target is not None:
             template.remote_target = target

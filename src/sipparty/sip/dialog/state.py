@@ -305,13 +305,13 @@ class DialogState:
             # A strict router takes its own URI as the target, ours comes last (§12.2.1.1).
             target = as_request_uri(DNameURI.parse(routes[0]).uri_text)
             routes = (*routes[1:], f"<{self.remote_target}>")
-        fields = [field("Route", route) for route in routes]
+        fields = [field("Route", route) for route in routes] if routes else []
         fields += (
             _MAX_FORWARDS,
             ("from", self.local, f"From: {self.local}"),
             ("to", self.remote, f"To: {self.remote}"),
             ("call-id", self.call_id, f"Call-ID: {self.call_id}"),
-            field("CSeq", f"{number} {method}"),
+            ("cseq", f"{number} {method}", f"CSeq: {number} {method}"),
         )
         fields += extra
         return Request.of(method, target, fields, body)
@@ -425,7 +425,7 @@ class DialogState:
         sender = Sender(self, usage, user, method, fields, body)
         core, hop = usage.core, self.next_hop()
         request = ClientRequest(core, sender, hop, self.endpoint, usage.agent, self.origin)
-        request.portal = usage.portal
+        request._portal = usage._portal
         request.start(self.queue)
         return request
 
