@@ -111,7 +111,7 @@ def test_it_refuses(start: Make, talking: Make) -> None:
 
 def test_it_redirects(start: Make, talking: Make) -> None:
     peer = start(answers=False)
-    call = talking().invite(peer.uri())
+    call = talking().invite(peer.uri(), redirects=0)
     peer.wait_for_output("Receiving new incoming call")
     peer.tell("redirect 1 sip:carol@192.0.2.9")
     with pytest.raises(CallRejected) as caught:

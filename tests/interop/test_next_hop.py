@@ -174,7 +174,8 @@ def test_a_target_dies_in_mid_call(
     good = sipp.answer("uas_named", HOST="pbx.example")
     nameserver.serve("pbx.example", good.port)
     call = alice.invite("bob@pbx.example").wait(5)
-    wait_for(lambda: call._ack._flow, "the ACK has found its way")
+    acks = call._invite.acks
+    wait_for(lambda: all(ack._flow for ack in acks.values()), "the ACK has found its way")
     # The first place is now another one, and the news has come here.
     nameserver.serve("pbx.example", silent.getsockname()[1], good.port)
     alice.engine.run(alice.engine.hub.resolver.forget)
