@@ -187,81 +187,147 @@ def locate(
     Raises:
         ResolveError: There is no target.
     """
-    failures: list[str] = []
-    offered = [name for name in transports if name in TRANSPORTS]
-    if destination.secure:  # RFC 3261 §26.2.2
-        offered = [name for name in offered if TRANSPORTS[name].secure == name]
-    target = (destination.maddr or destination.host).strip("[]").rstrip(".")
-    named = None if destination.transport is None else _named(destination, offered)
-    if not target:
-        raise ResolveError(f"{destination} names no host.")
-    numeric = _numeric(target)
-    if numeric is not None:
-        sites = [
-            _Site(name, numeric, _port(destination, name))
-            for name in _plain(destination, named, offered, reliable)
-        ]
-    elif destination.port is not None:
-        sites = [
-            _Site(name, target, destination.port)
-            for name in _plain(destination, named, offered, reliable)
-        ]
-    else:
-        sites = yield from _services(
-            destination, target, named, offered, random, reliable, failures
-        )
-    targets = yield from _addresses(sites[:MAX_TARGETS], families, failures)
-    if not targets:
-        raise _nothing(destination, failures, numeric is not None)
-    if reliable:
-        targets.sort(key=lambda found: not TRANSPORTS[found.transport].reliable)
-    name = destination.host.strip("[]").rstrip(".")
-    return [found._replace(server_name=name) for found in targets[:MAX_TARGETS]]
+    return _Locator(destination, transports, random, families, reliable).run()
 
 
-def _nothing(destination: NextHop, failures: list[str], numeric: bool) -> ResolveError:
-    if numeric:
-        return ResolveError(f"{destination} has an address of a kind that we cannot send to.")
-    why = "; ".join(dict.fromkeys(failures)) or "no such name, or no address of a kind we can use"
-    return ResolveError(f"No target found for {destination}: {why}.")
+class _Locator:
+    """One run of `locate`."""
 
+    def __init__(
+        self,
+        destination: NextHop,
+        transports: Sequence[str],
+        random: Callable[[], float],
+        families: Sequence[RecordType],
+        reliable: bool,
+    ) -> None:
+        offered = [name for name in transports if name in TRANSPORTS]
+        if destination.secure:  # RFC 3261 §26.2.2
+            offered = [name for name in offered if TRANSPORTS[name].secure == name]
+        self.destination = destination
+        self.offered = offered
+        self.random = random
+        self.families = families
+        self.reliable = reliable
+        self.failures: list[str] = []
 
-def _named(destination: NextHop, offered: list[str]) -> str:
-    """Return the transport that the URI asks for (RFC 3263 §4.1, first paragraph)."""
-    wanted = (destination.transport or "").upper()
-    row = TRANSPORTS.get(wanted)
-    name: str | None = wanted
-    if destination.secure and row is not None:
-        name = row.secure
-    if name is None or name not in offered:
-        raise ResolveError(
-            f"{destination} asks for a transport that is not at hand: we have "
-            f"{', '.join(offered) or 'none'} for it."
-        )
-    return name
+    def run(self) -> Machine:
+        destination = self.destination
+        target = destination.place.strip("[]").rstrip(".")
+        named = None if destination.transport is None else self._named(destination.transport)
+        if not target:
+            raise ResolveError(f"{destination} names no host.")
+        numeric, port = _numeric(target), destination.port
+        if numeric is not None or port is not None:
+            sites = [
+                _Site(name, numeric or target, TRANSPORTS[name].port if port is None else port)
+                for name in self._plain(named)
+            ]
+        else:
+            sites = yield from self._services(target, named)
+        targets = yield from self._addresses(sites[:MAX_TARGETS])
+        if not targets and numeric is not None:
+            raise ResolveError(f"{destination} has an address of a kind that we cannot send to.")
+        if not targets:
+            why = "; ".join(dict.fromkeys(self.failures))
+            why = why or "no such name, or no address of a kind we can use"
+            raise ResolveError(f"No target found for {destination}: {why}.")
+        if self.reliable:
+            targets.sort(key=lambda found: not TRANSPORTS[found.transport].reliable)
+        return targets[:MAX_TARGETS]
 
+    def _named(self, transport: str) -> str:
+        """Return the transport that the URI asks for (RFC 3263 §4.1, first paragraph)."""
+        name: str | None = transport.upper()
+        if self.destination.secure and name in TRANSPORTS:
+            name = TRANSPORTS[name].secure
+        if name is None or name not in self.offered:
+            raise ResolveError(
+                f"{self.destination} asks for a transport that is not at hand: we have "
+                f"{', '.join(self.offered) or 'none'} for it."
+            )
+        return name
 
-def _plain(
-    destination: NextHop, named: str | None, offered: list[str], reliable: bool
-) -> list[str]:
-    """Return the transports to use where the DNS is not asked for them (RFC 3263 §4.1)."""
-    if named is not None:
-        if reliable and named == "UDP" and "TCP" in offered:
-            return ["TCP", "UDP"]  # RFC 3261 §18.1.1
-        return [named]
-    default = _DEFAULT[destination.secure]
-    if reliable and default == "UDP" and "TCP" in offered:
-        return ["TCP", "UDP"] if "UDP" in offered else ["TCP"]
-    if default in offered:
-        return [default]
-    if not offered:
-        raise ResolveError(f"No transport is at hand for {destination}.")
-    # What is not secure is what a sip: URI asks for; else whatever we have.
-    return [next((name for name in offered if TRANSPORTS[name].secure != name), offered[0])]
+    def _plain(self, named: str | None) -> list[str]:
+        """Return the transports to use where the DNS is not asked for them (RFC 3263 §4.1)."""
+        offered = self.offered
+        default = named or _DEFAULT[self.destination.secure]
+        if self.reliable and default == "UDP" and "TCP" in offered:  # RFC 3261 §18.1.1
+            return ["TCP", "UDP"] if "UDP" in offered else ["TCP"]
+        if default in offered:
+            return [default]
+        if not offered:
+            raise ResolveError(f"No transport is at hand for {self.destination}.")
+        # What is not secure is what a sip: URI asks for; else whatever we have.
+        return [next((name for name in offered if TRANSPORTS[name].secure != name), offered[0])]
 
+    def _services(
+        self, domain: str, named: str | None
+    ) -> Generator[tuple[Question, ...], tuple[Answer, ...], list[_Site]]:
+        """Find the hosts of a domain by NAPTR and SRV (RFC 3263 §4.1, §4.2)."""
+        offered = self.offered
+        services: list[tuple[str, str]] = []
+        names: list[str] = []
+        if named is None:
+            (answer,) = yield (Question(domain, RecordType.NAPTR),)
+            if answer.failure:
+                self.failures.append(answer.failure)
+            found = [record for record in answer.records if isinstance(record, NAPTR)]
+            services = _order_naptr(found, offered, self.reliable)
+            names = [name for name, _ in services]
+        names = names or self._plain(named)
+        if not services:
+            asked = names
+            if named is None:
+                # "_sip" for SIP URIs, "_sips" for SIPS URIs; TLS for SIP only if we have nothing
+                # else.
+                asked = [name for name in offered if TRANSPORTS[name].secure != name] or offered
+            services = [(name, f"{TRANSPORTS[name].prefix}.{domain}") for name in asked]
+        answers = yield tuple(Question(name, RecordType.SRV) for _, name in services)
+        sites: list[_Site] = []
+        refused = False
+        for (transport, name), answer in zip(services, answers, strict=True):
+            if answer.failure:
+                self.failures.append(answer.failure)
+            records = [record for record in answer.records if isinstance(record, SRV)]
+            for record in order_srv(records, self.random):
+                if record.target:
+                    sites.append(_Site(transport, record.target, record.port))
+                else:  # RFC 2782: a target of "." says that there is no such service
+                    refused = True
+                    self.failures.append(f"{name} says that the service is not available")
+        if sites or refused:
+            return sites
+        return [_Site(name, domain, TRANSPORTS[name].port) for name in dict.fromkeys(names)]
 
-def _port(destination: NextHop, transport: str) -> int:
-    return TRANSPORTS[transport].port if destination.port is None else destination.port
+    def _addresses(
+        self, sites: list[_Site]
+    ) -> Generator[tuple[Question, ...], tuple[Answer, ...], list[Target]]:
+        """Look up the addresses of hosts: all at once, each host asked for once."""
+        families = self.families
+        hosts = dict.fromkeys(site.host for site in sites if _numeric(site.host) is None)
+        questions = tuple(Question(host, family) for host in hosts for family in families)
+        answers: tuple[Answer, ...] = ()
+        if questions:
+            answers = yield questions
+        found: dict[str, list[list[str]]] = {}
+        for question, answer in zip(questions, answers, strict=True):
+            if answer.failure:
+                self.failures.append(answer.failure)
+            found.setdefault(question.name, []).append(
+                [record for record in answer.records if isinstance(record, str)]
+            )
+        server_name = self.destination.host.strip("[]").rstrip(".")
+        targets: list[Target] = []
+        for site in sites:
+            address = _numeric(site.host)
+            if address is None:
+                addresses = _interleave(found.get(site.host, []))
+            else:
+                family = RecordType.AAAA if ":" in address else RecordType.A
+                addresses = [address] if family in families else []
+            targets += [Target(site.transport, each, site.port, server_name) for each in addresses]
+        return list(dict.fromkeys(targets))
 
 
 def _numeric(host: str) -> str | None:
@@ -270,54 +336,6 @@ def _numeric(host: str) -> str | None:
         return str(ipaddress.ip_address(host))
     except ValueError:
         return None
-
-
-def _services(
-    destination: NextHop,
-    domain: str,
-    named: str | None,
-    offered: list[str],
-    random: Callable[[], float],
-    reliable: bool,
-    failures: list[str],
-) -> Generator[tuple[Question, ...], tuple[Answer, ...], list[_Site]]:
-    """Find the hosts of a domain by NAPTR and SRV (RFC 3263 §4.1, §4.2)."""
-    services: list[tuple[str, str]]
-    if named is not None:
-        names = _plain(destination, named, offered, reliable)
-        services = [(name, f"{TRANSPORTS[name].prefix}.{domain}") for name in names]
-    else:
-        (answer,) = yield (Question(domain, RecordType.NAPTR),)
-        if answer.failure:
-            failures.append(answer.failure)
-        services = _order_naptr(
-            (record for record in answer.records if isinstance(record, NAPTR)),
-            offered,
-            reliable,
-        )
-        names = [name for name, _ in services] or _plain(destination, None, offered, reliable)
-        if not services:
-            # "_sip" for SIP URIs, "_sips" for SIPS URIs; TLS for SIP only if we have nothing else.
-            plain = [name for name in offered if TRANSPORTS[name].secure != name]
-            services = [
-                (name, f"{TRANSPORTS[name].prefix}.{domain}") for name in (plain or offered)
-            ]
-    answers = yield tuple(Question(name, RecordType.SRV) for _, name in services)
-    sites: list[_Site] = []
-    refused = False
-    for (transport, name), answer in zip(services, answers, strict=True):
-        if answer.failure:
-            failures.append(answer.failure)
-        records = [record for record in answer.records if isinstance(record, SRV)]
-        for record in order_srv(records, random):
-            if record.target:
-                sites.append(_Site(transport, record.target, record.port))
-            else:  # RFC 2782: a target of "." says that there is no such service
-                refused = True
-                failures.append(f"{name} says that the service is not available")
-    if sites or refused:
-        return sites
-    return [_Site(name, domain, TRANSPORTS[name].port) for name in dict.fromkeys(names)]
 
 
 def _order_naptr(
@@ -387,34 +405,6 @@ def order_srv(records: Iterable[SRV], random: Callable[[], float]) -> list[SRV]:
                     break
             ordered.append(group.pop(at))
     return ordered
-
-
-def _addresses(
-    sites: list[_Site], families: Sequence[RecordType], failures: list[str]
-) -> Generator[tuple[Question, ...], tuple[Answer, ...], list[Target]]:
-    """Look up the addresses of hosts: all at once, each host asked for once."""
-    hosts = dict.fromkeys(site.host for site in sites if _numeric(site.host) is None)
-    questions = tuple(Question(host, family) for host in hosts for family in families)
-    answers: tuple[Answer, ...] = ()
-    if questions:
-        answers = yield questions
-    found: dict[str, list[list[str]]] = {}
-    for question, answer in zip(questions, answers, strict=True):
-        if answer.failure:
-            failures.append(answer.failure)
-        found.setdefault(question.name, []).append(
-            [record for record in answer.records if isinstance(record, str)]
-        )
-    targets: list[Target] = []
-    for site in sites:
-        address = _numeric(site.host)
-        if address is None:
-            addresses = _interleave(found.get(site.host, []))
-        else:
-            family = RecordType.AAAA if ":" in address else RecordType.A
-            addresses = [address] if family in families else []
-        targets += (Target(site.transport, each, site.port, "") for each in addresses)
-    return list(dict.fromkeys(targets))
 
 
 def _interleave(lists: list[list[str]]) -> list[str]:
