@@ -159,7 +159,7 @@ class Connection(asyncio.BufferedProtocol):
         self._unfinished: float | None = None
         self._pinged: float | None = None
         self._memory = ConnectionMemory(owner, transport, self.begun, self.abort)
-        #: When a ping went out last, of the loop's clock, whoever asked for it.
+        #: When a ping went out whose pong may still come, of the loop's clock; 0 for none.
         self._asked = 0.0
         self._interval = random.uniform(*self.PING_INTERVAL)
 
@@ -251,8 +251,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def read(self, data: bytes) -> list[StreamEvent]:
         """Return what bytes complete."""
-        if self.last_used > self._asked + self.PONG_PATIENCE:
+        if self._asked and self.last_used > self._asked + self.PONG_PATIENCE:
             # RFC 5626 §4.4.1: a pong comes in time. A CRLF after that is something else.
+            self._asked = 0.0
             self._framer.expect_pong(False)
         return self._framer.feed(data)
 
