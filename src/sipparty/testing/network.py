@@ -471,17 +471,8 @@ class SimulatedNetwork:
     def _note(self, parcel: Parcel, fate: Fate) -> None:
         self.counters[fate] += 1
         if len(self.log) < self._log_limit:
-            self.log.append(
-                Carried(
-                    parcel.sent,
-                    self.clock.now,
-                    fate,
-                    parcel.transport,
-                    parcel.source,
-                    parcel.destination,
-                    parcel.data,
-                )
-            )
+            way = parcel.transport, parcel.source, parcel.destination
+            self.log.append(Carried(parcel.sent, self.clock.now, fate, *way, parcel.data))
 
     def _link(self, source: _Address, destination: _Address) -> Link:
         if self._links:

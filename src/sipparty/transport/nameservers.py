@@ -15,7 +15,7 @@ import importlib.util
 import logging
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from sipparty.transport.targets import NAPTR, SRV, Answer, Question, RecordType
@@ -136,30 +136,21 @@ def _octets(data: bytes) -> str:
     return data.decode("ascii", "replace")
 
 
-def _srv(record: Any) -> SRV:
-    return SRV(record.priority, record.weight, record.port, _text(record.target))
-
-
-def _naptr(record: Any) -> NAPTR:
-    return NAPTR(
+#: How each kind of dnspython's records is read.
+_READERS: dict[RecordType, Callable[[Any], SRV | NAPTR | str]] = {
+    RecordType.A: lambda record: str(record.address),
+    RecordType.AAAA: lambda record: str(record.address),
+    RecordType.SRV: lambda record: SRV(
+        record.priority, record.weight, record.port, _text(record.target)
+    ),
+    RecordType.NAPTR: lambda record: NAPTR(
         record.order,
         record.preference,
         _octets(record.flags),
         _octets(record.service),
         _octets(record.regexp),
         _text(record.replacement),
-    )
-
-
-def _address(record: Any) -> str:
-    return str(record.address)
-
-
-_READERS: dict[RecordType, Any] = {
-    RecordType.A: _address,
-    RecordType.AAAA: _address,
-    RecordType.SRV: _srv,
-    RecordType.NAPTR: _naptr,
+    ),
 }
 
 _FAMILIES = {RecordType.A: socket.AF_INET, RecordType.AAAA: socket.AF_INET6}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from sipparty.sip.core import FlowWanted
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import Target
@@ -20,19 +22,12 @@ def key_of(target: Target, source: str) -> Key:
     return target.transport, target.address, target.port, name, source
 
 
+@dataclass(eq=False, slots=True)
 class Pending:
-    """A connection that is being made.
+    """A connection that is being made: who waits for it, and where else each of them may go."""
 
-    Attributes:
-        wanted: Who waits for it.
-        others: Where else each of them may go.
-    """
-
-    __slots__ = ("others", "wanted")
-
-    def __init__(self) -> None:
-        self.wanted: list[FlowWanted] = []
-        self.others: list[list[Target]] = []
+    wanted: list[FlowWanted] = field(default_factory=list)
+    others: list[list[Target]] = field(default_factory=list)
 
 
 class ConnectionPool:

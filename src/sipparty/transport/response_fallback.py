@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sipparty.errors import ParseError
 from sipparty.sip.facts import top_via
@@ -88,7 +89,7 @@ class ResponseFallback:
         if waiting is not None:
             waiting.responses.append(data)
             return
-        waiting = self._waiting[target] = WaitingResponses(self, target, data)
+        waiting = self._waiting[target] = WaitingResponses(self, target, [data])
         self._seek(target, flow, waiting)
 
     def over(self, target: Target) -> None:
@@ -96,30 +97,21 @@ class ResponseFallback:
         self._waiting.pop(target, None)
 
 
+@dataclass(eq=False, slots=True)
 class WaitingResponses:
-    """The responses that wait for a connection to a place.
+    """The responses that wait for a connection to a place, in the order that they came."""
 
-    Args:
-        fallback: What they are among.
-        target: The place.
-        data: The first of them.
-
-    Attributes:
-        responses: All of them, in the order that they came.
-    """
-
-    def __init__(self, fallback: ResponseFallback, target: Target, data: bytes) -> None:
-        self._fallback = fallback
-        self._target = target
-        self.responses = [data]
+    fallback: ResponseFallback
+    target: Target
+    responses: list[bytes]
 
     def flow_found(self, flow: Flow) -> None:
         """Send them."""
-        self._fallback.over(self._target)
+        self.fallback.over(self.target)
         for data in self.responses:
-            self._fallback.transmit(data, flow)
+            self.fallback.transmit(data, flow)
 
     def flow_failed(self, reason: str) -> None:
         """Drop them: whoever waits for them has timers."""
-        self._fallback.over(self._target)
+        self.fallback.over(self.target)
         _log.debug("Late responses were dropped: %s", reason)

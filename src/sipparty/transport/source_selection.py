@@ -28,13 +28,7 @@ __all__ = ["SourceSelection"]
 
 
 class SourceSelection:
-    """Chooses what agents send from.
-
-    Args:
-        loop: The engine's loop.
-        owner: The engine.
-        listeners: Where agents listen.
-    """
+    """Chooses what agents send from, of what they listen on if that will do."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, owner: EndpointOwner, listeners: Listeners

@@ -49,16 +49,7 @@ _OF_ONE = {
 
 
 def bind_tcp(host: str, port: int, backlog: int = 512) -> socket.socket:
-    """Return a non-blocking TCP socket that listens on a numeric address.
-
-    Args:
-        host: The address; "0.0.0.0" or "::" for all of them.
-        port: The port; 0 for any free one.
-        backlog: Connections that may wait to be accepted.
-
-    Raises:
-        ListenError: The address is not one of ours, the port is taken, or the system has no socket.
-    """
+    """Return a TCP socket that listens; see `bind_socket`."""
 
     def prepare(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -138,6 +129,7 @@ class StreamListener:
         self.advertised = advertised
         self.connections: set[Connection] = set()
         self.closed = False
+        self._place = f"{transport} {self.address[0]} port {self.address[1]}"
         loop.add_reader(sock, self._acceptable)
 
     def __repr__(self) -> str:
@@ -246,10 +238,6 @@ class StreamListener:
             self._logged = True
             self._logged_at = self._loop.time()
             _log.error("Cannot accept on %s: %s", self._place, reason)
-
-    @property
-    def _place(self) -> str:
-        return f"{self.transport} {self.address[0]} port {self.address[1]}"
 
     def _accept_again(self) -> None:
         self._resume = None
