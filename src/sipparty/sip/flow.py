@@ -55,16 +55,8 @@ class Flow:
     """
 
     __slots__ = (
-        "__weakref__",
-        "control",
-        "dependents",
-        "endpoint",
-        "listener",
-        "local",
-        "reliable",
-        "remote",
-        "table",
-        "transport",
+        *("__weakref__", "control", "dependents", "endpoint", "listener", "local", "reliable"),
+        *("remote", "table", "transport"),
     )
 
     def __init__(

@@ -98,20 +98,6 @@ class StreamFramer:
         broken: Whether a fatal failure was found: the connection is to be closed.
     """
 
-    __slots__ = (
-        "_awaited",
-        "_blank",
-        "_buffer",
-        "_head",
-        "_length",
-        "_limits",
-        "_max_head",
-        "_seen",
-        "_skip",
-        "broken",
-        "idle",
-    )
-
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._max_head = self._limits.max_head
