@@ -238,9 +238,10 @@ class Engine(LoopPortal):
             if not self.closed:
                 self._act(self.core.account_found, (wanted, account, self.loop.time()))
 
-        def failed(reason: str) -> None:
+        def failed(reason: str, busy: bool) -> None:
             if not self.closed:
-                self._act(self.core.account_failed, (wanted, reason, self.loop.time()))
+                answer = partial(self.core.account_failed, busy=busy)
+                self._act(answer, (wanted, reason, self.loop.time()))
 
         async def wait(account: Awaitable[Any]) -> None:
             found(await account)
@@ -258,8 +259,8 @@ class Engine(LoopPortal):
         handler = find_here if inspect.iscoroutinefunction(wanted.find) else find
         self.dispatcher.run(
             *(handler, wanted, None),
-            partial(failed, "the function that finds accounts has raised"),
-            partial(failed, "no thread was free to look for an account"),
+            partial(failed, "the function that finds accounts has raised", False),
+            partial(failed, "no thread was free to look for an account", True),
         )
 
     def _schedule(self) -> None:

@@ -29,6 +29,7 @@ from sipparty.sip.auth import (
     Authenticated,
     Challenged,
     DigestServer,
+    Limited,
     Malformed,
     Verdict,
 )
@@ -108,6 +109,9 @@ class Admission:
                 uris=partial(self._is_ours, request, transaction.flow),
                 source=transaction.flow.remote[0],
             )
+        except _Busy as busy:
+            headers = tuple(agent.core.refusals.overloaded)
+            return Limited(status=503, headers=headers, reason=str(busy), guesses=0)
         except Exception:
             self._log_failure()
             return None
@@ -267,6 +271,10 @@ class Lookups:
         self._waiting += Counter()  # without those of whom nothing waits
 
 
+class _Busy(Exception):
+    """Nobody has looked for an account."""
+
+
 class _Waiting:
     """A request that is judged, in steps: the user of its transaction while it waits."""
 
@@ -315,9 +323,9 @@ class _Waiting:
         """Go on with the account."""
         self._resume(account)
 
-    def account_failed(self, reason: str) -> None:
+    def account_failed(self, reason: str, busy: bool) -> None:
         """Go on without."""
-        self._resume(error=LookupError(reason))
+        self._resume(error=_Busy(reason) if busy else LookupError(reason))
 
     def _resume(self, account: Any = None, error: Exception | None = None) -> None:
         transaction = self._transaction

@@ -188,10 +188,14 @@ class Core:
         self.timers.now = now
         wanted.user.account_found(account)
 
-    def account_failed(self, wanted: AccountWanted, reason: str, now: float) -> None:
-        """Answer an `AccountWanted` that nobody knows the answer to."""
+    def account_failed(
+        self, wanted: AccountWanted, reason: str, now: float, *, busy: bool = False
+    ) -> None:
+        """Answer an `AccountWanted` that nobody knows the answer to; `busy` where nobody had the
+        time to look: then the request is answered 503, else 500.
+        """
         self.timers.now = now
-        wanted.user.account_failed(reason)
+        wanted.user.account_failed(reason, busy)
 
     def transport_failed(self, flow: Flow, reason: str, now: float) -> None:
         """Take note that bytes for a flow could not be sent (RFC 3261 §18.4)."""

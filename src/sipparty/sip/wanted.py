@@ -80,8 +80,8 @@ class AccountUser(Protocol):
     def account_found(self, account: Any) -> None:
         """Take the account, or the password; None for nobody."""
 
-    def account_failed(self, reason: str) -> None:
-        """Take note that it was not found out whether there is one."""
+    def account_failed(self, reason: str, busy: bool) -> None:
+        """Take note that it was not found out whether there is one; `busy` if nobody has looked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

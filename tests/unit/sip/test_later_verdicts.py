@@ -170,6 +170,15 @@ def test_a_failure_is_logged_and_is_500(wire, alice, caplog):
     assert wire.core.idle()
 
 
+def test_where_nobody_has_looked_it_is_503(wire, alice):
+    alice.prove()
+    (wanted,) = take(wire)
+    wire.core.account_failed(wanted, "no thread was free", wire.now, busy=True)
+    refusal = wire.one()
+    assert (refusal.status, refusal["Retry-After"].seconds) == (503, 10)
+    assert wire.core.idle()
+
+
 def test_nothing_is_looked_for_but_for_who_has_the_nonce(wire, alice):
     """Who forges an address gets no challenge, and cannot have us ask a database."""
     alice.prove("OPTIONS")
