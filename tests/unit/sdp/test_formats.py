@@ -94,3 +94,68 @@ def test_the_static_table():
     assert len(STATIC_PAYLOAD_TYPES) == 24
     assert str(STATIC_PAYLOAD_TYPES[10]) == "L16/44100/2"
     assert str(STATIC_PAYLOAD_TYPES[9]) == "G722/8000"
+
+
+#: RFC 3551 section 6, tables 4 and 5.
+STATIC = """
+0 PCMU/8000
+3 GSM/8000
+4 G723/8000
+5 DVI4/8000
+6 DVI4/16000
+7 LPC/8000
+8 PCMA/8000
+9 G722/8000
+10 L16/44100/2
+11 L16/44100
+12 QCELP/8000
+13 CN/8000
+14 MPA/90000
+15 G728/8000
+16 DVI4/11025
+17 DVI4/22050
+18 G729/8000
+25 CelB/90000
+26 JPEG/90000
+28 nv/90000
+31 H261/90000
+32 MPV/90000
+33 MP2T/90000
+34 H263/90000
+"""
+
+
+def test_static_payload_types_are_those_of_the_rfc():
+    stated = dict(line.split() for line in STATIC.strip().splitlines())
+    assert {str(number): str(one) for number, one in STATIC_PAYLOAD_TYPES.items()} == stated
+    for number, text in stated.items():
+        assert Format.of(int(number)).payload_type == int(number)
+        assert str(Format.of(int(number))) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "telephone-event/8000",
+        "opus/48000/2",
+        "iLBC/8000",
+        "AMR/8000",
+        "AMR-WB/16000",
+        "H264/90000",
+        "VP8/90000",
+        "VP9/90000",
+        "L16/44100/2",
+        "DVI4/8000",
+    ],
+)
+def test_common_formats_are_known_by_name(text):
+    assert str(Format.of(text.partition("/")[0])) == text
+
+
+def test_dynamic_payload_types_are_given_from_96_on_and_stay_clear_of_rtcp():
+    """RFC 3551 section 3, RFC 5761 section 4."""
+    wanted = [Format(f"X{n}", 8000) for n in range(61)]
+    given = [one.payload_type for one in assign_payload_types(wanted)]
+    assert given == [*range(96, 128), *range(35, 64)]
+    with pytest.raises(BuildError, match="62 formats are more"):
+        assign_payload_types([*wanted, Format("X61", 8000)])
