@@ -18,8 +18,8 @@ from sipparty.errors import CallFailed, CallUnreachable, ListenError
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.transport import TLSConfig, TLSError
 from sipparty.transport.stream_listener import StreamListener
-import sipparty.party.listening, sipparty.transport.connecting  # else read when first needed
-import sipparty.transport.websocket
+import sipparty.party.agent, sipparty.party.listening  # else read when first needed
+import sipparty.transport.connecting, sipparty.transport.websocket
 
 PATIENCE = 10
 LOOPBACK = "127.0.0.1"
