@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sipparty import sdp, sip
-from sipparty.sip import grammar, multipart
+from sipparty.sip import grammar, multipart, redirects
 from sipparty.transport import stream, stream_listener, udp
 
 PAGE = Path(__file__).parents[2] / "docs" / "topics" / "limits.md"
@@ -20,6 +20,7 @@ OWNERS = {
     "sdp": sdp,
     "Limits": sip.Limits(),
     "ClientRequest": sip.ClientRequest,
+    "Redirects": redirects.Redirects,
     "UDPEndpoint": udp.UDPEndpoint,
     "Connection": stream.Connection,
     "StreamListener": stream_listener.StreamListener,
