@@ -1,4 +1,6 @@
-"""Next hops: where a request goes first (RFC 3261 §8.1.2, §12.2.1.1; RFC 3263 §4 does the rest)."""
+"""Where requests go: next hops (RFC 3261 §8.1.2, §12.2.1.1; RFC 3263 §4 does the rest), and what
+messages say of them in Contact and Record-Route (§12.1).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,21 @@ from typing import NamedTuple, Self
 
 from sipparty.errors import ParseError
 from sipparty.sip.flow import Flow, host_port
-from sipparty.sip.grammar import find_parameter
+from sipparty.sip.grammar import find_parameter, split_list
+from sipparty.sip.lenient import tidied
+from sipparty.sip.message import Message
 from sipparty.sip.uri_grammar import read_host, split_sip_uri
 from sipparty.sip.values import DNameURI
 
-__all__ = ["NextHop", "as_request_uri", "is_loose", "is_secure", "route_to"]
+__all__ = [
+    "NextHop",
+    "as_request_uri",
+    "is_loose",
+    "is_secure",
+    "record_route",
+    "remote_target",
+    "route_to",
+]
 
 
 class NextHop(NamedTuple):
@@ -173,3 +185,38 @@ def route_to(proxy: str) -> str:
     if find_parameter(parts.parameters, "lr") is None:
         uri += ";lr"
     return f"<{uri}>"
+
+
+def record_route(message: Message) -> tuple[str, ...]:
+    """Return the Record-Route values of a message in order (§12.1)."""
+    if message._text("record-route") is None:
+        return ()
+    return tuple(
+        tidied(element)
+        for line in message.lines("Record-Route")
+        for element in split_list(line, "Record-Route")
+    )
+
+
+def remote_target(message: Message, *, required: bool) -> str:
+    """Return the URI of the Contact as requests can be sent to it (§12.1.1, §12.2); "" where there
+    is none and none is required.
+
+    Raises:
+        ParseError: The Contact is missing, or is no address that requests can be sent to.
+    """
+    text = message._text("contact")
+    if text is None:
+        if required:
+            raise ParseError(str(message)[:80], "a Contact header", None, what="SIP request")
+        return ""
+    if "," in text or not text:
+        elements = split_list(text, "Contact")
+        if not elements:
+            raise ParseError(text, "an address", 0, what="Contact")
+        text = elements[0]
+    uri = DNameURI.parse(text)._uri_text
+    # §8.1.1.8: a SIP or SIPS URI.
+    if not split_sip_uri(uri).host:
+        raise ParseError(uri, "a sip: or sips: URI", 0, what="Contact")
+    return as_request_uri(uri) if "?" in uri or ";" in uri else uri

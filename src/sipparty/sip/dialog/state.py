@@ -22,21 +22,27 @@ from sipparty.sip.dialog.outcomes import Ends, what_ends
 from sipparty.sip.dialog.sending import Sender
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import address_tag, split_list
+from sipparty.sip.grammar import address_tag
 from sipparty.sip.lenient import tidied
 from sipparty.sip.message import Message, Request, Response
-from sipparty.sip.routing import NextHop, as_request_uri, is_loose, is_secure
+from sipparty.sip.routing import (
+    NextHop,
+    as_request_uri,
+    is_loose,
+    is_secure,
+    record_route,
+    remote_target,
+)
 from sipparty.sip.shares import DIALOG_WEIGHT, Share
 from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.transports import SECURE_TRANSPORTS
-from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.validation import is_rfc2543
 from sipparty.sip.values import CSeq, DNameURI
 
 if TYPE_CHECKING:
     from sipparty.sip.dialog.dialog import Dialog
 
-__all__ = ["DialogState", "record_route", "remote_target"]
+__all__ = ["DialogState"]
 
 _MAX_FORWARDS = field("Max-Forwards", "70")
 
@@ -147,19 +153,27 @@ class DialogState:
             ParseError: From, To, Call-ID, CSeq or Contact is missing or wrong; or it is to a
                 `sips:` URI, and Contact or a Record-Route is not one (RFC 5630 §5.1.2).
         """
-        # What came is read as it is; what is sent on is written as it should be.
-        to, remote = tidied(_required(request, "to")), tidied(_required(request, "from"))
+        facts = request.facts
+        to, remote = _required(request, "to"), _required(request, "from")
+        tag, number = facts.from_tag, facts.number
+        if not facts.plain:
+            # What came is read as it is; what is sent on is written as it should be.
+            to, remote = tidied(to), tidied(remote)
+            tag, number = address_tag(remote), CSeq.parse(_required(request, "cseq")).number
+        target = remote_target(request, required=False)
+        if not target:
+            # RFC 2543 asked for no Contact: From says where its calls come from (RFC 4475 §3.4.1).
+            target = remote_target(request, required=not is_rfc2543(request))
+            target = target or as_request_uri(DNameURI.parse(remote).uri_text)
         made = cls(
-            call_id=_required(request, "call-id"),
+            call_id=facts.call_id or _required(request, "call-id"),
             local=f"{to};tag={local_tag}",
             local_tag=local_tag,
             remote=remote,
-            remote_tag=address_tag(remote) or "",
+            remote_tag=tag or "",
             local_seq=local_seq,
-            remote_seq=CSeq.parse(_required(request, "cseq")).number,
-            # RFC 2543 asked for no Contact: From says where its calls come from (RFC 4475 §3.4.1).
-            remote_target=remote_target(request, required=not is_rfc2543(request))
-            or as_request_uri(DNameURI.parse(remote).uri_text),
+            remote_seq=number,
+            remote_target=target,
             route_set=record_route(request),
             secure=is_secure(request._uri_text),
         )
@@ -329,7 +343,8 @@ class DialogState:
     def leave(self, usage: Dialog) -> None:
         """Have a usage live in it no more; it is over with the last one (RFC 5057 §4.1)."""
         before = self.usages
-        self.usages = tuple(one for one in before if one is not usage)
+        alone = before == (usage,)
+        self.usages = () if alone else tuple(one for one in before if one is not usage)
         if before and not self.usages:
             usage.core.remove_dialog(self)
         elif before:
@@ -352,7 +367,10 @@ class DialogState:
     def weight(self) -> int:
         """The bytes that it and its usages keep of what the peer sent."""
         texts = (self.call_id, self.local, self.remote, self.remote_target, *self.route_set)
-        return sum(map(len, texts)) + DIALOG_WEIGHT + sum(usage.weight for usage in self.usages)
+        weight = sum(map(len, texts)) + DIALOG_WEIGHT
+        for usage in self.usages:
+            weight += usage.weight
+        return weight
 
     # ---------------------------------------------------------------- requests in
 
@@ -460,36 +478,3 @@ def _required(message: Message, key: str) -> str:
     if not text:
         raise ParseError(str(message)[:80], f"a {key.title()} header", None, what="SIP message")
     return text
-
-
-def record_route(message: Message) -> tuple[str, ...]:
-    """Return the Record-Route values of a message in order (§12.1)."""
-    if message._text("record-route") is None:
-        return ()
-    return tuple(
-        tidied(element)
-        for line in message.lines("Record-Route")
-        for element in split_list(line, "Record-Route")
-    )
-
-
-def remote_target(message: Message, *, required: bool) -> str:
-    """Return the URI of the Contact as requests can be sent to it (§12.1.1, §12.2); "" where there
-    is none and none is required.
-
-    Raises:
-        ParseError: The Contact is missing, or is no address that requests can be sent to.
-    """
-    text = message._text("contact")
-    if text is None:
-        if required:
-            raise ParseError(str(message)[:80], "a Contact header", None, what="SIP request")
-        return ""
-    elements = split_list(text, "Contact")
-    if not elements:
-        raise ParseError(text, "an address", 0, what="Contact")
-    uri = DNameURI.parse(elements[0]).uri_text
-    # §8.1.1.8: a SIP or SIPS URI.
-    if not split_sip_uri(uri).host:
-        raise ParseError(uri, "a sip: or sips: URI", 0, what="Contact")
-    return as_request_uri(uri) if "?" in uri or ";" in uri else uri

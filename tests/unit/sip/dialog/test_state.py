@@ -4,12 +4,9 @@ import pytest
 
 from sipparty.errors import ParseError
 from sipparty.sip import Message, Request
-from sipparty.sip.dialog.state import (
-    DialogState,
-    record_route,
-    remote_target,
-)
+from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.grammar import address_tag
+from sipparty.sip.routing import record_route, remote_target
 
 LOOSE = ("<sip:p1.example;lr>", "<sip:p2.example;lr>")
 STRICT = ("<sip:p1.example;transport=udp>", "<sip:p2.example;lr>")
