@@ -27,7 +27,6 @@ Laws:
 from __future__ import annotations
 
 import copy
-import difflib
 import reprlib
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
@@ -216,6 +215,8 @@ class DeepClass(ValueBinder):
             if name not in owner.deep_attributes and not _settable(owner, name):
                 keyword, known = "__".join(path), ", ".join(_names(owner))
                 where = f" ({name!r} is not one of {owner.__name__}'s)" if len(path) > 1 else ""
+                import difflib
+
                 near = difflib.get_close_matches(name, _names(owner), n=3)
                 hint = " or ".join(
                     repr("__".join((*path[:at], match, *path[at + 1 :]))) for match in near

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, overload
 
 from sipparty.errors import ParseError
+from sipparty.records import Record
 
 __all__ = ["Parsable", "ParseError", "ParsedProperty", "Parser", "Piece", "decode"]
 
@@ -51,8 +51,7 @@ class Parsable(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(Record):
     """One stretch of a text: a literal, a run of characters, another literal.
 
     Args:
@@ -72,6 +71,9 @@ class Piece:
             raises `ValueError` for a text it cannot take (`int` is one). None keeps the text.
     """
 
+    __slots__ = ("_run",)
+
+    _run: re.Pattern[str]
     into: str
     chars: str
     expected: str
@@ -81,7 +83,6 @@ class Piece:
     least: int = 1
     most: int | None = None
     parse: type[Parsable] | Callable[[str], object] | None = None
-    _run: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.into and not self.into.isidentifier():

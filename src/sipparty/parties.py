@@ -15,7 +15,12 @@ from sipparty.party import Party
 from sipparty.sip import SimpleCall
 
 if TYPE_CHECKING:
-    from sipparty.media import NoMediaSession, SingleRTPSession  # noqa: F401 - named in text
+    from sipparty.media import NoMediaSession, SingleRTPSession
+
+    _AudioParty = Party[SimpleCall, SingleRTPSession]
+    _NoMediaParty = Party[SimpleCall, NoMediaSession]
+else:
+    _AudioParty = _NoMediaParty = Party
 
 __all__ = [
     "AllPartyTypes",
@@ -37,7 +42,7 @@ class _Late:
         return getattr(sipparty.media, self._name)
 
 
-class SingleRTPSessionSimplenParty(Party[SimpleCall, "SingleRTPSession"]):
+class SingleRTPSessionSimplenParty(_AudioParty):
     """A party whose calls carry one RTP audio stream, PCMU or PCMA (RFC 3551)."""
 
     ClientDialog = SimpleCall
@@ -49,7 +54,7 @@ class SingleRTPSessionSimplenParty(Party[SimpleCall, "SingleRTPSession"]):
 AudioParty = SingleRTPSessionSimplenParty
 
 
-class NoMediaSimpleCallsParty(Party[SimpleCall, "NoMediaSession"]):
+class NoMediaSimpleCallsParty(_NoMediaParty):
     """A party whose calls carry no media: every stream that it is offered is refused."""
 
     ClientDialog = SimpleCall

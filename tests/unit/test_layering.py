@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "sipparty"
 #: Room ("" for the package's own files), and its files in order; a package's name stands for its
 #: `__init__`, as "transaction" does in "sip".
 ROOMS = [
-    ("", "__init__ errors"),
+    ("", "__init__ errors records late"),
     ("concurrency", "__init__ descriptors waiting streams"),
     ("fsm", "timers table drawing fsm __init__"),
     ("", "parse"),

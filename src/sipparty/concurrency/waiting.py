@@ -16,13 +16,15 @@ Laws:
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from sipparty.errors import Timeout
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["HasPortal", "Portal", "Waitable", "Watchable", "verb", "waker"]
 
@@ -223,6 +225,8 @@ class Watchable:
             Timeout: The time ran out; the machine goes on.
             BaseException: Whatever the condition raised.
         """
+        import asyncio
+
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
         watcher = _Watcher(condition, waker(loop, woken))

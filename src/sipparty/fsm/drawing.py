@@ -12,14 +12,14 @@ Laws:
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import escape
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sipparty.fsm.table import Plan, Row, Timer
+from sipparty.late import late_pattern
 
-__all__ = ["Drawable", "Drawing", "View", "dot", "html", "mermaid", "text"]
+__all__ = ["View", "dot", "html", "mermaid", "text"]
 
 
 class View(NamedTuple):
@@ -67,32 +67,6 @@ class View(NamedTuple):
             ("current", state == self.state),
         )
         return tuple(mark for mark, holds in found if holds)
-
-
-class Drawable(Protocol):
-    """A machine, as far as drawing it goes."""
-
-    state: str
-
-    @property
-    def name(self) -> str:
-        """What the instance is called."""
-
-
-class Drawing:
-    """A method without arguments that draws the class or the instance it is called on."""
-
-    def __init__(self, draw: Callable[[View], str]) -> None:
-        self._draw = draw
-        self.__doc__ = draw.__doc__
-
-    def __get__(self, machine: Drawable | None, owner: type) -> Callable[[], str]:
-        plan: Plan | None = getattr(owner, "plan", None)
-        if machine is None:
-            view = View(owner.__name__, plan)
-        else:
-            view = View(owner.__name__, plan, machine.name, machine.state)
-        return lambda: self._draw(view)
 
 
 def _delay(timer: Timer) -> str:
@@ -166,7 +140,7 @@ def dot(view: View) -> str:
 
 
 #: What Mermaid does not take as it is in a label: a colon ends one, a semicolon a line.
-_MERMAID_SPECIAL = re.compile(r"[^\w .,/()\[\]=!?*+-]")
+_MERMAID_SPECIAL = late_pattern(r"[^\w .,/()\[\]=!?*+-]")
 
 
 def _mermaid_label(value: str) -> str:

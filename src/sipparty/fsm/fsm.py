@@ -39,7 +39,6 @@ from typing import Any, ClassVar
 
 from sipparty.concurrency.waiting import Watchable
 from sipparty.errors import TableError, UnexpectedInput, UsageError
-from sipparty.fsm import drawing
 from sipparty.fsm.table import Move, Plan, Row, StateNames, Timer, compile_plan
 from sipparty.fsm.timers import OWNER, Entry, Timers
 
@@ -56,6 +55,24 @@ _IDLE, _RUNNING, _IN_LINE = range(3)
 
 #: From so many seconds on, and for no number at all, a delay is looked at more closely.
 _LONG = 1e9
+
+
+class _Drawing:
+    """A method without arguments that draws the class or the instance it is called on, by a
+    function of `sipparty.fsm.drawing`.
+    """
+
+    def __init__(self, draw: str, doc: str = "") -> None:
+        self._draw = draw
+        self.__doc__ = doc
+
+    def __get__(self, machine: Any, owner: type[FSM]) -> Any:
+        from sipparty.fsm import drawing
+
+        now = () if machine is None else (machine.name, machine.state)
+        view = drawing.View(owner.__name__, getattr(owner, "plan", None), *now)
+        draw: Any = getattr(drawing, self._draw)
+        return lambda: draw(view)
 
 
 class FSM(Watchable):
@@ -313,18 +330,17 @@ class FSM(Watchable):
         """The class's name and a number that counts its instances as they are made, from 1."""
         return f"{type(self).__name__}{self._number}"
 
-    text = drawing.Drawing(drawing.text)
-    dot = drawing.Drawing(drawing.dot)
-    mermaid = drawing.Drawing(drawing.mermaid)
-    _repr_html_ = drawing.Drawing(drawing.html)
+    text = _Drawing("text", "The machine as text, for people.")
+    dot = _Drawing("dot", "The machine in the language of Graphviz.")
+    mermaid = _Drawing("mermaid", "The machine as a Mermaid state diagram.")
+    _repr_html_ = _Drawing("html", "The machine for a notebook.")
 
     def __str__(self) -> str:
         """The machine as text: its states, inputs, actions and timers, and where it is now."""
         # Not by `self.text`, so that `FSM.__str__(machine)` shows the machine whatever a subclass
         # has.
-        return drawing.text(
-            drawing.View(type(self).__name__, type(self).plan, self.name, self.state)
-        )
+        shown: str = _Drawing("text").__get__(self, type(self))()
+        return shown
 
     def __repr__(self) -> str:
         return f"<{self.name} in state {self.state!r}>"

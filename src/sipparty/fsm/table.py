@@ -37,7 +37,6 @@ The checks, in the order they are made:
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from math import isfinite
@@ -438,7 +437,8 @@ class _Compiler:
 
     def _function(self, name: str) -> Action:
         """The method as a function of the machine, whatever kind of method it is."""
-        if isinstance(inspect.getattr_static(self.cls, name), staticmethod | classmethod):
+        declared = next(vars(base)[name] for base in self.cls.__mro__ if name in vars(base))
+        if isinstance(declared, staticmethod | classmethod):
             method: Action = getattr(self.cls, name)
 
             def without_machine(_machine: object, *args: Any) -> object:

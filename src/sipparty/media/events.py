@@ -15,7 +15,6 @@ events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sipparty.media.rtp_source import Address
@@ -41,7 +40,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
 class MediaStarted(MediaEvent):
     """Packets flow from now on.
 
@@ -54,7 +52,6 @@ class MediaStarted(MediaEvent):
     remote: Address | None
 
 
-@dataclass(frozen=True, slots=True)
 class SourceHeard(MediaEvent):
     """The other side is heard, for the first time, after silence, or from another source."""
 
@@ -62,7 +59,6 @@ class SourceHeard(MediaEvent):
     ssrc: int
 
 
-@dataclass(frozen=True, slots=True)
 class DestinationLearnt(MediaEvent):
     """Media goes to another address, without signalling: to where it comes from (RFC
     4961), or back to where it was asked for.
@@ -76,7 +72,6 @@ class DestinationLearnt(MediaEvent):
     signalled: Address | None
 
 
-@dataclass(frozen=True, slots=True)
 class MediaUnproven(MediaEvent):
     """Nothing is sent any more to an address that is not where the signalling comes from: nothing
     has come from there (`Policy.unproven_media`). The call stays.
@@ -85,42 +80,36 @@ class MediaUnproven(MediaEvent):
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
 class MediaProven(MediaEvent):
     """Media is sent again after `MediaUnproven`: to an address from which something has come."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
 class RemoteFellSilent(MediaEvent):
     """Nothing was heard for so many seconds, where something should be."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class MediaTimedOut(MediaEvent):
     """Neither RTP nor RTCP came for so many seconds (`Policy.silent_media`): the call ends."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class RemoteLeft(MediaEvent):
     """The other side ended its stream, with or without a reason (RFC 3550 section 6.6)."""
 
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
 class PlaybackEnded(MediaEvent):
     """A playback is over; `playback.outcome` says how."""
 
     playback: Playback
 
 
-@dataclass(frozen=True, slots=True)
 class RecordingFailed(MediaEvent):
     """A sink could not take what was heard; the recording is over."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -92,6 +91,8 @@ class EventHandlers(EventSource):
         """Refuse a call that its handler found no thread for."""
         call = event.call
         if call.state == "InitiatingDialog" and call.takes("reject"):
+            import inspect
+
             handlers = (one for several in (self._handlers or {}).values() for one in several)
             # Who has not heard of the call does not hear of its end.
             call.silent = not any(map(inspect.iscoroutinefunction, handlers))

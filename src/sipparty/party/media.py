@@ -5,7 +5,6 @@ many of them there may be.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -71,7 +70,7 @@ class CallMedia:
         """Hand an event to the call's handlers, where there are any."""
         call: Any = self._dialog
         if call.agent.observed:
-            event = replace(event, agent=call.agent, call=call)
+            event = event.replace(agent=call.agent, call=call)
             self._engine.run(self._engine.core.emit, event)
 
     def media_timed_out(self, seconds: float) -> None:

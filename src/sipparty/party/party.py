@@ -40,7 +40,6 @@ from sipparty.sip import (
     Session,
     SimpleCall,
 )
-from sipparty.sip.agent import UserAgent
 from sipparty.sip.flow import host_port
 from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.routing import route_to
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from sipparty.concurrency.streams import Stream
     from sipparty.party.calls import CallBlock, InviteOptions
     from sipparty.party.settings import Settings
+    from sipparty.sip.agent import UserAgent
     from sipparty.transport import KeepAlive
 
     CallT = TypeVar("CallT", bound=Dialog, default=SimpleCall)

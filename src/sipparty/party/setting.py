@@ -15,7 +15,6 @@ Laws:
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -306,6 +305,8 @@ def media_options(party: Any, name: str, value: Any) -> dict[str, Any]:
         if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
             for option in value:
                 if option not in taken:
+                    import difflib
+
                     near = difflib.get_close_matches(str(option), taken, n=1)
                     hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(taken)}"
                     raise TypeError(f"{session.__name__} has no option {option!r}; {hint}")

@@ -4,27 +4,54 @@ user agent follows them.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from sipparty.deepclass import Attribute, DeepClass
 from sipparty.party import setting as checks
 from sipparty.party.setting import Setting, setting
 from sipparty.sip import AOR, URI, NextHop, SimpleCall
-from sipparty.sip.agent import MAX_REDIRECTS
 from sipparty.sip.events import CallReceived
 from sipparty.sip.grammar import quote
+from sipparty.sip.redirects import MAX_REDIRECTS
 from sipparty.sip.routing import route_to
 from sipparty.vb import Delegate
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from typing import TypedDict, Unpack
 
     from sipparty.party.calls import History
     from sipparty.party.party import Party
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.auth import DigestClient, DigestServer
+
+    class Settings(TypedDict, total=False):
+        """What the constructor and `configure` take: the attributes of `Party` by these names."""
+
+        aor: AOR | str | bytes
+        username: str
+        address: str
+        port: int | None
+        proxy: str | None
+        credentials: Credentials | None
+        display_name: str | None
+        media: Mapping[str, object] | None
+        local_address: str | None
+        user_agent: str | None
+        auto_answer: bool | None
+        rings: bool | None
+        max_calls: int | None
+        patience: float | None
+        follow_redirects: int | None
+        retry_wait: float | None
+        keep_forks: bool | None
+        history: bool | None
+        accepts: Iterable[str] | None
+        guard: DigestServer | Mapping[str, str] | None
+        guard_algorithms: Iterable[str] | None
+        names: Iterable[str] | None
+else:
+    Settings = dict
 
 __all__ = ["Credentials", "PartySettings", "Settings", "Target"]
 
@@ -35,33 +62,6 @@ Target: TypeAlias = "Party[Any, Any] | URI | AOR | str | bytes"
 Credentials: TypeAlias = (
     "tuple[str, str] | Mapping[str, tuple[str, str]] | Callable[[str], tuple[str, str] | None]"
 )
-
-
-class Settings(TypedDict, total=False):
-    """What the constructor and `configure` take: the attributes of `Party` by these names."""
-
-    aor: AOR | str | bytes
-    username: str
-    address: str
-    port: int | None
-    proxy: str | None
-    credentials: Credentials | None
-    display_name: str | None
-    media: Mapping[str, object] | None
-    local_address: str | None
-    user_agent: str | None
-    auto_answer: bool | None
-    rings: bool | None
-    max_calls: int | None
-    patience: float | None
-    follow_redirects: int | None
-    retry_wait: float | None
-    keep_forks: bool | None
-    history: bool | None
-    accepts: Iterable[str] | None
-    guard: DigestServer | Mapping[str, str] | None
-    guard_algorithms: Iterable[str] | None
-    names: Iterable[str] | None
 
 
 class PartySettings(DeepClass):
@@ -223,6 +223,8 @@ class PartySettings(DeepClass):
         if name[0] != "_" and name not in self.__dict__ and not hasattr(kind, name):
             # What is nobody's mistake for a name that there is may be kept here.
             known = [one for one in dir(kind) if one[0] != "_"]
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
             if near and not any(
                 name in vars(base).get("__annotations__", ()) for base in kind.__mro__

@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from sipparty.errors import ParseError
+from sipparty.late import late_pattern
 from sipparty.sip.auth import (
     AccountSought,
     Authenticated,
@@ -55,7 +56,7 @@ Name = tuple[str | None, str, int | None]
 _MAX_GUARDS = 16
 
 #: An IPv6 address without its brackets, behind which a port stands.
-_BARE_IPV6 = re.compile(r"(sips?:(?:[^@]*@)?)([0-9a-f]*:[0-9a-f:.]*):([0-9]+)", re.I)
+_BARE_IPV6 = late_pattern(r"(sips?:(?:[^@]*@)?)([0-9a-f]*:[0-9a-f:.]*):([0-9]+)", re.I)
 
 _log = logging.getLogger("sipparty.security")
 

@@ -19,13 +19,14 @@ from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.grammar import check_line, is_token
 from sipparty.sip.message import Request
 from sipparty.sip.out_of_dialog import IncomingRequest
+from sipparty.sip.redirects import MAX_REDIRECTS
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.transports import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 from sipparty.vb import ValueBinder
 
-__all__ = ["MANY_CALLS", "MAX_CONTACTS", "MAX_REDIRECTS", "UserAgent"]
+__all__ = ["MANY_CALLS", "MAX_CONTACTS", "UserAgent"]
 
 #: The option tags that the stack honours by itself (RFC 3261 §19.2).
 SUPPORTED: tuple[str, ...] = ()
@@ -33,9 +34,6 @@ SUPPORTED: tuple[str, ...] = ()
 #: From so many calls at a time on, half of them are kept for callers who have shown that they
 #: receive what they are sent: by a connection, credentials, or an ACK before. Fewer are for people.
 MANY_CALLS = 64
-
-#: Redirections that one request follows by default (RFC 3261 §8.1.3.4).
-MAX_REDIRECTS = 5
 
 #: Contact values remembered for each user agent; all are forgotten when there are more.
 MAX_CONTACTS = 1024

@@ -13,19 +13,19 @@ Laws:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from hashlib import blake2b
 
 from sipparty.errors import ParseError
+from sipparty.late import late_pattern
 
 __all__ = ["choose_boundary", "is_boundary", "join_parts", "occurs", "split_parts"]
 
 #: What may stand in a delimiter line behind the boundary: "--" in the closing one, then
 #: `transport-padding`.
-_REST = re.compile(rb"(--)?+[ \t]*+(?:\r\n|\Z)")
-_READ = re.compile(r"[ -~]{0,69}[!-~]")
-_WRITTEN = re.compile(r"[A-Za-z0-9'()+_,\-./:=? ]{0,69}[A-Za-z0-9'()+_,\-./:=?]")
+_REST = late_pattern(rb"(--)?+[ \t]*+(?:\r\n|\Z)")
+_READ = late_pattern(r"[ -~]{0,69}[!-~]")
+_WRITTEN = late_pattern(r"[A-Za-z0-9'()+_,\-./:=? ]{0,69}[A-Za-z0-9'()+_,\-./:=?]")
 
 _WHAT = "multipart body"
 

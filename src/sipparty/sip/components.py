@@ -29,6 +29,7 @@ from typing import Any, Self
 
 from sipparty.deepclass import Attribute, DeepClass
 from sipparty.errors import BuildError, Incomplete, ParseError
+from sipparty.late import late_pattern
 from sipparty.parse import Parser, decode
 from sipparty.sip.uri_grammar import (
     ABSOLUTE,
@@ -50,9 +51,9 @@ __all__ = ["AOR", "URI", "Headers", "Host", "Parameters", "escape", "unescape"]
 
 _SIP = ("sip", "sips")
 #: What is no scheme, but was meant to be one of these.
-_MISSPELT = re.compile("s+i+p+s*|spis?|isps?|sisp", re.IGNORECASE)
+_MISSPELT = late_pattern("s+i+p+s*|spis?|isps?|sisp", re.IGNORECASE)
 _MOST_PORT = 65535
-_DIGITS = re.compile(r"[0-9]++")
+_DIGITS = late_pattern(r"[0-9]++")
 
 # Schemes that a user's text may begin with; before another "name:", "name" may be a host or a user.
 _KNOWN_SCHEMES = frozenset(

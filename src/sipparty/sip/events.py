@@ -5,11 +5,9 @@ The engine hands each to the handlers of the party that it is for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sipparty.sip.flow import Flow
-from sipparty.sip.message import Request, Response
+from sipparty.records import Record, field
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -17,6 +15,8 @@ if TYPE_CHECKING:
     from sipparty.errors import CallFailed
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.dialog.call import SimpleCall
+    from sipparty.sip.flow import Flow
+    from sipparty.sip.message import Request, Response
     from sipparty.sip.out_of_dialog import IncomingRequest
 
 __all__ = [
@@ -36,8 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Record):
     """Something happened.
 
     Args:
@@ -59,7 +58,6 @@ class Event:
         return None
 
 
-@dataclass(frozen=True, slots=True)
 class CallEvent(Event):
     """Something happened to a call.
 
@@ -76,7 +74,6 @@ class CallEvent(Event):
         return id(self.call)
 
 
-@dataclass(frozen=True, slots=True)
 class CallReceived(CallEvent):
     """Somebody calls. Decide with `call.ring()`, `call.accept()` or `call.reject(status)`.
 
@@ -89,7 +86,6 @@ class CallReceived(CallEvent):
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
 class CallProgressed(CallEvent):
     """A call of ours got a provisional response, such as 180 Ringing.
 
@@ -107,12 +103,10 @@ class CallProgressed(CallEvent):
         return self.response.status
 
 
-@dataclass(frozen=True, slots=True)
 class CallEstablished(CallEvent):
     """A call is up: ours was answered, or our answer was acknowledged."""
 
 
-@dataclass(frozen=True, slots=True)
 class CallForked(CallEvent):
     """A call of ours was answered once more, by another branch of a fork (RFC 3261 §13.2.2.4).
 
@@ -123,7 +117,6 @@ class CallForked(CallEvent):
     fork: SimpleCall
 
 
-@dataclass(frozen=True, slots=True)
 class CallRedirected(CallEvent):
     """A call of ours was sent elsewhere, and goes there (RFC 3261 §8.1.3.4).
 
@@ -134,7 +127,6 @@ class CallRedirected(CallEvent):
     target: str
 
 
-@dataclass(frozen=True, slots=True)
 class MediaEvent(CallEvent):
     """Something happened in the media of a call; the kinds are in `sipparty.media`.
 
@@ -143,11 +135,10 @@ class MediaEvent(CallEvent):
         call: The call; likewise.
     """
 
-    agent: UserAgent = field(default=None, kw_only=True)  # type: ignore[assignment]
-    call: SimpleCall = field(default=None, kw_only=True)  # type: ignore[assignment]
+    agent: UserAgent = field(default=None, kw_only=True)
+    call: SimpleCall = field(default=None, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
 class CallEnded(CallEvent):
     """A call is over.
 
@@ -158,7 +149,6 @@ class CallEnded(CallEvent):
     error: CallFailed | None
 
 
-@dataclass(frozen=True, slots=True)
 class RequestReceived(Event):
     """A request came that no part of the stack answers.
 
@@ -174,7 +164,6 @@ class RequestReceived(Event):
         return self.incoming.request
 
 
-@dataclass(frozen=True, slots=True)
 class AttackDetected(Event):
     """A source does what looks like an attack. Reported when that begins, and each time the count
     has doubled since.
@@ -205,7 +194,6 @@ class AttackDetected(Event):
         return self.source
 
 
-@dataclass(frozen=True, slots=True)
 class FlowConfirmed(Event):
     """A flow that is kept open was answered: for the first time, or again after it was lost.
 
@@ -223,7 +211,6 @@ class FlowConfirmed(Event):
         return self.target
 
 
-@dataclass(frozen=True, slots=True)
 class FlowLost(Event):
     """A flow that is kept open has failed, or could not be had. It is looked for anew.
 

@@ -11,10 +11,10 @@ Laws:
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from sipparty.errors import ParseError
+from sipparty.late import late_pattern
 from sipparty.sip.grammar import (
     MAX_PARAMETERS,
     TOKEN_CHARS,
@@ -107,21 +107,21 @@ _TAGGED = rf"{_NAME_AND_URI}{_NOT_TAG}(?:;tag=([{TOKEN_CHARS}]++){_NOT_TAG})?"
 #: From, To, Call-ID and the number of CSeq, line by line. No line of it can match a line break, so
 #: none takes the place of another.
 _FRAME = rf"{_TAGGED}\n{_TAGGED}\n[!-~]++\n([0-9]{{1,9}})"
-_response = re.compile(rf"{_RESPONSE_VIA}\n{_FRAME} ([A-Z]++)").fullmatch
+_RESPONSE = late_pattern(rf"{_RESPONSE_VIA}\n{_FRAME} ([A-Z]++)")
 #: A request has its method and Request-URI before, and behind what it may do without: Contact,
 #: Max-Forwards and Content-Type, with a line break in the place of what is absent.
-_request = re.compile(
+_REQUEST = late_pattern(
     rf"([A-Z]++)\n{_PLAIN_URI}\n{_REQUEST_VIA}\n{_FRAME} \1\n"
     rf"(?:{_PLAIN_ADDRESS}|\n)\n(?:[0-9]{{1,2}}|\n)\n(?:application/[{TOKEN_CHARS}]++|\n)"
-).fullmatch
-_PLAIN_ADDRESSES = re.compile(rf"{_PLAIN_ADDRESS}(?:, ?{_PLAIN_ADDRESS})*+")
-_PLAIN_TOKENS = re.compile(rf"[{TOKEN_CHARS}]++(?:, ?[{TOKEN_CHARS}]++)*+")
+)
+_PLAIN_ADDRESSES = late_pattern(rf"{_PLAIN_ADDRESS}(?:, ?{_PLAIN_ADDRESS})*+")
+_PLAIN_TOKENS = late_pattern(rf"[{TOKEN_CHARS}]++(?:, ?[{TOKEN_CHARS}]++)*+")
 #: How further lines of one header look; those of others may be as they are.
 _PLAIN_AGAIN = {
-    "via": re.compile(rf"{_SENT_BY}(?:;[{TOKEN_CHARS}]++{_VALUE}){_TIMES}"),
+    "via": late_pattern(rf"{_SENT_BY}(?:;[{TOKEN_CHARS}]++{_VALUE}){_TIMES}"),
     "record-route": _PLAIN_ADDRESSES,
     "require": _PLAIN_TOKENS,
-    "contact": re.compile("(?!)"),
+    "contact": late_pattern("(?!)"),
 }
 _new = tuple.__new__
 
@@ -147,7 +147,7 @@ def read_facts(message: Message) -> Facts:
             f"{call_id}\n{fields[index['cseq']][1]}"
         )
         if not method:
-            found = _response(text)
+            found = _RESPONSE.fullmatch(text)
         else:
             at = index.get("contact")
             contact = "\n" if at is None else fields[at][1]
@@ -155,7 +155,9 @@ def read_facts(message: Message) -> Facts:
             hops = "\n" if at is None else fields[at][1]
             at = index.get("content-type")
             kind = "\n" if at is None else fields[at][1]
-            found = _request(f"{method}\n{message._uri_text}\n{text}\n{contact}\n{hops}\n{kind}")
+            found = _REQUEST.fullmatch(
+                f"{method}\n{message._uri_text}\n{text}\n{contact}\n{hops}\n{kind}"
+            )
     except KeyError:
         return read_closely(message)
     if found is None or message._version != "SIP/2.0":

@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from sipparty.errors import BuildError, ParseError
+from sipparty.late import late_pattern
 from sipparty.sip.grammar import TOKEN_CHARS, check_line, is_token, split_list
 from sipparty.sip.headers import HEADERS, SPELLINGS, Header, Many, header_key, header_name
 from sipparty.sip.typed import TokenValue
@@ -51,7 +52,7 @@ __all__ = [
 ]
 
 #: What ends a header field: a line break that does not fold it (RFC 3261 §7.3.1).
-NEW_FIELD = re.compile(r"\r\n(?![ \t])")
+NEW_FIELD = late_pattern(r"\r\n(?![ \t])")
 
 #: A header line: its key, its value unfolded and stripped, and the line as it came without the
 #: final CRLF.
@@ -60,8 +61,8 @@ Field = tuple[str, str, str]
 T = TypeVar("T")
 
 # A run of spaces is tried from its first one only, so that spaces without a fold cost no more.
-_FOLD = re.compile(r"(?:(?<![ \t])[ \t]++)?+\r\n[ \t]++")
-_NAME = re.compile(f"([{TOKEN_CHARS}]+)[ \t]*")
+_FOLD = late_pattern(r"(?:(?<![ \t])[ \t]++)?+\r\n[ \t]++")
+_NAME = late_pattern(f"([{TOKEN_CHARS}]+)[ \t]*")
 
 _TEXT = Header("")
 

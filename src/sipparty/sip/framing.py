@@ -27,6 +27,7 @@ import re
 from dataclasses import dataclass, field
 
 from sipparty.errors import ParseError
+from sipparty.late import late_pattern
 from sipparty.sip.limits import Limits
 
 __all__ = [
@@ -81,7 +82,7 @@ _END, _EMPTY, _BARE = b"\r\n\r\n", b"\n\r\n", b"\n\n"
 #: What a start line begins with: a method or "SIP/2.0" (RFC 3261 §25.1 `token`).
 _FIRST = frozenset(b"-.!%*_+`'~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 #: A Content-Length header up to its value, which may be folded (RFC 3261 §7.3.1, §7.3.3).
-_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*+:((?:[^\n]++|\n[ \t])*+)", re.I)
+_LENGTH = late_pattern(rb"\n(?:content-length|l)[ \t]*+:((?:[^\n]++|\n[ \t])*+)", re.I)
 #: Digits beyond which a length is too large to be looked at.
 _MAX_DIGITS = 15
 _WHAT = "stream of SIP messages"

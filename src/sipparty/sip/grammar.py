@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 
 from sipparty.errors import BuildError, ParseError
+from sipparty.late import late_pattern
 
 __all__ = [
     "MAX_PARAMETERS",
@@ -40,18 +41,18 @@ MAX_PARAMETERS = 256
 #: The characters of a token, as a regular expression class body (RFC 3261 §25.1).
 TOKEN_CHARS = r"A-Za-z0-9\-.!%*_+`'~"  # noqa: S105 - no secret
 
-_TOKEN = re.compile(f"[{TOKEN_CHARS}]+")
+_TOKEN = late_pattern(f"[{TOKEN_CHARS}]+")
 #: A quoted string, as a regular expression that cannot backtrack; for `re.S`.
 QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_QUOTED = re.compile(QUOTED, re.S)
-_QUOTED_PAIR = re.compile(r"\\(.)", re.S)
+_QUOTED = late_pattern(QUOTED, re.S)
+_QUOTED_PAIR = late_pattern(r"\\(.)", re.S)
 #: What stands in no line (§25.1 `TEXT-UTF8-TRIM`); a tab is white space.
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROLS = late_pattern(r"[\x00-\x08\x0a-\x1f\x7f]")
 #: What ends or protects a list element: a quoted string, something in angle brackets, or a comma.
-_LIST_STOP = re.compile(r'[",<]')
-_PARAMETER_STOP = re.compile(r'[";]')
+_LIST_STOP = late_pattern(r'[",<]')
+_PARAMETER_STOP = late_pattern(r'[";]')
 #: A name and address as nearly all are, with a tag as its first parameter or with no parameter.
-_TAGGED = re.compile(
+_TAGGED = late_pattern(
     rf'(?:"[^"\\]*+"[ \t]*+|(?:[{TOKEN_CHARS}][{TOKEN_CHARS} \t]*+)?+)<[^<>"\s]++>'
     rf'(?:;tag=([{TOKEN_CHARS}]++)(?:;[^"\s]*+)?+)?+'
 )

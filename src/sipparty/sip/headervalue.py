@@ -11,12 +11,12 @@ Laws:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Self
 
 from sipparty.errors import BuildError
+from sipparty.late import late_pattern
 from sipparty.sip.grammar import (
     MAX_PARAMETERS,
     TOKEN_CHARS,
@@ -41,7 +41,7 @@ __all__ = [
 
 #: What a parameter's value may be without quotes: a token or a host (RFC 3261 §25.1 `gen-value`,
 #: `via-received`).
-_PLAIN = re.compile(rf"[{TOKEN_CHARS}]++|\[?[0-9A-Fa-f:.]++\]?(?::[0-9]++)?")
+_PLAIN = late_pattern(rf"[{TOKEN_CHARS}]++|\[?[0-9A-Fa-f:.]++\]?(?::[0-9]++)?")
 
 
 def as_octets(body: Any) -> bytes:

@@ -9,21 +9,20 @@ Laws:
 
 from __future__ import annotations
 
-import re
-
 from sipparty.errors import ParseError
+from sipparty.late import late_pattern
 from sipparty.sip.grammar import next_quoted, split_at_semicolons
 from sipparty.sip.values import DNameURI
 
-__all__ = ["has_tag", "is_spaced", "is_untidy", "tidied", "with_crlf", "with_single_spaces"]
+__all__ = ["has_tag", "is_spaced", "tidied", "with_crlf", "with_single_spaces"]
 
 #: The end of a head: an empty line, be it ended by CRLF or by LF.
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_BARE_LF = re.compile(rb"(?<!\r)\n")
+_HEAD_END = late_pattern(rb"\r?\n\r?\n")
+_BARE_LF = late_pattern(rb"(?<!\r)\n")
 #: What stands between the parts of a start line.
-_GAP = re.compile(r"[ \t]++")
+_GAP = late_pattern(r"[ \t]++")
 #: Finds what may have to be written otherwise in a name and address; in more of them than have to.
-is_untidy = re.compile(r";[ \t]*+(?:;|$)|<[^<> \t]*+[ \t]").search
+_UNTIDY = late_pattern(r";[ \t]*+(?:;|$)|<[^<> \t]*+[ \t]")
 
 
 def with_crlf(data: bytes, most: int) -> bytes | None:
@@ -79,7 +78,7 @@ def tidied(text: str) -> str:
     Raises:
         ParseError: It is no name and address.
     """
-    if is_untidy(text) is None:
+    if _UNTIDY.search(text) is None:
         return text
     value = DNameURI.parse(text)
     tail = [part for part in split_at_semicolons(value._tail, DNameURI.WHAT) if part.strip()]

@@ -7,13 +7,12 @@ The sizes of what is parsed at once are attributes of the classes that parse: `M
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from sipparty.records import Record
 
 __all__ = ["Limits"]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Record):
     """How much peers may have one engine hold.
 
     What a message out of a stream may be:

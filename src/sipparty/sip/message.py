@@ -14,13 +14,13 @@ Laws:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsBytes, cast
 
 from sipparty.errors import BuildError, ParseError, printable
+from sipparty.late import late_pattern
 from sipparty.sip.components import URI
 from sipparty.sip.facts import Facts, read_facts
 from sipparty.sip.fields import NEW_FIELD, Field, parse_line, stray_break
@@ -35,8 +35,8 @@ from sipparty.sip.uri_grammar import split_sip_uri
 __all__ = ["COPIED", "Message", "Request", "Response"]
 
 # A start line is never folded (RFC 3261 §7.1, §7.2), so there is no break in it.
-_STATUS_LINE = re.compile(r"([Ss][Ii][Pp]/[0-9]+\.[0-9]+) ([0-9]{3,10})(?: ([^\r\n]*))?")
-_REQUEST_LINE = re.compile(rf"([{TOKEN_CHARS}]+) ([^ \t\r\n]+) ([Ss][Ii][Pp]/[0-9]+\.[0-9]+)")
+_STATUS_LINE = late_pattern(r"([Ss][Ii][Pp]/[0-9]+\.[0-9]+) ([0-9]{3,10})(?: ([^\r\n]*))?")
+_REQUEST_LINE = late_pattern(rf"([{TOKEN_CHARS}]+) ([^ \t\r\n]+) ([Ss][Ii][Pp]/[0-9]+\.[0-9]+)")
 
 #: What a response takes over from its request (RFC 3261 §8.2.6.2).
 COPIED = frozenset({"via", "from", "to", "call-id", "cseq"})

@@ -7,10 +7,10 @@ has a default that is safe for a party that anybody can reach, and does not brea
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from math import isfinite
 
 from sipparty.errors import BuildError
+from sipparty.records import Record
 from sipparty.sip.auth.digest import ANY_ALGORITHM, find_algorithm
 from sipparty.sip.auth.trust import CHALLENGES
 from sipparty.sip.reach import is_within_reach
@@ -21,8 +21,7 @@ __all__ = ["CHALLENGES", "CHALLENGES_WITHOUT_QOP", "Policy"]
 CHALLENGES_WITHOUT_QOP = ("never", "own", "any")
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Record):
     """What is done at the word of a peer.
 
     Args:

@@ -22,7 +22,10 @@ from sipparty.sip.routing import NextHop, as_request_uri, is_secure
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 
-__all__ = ["Redirects"]
+__all__ = ["MAX_REDIRECTS", "Redirects"]
+
+#: Redirections that one request follows by default (RFC 3261 §8.1.3.4).
+MAX_REDIRECTS = 5
 
 
 class Redirects:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sipparty.errors import ParseError
+from sipparty.records import Record
 from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Multipart
 from sipparty.sip.routing import NextHop
@@ -34,8 +34,7 @@ Edit = Callable[[Request], bool]
 Policy = Callable[["ClientRequest", Response], "Retry | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Record):
     """How a request is sent again: by default at once, by the same flow, with the next CSeq.
 
     Args:

@@ -9,9 +9,8 @@ Laws:
 
 from __future__ import annotations
 
-import re
-
 from sipparty.errors import ParseError
+from sipparty.late import late_pattern
 from sipparty.sip.grammar import TOKEN_CHARS
 from sipparty.sip.lenient import with_crlf
 from sipparty.sip.message import Message, Request, Response
@@ -19,7 +18,7 @@ from sipparty.sip.multipart import Part
 
 __all__ = ["parse_sipfrag"]
 
-_HEADER = re.compile(rf"[{TOKEN_CHARS}]++[ \t]*+:".encode())
+_HEADER = late_pattern(rf"[{TOKEN_CHARS}]++[ \t]*+:".encode())
 
 
 def parse_sipfrag(data: bytes) -> Request | Response | Part:

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple, Self
 
 from sipparty.errors import BuildError, ParseError
+from sipparty.late import late_pattern
 from sipparty.sip.components import URI
 from sipparty.sip.grammar import QUOTED, TOKEN_CHARS, as_text, check_line, is_token, quote, unquote
 
@@ -45,7 +46,7 @@ __all__ = [
 _TOKEN = f"[{TOKEN_CHARS}]++"
 #: One parameter behind its semicolon, which may be missing after it (RFC 3261 §25.1
 #: `generic-param`).
-_PARAMETER = re.compile(
+_PARAMETER = late_pattern(
     rf"[ \t]*+;[ \t]*+(?:({_TOKEN})[ \t]*+"
     rf"(?:=[ \t]*+({QUOTED}|<[^<>]*+>|[^;\"<>]*+)[ \t]*+)?+)?+",
     re.S,
@@ -167,7 +168,7 @@ class WordValue(TextValue):
 
     WHAT = "word with parameters"
     _EXPECTED = "a word"
-    _HEAD = re.compile(rf'[ \t]*+(?P<value>{QUOTED}|[^;,"\s]++)', re.S)
+    _HEAD = late_pattern(rf'[ \t]*+(?P<value>{QUOTED}|[^;,"\s]++)', re.S)
     _HAS_PARAMETERS = True
 
     @classmethod
@@ -194,7 +195,7 @@ class TokenValue(WordValue):
 
     WHAT = "token with parameters"
     _EXPECTED = "a token"
-    _HEAD = re.compile(rf"[ \t]*+(?P<value>{_TOKEN})")
+    _HEAD = late_pattern(rf"[ \t]*+(?P<value>{_TOKEN})")
 
 
 class MediaRange(WordValue):
@@ -204,7 +205,7 @@ class MediaRange(WordValue):
 
     WHAT = "media range"
     _EXPECTED = "type/subtype"
-    _HEAD = re.compile(rf"[ \t]*+(?P<value>{_TOKEN}/{_TOKEN})")
+    _HEAD = late_pattern(rf"[ \t]*+(?P<value>{_TOKEN}/{_TOKEN})")
 
     def covers(self, essence: str) -> bool:
         """Whether a media type such as "application/sdp" is within it, and not refused by `q=0`."""
@@ -228,7 +229,7 @@ class NumberValue(TextValue):
     WHAT = "number of seconds"
     _EXPECTED = "a number of seconds"
     #: RFC 3261 §25.1 `delta-seconds`; more digits than these are nothing that can be waited for.
-    _HEAD = re.compile(r"[ \t]*+(?P<seconds>[0-9]{1,20}+)(?P<comment>[ \t]*+\()?+")
+    _HEAD = late_pattern(r"[ \t]*+(?P<seconds>[0-9]{1,20}+)(?P<comment>[ \t]*+\()?+")
     _KINDS: ClassVar = {"seconds": int}
     _HAS_PARAMETERS = True
 
@@ -245,7 +246,7 @@ class NumberValue(TextValue):
         return self.seconds
 
 
-_COMMENT_STOP = re.compile(r"[()]|\\.?", re.S)
+_COMMENT_STOP = late_pattern(r"[()]|\\.?", re.S)
 
 
 def _comment_end(text: str, start: int) -> int:
@@ -267,7 +268,7 @@ class ParameterList(TextValue):
 
     WHAT = "list of parameters"
     _EXPECTED = "a parameter"
-    _HEAD = re.compile(rf"[ \t]*+(?=[{TOKEN_CHARS}])")
+    _HEAD = late_pattern(rf"[ \t]*+(?=[{TOKEN_CHARS}])")
     _HAS_PARAMETERS = True
 
     def _read(self, found: re.Match[str]) -> None:
@@ -282,7 +283,7 @@ class TokenList(TextValue):
     tokens: tuple[str, ...]
 
     WHAT = "list of tokens"
-    _HEAD = re.compile("(?P<tokens>.*)", re.S)
+    _HEAD = late_pattern("(?P<tokens>.*)", re.S)
     _KINDS: ClassVar = {
         "tokens": lambda text: tuple(part.strip() for part in text.lower().split(";"))
     }
@@ -302,7 +303,7 @@ class AddressReference(TextValue):
 
     WHAT = "URI in angle brackets"
     _EXPECTED = "a URI in '<' and '>'"
-    _HEAD = re.compile(r"[ \t]*+<(?P<uri_text>[ \t]*+[^<>\" \t][^<>\"]*+)>")
+    _HEAD = late_pattern(r"[ \t]*+<(?P<uri_text>[ \t]*+[^<>\" \t][^<>\"]*+)>")
     _KINDS: ClassVar = {"uri_text": lambda text: re.sub("[ \t]", "", text)}
     _HAS_PARAMETERS = True
 
@@ -331,7 +332,7 @@ class Date(TextValue):
 
     WHAT = "date"
     _EXPECTED = "a date such as 'Sat, 13 Nov 2010 23:29:00 GMT'"
-    _HEAD = re.compile(
+    _HEAD = late_pattern(
         rf"\s*+(?:{'|'.join(_DAYS)}), ([0-9]{{2}}) ({'|'.join(_MONTHS)}) ([0-9]{{4}}) "
         r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT\s*+"
     )
@@ -372,7 +373,7 @@ class Timestamp(TextValue):
 
     WHAT = "timestamp"
     _EXPECTED = "seconds, and a delay in seconds where there is one"
-    _HEAD = re.compile(
+    _HEAD = late_pattern(
         rf"[ \t]*+(?P<sent>[0-9]{{1,20}}+{_FRACTION})"
         rf"(?:[ \t]++(?P<delay>[0-9]{{0,20}}+{_FRACTION}))?+[ \t]*+"
     )
@@ -394,7 +395,7 @@ class WarningValue(TextValue):
 
     WHAT = "warning"
     _EXPECTED = 'three digits, a name and a text in quotes: 399 biloxi.com "text"'
-    _HEAD = re.compile(
+    _HEAD = late_pattern(
         rf"[ \t]*+(?P<code>[1-9][0-9]{{2}})[ \t]++(?P<agent>[^\s\",]++)"
         rf"[ \t]++(?P<text>{QUOTED})[ \t]*+",
         re.S,
@@ -423,7 +424,7 @@ class RAck(TextValue):
 
     WHAT = "RAck"
     _EXPECTED = "two numbers and a method"
-    _HEAD = re.compile(
+    _HEAD = late_pattern(
         rf"[ \t]*+(?P<rseq>[0-9]{{1,10}}+)[ \t]++(?P<cseq>[0-9]{{1,10}}+)"
         rf"[ \t]++(?P<method>{_TOKEN})[ \t]*+"
     )
@@ -448,7 +449,7 @@ class Product(NamedTuple):
     comment: str = ""
 
 
-_PRODUCT = re.compile(r"\(|[^\s(]++")
+_PRODUCT = late_pattern(r"\(|[^\s(]++")
 
 
 class ProductList(TextValue):

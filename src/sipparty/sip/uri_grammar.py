@@ -23,6 +23,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from sipparty.errors import ParseError
+from sipparty.late import late_pattern
 
 __all__ = [
     "ABSOLUTE",
@@ -61,24 +62,24 @@ ESCAPED = "%[0-9A-Fa-f]{2}"
 
 # All of these are possessive, so that each is read once.
 #: The parts of a URI (§25.1), as far as they are patterns.
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+")
-USER = re.compile(f"(?:[^{BARRED}:]++|{ESCAPED})++")
-PASSWORD = re.compile(f"(?:[^{BARRED}]++|{ESCAPED})*+")
+SCHEME = late_pattern(r"[A-Za-z][A-Za-z0-9+.\-]*+")
+USER = late_pattern(f"(?:[^{BARRED}:]++|{ESCAPED})++")
+PASSWORD = late_pattern(f"(?:[^{BARRED}]++|{ESCAPED})*+")
 _NAME = f"(?:[^{BARRED};?=]++|{ESCAPED})++"
 _VALUE = f"(?:[^{BARRED};?]++|{ESCAPED})*+"
 #: Empty parameters (";;") are no RFC's; they are seen, harmless, and kept.
-URI_PARAMETERS = re.compile(f"(?:;(?:{_NAME}(?:={_VALUE})?+)?+)*+")
+URI_PARAMETERS = late_pattern(f"(?:;(?:{_NAME}(?:={_VALUE})?+)?+)*+")
 _PAIR = f"(?:[^{BARRED}&=]++|{ESCAPED})++=(?:[^{BARRED}&]++|{ESCAPED})*+"
-URI_HEADERS = re.compile(f"(?:[?]{_PAIR}(?:&{_PAIR})*+)?+")
+URI_HEADERS = late_pattern(f"(?:[?]{_PAIR}(?:&{_PAIR})*+)?+")
 #: What follows the scheme's colon in a URI that is not SIP's.
-ABSOLUTE = re.compile(f"(?:[^{BARRED}]++|{ESCAPED}|@)++")
+ABSOLUTE = late_pattern(f"(?:[^{BARRED}]++|{ESCAPED}|@)++")
 
-_HOST_NAME = re.compile(r"[A-Za-z0-9._-]++")
+_HOST_NAME = late_pattern(r"[A-Za-z0-9._-]++")
 # No label is empty, or begins or ends with a hyphen (§25.1 `domainlabel`); one dot may end the
 # name.
-_BAD_LABEL = re.compile(r"^[.-]|\.[.-]|-(?:\.|$)")
-_IPV6 = re.compile(r"[0-9A-Fa-f:.]++")
-_DIGITS = re.compile(r"[0-9]++")
+_BAD_LABEL = late_pattern(r"^[.-]|\.[.-]|-(?:\.|$)")
+_IPV6 = late_pattern(r"[0-9A-Fa-f:.]++")
+_DIGITS = late_pattern(r"[0-9]++")
 _MOST_PORT = 65535
 #: What is expected where a host is to stand.
 HOST = "a host name, an IPv4 address or an IPv6 address in brackets"
@@ -92,7 +93,7 @@ PLAIN_HOST = (
 )
 PLAIN_PORT = "(?:[1-5][0-9]{4}|6[0-4][0-9]{3}|[0-9]{1,4})(?![0-9])"
 #: A SIP URI as most are written, without headers: scheme, user, host, port and parameters.
-PLAIN_SIP_URI = re.compile(
+PLAIN_SIP_URI = late_pattern(
     rf"([Ss][Ii][Pp][Ss]?):(?:({_PLAIN_USER})@)?({PLAIN_HOST})(?::({PLAIN_PORT}))?"
     r"((?:;(?!=)[A-Za-z0-9\-_.!~*'()\[\]/:&+$=]*+)*+)"
 )

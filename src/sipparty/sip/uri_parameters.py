@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 from urllib.parse import quote, unquote_to_bytes
 
 from sipparty.errors import BuildError, ParseError
+from sipparty.late import late_pattern
 from sipparty.parse import Parser
 from sipparty.sip.uri_grammar import BARRED, ESCAPED, URI_HEADERS, URI_PARAMETERS
 
@@ -35,7 +36,7 @@ _PLAIN = {
 # An escape of one of these is not the same as the character itself (§19.1.4, RFC 2396 §2.2); nor is
 # "%25", since an unescaped "%" would begin an escape.
 _DISTINCT = frozenset(b";/?:@&=+$,%")
-_ESCAPED_OCTET = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ESCAPED_OCTET = late_pattern(rb"%([0-9A-Fa-f]{2})")
 
 
 def escape(text: str, part: str = "user") -> str:
@@ -291,8 +292,8 @@ class Parameters(_URIPairs):
 
     __slots__ = ()
     what = "list of URI parameters"
-    _name = re.compile(_run(";?=") + "++")
-    _value = re.compile(_run(";?") + "*+")
+    _name = late_pattern(_run(";?=") + "++")
+    _value = late_pattern(_run(";?") + "*+")
     _pattern = URI_PARAMETERS
     _expected = "';' and a parameter"
     _flags = True
@@ -316,8 +317,8 @@ class Headers(_URIPairs):
     __slots__ = ()
     what = "list of URI headers"
     _lead, _separator = "?", "&"
-    _name = re.compile(_run("&=") + "++")
-    _value = re.compile(_run("&") + "*+")
+    _name = late_pattern(_run("&=") + "++")
+    _value = late_pattern(_run("&") + "*+")
     _pattern = URI_HEADERS
     _expected = "'?' and headers such as 'name=value&name=value'"
     _flags = False

@@ -35,6 +35,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sipparty.errors import ParseError, printable
+from sipparty.late import late_pattern
 from sipparty.sip.facts import SINGLE
 from sipparty.sip.grammar import address_tag, split_list
 from sipparty.sip.headers import HEADERS, Header, Many, header_name
@@ -71,12 +72,12 @@ _NO_TARGET = frozenset({"BYE", "CANCEL", "INFO", "MESSAGE", "OPTIONS", "PRACK", 
 _COOKIE = "z9hg4bk"
 
 #: Quoted strings, ended or not, and what is in angle brackets.
-_PROTECTED = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|<[^<>]*+>', re.S)
+_PROTECTED = late_pattern(r'"(?:[^"\\]++|\\.?)*+"?|<[^<>]*+>', re.S)
 #: A parameter that is none, and an element of a list that is none.
-_EMPTY_PARAMETER = re.compile(r";[ \t]*+(?=[;,]|$)")
-_EMPTY_ELEMENT = re.compile(r",[ \t]*+(?=,|$)|^[ \t]*+,")
+_EMPTY_PARAMETER = late_pattern(r";[ \t]*+(?=[;,]|$)")
+_EMPTY_ELEMENT = late_pattern(r",[ \t]*+(?=,|$)|^[ \t]*+,")
 #: What stands in no line outside of quotes (§25.1); a tab is white space.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = late_pattern(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def first_fault(message: Message) -> Finding | None:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 
 from sipparty.errors import BuildError, ParseError
+from sipparty.late import late_pattern
 from sipparty.sip.components import URI, Host
 from sipparty.sip.flow import host_port
 from sipparty.sip.grammar import TOKEN_CHARS, as_text, check_line, is_token, quote, split_address
@@ -56,7 +57,7 @@ _media = partial(check_token, what="media type")
 
 
 #: A name and address as most are written: no escapes, no white space around.
-_PLAIN_ADDRESS = re.compile(
+_PLAIN_ADDRESS = late_pattern(
     rf"(?:\"([^\"\\]*+)\"[ \t]*+|([{TOKEN_CHARS}][{TOKEN_CHARS} \t]*+)?)"
     r"<([^<>\"\s]++)>((?:;[^\"\s]*+)?)"
 )
@@ -230,7 +231,7 @@ class DNameURI(HeaderValue):
         return f"{name}<{self._uri_text}>{self._tail}"
 
 
-_VIA = re.compile(
+_VIA = late_pattern(
     rf"[ \t]*+([{TOKEN_CHARS}]++)[ \t]*+/[ \t]*+([{TOKEN_CHARS}]++)[ \t]*+/"
     rf"[ \t]*+([{TOKEN_CHARS}]++)[ \t]++(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9.\-_]++)[ \t]*+"
     r"(?::[ \t]*+([0-9]{1,5})[ \t]*+)?(;.*+)?",
@@ -350,7 +351,7 @@ class Via(HeaderValue):
         return f"{self._protocol}/{self._version}/{self._transport} {self.sent_by}{self._tail}"
 
 
-_CSEQ = re.compile(rf"[ \t]*+([0-9]{{1,20}}+)[ \t]++([{TOKEN_CHARS}]++)[ \t]*+")
+_CSEQ = late_pattern(rf"[ \t]*+([0-9]{{1,20}}+)[ \t]++([{TOKEN_CHARS}]++)[ \t]*+")
 
 
 class CSeq(NamedTuple):

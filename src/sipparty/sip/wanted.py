@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sipparty.sip.events import Event
@@ -30,8 +29,7 @@ class FlowUser(Protocol):
         """Take note that there is none."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FlowWanted(Event):
+class FlowWanted(Event, eq=False):
     """The core asks for a flow; answer with `core.flow_found` or `core.flow_failed`.
 
     Args:
@@ -50,8 +48,7 @@ class FlowWanted(Event):
     tried: tuple[tuple[str, str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TargetFailed(Event):
+class TargetFailed(Event, eq=False):
     """What a flow leads to did not answer, or answered 503 (RFC 3263 §4.3).
 
     Args:
@@ -63,8 +60,7 @@ class TargetFailed(Event):
     retry_after: float | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TargetAnswered(Event):
+class TargetAnswered(Event, eq=False):
     """What a flow leads to has answered, after it was said not to.
 
     Args:
@@ -84,8 +80,7 @@ class AccountUser(Protocol):
         """Take note that it was not found out whether there is one; `busy` if nobody has looked."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AccountWanted(Event):
+class AccountWanted(Event, eq=False):
     """The core asks for the account that somebody claims; answer with `core.account_found` or
     `core.account_failed`.
 

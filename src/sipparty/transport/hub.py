@@ -20,7 +20,6 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from sipparty.errors import TransportError
@@ -111,7 +110,7 @@ class Hub:
                 self._take(wanted, carrier)
                 return
             carrier = carrier.endpoint
-            wanted = replace(wanted, endpoint=carrier)
+            wanted = wanted.replace(endpoint=carrier)
         if isinstance(carrier, Connection):
             flow = carrier.flow
             if flow is not None and (_goes_to(flow, wanted) or _is_beyond_nat(flow, wanted)):

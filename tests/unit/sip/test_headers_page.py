@@ -23,7 +23,8 @@ def kind(row):
         return f"`{owner.__name__}`"
     if row.parse is str:
         return "text"
-    return {"_token": "token", "parse": "`int`"}[row.parse.__name__]
+    name = row.parse.__name__  # that of the class, where it is loaded late
+    return {"_token": "token", "parse": "`int`"}.get(name, f"`{name}`")
 
 
 def lines():

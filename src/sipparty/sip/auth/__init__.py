@@ -11,29 +11,36 @@ Laws: no I/O, no clock, no chance of its own: `now` and tokens are arguments. No
 `repr`, an error or a log.
 """
 
-from sipparty.sip.auth.client import DigestClient
-from sipparty.sip.auth.digest import (
-    ALGORITHMS,
-    ANY_ALGORITHM,
-    STRONG_ALGORITHMS,
-    Account,
-    Algorithm,
-    digest_response,
-    hash_password,
-    hash_username,
-)
-from sipparty.sip.auth.exchange import (
-    AuthenticationError,
-    CredentialsRefused,
-    DigestExchange,
-    NoCredentials,
-    ServerNotProven,
-)
-from sipparty.sip.auth.server import AccountSought, DigestServer
-from sipparty.sip.auth.trust import Destination, Origin, Trust
-from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
-from sipparty.sip.auth.verdicts import Authenticated, Challenged, Limited, Malformed, Verdict
+from typing import TYPE_CHECKING, Any
+
+from sipparty.late import late_names
 from sipparty.sip.headers import Many, register_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipparty.sip.auth.client import DigestClient
+    from sipparty.sip.auth.digest import (
+        ALGORITHMS,
+        ANY_ALGORITHM,
+        STRONG_ALGORITHMS,
+        Account,
+        Algorithm,
+        digest_response,
+        hash_password,
+        hash_username,
+    )
+    from sipparty.sip.auth.exchange import (
+        AuthenticationError,
+        CredentialsRefused,
+        DigestExchange,
+        NoCredentials,
+        ServerNotProven,
+    )
+    from sipparty.sip.auth.server import AccountSought, DigestServer
+    from sipparty.sip.auth.trust import Destination, Origin, Trust
+    from sipparty.sip.auth.values import AuthenticationInfo, Challenge, Credentials
+    from sipparty.sip.auth.verdicts import Authenticated, Challenged, Limited, Malformed, Verdict
 
 __all__ = [
     "ALGORITHMS",
@@ -65,10 +72,30 @@ __all__ = [
     "hash_username",
 ]
 
+
+if not TYPE_CHECKING:
+    __getattr__ = late_names(globals(), "trust digest values verdicts exchange client server")
+
+
+def _parser(name: str) -> "Callable[[str], Any]":
+    """Return the `parse` of a class of header values, which is loaded with its first value."""
+
+    def parse(text: str) -> Any:
+        from sipparty.sip.auth import values
+
+        return getattr(values, name).parse(text)
+
+    parse.__name__ = name
+    return parse
+
+
 # RFC 3261 §7.3.1: commas in these are their own, so each line is one value.
-register_header("Authorization", Credentials.parse, Many.LINES, rfc="RFC 3261 §20.7")
-register_header("Proxy-Authorization", Credentials.parse, Many.LINES, rfc="RFC 3261 §20.28")
-register_header("WWW-Authenticate", Challenge.parse, Many.LINES, rfc="RFC 3261 §20.44")
-register_header("Proxy-Authenticate", Challenge.parse, Many.LINES, rfc="RFC 3261 §20.27")
-register_header("Authentication-Info", AuthenticationInfo.parse, rfc="RFC 3261 §20.6")
-register_header("Proxy-Authentication-Info", AuthenticationInfo.parse, rfc="RFC 7615 §4")
+for _name, _kind, _rfc in (
+    ("Authorization", "Credentials", "RFC 3261 §20.7"),
+    ("Proxy-Authorization", "Credentials", "RFC 3261 §20.28"),
+    ("WWW-Authenticate", "Challenge", "RFC 3261 §20.44"),
+    ("Proxy-Authenticate", "Challenge", "RFC 3261 §20.27"),
+):
+    register_header(_name, _parser(_kind), Many.LINES, rfc=_rfc)
+register_header("Authentication-Info", _parser("AuthenticationInfo"), rfc="RFC 3261 §20.6")
+register_header("Proxy-Authentication-Info", _parser("AuthenticationInfo"), rfc="RFC 7615 §4")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sipparty.sip.auth.digest import Account, Algorithm
@@ -21,21 +20,39 @@ _V = TypeVar("_V")
 Place = tuple[bool, str]
 
 
-@dataclass(slots=True, eq=False)
 class Session:
-    """One authentication session: a challenge, and how often it was answered."""
+    """One authentication session: a challenge, and how often it was answered.
 
-    challenge: Challenge
-    account: Account
-    algorithm: Algorithm
-    qop: str
-    nonce: str = field(repr=False)
-    cnonce: str = field(repr=False)
-    #: The address of who has asked.
-    address: str = ""
-    #: Whether the account was given for this realm.
-    names_realm: bool = True
-    count: int = 0
+    Attributes:
+        address: The address of who has asked.
+        names_realm: Whether the account was given for this realm.
+    """
+
+    __slots__ = (
+        *("account", "address", "algorithm", "challenge", "cnonce", "count", "names_realm"),
+        *("nonce", "qop"),
+    )
+
+    def __init__(
+        self,
+        challenge: Challenge,
+        account: Account,
+        algorithm: Algorithm,
+        qop: str,
+        nonce: str,
+        cnonce: str,
+        address: str = "",
+        names_realm: bool = True,
+    ) -> None:
+        self.challenge = challenge
+        self.account = account
+        self.algorithm = algorithm
+        self.qop = qop
+        self.nonce = nonce
+        self.cnonce = cnonce
+        self.address = address
+        self.names_realm = names_realm
+        self.count = 0
 
 
 class Recent(OrderedDict[_K, _V]):

@@ -28,6 +28,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import unquote_to_bytes
 
 from sipparty.errors import BuildError, ParseError
+from sipparty.late import late_pattern
 from sipparty.sip.grammar import QUOTED, TOKEN_CHARS, is_token, unquote
 
 __all__ = ["MAX_ELEMENTS", "MAX_PARAMETERS", "AuthenticationInfo", "Challenge", "Credentials"]
@@ -37,21 +38,21 @@ MAX_ELEMENTS = 64
 #: The most parameters of one; RFC 7616 knows ten.
 MAX_PARAMETERS = 64
 
-_TOKEN = re.compile(f"[{TOKEN_CHARS}]++")
+_TOKEN = late_pattern(f"[{TOKEN_CHARS}]++")
 #: What may stand in no line.
-_BREAK = re.compile("[\r\n\0]")
+_BREAK = late_pattern("[\r\n\0]")
 #: A run of folds, taken at once: one after the other costs more than linear time.
-_FOLD = re.compile(r"(?:\r\n[ \t]++)++")
+_FOLD = late_pattern(r"(?:\r\n[ \t]++)++")
 #: White space and commas: an empty list element means nothing (RFC 7230 §7).
-_GAP = re.compile(r"[ \t,]*+")
-_NAME = re.compile(rf"({_TOKEN.pattern})[ \t]*+=[ \t]*+")
+_GAP = late_pattern(r"[ \t,]*+")
+_NAME = late_pattern(rf"({_TOKEN.pattern})[ \t]*+=[ \t]*+")
 #: A parameter's value. Unquoted ones may hold what a token may not: devices leave quotes out.
-_VALUE = re.compile(rf'{QUOTED}|[^ \t",]++', re.S)
+_VALUE = late_pattern(rf'{QUOTED}|[^ \t",]++', re.S)
 #: A scheme, and the white space behind it.
-_SCHEME = re.compile(rf"({_TOKEN.pattern})(?:(?=,|\Z)|[ \t]++|())")
+_SCHEME = late_pattern(rf"({_TOKEN.pattern})(?:(?=,|\Z)|[ \t]++|())")
 #: `token68` of RFC 7235 §2.1, for schemes such as Negotiate.
-_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]++=*+(?=[ \t]*+(?:,|\Z))")
-_NC = re.compile("[0-9A-Fa-f]{1,8}")
+_TOKEN68 = late_pattern(r"[A-Za-z0-9\-._~+/]++=*+(?=[ \t]*+(?:,|\Z))")
+_NC = late_pattern("[0-9A-Fa-f]{1,8}")
 
 
 class _Parameter(NamedTuple):

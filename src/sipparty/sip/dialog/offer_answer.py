@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sipparty.fsm import FSM, Row, Timers
+from sipparty.late import late_pattern
 from sipparty.sip.dialog.session import Pending, Session
 
 __all__ = ["ANSWERED_IN", "OfferAnswer", "is_hold"]
@@ -32,9 +33,9 @@ ANSWERED_IN: Final = {
 }
 
 #: A direction, and a version 0.0.0.0 of the address, which RFC 2543 put calls on hold by.
-_DIRECTION = re.compile(rb"^a=(sendrecv|sendonly|recvonly|inactive)[ \t]*\r?$", re.MULTILINE)
-_NO_ADDRESS = re.compile(rb"^c=IN IP4 0\.0\.0\.0[ \t]*\r?$", re.MULTILINE)
-_REFUSED = re.compile(rb"m=\S+ 0 ")
+_DIRECTION = late_pattern(rb"^a=(sendrecv|sendonly|recvonly|inactive)[ \t]*\r?$", re.MULTILINE)
+_NO_ADDRESS = late_pattern(rb"^c=IN IP4 0\.0\.0\.0[ \t]*\r?$", re.MULTILINE)
+_REFUSED = late_pattern(rb"m=\S+ 0 ")
 
 
 class OfferAnswer(FSM):

@@ -4,13 +4,12 @@ network may change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from sipparty.records import Record
 
 __all__ = ["Timing"]
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Record):
     """Timer values, in seconds.
 
     Args:
