@@ -390,6 +390,9 @@ class SimulatedNetwork:
         core: Any = node.core
         if not node.addresses:
             return
+        if isinstance(wanted.endpoint, Flow):
+            core.flow_found(wanted, wanted.endpoint, self.clock.now)
+            return
         hop = wanted.next_hop
         host = self._hosts.get(hop.host, hop.host)
         transport = hop.transport or ("TLS" if hop.secure else "UDP")

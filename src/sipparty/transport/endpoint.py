@@ -60,14 +60,9 @@ class Endpoint(Protocol):
     transport: str
     #: What it is bound to.
     address: Address
-    #: The address for Via and Contact in its place; None for nothing else.
-    advertised: Address | None
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send a message; failures come back by `send_failed`."""
-
-    def flow_to(self, host: str, port: int) -> Flow:
-        """Return the flow to a numeric address."""
 
     def close(self) -> None:
         """Give the socket back; may be called more than once."""

@@ -330,11 +330,6 @@ class Connection(asyncio.BufferedProtocol):
 
     # ---------------------------------------------------------------- an endpoint's side
 
-    def flow_to(self, host: str, port: int) -> Flow:
-        """Return the connection's flow; it has but one."""
-        assert self.flow is not None
-        return self.flow
-
     def send(self, data: bytes, flow: Flow) -> None:
         """Send a message; `flow_closed` is called where the connection ends."""
         if not self.closed:

@@ -520,3 +520,15 @@ def test_a_thousand_calls_with_loss_all_get_up_and_end():
     assert alice.core.idle()
     assert bob.core.idle()
     assert network.counters["lost"] > 300
+
+
+def test_a_call_by_a_flow_goes_that_way_whatever_its_target():
+    """As a call back by the flow of an earlier request."""
+    network = SimulatedNetwork()
+    alice, _ = cores(network, A, B)
+    alice.core.at(network.clock.now)
+    dialog = SimpleCall(alice).invite("sip:user1@nowhere.com", flow=network.flow(A, B))
+    network.run(lambda: network.counters["delivered"])
+    assert network.log[0].destination == B
+    dialog.terminate()
+    network.run()

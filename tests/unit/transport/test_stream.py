@@ -69,7 +69,7 @@ async def test_a_flow_names_both_ends_the_connection_and_its_listener(owner, ser
     assert flow.remote == peer.socket.getsockname()
     assert flow.listener is listener
     assert listener.connections == {flow.endpoint}
-    assert flow.endpoint.flow_to("192.0.2.1", 5060) is flow
+    assert flow.endpoint.flow is flow
     assert flow.endpoint.family == socket.AF_INET
     assert f"TCP connection to 127.0.0.1 port {flow.remote[1]}>" in repr(flow.endpoint)
     assert repr(listener) == f"<TCP listener 127.0.0.1 port {listener.address[1]}>"
