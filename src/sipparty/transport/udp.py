@@ -107,9 +107,9 @@ class UDPEndpoint:
     SOCKET_BUFFER = 4 << 20
     #: Flows kept that nobody holds; all of them are let go when there are more.
     PEERS = 4096
-    #: Where the last datagrams came less than so many seconds ago, more of them are expected: the
-    #: socket is read until it is empty. Else one is read a turn, which spares asking in vain.
-    BUSY = 0.001
+    #: A socket that is readable again within so few seconds is read until it is empty; else one
+    #: datagram is read a turn, and none asked for in vain.
+    BUSY = 0.0002
     #: The largest datagram read, in bytes: the largest there is.
     MAX_DATAGRAM = 65_535
 
@@ -135,7 +135,7 @@ class UDPEndpoint:
         #: there: nothing where it has the choice.
         self._controls: dict[str, tuple[tuple[int, int, bytes], ...]] = {}
         self._waiting: deque[tuple[bytes, Flow]] = deque()
-        self._read_at = 0.0
+        self._done_at = 0.0
         self.closed = False
         #: Whether the kernel says where a datagram came to.
         self._pktinfo = False
@@ -204,8 +204,7 @@ class UDPEndpoint:
         watched = owner.wire.watched()
         receive = self._socket.recvmsg if pktinfo else self._socket.recvfrom
         arguments = (self.MAX_DATAGRAM, _CONTROL) if pktinfo else (self.MAX_DATAGRAM,)
-        now = time.monotonic()
-        turns, self._read_at = (self.BATCH if now < self._read_at + self.BUSY else 1), now
+        turns = self.BATCH if time.monotonic() < self._done_at + self.BUSY else 1
         batch: list[tuple[bytes, Flow]] = []
         try:
             for number in range(turns):
@@ -240,6 +239,7 @@ class UDPEndpoint:
                 batch.append((data, flow))
         finally:
             owner.messages_received(batch)
+            self._done_at = time.monotonic()
 
     def _read_errors(self) -> None:
         """Report each error in the socket's queue; the option is Linux's."""

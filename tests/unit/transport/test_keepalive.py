@@ -430,3 +430,23 @@ def test_stop(make, keeper, state):
     kept.pong_received()
     assert kept.state == "Stopped"
     assert (len(keeper.told), len(keeper.pings)) == (told, pings)
+
+
+def test_it_depends_on_its_flow_as_long_as_it_has_it(make, keeper):
+    kept = make()
+    assert kept in flow().dependents
+    answer(kept, keeper)
+    flow().fail("connection refused")
+    assert kept.state == "Seeking"
+    assert kept not in flow().dependents
+    kept.flow_found(flow())
+    assert kept in flow().dependents
+    kept.stop()
+    assert kept not in flow().dependents
+
+
+def test_the_loss_of_another_flow_is_nothing_to_it(make, keeper):
+    kept = make()
+    answer(kept, keeper)
+    kept.flow_lost(flow("TCP"), "connection refused")
+    assert kept.state == "Kept"
