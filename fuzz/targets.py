@@ -34,6 +34,7 @@ from sipparty.sip.components import escape, unescape
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.fields import HeaderFields, parse_line
 from sipparty.sip.framing import FramingFailed, StreamFramer
+from sipparty.sip.grammar import MAX_PARAMETERS
 from sipparty.sip.limits import Limits
 from sipparty.sip.refusals import salvage
 from sipparty.sip.uri_grammar import split_sip_uri
@@ -167,7 +168,12 @@ def _value_of(kind: Any) -> Callable[[bytes], bool]:
         law(str(value) == text, "looking changes nothing")
         law(kind.parse(text) == value, "bytes and text are read alike")
         # "<*>" passes for "*", which is written without brackets.
-        if attempt(lambda: value.parameters) is not None and data.strip()[:3] != b"<*>":
+        full = text.count(";") >= MAX_PARAMETERS
+        if (
+            attempt(lambda: value.parameters) is not None
+            and data.strip()[:3] != b"<*>"
+            and not full
+        ):
             value.parameters["x"] = "y"
             again = attempt(kind.parse, str(value))
             law(again is not None and again.parameter("x") == "y", "a value can be changed")

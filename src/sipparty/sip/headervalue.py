@@ -240,6 +240,7 @@ class HeaderValue:
                 raw = self._raw
                 if raw is not None:
                     # What stands before the parameters stays as it came.
+                    raw = raw.rstrip()
                     self._raw = raw[: len(raw) - len(old)] + new if raw.endswith(old) else None
 
     def _write(self) -> str:

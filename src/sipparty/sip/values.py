@@ -213,6 +213,7 @@ class DNameURI(HeaderValue):
                 raw = self._raw
                 if raw is not None:
                     # The display name and the parameters stay as they came.
+                    raw = raw.rstrip()
                     before = raw[: len(raw) - len(self._tail)].rstrip()
                     end = len(before) - 1
                     self._raw = (

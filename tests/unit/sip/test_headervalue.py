@@ -107,6 +107,16 @@ def test_parameters_of_a_value_are_its_own():
     assert str(value) == "<sip:b>"
 
 
+@pytest.mark.parametrize("space", ["", " ", "\t "])
+def test_what_stands_before_the_parameters_stays_as_it_came(space):
+    value = DNameURI.parse(f"A  B <sip:b>;a=1{space}")
+    value.parameters["a"] = "2"
+    assert str(value) == "A  B <sip:b>;a=2"
+    value = DNameURI.parse(f"A  B <sip:b>;a=1{space}")
+    value.uri.host = "c"
+    assert str(value) == "A  B <sip:c>;a=1"
+
+
 def test_one_parameter_without_its_quotes():
     value = DNameURI.parse('<sip:b>;+sip.instance="<urn:x>";OB;e=""')
     for _ in range(2):
