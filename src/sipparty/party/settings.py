@@ -276,14 +276,14 @@ class PartySettings(DeepClass):
         return password_guard(str(self.host), given, self.guard_algorithms, os.urandom)
 
     def _make_history(self, wanted: bool) -> History | None:
-        from sipparty.party.calls import History
-
         party: Any = self
         former = party._agent.history
         if former is not None:
             former.end()
         if not wanted:
             return None
+        from sipparty.party.calls import History
+
         made = History(party.engine.wire)
         party._streams.add(made)
         return made
