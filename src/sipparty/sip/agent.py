@@ -87,8 +87,8 @@ class UserAgent(ValueBinder):
         follow_redirects: How many redirections a request of ours follows; False or 0 for none.
         retry_wait: Seconds that a request of ours waits at the most where a server asks for that
             with 413 or 503 and Retry-After; 0, the default, for not at all.
-        check_offer: Judges the offer of a call that somebody is to decide on, before they are told
-            of it: raises `NegotiationError` or `ParseError` for one that could not be answered.
+        check_offer: Judges the offer of a call that somebody is to decide on, before they hear of
+            it: raises `NegotiationError` or `ParseError` for one that could not be answered.
             None to find out when the call is accepted.
         reject_offer: Makes of an offer and an address of ours the answer that takes no stream of
             it; None where there is nobody who can.
@@ -100,7 +100,7 @@ class UserAgent(ValueBinder):
         local_address: The numeric address of this host that it sends from, but for answers to what
             came by a socket it listens on; None for the system's choice.
         product: What User-Agent says.
-        observed: Whether anybody is told of the events of its dialogs; else they are not made.
+        observed: Whether anybody hears of the events of its dialogs; else they are not made.
         history: What keeps the messages of its calls; None for nothing.
     """
 
@@ -147,8 +147,8 @@ class UserAgent(ValueBinder):
         }
         self.supported: tuple[str, ...] = SUPPORTED
         self._product = "sipparty"
-        #: Says what peers are told in the place of an address that we send from; None for nothing
-        #: else. Whoever changes what it says calls `moved`.
+        #: Gives the address that is advertised in the place of the one that we send from; None for
+        #: that itself. Whoever changes what it says calls `moved`.
         self.advertise: Callable[[UserAgent, Flow], Address] | None = None
         self._contacts: dict[tuple[str, Address, bool], str] = {}
         self._sent_by: dict[tuple[str, Address], str] = {}
@@ -158,7 +158,7 @@ class UserAgent(ValueBinder):
     # ---------------------------------------------------------------- what it says of itself
 
     def address_on(self, flow: Flow) -> Address:
-        """Return our address on a flow as peers are told it, in Via, Contact and descriptions."""
+        """Return our address on a flow as it is advertised, in Via, Contact and descriptions."""
         return flow.local if self.advertise is None else self.advertise(self, flow)
 
     def moved(self) -> None:
@@ -309,7 +309,7 @@ class UserAgent(ValueBinder):
         if "require" in index:
             unknown = [tag for tag in request.require if tag.lower() not in self.supported]
             if unknown:
-                self._respond(transaction, 420, [("Unsupported", ", ".join(unknown))])
+                self.refuse(transaction, 420, [("Unsupported", ", ".join(unknown))])
                 return False
         if request._method != "INVITE":
             return True
@@ -317,12 +317,12 @@ class UserAgent(ValueBinder):
             encoded = request._text("content-encoding") not in (None, "", "identity")
             known = request.is_multipart or request.media_type in self.accepts
             accept = ("Accept-Encoding", "identity") if encoded and known else self._accept
-            self._respond(transaction, 415, [accept])
+            self.refuse(transaction, 415, [accept])
             return False
         if "accept" in index and _refuses_sdp(request):
             # §20.1: an INVITE that takes no session description can have no answer.
             warning = '399 sipparty "The answer would be application/sdp"'
-            self._respond(transaction, 406, [("Warning", warning)])
+            self.refuse(transaction, 406, [("Warning", warning)])
             return False
         return True
 
@@ -335,12 +335,12 @@ class UserAgent(ValueBinder):
         (§21.5.2).
         """
         status = 405 if transaction.request.method in _KNOWN_METHODS else 501
-        self._respond(transaction, status, [("Allow", ", ".join(self.methods))])
+        self.refuse(transaction, status, [("Allow", ", ".join(self.methods))])
 
     def answer_options(self, transaction: ServerTransaction) -> None:
         """Answer OPTIONS with what the agent can do, as it would answer an INVITE (§11.2)."""
         # Within a call an INVITE would change that call, and be welcome.
-        busy = self._busy() and not transaction.request.facts.to_tag is not None
+        busy = self._busy() and transaction.request.facts.to_tag is None
         headers = [
             ("Allow", ", ".join(self.methods)),
             self._accept,
@@ -349,7 +349,10 @@ class UserAgent(ValueBinder):
             ("Supported", ", ".join(self.supported)),
             ("Contact", self.contact(transaction.flow)),
         ]
-        self._respond(transaction, 486 if busy else 200, headers)
+        if busy:
+            self.refuse(transaction, 486, headers)
+        else:
+            transaction.answer(200, None, [field(*header) for header in headers])
 
     def refuse(
         self,
@@ -360,20 +363,12 @@ class UserAgent(ValueBinder):
         """Answer a request with a failure."""
         self.core.refusals.refuse(transaction, status, None, headers or [])
 
-    def _respond(
-        self, transaction: ServerTransaction, status: int, headers: list[tuple[str, str]]
-    ) -> None:
-        if status >= 300:
-            self.core.refusals.refuse(transaction, status, None, headers)
-            return
-        transaction.answer(status, None, [field(name, value) for name, value in headers])
-
     def _busy(self) -> bool:
         return self.max_calls is not None and len(self.dialogs) >= self.max_calls
 
     def _has_its_part(self, transaction: ServerTransaction) -> bool:
-        """Whether a source has as many calls as it may have of this agent's; or whether all have
-        that have shown nothing yet: where there are many, half of `max_calls` is for who is there.
+        """Whether a source has as many calls as it may have of this agent's; or whether all sources
+        have that have shown nothing yet: where there are many, half of `max_calls` is for others.
         """
         count, most, share = len(self.dialogs), self.max_calls_of_one, transaction.share
         full = (
@@ -381,14 +376,14 @@ class UserAgent(ValueBinder):
             and count >= most
             and sum(one.share is share for one in self.dialogs) >= most
         )
-        if (
-            not full
-            and self.max_calls is not None
-            and self.max_calls >= MANY_CALLS
-            and count >= (half := (self.max_calls + 1) // 2)
-            and _is_unproven(transaction)
-        ):
-            full = sum(one.is_unproven for one in self.dialogs) >= half
+        half = ((self.max_calls or 0) + 1) // 2
+        if not full and (self.max_calls or 0) >= MANY_CALLS and count >= half:
+            proven = (
+                transaction.flow.transport in RELIABLE_TRANSPORTS
+                or transaction.authenticated is not None
+                or transaction.share.proofs
+            )
+            full = not proven and sum(one.is_unproven for one in self.dialogs) >= half
         if full:
             self.core.counters["refused"] += 1
             self.core.attacks.note("flood", transaction.flow, self.core.timers.now)
@@ -396,7 +391,7 @@ class UserAgent(ValueBinder):
 
     def _refuse_stray(self, transaction: ServerTransaction) -> None:
         # §15.1.2: a BYE that names no dialog.
-        self._respond(transaction, 481, [])
+        self.refuse(transaction, 481)
 
     def _take_request(self, transaction: ServerTransaction) -> None:
         self.emit(RequestReceived(self, IncomingRequest(transaction, self)))
@@ -404,13 +399,13 @@ class UserAgent(ValueBinder):
     def _take_invite(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         if self.max_calls is not None and self._busy():
-            self._respond(transaction, 486, [])
+            self.refuse(transaction, 486)
             return
         limited = self.max_calls is not None or self.max_calls_of_one is not None
         if not self.core.has_capacity_for(transaction) or (
             limited and self._has_its_part(transaction)
         ):
-            self._respond(transaction, 503, self.core.refusals.overloaded)
+            self.refuse(transaction, 503, self.core.refusals.overloaded)
             return
         tokens = self.core.tokens
         try:
@@ -422,7 +417,7 @@ class UserAgent(ValueBinder):
             data.next_hop()  # a route that cannot be followed is refused now, not when we hang up
             if data.secure and flow.transport not in SECURE_TRANSPORTS:
                 # RFC 5630 §4.1: it came in clear, and so would what we send.
-                self._respond(transaction, 480, [("Warning", '380 sipparty "SIPS Not Allowed"')])
+                self.refuse(transaction, 480, [("Warning", '380 sipparty "SIPS Not Allowed"')])
                 return
             if request._body and self.check_offer is not None and not self.auto_answer:
                 # §8.2.3 comes before §13.3.1: nobody is called for what cannot be taken.
@@ -435,7 +430,7 @@ class UserAgent(ValueBinder):
         self._take_call(self.server_dialog(self), transaction, data)
 
     def _take_call(self, dialog: Dialog, transaction: ServerTransaction, data: DialogState) -> None:
-        """Begin a dialog, tell of it, and answer it where nobody is to decide on it.
+        """Begin a dialog, report it, and answer it where nobody is to decide on it.
 
         Whatever its class raises, it is ended and counted no more, and who heard of it hears of the
         end.
@@ -462,12 +457,3 @@ class UserAgent(ValueBinder):
             raise
         finally:
             dialog.portal = self.portal
-
-
-def _is_unproven(transaction: ServerTransaction) -> bool:
-    """Whether nothing shows that a request comes from where it says."""
-    return not (
-        transaction.flow.transport in RELIABLE_TRANSPORTS
-        or transaction.authenticated is not None
-        or transaction.share.proofs
-    )

@@ -168,7 +168,7 @@ class Core:
         self.occurred.append(TargetFailed(agent, flow, retry_after))
 
     def suspect(self, flow: Flow) -> None:
-        """Have it told when what a flow leads to, and is said to be down, answers."""
+        """Report when what a flow leads to, and is said to be down, answers."""
         if len(self._suspects) >= self.MAX_SUSPECTS:
             self._suspects.clear()
         self._suspects.add((flow.transport, *flow.remote))

@@ -1,5 +1,4 @@
-"""What peers may have us hold, at the most; beyond it they are refused, and told so where SIP has a
-way to.
+"""What peers may have us hold, at the most; beyond it they are refused.
 
 The sizes of what is parsed at once are attributes of the classes that parse: `Message.MAX_HEAD`,
 `MAX_LINE`, `MAX_FIELDS` and `MAX_URI`, `HeaderParameters.MAX_COUNT`, `sipparty.sdp.Limits`.
@@ -27,7 +26,7 @@ class Limits(Record):
         max_skip: The longest body that is passed over, in bytes, to get at the messages behind one
             that was refused; beyond it the stream ends.
         max_connections: Connections that one listener has at a time; where it is full, one that has
-            said nothing, or is of an address with more than its share, makes room for who comes.
+            said nothing, or is of an address with more than its share, is closed for who comes.
         max_transactions: Requests that are being answered, or were in the last 64 * T1. Beyond it
             a request outside of dialogs is answered 503, with Retry-After and without state; beyond
             twice as many, every request is.
@@ -39,8 +38,7 @@ class Limits(Record):
         max_share: The part of `max_transactions`, `max_held` and `max_dialogs` that one source may
             have, in percent; the rest is for others. A source is an IPv4 address, or an IPv6
             network of 64 bits; its connections and its datagrams have a share each, as the source
-            of datagrams can be forged. Beyond it requests are answered 503, as if there were no
-            room.
+            of datagrams can be forged. Beyond it requests are answered 503.
         max_half_open: Calls of one source that are not answered, or whose answer it has not
             acknowledged; beyond it an INVITE is answered 503, without state. Each ACK of the source
             allows as many more, so that this bounds who only sends, or whose address is forged.

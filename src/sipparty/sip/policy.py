@@ -64,10 +64,8 @@ class Policy(Record):
     digest_algorithms: Collection[str] | None = None
 
     def __post_init__(self) -> None:
-        for name, seconds in (
-            ("unproven_media", self.unproven_media),
-            ("silent_media", self.silent_media),
-        ):
+        for name in ("unproven_media", "silent_media"):
+            seconds = getattr(self, name)
             if seconds is not None and not _is_duration(seconds):
                 raise BuildError(
                     f"{name}={seconds!r} is no number of seconds above 0; None is for no limit."
@@ -80,11 +78,11 @@ class Policy(Record):
         _check_texts("via_maddr", self.via_maddr, "192.0.2.7")
         if self.digest_algorithms is not None:
             self._check_algorithms(self.digest_algorithms)
-        for name, value, values in (
-            ("challenges", self.challenges, CHALLENGES),
-            ("challenges_without_qop", self.challenges_without_qop, CHALLENGES_WITHOUT_QOP),
+        for name, values in (
+            ("challenges", CHALLENGES),
+            ("challenges_without_qop", CHALLENGES_WITHOUT_QOP),
         ):
-            if value not in values:
+            if (value := getattr(self, name)) not in values:
                 raise BuildError(f"{name}={value!r} is not one of {', '.join(map(repr, values))}.")
 
     @property

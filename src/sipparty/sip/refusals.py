@@ -85,7 +85,7 @@ class Refusals:
         self.refuse(transaction, error.status, reason, [warning(error)])
 
     def refuse_overload(self, request: Request, overload: Overload) -> None:
-        """Answer a request that there is no room for, the same each time it comes (§8.2.7)."""
+        """Answer a request that cannot be taken now, the same each time it comes (§8.2.7)."""
         if request.method == "CANCEL":
             return
         if request.facts.to_tag is not None and not self._is_here(request):

@@ -1,12 +1,12 @@
-"""What each source has us hold, so that none of them takes the room of all others.
+"""What each source has us hold, so that none of them takes what is for all.
 
 Laws:
 
 * A source is an IPv4 address, or the 64 bits of IPv6 that a network has (RFC 4291 §2.5.4), as one
   host may have as many addresses as it likes in it.
 * What comes by connections has a share of its own, apart from the datagrams of the same source:
-  whoever forges a source's address takes no room from its connections, and no trust either.
-* A source has a share of what there is room for, and so many calls that are half open: begun, and
+  whoever forges a source's address takes nothing from its connections, and no trust either.
+* A source has a share of the limits, and so many calls that are half open: begun, and
   not yet acknowledged. Datagrams may come with anybody's address, and cost next to nothing.
 * Each ACK shows that somebody is there, and allows as many half-open calls more; each call that is
   never acknowledged takes half of that away. So a trunk has all the calls that it likes, and a
@@ -97,7 +97,7 @@ class Shares:
     """The sources that have something here.
 
     Args:
-        limits: What there is room for.
+        limits: What may be held in all.
 
     Attributes:
         by_source: Their shares, by the source and whether it comes by a connection.

@@ -223,7 +223,7 @@ class _Reading:
 
     def check_vias(self) -> None:
         for text in self.message.lines("Via"):
-            # An empty one is told of as missing, or nothing.
+            # An empty one is found as missing, or is nothing.
             if text and self.read("Via", 400, self._read_via, text):
                 self.add(0, "Via", "Separators with nothing between in Via")
         if self.message._text("via") and is_rfc2543(self.message):
@@ -250,7 +250,7 @@ class _Reading:
         empty = spaced = False
         for text in self.message.lines(row.name):
             if not text and key in _MANDATORY:
-                continue  # told of as missing
+                continue  # found as missing
             read = self.read(row.name, status, self._read_addresses, text, row)
             if not read:
                 return

@@ -323,7 +323,7 @@ class TransactionLayer:
         share: Share | None,
         size: int,
     ) -> None:
-        """See whether a request may be taken where newcomers may not.
+        """See whether a request may be taken where first requests may not.
 
         Raises:
             Overload: It may not.
@@ -340,7 +340,7 @@ class TransactionLayer:
             raise Overload(flow, flood, size)
 
     def is_full(self, times: int = 1) -> bool:
-        """Whether so many times what newcomers may have is taken."""
+        """Whether so many times the limits for first requests are reached."""
         limits = self.limits
         return (
             len(self.servers) >= limits.max_transactions * times

@@ -24,7 +24,7 @@ from sipparty.sip.grammar import check_line
 from sipparty.sip.message import Request, Response
 from sipparty.sip.refusal_size import refusal
 from sipparty.sip.shares import Share
-from sipparty.sip.status import REASON_PHRASES, reason_phrase
+from sipparty.sip.status import reason_phrase
 from sipparty.sip.transaction.user import ServerUser
 from sipparty.sip.transports import RELIABLE_TRANSPORTS
 
@@ -52,7 +52,7 @@ class ServerTransaction(FSM):
         share: That of the source that sent it.
 
     Attributes:
-        user: Who is told of its ACK or CANCEL; None for nobody.
+        user: Who hears of its ACK or CANCEL; None for nobody.
         extra: What goes into each 2xx besides: fields, or functions that make one of its body.
         request: The request. To ask for it raises `UsageError` once it has its final response, as
             it is no longer kept.
@@ -208,25 +208,22 @@ class ServerTransaction(FSM):
         if self.extra and 200 <= status < 300:
             for one in self.extra:
                 head += f"{(one(body) if callable(one) else one)[2]}\r\n"
-        phrase = (
-            check_line(reason, "reason phrase")
-            if reason
-            else REASON_PHRASES.get(status) or reason_phrase(status)
-        )
+        phrase = check_line(reason, "reason phrase") if reason else reason_phrase(status)
         text = f"SIP/2.0 {status} {phrase}\r\n{head}Content-Length: {len(body)}\r\n\r\n"
         data = text.encode("utf-8", "surrogateescape")
-        kind = "send_repeated" if repeat and 200 <= status < 300 else self.INPUTS[status // 100]
+        repeated = repeat and 200 <= status < 300
+        kind = "send_repeated" if repeated else self.INPUTS[status // 100]
         self.hit(kind, data + body if body else data)
 
     def respond(self, response: Response, *, repeat: bool = False) -> None:
-        """Send a response that was built elsewhere; see `answer`."""
+        """Send a response that the user has built; see `answer`."""
         status = response._status
         if self.extra and 200 <= status < 300:
             for one in self.extra:
                 response._fields.append(one(response._body) if callable(one) else one)
             response._index = response._data = None
-        kind = "send_repeated" if repeat and 200 <= status < 300 else self.INPUTS[status // 100]
-        self.hit(kind, bytes(response))
+        repeated = repeat and 200 <= status < 300
+        self.hit("send_repeated" if repeated else self.INPUTS[status // 100], bytes(response))
 
     def respond_once(self, response: Response) -> None:
         """Send a final response and be over, as if there were no transaction: the request, sent
@@ -272,22 +269,22 @@ class ServerTransaction(FSM):
 
     def _send(self, data: bytes) -> None:
         self.host.transmit((data, self.flow))
-        self._data = data
-        change = self._size + len(data) - self.held
-        self.held += change
-        self.host.held += change
-        self.share.held += change
+        self._keep(data)
 
     def _send_final(self, data: bytes) -> None:
         self.host.transmit((data, self.flow))
         # The transaction lingers; what it was about need not.
         large = self._size > self.LARGE + self.WEIGHT_UNANSWERED
-        self._size = size = self.WEIGHT + (_length(self.key) if large else 0)
+        self._size = self.WEIGHT + (_length(self.key) if large else 0)
         self.answered = True
         del self.request
         self._head = self._routes = ""
+        self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep what was sent last, and count what is kept."""
         self._data = data
-        change = size + len(data) - self.held
+        change = self._size + len(data) - self.held
         self.held += change
         self.host.held += change
         self.share.held += change
@@ -302,18 +299,12 @@ class ServerTransaction(FSM):
         self.host.transmit((self._data, self.flow))
 
     def _drop_data(self, *_: object) -> None:
-        size = len(self._data)
-        self._data = b""
-        self.held -= size
-        self.host.held -= size
-        self.share.held -= size
+        self._keep(b"")
 
     def on_enter_Terminated(self) -> None:
         """Leave the places where the transaction is found."""
-        self._data = b""
-        self.host.held -= self.held
-        self.share.held -= self.held
-        self.held = 0
+        self._size = 0
+        self._keep(b"")
         if self.index is not None:
             found, key = self.index
             if found.get(key) is self:
@@ -337,8 +328,8 @@ class InviteServerTransaction(ServerTransaction):
     """An INVITE to answer (RFC 3261 §17.2.1, RFC 6026 §7.1).
 
     The RFC's *Proceeding* before any response was sent is two states here. In `Initial` the user
-    is being told of the request, and what it answers at once needs no timer; in `Unanswered` it
-    takes its time, and the state owns the timer that sends the 100. Its *Accepted* is two as well:
+    is given the request, and what it answers at once needs no timer; in `Unanswered` it takes its
+    time, and the state owns the timer that sends the 100. Its *Accepted* is two as well:
     in `Unacknowledged` the transaction sends the 2xx until the ACK comes, which the user passes on.
     """
 
@@ -449,7 +440,7 @@ class InviteServerTransaction(ServerTransaction):
 class NonInviteServerTransaction(ServerTransaction):
     """Any other request to answer (RFC 3261 §17.2.2).
 
-    In `Initial` the user is being told of the request; in `Trying` it takes its time.
+    In `Initial` the user is given the request; in `Trying` it takes its time.
     """
 
     __slots__ = ()
