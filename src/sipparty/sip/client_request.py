@@ -434,8 +434,8 @@ class ClientRequest(Waitable[Response]):
         assert self.flow is not None
         return unreachable and self._reliable and self.flow.transport != "UDP"
 
-    def redirected(self, response: Response) -> Retry | None:
-        """Return how to follow a redirection; None where it is not followed."""
+    def add_targets(self, response: Response) -> None:
+        """Take the targets that a redirection names; inside a dialog none is followed."""
         request, flow = self.request, self.flow
         assert request is not None
         assert flow is not None
@@ -444,12 +444,11 @@ class ClientRequest(Waitable[Response]):
             if most is None:
                 most = 0 if self.agent is None else int(self.agent.follow_redirects)
             if self.origin is not Origin.PROGRAM or not most:
-                return None  # what is in a dialog stays there
+                return
             routed = request._text("route") is not None
             self._redirects = Redirects(request.uri_text, most, routed)
-        now, may = self.host.timers.now, self.host.policy.named_targets
-        self._redirects.add(response, flow, now, may)
-        return self._redirects.next(now)
+        timers, policy = self.host.timers, self.host.policy
+        self._redirects.add(response, flow, timers.now, policy.named_targets)
 
     def _next_target(self) -> Retry | None:
         """Return how to go to the next target that a redirection has named."""

@@ -12,6 +12,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from sipparty.errors import ParseError
 from sipparty.sip.flow import Flow
@@ -66,7 +67,7 @@ class Redirects:
         self._left -= 1
         found: list[tuple[float, float, str, NextHop]] = []
         for line in response.lines("Contact"):
-            for element in split_list(line, "Contact")[: self.MAX_TARGETS]:
+            for element in _elements(line)[: self.MAX_TARGETS]:
                 try:
                     contact = DNameURI.parse(element)
                     uri = as_request_uri(contact.uri_text)
@@ -75,7 +76,7 @@ class Redirects:
                 except ParseError:
                     continue
                 expires = contact.parameter("expires") or response._text("expires") or ""
-                valid = float(expires) if expires.isdecimal() and len(expires) < 11 else 1e10
+                valid = float(expires) if expires.isdecimal() else inf
                 if (
                     identity not in self._tried
                     and len(self._tried) <= self.MAX_TARGETS
@@ -95,6 +96,13 @@ class Redirects:
             if now <= until:
                 return Retry(target=uri, next_hop=None if self._routed else hop)
         return None
+
+
+def _elements(line: str) -> list[str]:
+    try:
+        return split_list(line, "Contact")
+    except ParseError:
+        return []
 
 
 def _identity(uri: str) -> tuple[object, ...]:

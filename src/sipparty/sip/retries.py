@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sipparty.errors import ParseError
+from sipparty.errors import SIPPartyError
 from sipparty.records import Record
 from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Multipart
@@ -61,7 +61,7 @@ def retry_after(response: Response) -> float | None:
 def _leading_number(text: str | None) -> float | None:
     text = (text or "").strip()
     digits = text[: len(text) - len(text.lstrip("0123456789"))]
-    return float(digits[:9]) if digits else None
+    return min(float(digits), 2.0**32 - 1) if digits else None
 
 
 def _wait(request: ClientRequest, response: Response) -> Retry | None:
@@ -77,7 +77,7 @@ def _edited(request: ClientRequest, edit: Edit) -> Retry | None:
     """Send the request changed, where that changes it."""
     try:
         changed = request.request is not None and edit(request.request.copy())
-    except (ParseError, zlib.error):
+    except (SIPPartyError, zlib.error):
         return None
     return Retry(edit=edit) if changed else None
 
@@ -139,7 +139,7 @@ def _keep_parts(request: Request, response: Response | None) -> bool:
     else:
         return False
     if alone:
-        kept = [part for part in kept if part.handling != "optional"][:1] or kept[:1]
+        kept = ([part for part in kept if part.handling != "optional"] or kept)[:1]
     if not kept or any(part.handling != "optional" and part not in kept for part in parts):
         return False
     if alone:
@@ -217,8 +217,9 @@ def _raise_interval(asked: str, *names: str) -> Policy:
 
 
 def _redirect(request: ClientRequest, response: Response) -> Retry | None:
-    """300, 301, 302: go to another target (§8.1.3.4)."""
-    return request.redirected(response)
+    """300, 301, 302: have more targets (§8.1.3.4), of which one is next where nothing else is."""
+    request.add_targets(response)
+    return None
 
 
 #: The policies by status. What is not here is the outcome: 305 names a proxy for everything, 380

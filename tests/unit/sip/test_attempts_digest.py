@@ -380,6 +380,16 @@ def test_the_server_proves_itself_too(wire, knows, wrong):
     wire.over()
 
 
+@pytest.mark.parametrize("status", [300, 404])
+def test_a_proof_of_a_failure_is_of_no_use(wire, knows, status):
+    server = guard()
+    asked = send(wire, knows())
+    wire.receive(challenge(wire, wire.one(), server))
+    request = wire.one()
+    wire.receive(wire.answer(request, status, headers=proof(server, wire, request, wrong=True)))
+    assert asked.wait(0).status == status
+
+
 def test_a_call_answered_by_an_impostor(wire, knows):
     server = guard()
     call, invite = wire.invite(knows(), BOB)
