@@ -23,7 +23,6 @@ SOURCE = ROOT / "src" / "sipparty"
 CLAIMS = {
     "§7.4, §20.11 Bodies": ("multipart", hasattr(Message, "find_part")),
     "§10 Registration": ("REGISTER as a client", hasattr(Party, "register")),
-    "§14.1 re-INVITE, sending": ("as a verb", hasattr(SimpleCall, "hold")),
     "§19.2 Option tags": ("no tag is supported", bool(SUPPORTED)),
     "RFC 3262 (100rel, PRACK)": ("all of it", "PRACK" in SimpleCall.methods),
     "RFC 3311 (UPDATE)": ("all of it", "UPDATE" in SimpleCall.methods),

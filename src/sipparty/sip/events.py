@@ -25,12 +25,15 @@ __all__ = [
     "CallEstablished",
     "CallEvent",
     "CallForked",
+    "CallHeld",
     "CallProgressed",
     "CallReceived",
     "CallRedirected",
+    "CallResumed",
     "Event",
     "FlowConfirmed",
     "FlowLost",
+    "MediaChanged",
     "MediaEvent",
     "RequestReceived",
 ]
@@ -105,6 +108,30 @@ class CallProgressed(CallEvent):
 
 class CallEstablished(CallEvent):
     """A call is up: ours was answered, or our answer was acknowledged."""
+
+
+class CallHeld(CallEvent):
+    """One side of a call has put the other on hold.
+
+    Args:
+        by: "local" where it is we, "remote" where it is the other side.
+    """
+
+    by: str
+
+
+class CallResumed(CallEvent):
+    """A hold is over.
+
+    Args:
+        by: Whose it was, as in `CallHeld`.
+    """
+
+    by: str
+
+
+class MediaChanged(CallEvent):
+    """Other media was agreed on in a call, at the request of either side; `call.session` has it."""
 
 
 class CallForked(CallEvent):

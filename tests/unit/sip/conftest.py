@@ -29,8 +29,8 @@ class Media:
     def __init__(self):
         self.done = []
 
-    def offer(self):
-        self.done.append("offer")
+    def offer(self, direction=None):
+        self.done.append("offer" if direction is None else f"offer {direction}")
         return b"offer"
 
     def answer(self, offer):
@@ -49,7 +49,7 @@ class Media:
     def rollback(self):
         pass
 
-    def start(self):
+    def start(self, early=False):
         self.done.append("start")
 
     def stop(self):

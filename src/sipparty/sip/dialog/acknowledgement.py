@@ -17,7 +17,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request
 
 if TYPE_CHECKING:
-    from sipparty.sip.dialog.call import SimpleCall
+    from sipparty.sip.dialog.invite_usage import InviteUsage
 
 __all__ = ["Acknowledgement"]
 
@@ -50,7 +50,7 @@ class Acknowledgement:
     )
 
     def __init__(
-        self, usage: SimpleCall, state: DialogState, invite: ClientRequest | None, number: int
+        self, usage: InviteUsage, state: DialogState, invite: ClientRequest | None, number: int
     ) -> None:
         self.usage = usage
         self.state = state

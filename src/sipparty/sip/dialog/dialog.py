@@ -356,6 +356,9 @@ class Dialog(EventSource, FSM, abstract=True):
     def ack_received(self, ack: Request) -> None:
         """Take an ACK for a 2xx of ours."""
 
+    def peer_proven(self) -> None:
+        """Take note that the peer has shown that it receives what it is sent."""
+
     def prepare(self) -> bool:
         """Make what the answer to the request that began the dialog needs, before any event is made
         of it.

@@ -30,11 +30,11 @@ from sipparty.sip.message import Request, Response
 from sipparty.sip.multipart import Multipart, Part
 from sipparty.sip.routing import NextHop, as_request_uri, is_secure
 from sipparty.sip.uri_grammar import split_sip_uri
+from sipparty.sip.user_headers import given_fields, replaced
 from sipparty.sip.values import DNameURI
 
 if TYPE_CHECKING:
-    from sipparty.sip.dialog.call import SimpleCall
-from sipparty.sip.user_headers import given_fields, replaced
+    from sipparty.sip.dialog.invite_usage import InviteUsage
 
 __all__ = ["ClientInvite"]
 
@@ -71,7 +71,7 @@ class ClientInvite:
 
     def __init__(
         self,
-        call: SimpleCall,
+        call: InviteUsage,
         uri: str,
         next_hop: NextHop | None,
         routes: tuple[str, ...],
@@ -257,7 +257,7 @@ class ClientInvite:
 
         def done() -> None:
             try:
-                offers.session.start()
+                offers.session.start(early=True)
             except Exception:
                 _log.exception("The early media of %s could not be started.", call.name)
 
@@ -307,6 +307,7 @@ class ClientInvite:
             call.hear("unusable", self.request.unproven, state)
         else:
             self.answered = state
+            call.join(state)  # a BYE may come before its media is agreed on
             self._take_answer(ack, response, tag)
 
     def _take_fork(self, response: Response, state: DialogState, tag: str) -> None:
@@ -406,6 +407,6 @@ class ClientInvite:
         self.acks[state.remote_tag].complete()
 
 
-def _hosts(call: SimpleCall, flow: Flow) -> tuple[str, str, str]:
+def _hosts(call: InviteUsage, flow: Flow) -> tuple[str, str, str]:
     """What of a flow media depends on: our host, as it is and as it is advertised, and theirs."""
     return flow.local[0], call.agent.address_on(flow)[0], flow.remote[0]

@@ -5,9 +5,8 @@ is acknowledged, and what the ACK brings is taken (RFC 3261 §13.3, §14.2).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sipparty.errors import CallFailed, NegotiationError, ParseError, PortsExhausted
 from sipparty.sip.bodies import session_description
@@ -17,10 +16,10 @@ from sipparty.sip.events import CallReceived
 from sipparty.sip.fields import Field, field
 from sipparty.sip.message import Request
 from sipparty.sip.transaction.server import InviteServerTransaction
+from sipparty.sip.user_headers import given_fields, replaced
 
 if TYPE_CHECKING:
-    from sipparty.sip.dialog.call import SimpleCall
-from sipparty.sip.user_headers import given_fields
+    from sipparty.sip.dialog.invite_usage import InviteUsage
 
 __all__ = ["ServerInvite", "take_reinvite"]
 
@@ -41,6 +40,10 @@ class ServerInvite:
         describing: Whether that is being made.
         accepting: Whether the 2xx is to be sent as soon as it is.
         accepted: Whether the 2xx was sent.
+        early: Whether there is early media.
+        fields: What else the 2xx says.
+        ringing: The provisional response that is to be sent as soon as `body` is there, as its
+            status, reason phrase, fields, and whether with media; None for none.
         states_expiry: Whether the call is given up when the caller's own patience is over.
     """
 
@@ -51,14 +54,17 @@ class ServerInvite:
         "body",
         "describing",
         "dialog_state",
+        "early",
+        "fields",
         "initial",
+        "ringing",
         "states_expiry",
         "transaction",
     )
 
     def __init__(
         self,
-        call: SimpleCall,
+        call: InviteUsage,
         transaction: InviteServerTransaction,
         state: DialogState,
         initial: bool,
@@ -69,6 +75,9 @@ class ServerInvite:
         self.initial = initial
         self.body: bytes | None = None
         self.describing = self.accepting = self.accepted = self.states_expiry = False
+        self.early = False
+        self.fields: list[Field] = []
+        self.ringing: tuple[Any, ...] | None = None
         transaction.user = self
         if initial:
             self._begin()
@@ -156,17 +165,19 @@ class ServerInvite:
         self,
         status: int,
         reason: str | None = None,
-        fields: Iterable[Field] = (),
+        given: Sequence[Field] = (),
         body: bytes = b"",
     ) -> None:
         """Send a provisional response or a 2xx (RFC 3261 §12.1.1)."""
         call, contact = self._call, self.dialog_state.contact
-        fields = [("contact", contact, f"Contact: {contact}"), *fields]
+        fields = [("contact", contact, f"Contact: {contact}")]
         if body and call.session is not None:
             fields.append(field("Content-Type", call.session.content_type))
         if status >= 200:
             fields += call.agent.capability_fields
             self.accepted = True
+        if given:
+            fields = replaced(fields, given)
         self.transaction.answer(status, reason, fields, body, repeat=True)
 
     def refuse(
@@ -183,10 +194,19 @@ class ServerInvite:
             _log.error("The media of %s failed.", self._call.name, exc_info=error)
             self.refuse(500)
 
+    def report(self, status: int, reason: str | None, fields: Sequence[Field], media: bool) -> None:
+        """Send a provisional response; with media, the answer in it, and begin."""
+        self.early = self.early or media
+        # An offer cannot stand in a response that may be lost (RFC 3261 §13.2.1).
+        body = (self.body or b"") if self.early and not self.offers else b""
+        self.respond(status, reason, fields, body)
+        if media and body:
+            self._call.start_media(early=True)
+
     def accept(self) -> None:
         """Send the 2xx of an INVITE that begins a call."""
         self.dialog_state.early = False
-        self.respond(200, None, (), self.body or b"")
+        self.respond(200, None, self.fields, self.body or b"")
 
     def refuse_call(self, error: CallFailed) -> None:
         """Refuse a call for what its media raised."""
@@ -201,7 +221,7 @@ class ServerInvite:
 
     def withdraw(self) -> None:
         """Refuse it for our user."""
-        self.refuse(603)
+        self.transaction.answer(603, None, self._call._farewell)
         self._call.hit("ended")
 
     def give_up(self, patience: float) -> str:
@@ -224,6 +244,8 @@ class ServerInvite:
             self._call.hear("cancel_received", cancel)
         elif not self.accepted:
             self.refuse(487)
+            if self._call.offer_answer is not None:
+                self._call.offer_answer.hear("roll_back")
             self._call.abandon_invite(self)
 
     def ack_received(self, ack: Request) -> None:
@@ -245,7 +267,9 @@ class ServerInvite:
         if not call.invite_acknowledged(self):
             return
         if not offers:
-            call.media_agreed(self, by_ack=False)
+            if self.initial:
+                call.media_agreed(True, weigh=False)
+            call.proceed()
             return
         assert call.offer_answer is not None
         try:
@@ -255,8 +279,11 @@ class ServerInvite:
         except (NegotiationError, ParseError) as error:
             self._fail_media(error)
             return
-        done = partial(call.media_agreed, self, by_ack=True)
-        call.offer_answer.take_answer(answer, done, self._fail_media)
+        call.offer_answer.take_answer(answer, self._agreed, self._fail_media)
+
+    def _agreed(self) -> None:
+        self._call.media_agreed(self.initial)
+        self._call.proceed()
 
     def _fail_media(self, error: Exception) -> None:
         if not isinstance(error, NegotiationError | ParseError):
@@ -276,14 +303,16 @@ class ServerInvite:
         self._call.hear("unacknowledged", error)
 
     def stop(self) -> None:
-        """Send the 2xx no more."""
+        """Send the 2xx no more; answer it where the call has ended first (§15.1.2)."""
         self.transaction.user = None
         if self.accepted:
             self.transaction.stop()
+        elif not self.initial:
+            self.refuse(487)
 
 
 def take_reinvite(
-    call: SimpleCall,
+    call: InviteUsage,
     transaction: InviteServerTransaction,
     state: DialogState,
     before: ServerInvite | None,
@@ -326,7 +355,7 @@ def take_reinvite(
         invited.respond(200, None, (), invited.body or b"")
         if not invited.offers:
             # The call stands: its media goes on without a pause (RFC 3264 §8).
-            call.start_media()
+            call.media_agreed(False)
 
     def failed(error: Exception) -> None:
         call.abandon_invite(invited)

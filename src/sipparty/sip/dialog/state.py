@@ -381,7 +381,10 @@ class DialogState:
             ParseError: A header that is needed is wrong; the core answers with its status.
         """
         request = transaction.request
-        self.proven = True  # it knows our tag, which was sent to that address alone
+        if not self.proven:
+            self.proven = True  # it knows our tag, which was sent to that address alone
+            for usage in self.usages:
+                usage.peer_proven()
         number = request.facts.number
         if number < self.remote_seq:
             # §12.2.2: out of order. A request sent again never comes here.
