@@ -227,8 +227,9 @@ class Core:
                 state.half_open = False
                 share.half_open -= 1
             self.transactions.release(share, held)
-        if self.dialogs.get(state.identity) is state:
-            del self.dialogs[state.identity]
+        identity = state.identity
+        if self.dialogs.get(identity) is state:
+            del self.dialogs[identity]
 
     def weigh(self, state: DialogState) -> None:
         """Count anew what is kept for a dialog, as after each agreement on media."""

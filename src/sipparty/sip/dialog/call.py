@@ -171,7 +171,7 @@ class SimpleCall(InviteUsage):
         if not 101 <= status <= 199:
             raise UsageError(f"{status} is not a provisional status: expected 101 to 199.")
         if self._is_answerable("ring"):
-            ringing = status, reason, given_fields(headers), media
+            ringing = status, reason, given_fields(headers) if headers else (), media
             if media and self._invited.body is None:
                 self._invited.ringing = ringing
                 self.prepare()
@@ -206,7 +206,8 @@ class SimpleCall(InviteUsage):
                         "The media of this call is open already: its options come too late."
                     )
                 self.media = dict(media)
-            invited.fields = given_fields(headers)
+            if headers:
+                invited.fields = given_fields(headers)
             invited.accepting = True
             if invited.body is not None:
                 self.hit("accept")
@@ -251,7 +252,8 @@ class SimpleCall(InviteUsage):
         Raises:
             UnexpectedInput: The call is over, or being ended.
         """
-        self._farewell = given_fields(headers) + reason_fields(reason)
+        if headers or reason is not None:
+            self._farewell = given_fields(headers) + reason_fields(reason)
         self.hit("terminate")
         return self
 

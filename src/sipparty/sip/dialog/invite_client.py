@@ -194,11 +194,6 @@ class ClientInvite:
         offers.make_offer("INVITE", session.offer, made, lambda error: made(None, error))
         building = False
 
-    @property
-    def number(self) -> int:
-        """The CSeq number of the INVITE, which its ACK shares."""
-        return self.request.number or 0
-
     # ---------------------------------------------------------------- responses
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
@@ -296,7 +291,7 @@ class ClientInvite:
         if acks:
             self._take_fork(response, state, tag)
             return
-        ack = acks[tag] = Acknowledgement(call, state, self.request, self.number)
+        ack = acks[tag] = Acknowledgement(call, state, self.request, self.request.number or 0)
         if self.early:
             self.leave_early(state)
         if call.state != "InitiatingDialog":
@@ -317,7 +312,7 @@ class ClientInvite:
         fork = type(call)(call.agent)
         fork.portal = call.portal
         call.forks += (fork,)
-        ack = self.acks[tag] = Acknowledgement(fork, state, self.request, self.number)
+        ack = self.acks[tag] = Acknowledgement(fork, state, self.request, self.request.number or 0)
         self._refuse_offer(ack, response)
         fork.hear("forked", state, self)
         call._emit(CallForked, fork)
@@ -344,7 +339,8 @@ class ClientInvite:
             call.hear("unusable", failure, state)
 
         if offers is None:
-            self._refuse_offer(ack, response)
+            if response._body:
+                self._refuse_offer(ack, response)
             done(ack.body)
             return
         try:

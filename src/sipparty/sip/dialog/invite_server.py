@@ -79,19 +79,16 @@ class ServerInvite:
         self.fields: list[Field] = []
         self.ringing: tuple[Any, ...] | None = None
         transaction.user = self
-        if initial:
-            self._begin()
-
-    def _begin(self) -> None:
-        """Have the call wait for its user as long as it may."""
-        patience = self._call.agent.patience
+        if not initial:
+            return
+        call.patience = patience = call.agent.patience
+        request = transaction.request
         # None where it cannot be read (§8.2), or is RFC 2543's date.
-        expires = self.transaction.request.expires
+        expires = request.expires if "expires" in (request._index or ()) else None
         if expires:
             # §13.3.1: the caller may have less patience than we have; more is not theirs to ask.
             self.states_expiry = expires <= patience
-            patience = min(float(expires), patience)
-        self._call.patience = patience
+            call.patience = min(float(expires), patience)
 
     def describe(self, done: Callable[[], object], failed: Callable[[Exception], object]) -> None:
         """Make what the 2xx carries: the answer, or an offer where the INVITE has none.
@@ -106,8 +103,7 @@ class ServerInvite:
         def made(body: bytes | None) -> None:
             self.describing = False
             self.body = body or b""
-            if offers is not None:
-                call.core.weigh(self.dialog_state)
+            call.core.weigh(self.dialog_state)
             done()
 
         def not_made(error: Exception) -> None:
@@ -123,10 +119,12 @@ class ServerInvite:
         except Exception as error:
             not_made(error)
             return
-        self.describing = True
         if offers is None:
-            made(b"")
-        elif offer:
+            self.body = b""
+            done()
+            return
+        self.describing = True
+        if offer:
             offers.make_answer(offer, made, not_made)
         else:
             offers.make_offer("2xx", offers.session.offer, made, not_made)
@@ -259,9 +257,10 @@ class ServerInvite:
         if not self.accepted:
             return
         call = self._call
-        offers = self.offers
+        offers = call.offer_answer is not None and self.offers
         self.transaction.user = None
-        self.dialog_state.prove()
+        if self.dialog_state.half_open:
+            self.dialog_state.prove()
         if not self.initial:
             self.dialog_state.follow(self.transaction.flow)
         if not call.invite_acknowledged(self):
@@ -269,7 +268,8 @@ class ServerInvite:
         if not offers:
             if self.initial:
                 call.media_agreed(True, weigh=False)
-            call.proceed()
+            if call._modifications:
+                call.proceed()
             return
         assert call.offer_answer is not None
         try:

@@ -37,6 +37,7 @@ from sipparty.sip.events import (
 from sipparty.sip.fields import Field
 from sipparty.sip.message import Request, Response
 from sipparty.sip.transaction.server import InviteServerTransaction, ServerTransaction
+from sipparty.sip.transports import SECURE_TRANSPORTS
 
 if TYPE_CHECKING:
     from sipparty.sip.agent import UserAgent
@@ -210,7 +211,8 @@ class InviteUsage(Dialog, abstract=True):
         self.role = "callee"
         state.endpoint = transaction.flow.endpoint
         self.join(state)
-        state.give_contact(transaction.flow, state.wants_secure_contact)
+        secure = transaction.flow.transport in SECURE_TRANSPORTS and state.wants_secure_contact
+        state.give_contact(transaction.flow, secure)
         self._invited = ServerInvite(self, transaction, state, initial=True)
 
     def prepare(self) -> bool:
@@ -267,12 +269,13 @@ class InviteUsage(Dialog, abstract=True):
 
     def media_agreed(self, initial: bool, weigh: bool = True) -> None:
         """Begin what was agreed on by an INVITE and its answer."""
-        self.start_media()
-        offers = self.offer_answer
-        held = offers is not None and offers.peer_holds
-        if weigh and offers is not None and self.dialog_state is not None:
-            self.core.weigh(self.dialog_state)
-        changed, self.held_by_peer = held != self.held_by_peer, held
+        offers, changed = self.offer_answer, False
+        if offers is not None:
+            self.start_media()
+            if weigh and self.dialog_state is not None:
+                self.core.weigh(self.dialog_state)
+            changed = offers.peer_holds != self.held_by_peer
+            self.held_by_peer = offers.peer_holds
         if not self.agent.observed:
             return
         if initial and self.state in ("InDialog", "InitiatingDialog"):
@@ -280,7 +283,7 @@ class InviteUsage(Dialog, abstract=True):
         elif not initial:
             self._emit(MediaChanged)
         if changed:
-            self._emit(CallHeld if held else CallResumed, "remote")
+            self._emit(CallHeld if self.held_by_peer else CallResumed, "remote")
 
     def abandon_invite(self, invited: ServerInvite) -> None:
         """Drop an INVITE of theirs that is over."""
@@ -352,12 +355,13 @@ class InviteUsage(Dialog, abstract=True):
             # §15: the side that was called ends the call by its answer. §14.2: ours is in progress.
             self.agent.refuse(transaction, 481 if method == "BYE" else 491)
         else:
-            super().request_received(transaction, state)
+            getattr(self, str(self.methods[method]))(transaction)
 
     def _take_bye(self, transaction: ServerTransaction) -> None:
         # RFC 5407 §3.2.1: also while a BYE of our own is under way.
         self.ended_by_peer = True
-        self._stated = stated_cause(transaction.request)
+        if "reason" in (transaction.request._index or ()):
+            self._stated = stated_cause(transaction.request)
         transaction.answer(200)
         if self.state == "TerminatingDialog" and self.last_error is not None:
             self.hear("ended_in_error")
@@ -431,7 +435,7 @@ class InviteUsage(Dialog, abstract=True):
 
     def on_enter_Terminated(self) -> None:
         """Let everything go."""
-        if self._invite is not None:
+        if self._invite is not None and not self._invite.acks:
             self._invite.leave_early()
         self.leave()
         if self._invited is not None:

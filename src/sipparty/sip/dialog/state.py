@@ -294,11 +294,6 @@ class DialogState:
         host, port = back.remote[0], back.remote[1]
         return hop._replace(host=host, port=port, transport=back.transport, maddr=None)
 
-    def next_number(self) -> int:
-        """Count one request more, and return its sequence number (§12.2.1.1)."""
-        self.local_seq += 1
-        return self.local_seq
-
     def request(
         self, method: str, extra: list[Field], body: bytes = b"", number: int | None = None
     ) -> Request:
@@ -312,7 +307,7 @@ class DialogState:
                 the place of; None for the next.
         """
         if number is None:
-            number = self.next_number()
+            number = self.local_seq = self.local_seq + 1
         target = self.remote_target
         routes = self.route_set
         if routes and not is_loose(routes[0]):
