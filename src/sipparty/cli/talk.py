@@ -312,19 +312,19 @@ def _media_words(event: MediaEvent, ours: bool) -> str:
         ours: Whether we have ended the call.
     """
     match event:
-        case MediaStarted("", _):
+        case MediaStarted(codec=""):
             return "no stream was agreed on"
-        case MediaStarted(codec, remote):
+        case MediaStarted(codec=codec, remote=remote):
             return f"sending {codec}" + (f" to {remote[0]} port {remote[1]}" if remote else "")
-        case SourceHeard(remote, _):
+        case SourceHeard(address=remote):
             return f"hearing {remote[0]} port {remote[1]}"
-        case RemoteFellSilent(seconds):
+        case RemoteFellSilent(seconds=seconds):
             return f"nothing was heard for {seconds:.0f} s"
-        case RemoteLeft(reason) if not ours:
+        case RemoteLeft(reason=reason) if not ours:
             return "the other side stopped sending" + (f": {safe(reason)}" if reason else "")
-        case PlaybackEnded(playback) if playback.outcome != "stopped":
+        case PlaybackEnded(playback=playback) if playback.outcome != "stopped":
             return f"the clip is over ({playback.outcome})"
-        case RecordingFailed(_, error):
+        case RecordingFailed(error=error):
             return f"the recording failed: {error}"
         case _:
             return ""  # a playback that is stopped by the end of the call, as well
