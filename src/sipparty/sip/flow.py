@@ -104,13 +104,20 @@ class Flow:
         self.dependents.pop(dependent, None)
 
     def fail(self, reason: str) -> None:
-        """Have whoever depends on it know that it cannot be sent by.
+        """Have whoever depends on it know that it cannot be sent by. What one of them raises is
+        raised after all have heard.
 
         Args:
             reason: Why, as a clause in lower case.
         """
+        error: Exception | None = None
         for dependent in list(self.dependents):
-            dependent.flow_lost(self, reason)
+            try:
+                dependent.flow_lost(self, reason)
+            except Exception as raised:
+                error = error or raised
+        if error is not None:
+            raise error
 
     def to(self, remote: Address) -> Flow:
         """Return the flow from the same address of ours to another peer."""

@@ -64,6 +64,19 @@ def test_its_loss_is_told_to_whoever_depends_on_it_in_order():
     assert len(order) == 2
 
 
+def test_who_raises_keeps_no_other_from_hearing_of_a_loss():
+    class Broken:
+        def flow_lost(self, flow, reason):
+            raise RuntimeError(reason)
+
+    flow, last = Flow("UDP", HERE, THERE), Dependent()
+    for dependent in (Broken(), Broken(), last):
+        flow.on_lost(dependent)
+    with pytest.raises(RuntimeError, match="gone"):
+        flow.fail("gone")
+    assert last.heard == [(flow, "gone")]
+
+
 def test_a_table_has_one_flow_for_each_pair_of_addresses():
     table = FlowTable("UDP", "endpoint")
     flow = table.flow(HERE, THERE)
