@@ -103,3 +103,14 @@ def test_importing_the_package_loads_nothing():
     command = [sys.executable, "-c", f"import sys, sipparty; {names}"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
     assert run.stdout == "['sipparty']\n"
+
+
+def test_the_parties_load_no_loop_and_no_transport():
+    """Importing is to be quick; the engine, and what it needs, is loaded with the first call."""
+    names = "print(' '.join(m for m in sys.modules))"
+    command = [sys.executable, "-c", f"import sys, sipparty.parties; {names}"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    late = {"asyncio", "ssl", "dataclasses", "inspect", "difflib", "html", "json", "sipparty.media"}
+    late |= {"sipparty.concurrency.engine", "sipparty.fsm.drawing", "sipparty.sip.auth.exchange"}
+    late |= {"sipparty.sdp", "sipparty.sip.auth.server", "sipparty.trace", "sipparty.transport"}
+    assert late & set(run.stdout.split()) == set()

@@ -9,7 +9,6 @@ Laws:
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import weakref
 from collections import deque
@@ -144,6 +143,8 @@ class Stream(Generic[T]):
             Timeout: Nothing came in time.
             StopAsyncIteration: The stream has ended.
         """
+        import asyncio
+
         try:
             async with asyncio.timeout(timeout):
                 return await self._taken()
@@ -151,6 +152,8 @@ class Stream(Generic[T]):
             raise Timeout(f"Nothing came within {timeout:g} seconds.") from None
 
     async def _taken(self) -> T:
+        import asyncio
+
         while True:
             with self._changed:
                 if self._items:

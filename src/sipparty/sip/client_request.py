@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from math import inf
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sipparty.concurrency.waiting import Waitable, verb
 from sipparty.errors import CallFailed, CallTimedOut, CallUnreachable, UnexpectedInput, copy_of
 from sipparty.fsm import Entry
 from sipparty.sip.auth import Origin
-from sipparty.sip.authorization import Authorization
 from sipparty.sip.fields import Field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
@@ -30,6 +29,9 @@ from sipparty.sip.transaction.client import (
     cancel_for,
 )
 from sipparty.sip.transaction.user import NOBODY
+
+if TYPE_CHECKING:
+    from sipparty.sip.authorization import Authorization
 
 __all__ = ["ClientRequest"]
 
@@ -253,6 +255,8 @@ class ClientRequest(Waitable[Response]):
             return
         if self.agent is not None and self.agent.digest is not None:
             if self.authorization is None:
+                from sipparty.sip.authorization import Authorization
+
                 self.authorization = Authorization(self.agent.digest)
             # By a flow that was there it goes to whoever is at its end, whatever host is named.
             host = "" if isinstance(self.endpoint, Flow) else self.next_hop.place.lower()
