@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["make_agent"]
 
-#: What cannot change while a party listens: by it callers find it.
-_ADDRESS = ("uri.scheme", "uri.aor.username", "uri.aor.host.address", "uri.aor.host.port")
-
 
 def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
     """Make the user agent of a party, to be its `_agent`; on the engine's thread."""
@@ -34,9 +31,7 @@ def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
         agent.handle_method(method)
     party._agent = agent  # what is bound already goes over
     if not party.bindings():
-        party._bind_settings()
-        for path in _ADDRESS:
-            party.bind(path, "_listens_as")
+        party._follow_settings()
     return agent
 
 

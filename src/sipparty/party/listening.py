@@ -31,6 +31,9 @@ __all__ = ["STANDARD_PORT", "contact_of", "keep_alive", "listen", "media_address
 #: The port that a transport has by itself: 5060, or 5061 for TLS.
 STANDARD_PORT = -1
 
+#: What cannot change while a party listens: by it callers find it.
+_ADDRESS = ("uri.scheme", "uri.aor.username", "uri.aor.host.address", "uri.aor.host.port")
+
 _log = logging.getLogger("sipparty.party")
 
 #: Whether it was said that anybody may call.
@@ -97,6 +100,9 @@ def _listen(
     if agent.auto_answer and agent.guard is None:
         _warn_of_callers(bound)
     party._endpoints = list(bound)
+    for path in _ADDRESS:
+        if (path, "_listens_as") not in party.bindings():
+            party.bind(path, "_listens_as")
 
 
 def keep_alive(

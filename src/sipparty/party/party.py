@@ -480,6 +480,6 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
             agent.observed = agent.observed or self.observed
         current = self._agent
         if current is not None:
-            self.changed("auto_answer")
+            self._follow("auto_answer", anew=True)
             for method in self._methods.keys() - current.methods.keys():
                 self.engine.run(current.handle_method, method)

@@ -83,13 +83,15 @@ class Setting(Attribute[Any]):
         return None if value is None else self.check(instance, self.name, value)
 
     def __set__(self, instance: object, value: object) -> None:
-        value = self.accept(instance, value)
-        if value is None:
-            instance.__dict__.pop(self.name, None)
-        else:
-            instance.__dict__[self.name] = value
-        for name in self.also:
-            instance.changed(name)  # type: ignore[attr-defined]  # a ValueBinder
+        value, values = self.accept(instance, value), instance.__dict__
+        before = values.get(self.name)
+        _put(values, self.name, value)
+        try:
+            for name in (self.name, *self.also):
+                instance._follow(name, anew=name != self.name)  # type: ignore[attr-defined]
+        except BaseException:
+            _put(values, self.name, before)
+            raise
 
     def with_default(self, owner: type, value: object) -> Setting:
         """Return the setting of a subclass that gives a default of its own.
@@ -101,6 +103,13 @@ class Setting(Attribute[Any]):
         made = Setting(self.check, default, self.binds, self.also, self.__doc__ or "")
         made.name = self.name
         return made
+
+
+def _put(values: dict[str, Any], name: str, value: object) -> None:
+    if value is None:
+        values.pop(name, None)
+    else:
+        values[name] = value
 
 
 def setting(

@@ -235,12 +235,32 @@ class PartySettings(DeepClass):
                 )
         super().__setattr__(name, value)
 
-    def _bind_settings(self) -> None:
+    def _follow(self, name: str, *, anew: bool) -> None:
+        """Have the user agent follow a setting, whose value is there; `anew` if it follows it."""
+        bound = self.__dict__.get("_agent") and self.bindings()
+        if bound is None:
+            return
+        declared = type(self).deep_attributes[name]
+        assert isinstance(declared, Setting)
+        for target, make in declared.binds.items():
+            if (name, f"_agent.{target}") not in bound:
+                self.bind(name, f"_agent.{target}", getattr(self, make) if make else None)
+            elif anew:
+                self.changed(name)
+
+    def _follow_settings(self) -> None:
+        """Have a new user agent follow what is not as it has it by itself."""
         for name, declared in type(self).deep_attributes.items():
             if isinstance(declared, Setting):
+                value, given = getattr(self, name), name in self.__dict__
                 for target, make in declared.binds.items():
-                    transformer = getattr(self, make) if make else None
-                    self.bind(name, f"_agent.{target}", transformer)
+                    made = (
+                        getattr(self, make)(value)
+                        if make and value is not None and not given
+                        else value
+                    )
+                    if given or made != getattr(self._agent, target):
+                        self._follow(name, anew=False)
 
     # ---------------------------------------------------------------- what bindings make of them
 

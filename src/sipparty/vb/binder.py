@@ -62,9 +62,15 @@ _ABSENT: Any = object()
 class _Link:
     """One direction of one binding, held by its root alone; what it holds, it holds weakly."""
 
+    __slots__ = (
+        *("__weakref__", "function", "of_root", "reverse", "root", "source", "source_path"),
+        *("target", "target_path", "watched"),
+    )
+
     def __init__(
         self, root: ValueBinder, source: str, target: str, transformer: Transformer | None
     ) -> None:
+        self.watched: list[tuple[weakref.ref[ValueBinder], str]] = []
         self.root = weakref.ref(root)
         self.source_path = source
         self.target_path = target
@@ -76,7 +82,6 @@ class _Link:
         if isinstance(transformer, MethodType) and transformer.__self__ is root:
             self.of_root, self.function = True, transformer.__func__
         self.reverse: weakref.ref[_Link] | None = None
-        self.watched: list[tuple[weakref.ref[ValueBinder], str]] = []
 
     def __repr__(self) -> str:
         return f"<{self.source_path} -> {self.target_path}>"
@@ -103,13 +108,15 @@ class _Link:
     def unwire(self) -> None:
         for owner_ref, name in self.watched:
             owner = owner_ref()
-            if owner is not None:
-                watchers = owner.__dict__.get(_WATCHERS, {})
-                if name in watchers:
-                    watchers[name].pop(self, None)
-                    if not watchers[name]:
-                        del watchers[name]
+            watchers = {} if owner is None else owner.__dict__.get(_WATCHERS, {})
+            left = [pair for pair in watchers.get(name, ()) if pair[0]() not in (self, None)]
+            if left:
+                watchers[name] = left
+            else:
+                watchers.pop(name, None)
         self.watched.clear()
+
+    __del__ = unwire
 
     def _require(self, owner: object, name: str) -> None:
         if not isinstance(owner, ValueBinder):
@@ -121,10 +128,14 @@ class _Link:
     def _watch(self, owner: ValueBinder, name: str, kind: int) -> None:
         self._require(owner, name)
         watchers = owner.__dict__.setdefault(_WATCHERS, {})
-        links = watchers.get(name)
-        if links is None:
-            links = watchers[name] = weakref.WeakKeyDictionary()
-        links[self] = links.get(self, 0) | kind
+        kinds = 0
+        others: list[tuple[weakref.ref[_Link], int]] = []
+        for pair in watchers.get(name, ()):
+            if pair[0]() is self:
+                kinds = pair[1]
+            else:
+                others.append(pair)
+        watchers[name] = [*others, (weakref.ref(self), kinds | kind)]
         self.watched.append((weakref.ref(owner), name))
 
     def fire(self, settling: _Settling, kinds: int) -> None:
@@ -214,8 +225,12 @@ class _Settling:
         new = getattr(owner, name, None)
         watchers = owner.__dict__.get(_WATCHERS, {})
         if name in watchers and (by_user or new is not old):
-            gone = _GONE if new is None else 0
-            self.queue.extend((link, kinds | gone) for link, kinds in watchers[name].items())
+            self.watched(watchers[name], _GONE if new is None else 0)
+
+    def watched(self, links: list[tuple[weakref.ref[_Link], int]], gone: int) -> None:
+        """Queue those who watch what was set."""
+        alive = ((link(), kinds | gone) for link, kinds in links)
+        self.queue.extend((link, kinds) for link, kinds in alive if link is not None)
 
     def count(self, link: _Link, value: object) -> None:
         root = link.root()
@@ -338,7 +353,7 @@ class ValueBinder:
         watchers = self.__dict__.get(_WATCHERS, {})
         if name in watchers:
             settling = _Settling()
-            settling.queue.extend(watchers[name].items())
+            settling.watched(watchers[name], 0)
             settling.settle()
 
     def make_attribute(self, name: str) -> object | None:
@@ -441,7 +456,8 @@ class ValueBinder:
                 link.wire(self)
         # In a circle of objects, others may watch this one from before it had its attributes.
         for name in list(self.__dict__.get(_WATCHERS, ())):
-            for link in list(self.__dict__[_WATCHERS].get(name, ())):
-                root = link.root()
-                if root is not None:
+            for watching, _ in self.__dict__[_WATCHERS].get(name, ()):
+                link = watching()
+                root = None if link is None else link.root()
+                if link is not None and root is not None:
                     link.wire(root)

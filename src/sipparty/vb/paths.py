@@ -13,6 +13,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Generic, Self, TypeVar, overload
 
 from sipparty.errors import UsageError
@@ -38,6 +39,7 @@ class BindingError(UsageError):
     """Paths cannot be set or bound, or what is bound contradicts itself; nothing was changed."""
 
 
+@lru_cache
 def split_path(path: str) -> tuple[str, ...]:
     """Return a path's names.
 
