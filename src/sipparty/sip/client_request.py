@@ -23,11 +23,7 @@ from sipparty.sip.redirects import Redirects
 from sipparty.sip.request_user import RequestHost, RequestUser
 from sipparty.sip.retries import POLICIES, Edit, Retry, retry_after
 from sipparty.sip.routing import NextHop
-from sipparty.sip.transaction.client import (
-    ClientTransaction,
-    InviteClientTransaction,
-    cancel_for,
-)
+from sipparty.sip.transaction.client import ClientTransaction, InviteClientTransaction, cancel_for
 from sipparty.sip.transaction.user import NOBODY
 
 if TYPE_CHECKING:
