@@ -20,10 +20,11 @@ from sipparty.cli.compare import Verdict, after_codec, compare, trim
 from sipparty.cli.echo import Tee
 from sipparty.cli.melody import RATE, melody
 from sipparty.cli.screen import Screen, safe
+from sipparty.cli.talk import note_media
 from sipparty.errors import CallFailed, MediaError, SIPPartyError
 from sipparty.media import MemorySink, WAVRecorder, WAVSource
 from sipparty.parties import SingleRTPSessionSimplenParty
-from sipparty.trace import Ladder, MediaRecord, WireRecord
+from sipparty.trace import Ladder, WireRecord
 
 __all__ = ["demo"]
 
@@ -101,7 +102,8 @@ class _Demo:
         there = self._play("Alice", "Bob", call, answered, clip, files[0])
         back = self._play("Bob", "Alice", answered, call, files[0], files[1])
         self.duration = time.time() - began
-        self._note_media()
+        self._name_ends()
+        note_media(self.ladder, call, began)
         screen.line("Alice hangs up")
         call.terminate().wait(_PATIENCE)
         answered.wait(_PATIENCE)
@@ -131,18 +133,13 @@ class _Demo:
         self.screen.line(f"{listener} recorded {to.name}, {heard.duration:.1f} s")
         return compare(expected, heard.read(round(heard.duration * heard.rate)), heard.rate)
 
-    def _note_media(self) -> None:
-        """Give the ladder its names and its line for RTP, summed up as it is now."""
+    def _name_ends(self) -> None:
+        """Have the ladder say who is who."""
         port = self.bob.contact_uri.port if self.bob.contact_uri else None
-        records = [record for record in self.ladder if isinstance(record, WireRecord)]
-        for record in records:
-            for address in (record.source, record.destination):
-                self.ladder.names[address] = "Bob" if address[1] == port else "Alice"
-        ends = records[0].source, records[0].destination
-        stats = self.calls[0].session.statistics
-        counts = stats.packets_sent, stats.packets_received, max(0, stats.lost)
-        call_id = self.calls[0].call_id
-        self.ladder(MediaRecord(time.time(), *ends, *counts, self.codec, self.duration, call_id))
+        for record in self.ladder:
+            if isinstance(record, WireRecord):
+                for address in (record.source, record.destination):
+                    self.ladder.names[address] = "Bob" if address[1] == port else "Alice"
 
     def _report(self) -> None:
         """Print the ladder, and packets each way."""

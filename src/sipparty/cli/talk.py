@@ -1,4 +1,4 @@
-"""Calls as the commands have them: taken, followed, told of, ended.
+"""Calls as the commands have them: taken, followed, ended.
 
 Laws:
 
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from sipparty.cli.screen import Screen, safe
@@ -33,6 +34,7 @@ from sipparty.parties import SingleRTPSessionSimplenParty
 from sipparty.sip.events import (
     CallEnded,
     CallEstablished,
+    CallEvent,
     CallProgressed,
     CallReceived,
     Event,
@@ -40,7 +42,7 @@ from sipparty.sip.events import (
 )
 from sipparty.trace import LOGGER, Ladder, MediaRecord, PcapWriter, WireRecord, summarise
 
-__all__ = ["Phone", "Stopped", "Talk", "Traces"]
+__all__ = ["Phone", "Stopped", "Talk", "Traces", "note_media"]
 
 #: Seconds that a call may take to end once Ctrl-C was pressed.
 _FAREWELL = 2.0
@@ -127,27 +129,8 @@ class Traces:
 
     def note_media(self, call: Any, answered_at: float) -> None:
         """Have the ladder show the media of a call that is over."""
-        session = call.session
-        if self.ladder is None or session is None or not session.negotiated or not answered_at:
-            return
-        mine = [
-            (record, found.method)
-            for record in self.ladder
-            if isinstance(record, WireRecord)
-            and (found := summarise(record.data)) is not None
-            and found.call_id == call.call_id
-        ]
-        if not mine:
-            return
-        byes = [record.time for record, method in mine if method == "BYE"]
-        over = min(byes, default=time.time()) - 1e-6
-        first, stats = mine[0][0], session.statistics
-        counts = stats.packets_sent, stats.packets_received, max(0, stats.lost)
-        codec = session.negotiated.formats[0].encoding
-        length = over - answered_at
-        self.ladder(
-            MediaRecord(over, first.local, first.remote, *counts, codec, length, call.call_id)
-        )
+        if self.ladder is not None and answered_at:
+            note_media(self.ladder, call, answered_at)
 
     def show(self, screen: Screen) -> None:
         """Draw the ladder."""
@@ -158,6 +141,39 @@ class Traces:
                 self.ladder.names[record.local] = self._us
         screen.title("The messages")
         screen.ladder(self.ladder)
+
+
+def note_media(ladder: Ladder, call: Any, began: float) -> None:
+    """Have a ladder show the media of a call, as it was at its BYE, or is now.
+
+    Args:
+        ladder: The ladder, with the messages of the call.
+        call: The call.
+        began: When it was answered, in seconds since the epoch.
+    """
+    session, mine, end = call.session, [], time.time()
+    for record in ladder:
+        summary = summarise(record.data) if isinstance(record, WireRecord) else None
+        if summary is not None and summary.call_id == call.call_id:
+            mine.append(record)
+            if summary.method == "BYE":
+                end = min(end, record.time - 1e-6)
+    if not mine or session is None or not session.negotiated:
+        return
+    stats, codec = session.statistics, session.negotiated.formats[0].encoding
+    counts = stats.packets_sent, stats.packets_received, max(0, stats.lost)
+    ends = mine[0].local, mine[0].remote
+    ladder(MediaRecord(end, *ends, *counts, codec, end - began, call.call_id))
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What is known of a call: its number, when it was answered and is to end, who ended it."""
+
+    prefix: str = ""
+    answered_at: float = 0.0
+    deadline: float = inf
+    ended_by_us: bool = False
 
 
 class Talk:
@@ -198,110 +214,96 @@ class Talk:
         self._take = take
         self._once = once
         self._received = 0
-        self._numbers: dict[Any, int] = {}
-        self._answered_at: dict[Any, float] = {}
-        self._deadlines: dict[Any, float] = {}
-        self._ours: set[Any] = set()  # the calls that we have ended
+        self._calls: dict[Any, _Followed] = {}
 
     def run(self, *calls: Any) -> None:
         """Follow these calls, and those that come, until the end."""
-        give_up_at = None
-        self._numbers.update(dict.fromkeys(calls, 0))
-        while give_up_at is None or self._numbers:
-            due = [*self._deadlines.values(), *([] if give_up_at is None else [give_up_at])]
-            timeout = max(0.0, min(due) - time.monotonic()) if due else None
+        give_up_at = inf
+        self._calls.update({call: _Followed() for call in calls})
+        while give_up_at == inf or self._calls:
+            due = min([give_up_at, *(one.deadline for one in self._calls.values())])
             try:
+                timeout = None if due == inf else max(0.0, due - time.monotonic())
                 happened = self.phone.happened.next(timeout)
             except Timeout:
-                if give_up_at is not None and time.monotonic() >= give_up_at:
+                if time.monotonic() >= give_up_at:
                     return
-                self._hang_up_those_due()
+                for call, one in self._calls.items():
+                    if one.deadline <= time.monotonic():
+                        self._hang_up(call, one, "the time is over: hanging up")
                 continue
             if isinstance(happened, Stopped):
                 if self._take is not None:
                     self.screen.line("no more calls: hanging up")
                 give_up_at = time.monotonic() + _FAREWELL
-                for call in list(self._numbers):
-                    words = "hanging up" if call in self._answered_at else "giving up"
-                    self._hang_up(call, words if self._take is None else "")
-            elif isinstance(happened, CallEnded) and happened.call in self._numbers:
-                self._end(happened.call, happened.error)
-                if self._once:
-                    return
-            else:
-                self._note(happened)
+                for call, one in self._calls.items():
+                    self._hang_up(call, one, "hanging up" if one.answered_at else "giving up")
+            elif isinstance(happened, CallReceived) and self._take is not None:
+                self._receive(happened.call)
+            elif isinstance(happened, CallEvent) and happened.call in self._calls:
+                one = self._calls[happened.call]
+                self._note(happened, one)
+                if isinstance(happened, CallEnded):
+                    self._end(happened, one)
+                    if self._once:
+                        return
 
-    def _note(self, happened: object) -> None:
+    def _receive(self, call: Any) -> None:
+        assert self._take is not None
+        self._received += 1
+        self._calls[call] = one = _Followed(f"call {self._received}: ")
+        self.screen.line(f"{one.prefix}from {safe(call.remote.uri)}")
+        try:
+            self._take(call, self._received, one.prefix)
+        except UnexpectedInput:
+            pass  # the caller gave up meanwhile, which is an event of its own
+
+    def _note(self, happened: CallEvent, one: _Followed) -> None:
         match happened:
-            case CallReceived(call=call) if self._take is not None:
-                self._received += 1
-                self._numbers[call] = self._received
-                prefix = self._prefix(call)
-                self.screen.line(f"{prefix}from {safe(call.remote and call.remote.uri)}")
-                try:
-                    self._take(call, self._received, prefix)
-                except UnexpectedInput:
-                    pass  # the caller gave up meanwhile, which is an event of its own
             case CallProgressed(response=response):
                 self.screen.line(safe(f"{response.status} {response.reason}"))
-            case CallEstablished(call=call):
+            case CallEstablished():
                 self.answered += 1
-                self._answered_at[call] = time.time()
+                one.answered_at = time.time()
                 if self._duration is not None:
-                    self._deadlines[call] = time.monotonic() + self._duration
+                    one.deadline = time.monotonic() + self._duration
                 if self._take is None:
                     self.screen.line("answered", "green")
             case MediaEvent(call=call):
-                text = _media_words(happened, call in self._ours)
+                text = _media_words(happened, one.ended_by_us)
                 if text:
-                    self.screen.line(self._prefix(call) + text)
+                    self.screen.line(one.prefix + text)
                 if isinstance(happened, PlaybackEnded) and self._until_played:
-                    self._hang_up(call, "hanging up")
+                    self._hang_up(call, one, "hanging up")
 
-    def _prefix(self, call: Any) -> str:
-        number = self._numbers.get(call, 0)
-        return f"call {number}: " if number else ""
+    def _hang_up(self, call: Any, one: _Followed, words: str) -> None:
+        one.deadline = inf
+        if not one.ended_by_us:
+            one.ended_by_us = True
+            try:
+                call.terminate()
+            except UnexpectedInput:
+                return  # the other side was first, which is an event of its own
+            self.screen.line(one.prefix + words)
 
-    def _hang_up_those_due(self) -> None:
-        now = time.monotonic()
-        for call, deadline in list(self._deadlines.items()):
-            if deadline <= now:
-                del self._deadlines[call]
-                self._hang_up(call, "the time is over: hanging up")
-
-    def _hang_up(self, call: Any, words: str) -> None:
-        self._deadlines.pop(call, None)
-        if call in self._ours:
-            return
-        self._ours.add(call)
-        try:
-            call.terminate()
-        except UnexpectedInput:
-            return  # the other side was first, which is an event of its own
-        if words:
-            self.screen.line(self._prefix(call) + words)
-
-    def _end(self, call: Any, error: Exception | None) -> None:
-        prefix = self._prefix(call)
-        session = call.session
+    def _end(self, happened: CallEnded, one: _Followed) -> None:
+        call, prefix, line = happened.call, one.prefix, self.screen.line
+        session: Any = call.session
         if session is not None and session.negotiated is not None:
             stats = session.statistics
             text = f"{stats.packets_sent} packets sent, {stats.packets_received} received"
             text += f", {max(0, stats.lost)} lost, jitter {stats.jitter * 1000:.1f} ms"
             if stats.remote is not None:
                 text += f"; the other side reported {max(0, stats.remote.lost)} lost"
-            self.screen.line(prefix + text)
-        answered_at = self._answered_at.pop(call, 0.0)
-        self._traces.note_media(call, answered_at)
-        self._deadlines.pop(call, None)
-        self._numbers.pop(call, None)
-        self.error = error
-        who = ": the other side hung up" if answered_at and call not in self._ours else ""
-        if error is None and (prefix or answered_at):
-            self.screen.line(f"{prefix or 'the call is '}over{who}", "green")
+            line(prefix + text)
+        self._traces.note_media(call, one.answered_at)
+        del self._calls[call]
+        self.error = happened.error
+        who = ": the other side hung up" if one.answered_at and not one.ended_by_us else ""
+        if self.error is None and (prefix or one.answered_at):
+            line(f"{prefix or 'the call is '}over{who}", "green")
         elif prefix:
-            self.screen.line(f"{prefix}failed: {safe(error, 400)}", "red")
-        self._ours.discard(call)
+            line(f"{prefix}failed: {safe(self.error, 400)}", "red")
 
 
 def _media_words(event: MediaEvent, ours: bool) -> str:
