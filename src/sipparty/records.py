@@ -51,7 +51,8 @@ class _RecordType(type):
                 if one not in fields:
                     slots.append(one)
                 fields[one] = given if isinstance(given, _Field) else _Field(given, False, True)
-        namespace.update(__slots__=tuple(slots), __match_args__=tuple(fields), _fields=fields)
+        positional = tuple(one for one, about in fields.items() if not about.kw_only)
+        namespace.update(__slots__=tuple(slots), __match_args__=positional, _fields=fields)
         if not eq:
             namespace.update(__eq__=object.__eq__, __hash__=object.__hash__)
         return super().__new__(mcls, name, bases, {"__init__": _compile_init, **namespace})

@@ -12,24 +12,24 @@ Each of the last three is a tap: ``wire.add(ladder := Ladder())``.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sipparty.trace.text import Summary, mask, show, summarise
-from sipparty.trace.wirelog import (
-    LOGGER,
-    Echoes,
-    LogTap,
-    Recorder,
-    Tap,
-    Wire,
-    WireRecord,
-    describe,
-)
+from sipparty.late import late_names
 
 if TYPE_CHECKING:
     from sipparty.trace.ladder import Ladder, MediaRecord
     from sipparty.trace.pcap import PcapWriter, write_pcap
+    from sipparty.trace.text import Summary, mask, show, summarise
+    from sipparty.trace.wirelog import (
+        LOGGER,
+        Echoes,
+        LogTap,
+        Recorder,
+        Tap,
+        Wire,
+        WireRecord,
+        describe,
+    )
 
 __all__ = [
     "LOGGER",
@@ -50,11 +50,4 @@ __all__ = [
     "write_pcap",
 ]
 
-#: What is loaded when it is first asked for: every party imports this package.
-_LATE = {"Ladder": "ladder", "MediaRecord": "ladder", "PcapWriter": "pcap", "write_pcap": "pcap"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+__getattr__ = late_names(globals(), "text wirelog ladder pcap")

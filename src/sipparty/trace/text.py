@@ -11,21 +11,23 @@ Laws:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from sipparty.late import late_pattern
+from sipparty.records import Record
 
 __all__ = ["Summary", "mask", "one_line", "show", "summarise"]
 
 #: What stands before a secret: Digest responses (RFC 7616 §3.4, §3.5), other credentials (Basic,
 #: Bearer), and the keys in SDP (RFC 4568 §9.1, RFC 8839 §5.4, RFC 4567 §3, RFC 4566 §5.12).
-_SECRETS: Final = re.compile(
+_SECRETS: Final = late_pattern(
     rb'((?:\b(?:response|rspauth)\s{0,9}=\s{0,9}"?|\binline:|^a=ice-pwd:|^a=key-mgmt:\S+[ ]+'
     rb"|^k=(?:clear|base64|uri):|^(?:proxy-)?authorization[ \t]*:\s*(?!digest\b)[a-z0-9-]+[ ]+))"
     rb'[^"\s,;|]+',
     re.IGNORECASE | re.MULTILINE,
 )
 #: The password of a URI (RFC 3261 §19.1.1): the lengths keep the search linear.
-_PASSWORDS: Final = re.compile(
+_PASSWORDS: Final = late_pattern(
     rb'(\bsips?:[^\s:@<>"]{0,256}:)[^\s:@<>";/?]{1,256}(?=@)', re.IGNORECASE
 )
 
@@ -39,7 +41,7 @@ _WANTED: Final = {
 }
 
 #: A header may go on in the next lines (RFC 3261 §7.3.1 "folding").
-_FOLD: Final = re.compile(rb"\r?\n[ \t]+")
+_FOLD: Final = late_pattern(rb"\r?\n[ \t]+")
 
 #: The longest piece of a message that a summary shows, in characters.
 _EXCERPT: Final = 40
@@ -104,8 +106,7 @@ def one_line(text: bytes | str, limit: int = 2 * _EXCERPT) -> str:
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Record):
     """What a message is, in short.
 
     Args:

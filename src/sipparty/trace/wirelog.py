@@ -33,10 +33,10 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, TypeVar
 
+from sipparty.records import Record
 from sipparty.trace.text import mask, one_line, show, summarise
 
 __all__ = [
@@ -68,8 +68,7 @@ _STYLES: Final = {"sent": ("Sent", ">>>>>"), "received": ("received", "<<<<<")}
 _WILDCARDS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - nothing is bound here
 
 
-@dataclass(frozen=True, slots=True)
-class WireRecord:
+class WireRecord(Record):
     """One message on the wire, as one end saw it.
 
     Args:

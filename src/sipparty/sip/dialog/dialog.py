@@ -200,7 +200,8 @@ class Dialog(EventSource, FSM, abstract=True):
 
     def events(self, kind: type[E] = Event) -> Stream[E]:  # type: ignore[assignment]
         """Return what happens to the call from now on, to loop over: `for event in call.events()`
-        in a thread, `async for` in a coroutine. The loop ends after `CallEnded`.
+        in a thread, `async for` in a coroutine. The loop ends after `CallEnded`. What happened
+        before is not in it, which in a thread may be that the call was answered.
 
         Args:
             kind: The class of the events that are wanted; all of the call by default.
