@@ -85,7 +85,7 @@ _IPV6 = (
     rf"|::(?:{_GROUP}(?::{_GROUP}){{0,6}})?)\]"
 )
 _SENT_BY = (
-    rf"SIP/2\.0/([A-Z]++) ([A-Za-z0-9][A-Za-z0-9.\-]*+|\[[0-9A-Fa-f:]++\])(?::({PLAIN_PORT}))?"
+    rf"SIP/2\.0/([A-Z]++) ([A-Za-z0-9][A-Za-z0-9.\-]*+|\[[0-9A-Fa-f:]++\])(?::(?!0)({PLAIN_PORT}))?"
 )
 #: Parameters of a Via but those that are looked at here: branch, maddr, received and rport.
 _OTHERS = rf"(?:;(?![BbMmRr])[{TOKEN_CHARS}]++(?:=[{TOKEN_CHARS}:\[\]]++)?+){_TIMES}"

@@ -59,6 +59,7 @@ CHANGES = [
     (VIA, "SIP/2.0/UDP pc33.atlanta.com:5066;rport", False, {"branch": None}),
     (VIA, f"{VIA}, SIP/2.0/UDP other;branch=z9hG4bK2", False, {"several_vias": True}),
     (VIA, f"{VIA}\r\nVia: SIP/2.0/UDP other;branch=z9hG4bK2", True, {"several_vias": True}),
+    (VIA, "SIP/2.0/UDP pc33.atlanta.com:05066;branch=z9hG4bK776asdhds;rport", False, {}),
     (TO, f"{TO};x;tag=a.b;y=\";tag=c\"", True, {"to_tag": "a.b"}),
     (TO, f"{TO};x=\">;tag=c\"", True, {"to_tag": None}),
     (TO, f"{TO};TAG=a", False, {"to_tag": "a"}),
