@@ -183,6 +183,21 @@ def between(peer: Baresip, alice: Any, caller: str) -> tuple[Baresip, Any, Any]:
 
 
 @pytest.mark.parametrize("caller", ["we", "it"])
+def test_we_hold_and_resume(start: Make, talking: Make, caller: str) -> None:
+    peer, _, call = between(start(), talking(), caller)
+    talk(call, 5)
+    call.hold().wait(5)
+    assert call.held
+    assert call.session.negotiated.direction == "sendonly"
+    call.resume().wait(5)
+    assert not call.held
+    assert call.session.negotiated.direction == "sendrecv"
+    talk(call)
+    call.terminate().wait(5)
+    peer.wait_for_event("CALL_CLOSED")
+
+
+@pytest.mark.parametrize("caller", ["we", "it"])
 def test_it_holds_and_resumes(
     start: Make, talking: Make, sink: MemorySink, capture: Capture | None, caller: str
 ) -> None:

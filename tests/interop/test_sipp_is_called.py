@@ -272,6 +272,21 @@ def test_it_holds_and_resumes(sipp: SIPp, parties: Make, capture: Capture | None
         assert [time for time in sent if time > resumed]
 
 
+def test_we_hold_and_resume(sipp: SIPp, parties: Make) -> None:
+    """The second change meets 491 once, and is asked for again (RFC 3261 §14.1)."""
+    run = sipp.answer("uas_held", "-rtp_echo")
+    alice = parties(SingleRTPSessionSimplenParty, media={"accept_echo": True})
+    call = alice.invite(run.uri()).wait(5)
+    call.hold().wait(5)
+    assert call.held
+    assert call.session.negotiated.direction == "sendonly"
+    resume = call.resume().wait(8)
+    assert (resume.tries, call.held) == (2, False)
+    assert call.session.negotiated.direction == "sendrecv"
+    call.terminate().wait(5)
+    run.finish()
+
+
 @pytest.mark.parametrize("status", [200, 404, 501])
 def test_options(sipp: SIPp, parties: Make, status: int) -> None:
     run = sipp.answer("uas_answers", METHOD="OPTIONS", STATUS=status)

@@ -37,16 +37,8 @@ class Acknowledgement:
     """
 
     __slots__ = (
-        "_data",
-        "_flow",
-        "_invite",
-        "_number",
-        "_request",
-        "_seeking",
-        "body",
-        "failure",
-        "state",
-        "usage",
+        *("_data", "_flow", "_invite", "_number", "_request", "_seeking", "body", "failure"),
+        *("state", "usage"),
     )
 
     def __init__(

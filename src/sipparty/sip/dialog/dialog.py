@@ -59,15 +59,8 @@ class Dialog(EventSource, FSM, abstract=True):
     """
 
     __slots__ = (
-        "__dict__",
-        "agent",
-        "authenticated",
-        "core",
-        "dialog_state",
-        "last_error",
-        "role",
-        "session",
-        "silent",
+        *("__dict__", "agent", "authenticated", "core", "dialog_state", "last_error", "role"),
+        *("session", "silent"),
     )
 
     #: The requests taken inside the dialog: the method, and the name of what handles it; a handler

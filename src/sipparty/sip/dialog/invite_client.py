@@ -11,7 +11,6 @@ Laws:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable, Iterable
 from math import ceil
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from sipparty.errors import CallFailed, CallUnreachable, NegotiationError, Parse
 from sipparty.sip.bodies import session_description
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
-from sipparty.sip.dialog.outcomes import rejection
+from sipparty.sip.dialog.outcomes import log_media_fault, media_failure, rejection
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallForked, CallRedirected
 from sipparty.sip.fields import field
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientInvite"]
 
-_log = logging.getLogger(__name__)
-
 
 class ClientInvite:
     """The INVITE of a call that we make; see `SimpleCall.invite` for the arguments.
@@ -54,19 +51,8 @@ class ClientInvite:
     """
 
     __slots__ = (
-        "_call",
-        "_failure",
-        "_headers",
-        "_late_offer",
-        "_media_flow",
-        "_parts",
-        "_ready",
-        "acks",
-        "answered",
-        "early",
-        "offer",
-        "request",
-        "template",
+        *("_call", "_failure", "_headers", "_late_offer", "_media_flow", "_parts", "_ready"),
+        *("acks", "answered", "early", "offer", "request", "template"),
     )
 
     def __init__(
@@ -246,15 +232,13 @@ class ClientInvite:
             return
 
         def failed(error: Exception) -> None:
-            if not isinstance(error, NegotiationError | ParseError):
-                message = "The early media of %s could not be agreed on."
-                _log.error(message, call.name, exc_info=error)
+            log_media_fault(call.name, "The early media could not be agreed on", error)
 
         def done() -> None:
             try:
                 offers.session.start(early=True)
-            except Exception:
-                _log.exception("The early media of %s could not be started.", call.name)
+            except Exception as error:
+                log_media_fault(call.name, "The early media could not be started", error)
 
         try:
             answer = session_description(response)
@@ -331,10 +315,8 @@ class ClientInvite:
         def failed(error: Exception) -> None:
             # Whatever a session raises, a 2xx is acknowledged, and the call hung up.
             self.answered = None
-            if not isinstance(error, NegotiationError | ParseError):
-                _log.error("The media of %s could not be agreed on.", call.name, exc_info=error)
-            failure = CallFailed(f"The answer carries bad media: {error}", 488, "", response)
-            failure.__cause__ = error
+            what = "The answer carries bad media"
+            failure = media_failure(call.name, what, error, 488, response)
             self._refuse_offer(ack, response)
             call.hear("unusable", failure, state)
 

@@ -4,13 +4,12 @@ is acknowledged, and what the ACK brings is taken (RFC 3261 §13.3, §14.2).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sipparty.errors import CallFailed, NegotiationError, ParseError, PortsExhausted
 from sipparty.sip.bodies import session_description
-from sipparty.sip.dialog.outcomes import warning
+from sipparty.sip.dialog.outcomes import log_media_fault, media_failure, warning
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallReceived
 from sipparty.sip.fields import Field, field
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from sipparty.sip.dialog.invite_usage import InviteUsage
 
 __all__ = ["ServerInvite", "take_reinvite"]
-
-_log = logging.getLogger(__name__)
 
 
 class ServerInvite:
@@ -48,18 +45,8 @@ class ServerInvite:
     """
 
     __slots__ = (
-        "_call",
-        "accepted",
-        "accepting",
-        "body",
-        "describing",
-        "dialog_state",
-        "early",
-        "fields",
-        "initial",
-        "ringing",
-        "states_expiry",
-        "transaction",
+        *("_call", "accepted", "accepting", "body", "describing", "dialog_state", "early"),
+        *("fields", "initial", "ringing", "states_expiry", "transaction"),
     )
 
     def __init__(
@@ -140,16 +127,13 @@ class ServerInvite:
         elif isinstance(error, PortsExhausted):
             call.core.counters["refused"] += 1
             status = 503
-        else:
-            _log.error("%s is refused: its media failed.", call.name, exc_info=error)
         if status == 500 and call.silent:
             # A fault of ours: whose call it would have been has to know.
             call.silent = False
             if call.agent.observed:
                 call._emit(CallReceived, transaction.request, transaction.flow)
-        failure = CallFailed(f"The call carries bad media: {error}", status)
-        failure.__cause__ = error
-        call.hear("media_failed", failure)
+        what = "The call carries bad media"
+        call.hear("media_failed", media_failure(call.name, what, error, status))
 
     @property
     def offers(self) -> bool:
@@ -189,7 +173,7 @@ class ServerInvite:
         if isinstance(error, NegotiationError | ParseError):
             self.refuse(error.status, None, [warning(error)])
         else:
-            _log.error("The media of %s failed.", self._call.name, exc_info=error)
+            log_media_fault(self._call.name, "The media failed", error)
             self.refuse(500)
 
     def report(self, status: int, reason: str | None, fields: Sequence[Field], media: bool) -> None:
@@ -286,11 +270,8 @@ class ServerInvite:
         self._call.proceed()
 
     def _fail_media(self, error: Exception) -> None:
-        if not isinstance(error, NegotiationError | ParseError):
-            _log.error("The media of %s could not be agreed on.", self._call.name, exc_info=error)
-        failure = CallFailed(f"The ACK carries bad media: {error}", 488)
-        failure.__cause__ = error
-        self._call.hear("media_failed", failure)
+        what = "The ACK carries bad media"
+        self._call.hear("media_failed", media_failure(self._call.name, what, error))
 
     def unacknowledged(self) -> None:
         """RFC 3261 §13.3.1.4: without an ACK the session ends with a BYE."""

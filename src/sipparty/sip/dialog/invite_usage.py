@@ -7,7 +7,6 @@ inside of it a `Modification`; offers and answers are an `OfferAnswer`.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from sipparty.sip.dialog.invite_client import ClientInvite
 from sipparty.sip.dialog.invite_server import ServerInvite, take_reinvite
 from sipparty.sip.dialog.modification import Modification
 from sipparty.sip.dialog.offer_answer import OfferAnswer
-from sipparty.sip.dialog.outcomes import rejection
+from sipparty.sip.dialog.outcomes import log_media_fault, media_failure, rejection
 from sipparty.sip.dialog.record import Cause, stated_cause
 from sipparty.sip.dialog.session import Session
 from sipparty.sip.dialog.state import DialogState
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["InviteUsage"]
 
-_log = logging.getLogger(__name__)
-
 
 class InviteUsage(Dialog, abstract=True):
     """A call, without its verbs.
@@ -61,19 +58,8 @@ class InviteUsage(Dialog, abstract=True):
     """
 
     __slots__ = (
-        "_farewell",
-        "_hang_up_due",
-        "_invite",
-        "_invited",
-        "_modifications",
-        "_stated",
-        "_steps",
-        "ended_by_peer",
-        "forks",
-        "held",
-        "held_by_peer",
-        "offer_answer",
-        "patience",
+        *("_farewell", "_hang_up_due", "_invite", "_invited", "_modifications", "_stated"),
+        *("_steps", "ended_by_peer", "forks", "held", "held_by_peer", "offer_answer", "patience"),
         "progress",
     )
 
@@ -160,10 +146,8 @@ class InviteUsage(Dialog, abstract=True):
             else:
                 self.session.start()
         except Exception as error:
-            _log.exception("The media of %s could not be started.", self.name)
-            failure = CallFailed(f"The media could not be started: {error}")
-            failure.__cause__ = error
-            self.hear("media_failed", failure)
+            what = "The media could not be started"
+            self.hear("media_failed", media_failure(self.name, what, error))
 
     # ---------------------------------------------------------------- calling
 
@@ -448,9 +432,9 @@ class InviteUsage(Dialog, abstract=True):
         if self.session is not None:
             try:
                 self.session.stop()
-            except Exception:
+            except Exception as error:
                 # The call is over all the same, and who waits for its end hears of it.
-                _log.exception("The media of %s could not be ended.", self.name)
+                log_media_fault(self.name, "The media could not be ended", error)
         if self.agent.observed and not self.silent:
             self._emit(CallEnded, self.last_error)
 

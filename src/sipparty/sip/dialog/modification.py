@@ -20,7 +20,7 @@ from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.bodies import session_description
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
-from sipparty.sip.dialog.outcomes import rejection
+from sipparty.sip.dialog.outcomes import media_failure, rejection
 from sipparty.sip.fields import field
 from sipparty.sip.message import Response
 from sipparty.sip.retries import retry_after
@@ -151,9 +151,8 @@ class Modification(FSM):
 
     def _refused(self, error: Exception) -> None:
         """Fail for what the session raised."""
-        failure = CallFailed(f"The media could not be changed: {error}", 488)
-        failure.__cause__ = error
-        self.hear("failed", failure)
+        what = "The media could not be changed"
+        self.hear("failed", media_failure(self._call.name, what, error))
 
     def _roll_back(self, *_: object) -> None:
         offers = self._call.offer_answer

@@ -7,13 +7,16 @@ find out by themselves.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from enum import Enum
 
-from sipparty.errors import CallRejected, NegotiationError
+from sipparty.errors import CallFailed, CallRejected, NegotiationError, ParseError
 from sipparty.sip.message import Response
 
-__all__ = ["Ends", "rejection", "warning", "what_ends"]
+__all__ = ["Ends", "log_media_fault", "media_failure", "rejection", "warning", "what_ends"]
+
+_log = logging.getLogger(__name__)
 
 
 class Ends(Enum):
@@ -71,3 +74,28 @@ def warning(error: Exception) -> tuple[str, str]:
     )
     code = error.warning if isinstance(error, NegotiationError) else 399
     return "Warning", f'{code} sipparty "{text}"'
+
+
+def media_failure(
+    call: str, what: str, error: Exception, status: int = 488, response: Response | None = None
+) -> CallFailed:
+    """Make the error of a call for what its media raised; what is no fault of the other side's is
+    logged.
+
+    Args:
+        call: The call's name.
+        what: What it is about, such as "The answer carries bad media".
+        error: What was raised.
+        status: The status that stands for it.
+        response: The response that it is about.
+    """
+    log_media_fault(call, what, error)
+    failure = CallFailed(f"{what}: {error}", status, "", response)
+    failure.__cause__ = error
+    return failure
+
+
+def log_media_fault(call: str, what: str, error: Exception) -> None:
+    """Log what a call's media raised, where it is no fault of the other side's."""
+    if not isinstance(error, NegotiationError | ParseError):
+        _log.error("%s: %s.", call, what, exc_info=error)

@@ -85,28 +85,9 @@ class DialogState:
     MAX_QUEUED = 64
 
     __slots__ = (
-        "agent",
-        "back",
-        "bytes_held",
-        "call_id",
-        "contact",
-        "early",
-        "endpoint",
-        "half_open",
-        "local",
-        "local_seq",
-        "local_tag",
-        "proven",
-        "queue",
-        "remote",
-        "remote_seq",
-        "remote_tag",
-        "remote_target",
-        "route_set",
-        "secure",
-        "share",
-        "usages",
-        "way",
+        *("agent", "back", "bytes_held", "call_id", "contact", "early", "endpoint", "half_open"),
+        *("local", "local_seq", "local_tag", "proven", "queue", "remote", "remote_seq"),
+        *("remote_tag", "remote_target", "route_set", "secure", "share", "usages", "way"),
     )
 
     def __init__(
