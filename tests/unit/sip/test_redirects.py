@@ -253,6 +253,16 @@ def test_a_server_may_not_name_what_is_nearer_to_us(wire, alice):
     assert chain(wire, again, 404) == []
 
 
+def test_nobody_on_the_internet_has_us_call_our_own_network(wire, alice):
+    wire.flow = wire.flow_by(remote=("9.9.9.9", 5060))
+    _, invite = wire.invite(alice, "sip:bob@9.9.9.9")
+    forbidden = ("127.0.0.1", "10.0.0.3", "169.254.169.254", "224.0.0.1", "[::1]", "0.0.0.0")
+    contacts = [f"<sip:x@{host}>" for host in forbidden]
+    (again,) = redirect(wire, invite, *contacts, "<sip:carol@9.9.9.8>;q=0.1")
+    assert again.uri_text == "sip:carol@9.9.9.8"
+    assert chain(wire, again, 404) == []
+
+
 def test_a_name_is_judged_where_it_leads(wire, alice):
     _, invite = wire.invite(alice, BOB)
     wire.hold_flows = True
