@@ -21,7 +21,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.redirects import Redirects
 from sipparty.sip.request_user import RequestHost, RequestUser
-from sipparty.sip.retries import POLICIES, Edit, Retry, retry_after
+from sipparty.sip.retries import POLICIES, Edit, Retry, later, retry_after
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transaction.client import ClientTransaction, InviteClientTransaction, cancel_for
 from sipparty.sip.transaction.user import NOBODY
@@ -286,10 +286,12 @@ class ClientRequest(Waitable[Response]):
     def flow_failed(self, reason: str) -> None:
         """Take note that the next hop could not be reached."""
         self._seeking = False
-        failure = self._failure
+        failure, retry = self._failure, self._next_target()
+        if retry is None and self._tried and isinstance(failure, Response):
+            retry = later(self, failure)  # all servers have failed, and the last one asks for time
         if self.cancelled:
             self._fail(_cancelled())
-        elif (retry := self._next_target()) is not None:
+        elif retry is not None:
             self._again(retry, failure)
         elif isinstance(failure, Response):
             self._answer(failure)
@@ -481,6 +483,7 @@ class ClientRequest(Waitable[Response]):
         if elsewhere and self.authorization is not None:
             self.authorization.forget()
         if retry.seconds:
+            self._tried = ()
             self._timer = self.host.timers.arm(retry.seconds, self, "again")
         elif elsewhere:
             self._locate()

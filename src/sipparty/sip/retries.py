@@ -25,7 +25,7 @@ from sipparty.sip.routing import NextHop
 if TYPE_CHECKING:
     from sipparty.sip.client_request import ClientRequest
 
-__all__ = ["POLICIES", "Edit", "Policy", "Retry", "retry_after"]
+__all__ = ["POLICIES", "Edit", "Policy", "Retry", "later", "retry_after"]
 
 #: A change of a request before it is sent; False where there was nothing to change.
 Edit = Callable[[Request], bool]
@@ -64,7 +64,7 @@ def _leading_number(text: str | None) -> float | None:
     return min(float(digits), 2.0**32 - 1) if digits else None
 
 
-def _wait(request: ClientRequest, response: Response) -> Retry | None:
+def later(request: ClientRequest, response: Response) -> Retry | None:
     """Wait as long as the server asks for, where the user agent has the time."""
     seconds = retry_after(response)
     most = 0.0 if request.agent is None else request.agent.retry_wait
@@ -95,12 +95,12 @@ def _authorize(request: ClientRequest, response: Response) -> Retry | None:
 
 def _unavailable(request: ClientRequest, response: Response) -> Retry | None:
     """503: go to the next server (RFC 3263 §4.3), or wait for this one (§21.5.4)."""
-    return Retry(next_server=True) if request.has_next_server() else _wait(request, response)
+    return Retry(next_server=True) if request.has_next_server() else later(request, response)
 
 
 def _too_large(request: ClientRequest, response: Response) -> Retry | None:
     """413: wait (§21.4.11), or leave out of the body what may be (§8.1.3.5)."""
-    return _wait(request, response) or _edited(request, lambda made: _keep_parts(made, None))
+    return later(request, response) or _edited(request, lambda made: _keep_parts(made, None))
 
 
 def _unsupported_type(request: ClientRequest, response: Response) -> Retry | None:

@@ -196,6 +196,23 @@ def test_when_all_have_failed_the_last_one_is_the_outcome(wire, alice, targets):
     wire.over()
 
 
+def test_when_all_have_failed_and_ask_for_time_they_get_it(wire, alice, targets):
+    """§21.5.4, where `retry_wait` allows it."""
+    targets(A, B)
+    alice.retry_wait = 10
+    asked = send(wire, alice)
+    for target in (A, B):
+        ((request, to),) = messages(wire)
+        assert to == target
+        wire.receive(wire.answer(request, 503, headers=[("Retry-After", "10")]))
+    assert messages(wire) == []
+    wire.pass_until(10)
+    ((again, to),) = messages(wire)
+    assert (to, again.cseq.number) == (A, request.cseq.number + 1)
+    wire.receive(wire.answer(again, 200))
+    assert asked.wait(0).status == 200
+
+
 def test_an_address_has_no_other_target(wire, alice, targets):
     directory = targets(A, B)
     asked = send(wire, alice, hop="10.0.0.11")
