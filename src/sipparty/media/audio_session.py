@@ -162,7 +162,7 @@ class SingleRTPSession(MediaSession):
         if self._ports is None or self._started:
             return False
         self._ports.close()
-        self._ports = self._negotiation = None
+        self._ports = self._negotiation = self._offered = None
         self._bind(local_address)
         return True
 

@@ -122,6 +122,9 @@ async def test_a_session_that_has_not_begun_moves(session):
     first = SessionDescription.parse(session.offer())
     session.advertised = "203.0.113.5"
     assert session.move("127.0.0.2")
+    session.rollback()
+    with pytest.raises(UsageError, match="no offer of ours"):
+        session.accept(offer())  # it answers the other place's
     second = SessionDescription.parse(session.offer())
     assert (str(first.connection), str(second.connection)) == (
         "IN IP4 127.0.0.1",
