@@ -270,6 +270,30 @@ INJECTION = "x\r\na=evil"
         lambda: Origin("-", -1, 1, "a"),
         lambda: Origin("-", True, 1, "a"),
         lambda: Origin("a b", 1, 1, "a"),
+        lambda: Origin("-", 1, 1, "a", "I P4"),
+        lambda: Origin("-", 1, 1, "a", "IP4", INJECTION),
+        lambda: Origin("-", 1, -1, "a"),
+        lambda: Origin("-", 10**40, 1, "a"),
+        lambda: Connection("a", "I P4"),
+        lambda: Connection("a", "IP4", INJECTION),
+        lambda: Connection("224.0.0.1", ttl=-1),
+        lambda: Connection("ff15::1", "IP6", count=0),
+        lambda: Bandwidth("AS", 10**40),
+        lambda: Timing(0, -1),
+        lambda: Repeat(1, -1, (0,)),
+        lambda: Repeat(1, 0, (-1,)),
+        lambda: ZoneAdjustment(-1, 0),
+        lambda: ZoneAdjustment(0, 10**40),
+        lambda: Format("PCMU", payload_type=-1),
+        lambda: Format("a/b"),
+        lambda: Format("PCMU", 10**9),
+        lambda: Format("PCMU", 8000, 0),
+        lambda: Format("PCMU", 8000, 1000),
+        lambda: MediaDescription("audio", -1, "RTP/AVP", ("0",)),
+        lambda: MediaDescription("audio", 1, "RTP/AVP", ("0",), port_count=0),
+        lambda: MediaDescription("audio", 1, "RTP/AVP", ("0",), port_count=65536),
+        lambda: MediaDescription("audio", 1, "RTP/AVP", ("0",), key=INJECTION),
+        lambda: MediaDescription.rtp("audio", 1, ["PCMU"], ptime=100_000),
         lambda: Connection("a\r"),
         lambda: Connection("a/1"),
         lambda: Connection("224.0.0.1", ttl=256),
@@ -314,6 +338,40 @@ INJECTION = "x\r\na=evil"
 def test_values_that_cannot_stand_in_a_description_cannot_be_given(build):
     with pytest.raises(BuildError, match=r"cannot stand|needs a t="):
         build()
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (Origin("-", 0, 0, "a"), "- 0 0 IN IP4 a"),
+        (Origin("-", 10**40 - 1, 1, "a"), f"- {10**40 - 1} 1 IN IP4 a"),
+        (Connection("224.0.0.1", ttl=0), "IN IP4 224.0.0.1/0"),
+        (Connection("224.0.0.1", ttl=255, count=1), "IN IP4 224.0.0.1/255/1"),
+        (Connection("ff15::1", "IP6", count=1), "IN IP6 ff15::1/1"),
+        (Bandwidth("AS", 0), "AS:0"),
+        (Timing(0, 0), "0 0"),
+        (Repeat(1, 0, (0,)), "1 0 0"),
+        (ZoneAdjustment(0, -3600), "0 -3600"),
+        (Format("PCMU", 999_999_999, 999), "PCMU/999999999/999"),
+        (MediaDescription("audio", 65535, "RTP/AVP", ("0",)), "audio 65535 RTP/AVP 0"),
+        (MediaDescription("audio", 0, "RTP/AVP", ()), "audio 0 RTP/AVP"),
+        (MediaDescription("a", 1, "b", ("0",), port_count=65535), "a 1/65535 b 0"),
+        (MediaDescription("a", 1, "b", ("0",), port_count=1), "a 1/1 b 0"),
+    ],
+)
+def test_values_at_the_edge_can(value, line):
+    assert str(value) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1", 1), ("1s", 1), ("2m", 120), ("2h", 7200), ("2d", 172_800), ("-1h", -3600)],
+)
+def test_times_may_have_units(text, seconds):
+    """RFC 8866 section 5.10."""
+    if seconds > 0:
+        assert Repeat.read(f"{text} {text} 0") == Repeat(seconds, seconds, (0,))
+    assert ZoneAdjustment.read(f"3 {text}") == (ZoneAdjustment(3, seconds),)
 
 
 def test_attributes_are_found_replaced_and_removed():

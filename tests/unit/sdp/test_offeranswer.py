@@ -434,8 +434,9 @@ def test_why_a_stream_is_refused_has_a_code(line, connection, warning, reason):
 @pytest.mark.parametrize("connection", ["IN IP4 233.252.0.1/127", "IN IP7 a", "IN IP4 127.0.0.1"])
 def test_an_answer_to_send_media_nowhere_is_none(connection):
     answer = peer("m=audio 9 RTP/AVP 0", f"c={connection}", VIDEO_0)
-    with pytest.raises(NegotiationError):
+    with pytest.raises(NegotiationError) as caught:
         check_answer(OFFER, answer, lambda address: address != "127.0.0.1")
+    assert caught.value.warning in (330, 301, 399)
     assert check_answer(OFFER, peer("m=audio 9 RTP/AVP 0", "c=IN IP4 0.0.0.0", VIDEO_0))
 
 
