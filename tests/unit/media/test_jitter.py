@@ -85,6 +85,15 @@ def test_duplicates_are_counted_and_heard_once():
     assert it.late == 0
 
 
+def test_one_that_was_just_played_is_a_duplicate():
+    it = buffer()
+    run(it, steady(range(4)), 4)
+    playing = it.waiting
+    assert [it.put(packet(n), 0.1) for n in range(4)] == ["duplicate"] * 4
+    assert it.waiting == playing
+    assert it.put(packet(4), 0.1) == "queued"
+
+
 def test_a_loss_is_a_fading_repetition_of_the_same_length():
     it = buffer()
     out = run(it, steady(n for n in range(20) if n not in (7, 8)), 20)

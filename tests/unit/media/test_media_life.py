@@ -231,3 +231,15 @@ async def test_a_blocking_wait_on_the_loop_of_the_session_is_refused(make):
     pair = make().agree()
     with pytest.raises(WouldDeadlock):
         pair.a.play(SilenceSource()).wait(1)
+
+
+async def test_a_playback_stops_itself_and_no_other(make):
+    pair = make().agree()
+    first = pair.a.play(SilenceSource())
+    second = pair.a.play(SilenceSource())
+    first.stop()
+    assert (first.outcome, second.outcome) == ("replaced", None)
+    pair.a._stop_playback(first)  # as one that was about to be replaced
+    assert second.outcome is None
+    second.stop()
+    assert (second.outcome, pair.a.played) == ("stopped", second)

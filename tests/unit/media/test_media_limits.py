@@ -1,5 +1,7 @@
 """The numbers of RFCs, and the limits that protect memory and time."""
 
+import dataclasses
+
 import pytest
 
 from sipparty.errors import UsageError
@@ -7,6 +9,7 @@ from sipparty.media import audio_stream, clock, jitter, negotiated, ports, remot
 from sipparty.media.audio_session import SingleRTPSession
 from sipparty.media.negotiated import AudioPreferences
 from sipparty.media.settings import StreamSettings, check_seconds
+from sipparty.media.statistics import MediaStatistics
 from sipparty.sdp import Limits, description, grammar, reader
 
 from .test_audio_stream import PCMU, SETTINGS
@@ -33,6 +36,12 @@ def test_what_a_peer_can_have_kept():
 def test_what_a_description_may_cost():
     assert Limits() == Limits(max_bytes=65_536, max_lines=2_048, max_media=64, max_formats=256)
     assert (reader._MAX_FINDINGS, grammar.MAX_DIGITS, description.NO_NAME) == (16, 40, "-")
+
+
+def test_nothing_is_counted_at_the_beginning():
+    counted = dataclasses.asdict(MediaStatistics())
+    assert counted.pop("remote") is None
+    assert set(counted.values()) == {0}
 
 
 async def test_what_a_session_says_that_it_keeps(make):

@@ -207,3 +207,28 @@ def test_a_compound_packet_keeps_the_rules():
 def test_what_no_packet_can_hold_is_not_built(packet):
     with pytest.raises(BuildError):
         bytes(packet)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected", "position"),
+    [
+        ("a0c9000100000001", "padding of 4 to 4 octets, a multiple of 4", 7),
+        ("a0c900020000000100000000", "padding of 4 to 8 octets, a multiple of 4", 11),
+        ("a0c90002000000010000000c", "padding of 4 to 8 octets, a multiple of 4", 11),
+        ("a0c9000100000004" + "80c9000100000001", "padding in the last packet only", 0),
+        ("80c9000100000001" + "80ca0003", "3 words after the header", 10),
+        ("80c9000100000001" + "80ca", "a header of 4 octets", 8),
+        ("80c9000100000001" + "40c90000", "version 2, not 1", 8),
+        ("80ca000100000001", "a sender or receiver report first, not type 202", 1),
+    ],
+)
+def test_an_error_says_what_was_expected_and_where(data, expected, position):
+    with pytest.raises(ParseError) as caught:
+        parse_rtcp(bytes.fromhex(data))
+    assert (caught.value.expected, caught.value.position) == (expected, position)
+
+
+def test_padding_may_be_all_that_follows_the_ssrc():
+    (packet,) = parse_rtcp(bytes.fromhex("a0c900020000000100000004"))
+    assert (packet.ssrc, packet.padding) == (1, bytes.fromhex("00000004"))
+    assert bytes(packet) == bytes.fromhex("a0c900020000000100000004")

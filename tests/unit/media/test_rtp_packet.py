@@ -139,6 +139,9 @@ def test_rtcp_is_told_apart_on_a_shared_port():
     assert looks_like_rtcp(bytes.fromhex("80c80000"))
     assert not looks_like_rtcp(bytes(RTPPacket(0, 0, 0, 0, marker=True)))
     assert not looks_like_rtcp(b"\x80")
+    # RFC 5761 section 4: from 192 to 223.
+    found = [octet for octet in range(256) if looks_like_rtcp(bytes((0x80, octet)))]
+    assert found == list(range(192, 224))
 
 
 def test_packets_compare_by_what_they_hold_and_cannot_be_keys():
