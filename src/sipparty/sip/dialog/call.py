@@ -46,13 +46,18 @@ _LATE = (
 )
 
 
-class SimpleCall(InviteUsage):
-    """A call; made by `party.invite` or, for the side that is called, by the stack.
+_FOR_USERS = (
+    *("accept", "hold", "invite", "reject", "resume", "ring", "send", "terminate", "update_media"),
+    *("States", "authenticated", "call_id", "forks", "held", "held_by_peer", "last_error", "local"),
+    *("name", "party", "progress", "remote", "remote_target", "role", "session", "state"),
+    *("cause", "duration", "ended_by", "messages", "steps"),
+    *("events", "off", "on", "stateCondition", "until", "wait", "waitForStateCondition"),
+    *("wait_for", "dot", "mermaid", "text"),
+)
 
-    What of it is of use to a user: its verbs; `state`, `role`, `progress`, `last_error`; `local`,
-    `remote`, `call_id`; `session`; `held` and `held_by_peer`; `duration`, `steps`, `ended_by` and
-    `cause`.
-    """
+
+class SimpleCall(InviteUsage):
+    """A call; made by `party.invite` or, for the side that is called, by the stack."""
 
     __slots__ = ()
 
@@ -284,6 +289,7 @@ class SimpleCall(InviteUsage):
             fails, the call goes on as it was.
 
         Raises:
+            UnexpectedInput: The call is not established yet.
             UsageError: The call has no media, or the direction is neither.
         """
         if direction not in ("sendonly", "inactive"):
@@ -309,6 +315,13 @@ class SimpleCall(InviteUsage):
         return self._modify(None, settings=settings)
 
     # ---------------------------------------------------------------- what a user reads
+
+    def __dir__(self) -> list[str]:
+        """What is of use to a user, and what a subclass adds; the rest is the stack's."""
+        kinds = type(self).__mro__
+        added = (vars(kind) for kind in kinds[: kinds.index(SimpleCall)])
+        names = {*_FOR_USERS, *self.__dict__, *(name for one in added for name in one)}
+        return sorted(name for name in names if name[0] != "_")
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -339,7 +339,7 @@ def take_reinvite(
             call.media_agreed(False)
 
     def failed(error: Exception) -> None:
-        call.abandon_invite(invited)
         invited.refuse_for(error)
+        call.abandon_invite(invited)
 
     invited.describe(done, failed)

@@ -282,6 +282,8 @@ class InviteUsage(Dialog, abstract=True):
     ) -> Modification:
         """Ask for a change, after those that were asked for before."""
         session = self.session
+        if self.state in ("Initial", "InitiatingDialog"):
+            raise self._unexpected("modify")
         if session is None:
             raise UsageError("This call has no media that could be changed.")
 
@@ -291,7 +293,7 @@ class InviteUsage(Dialog, abstract=True):
             return session.offer() if direction is None else session.offer(direction)
 
         modification = Modification(self, make, held)
-        if self.state in ("Initial", "InitiatingDialog", "InDialog"):
+        if self.state == "InDialog":
             self._modifications += (modification,)
             self.proceed()
         else:

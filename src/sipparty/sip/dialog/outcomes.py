@@ -11,7 +11,7 @@ import logging
 from collections.abc import Collection
 from enum import Enum
 
-from sipparty.errors import CallFailed, CallRejected, NegotiationError, ParseError
+from sipparty.errors import CallFailed, CallRejected, NegotiationError, ParseError, PortsExhausted
 from sipparty.sip.message import Response
 
 __all__ = ["Ends", "log_media_fault", "media_failure", "rejection", "warning", "what_ends"]
@@ -97,5 +97,5 @@ def media_failure(
 
 def log_media_fault(call: str, what: str, error: Exception) -> None:
     """Log what a call's media raised, where it is no fault of the other side's."""
-    if not isinstance(error, NegotiationError | ParseError):
+    if not isinstance(error, NegotiationError | ParseError | PortsExhausted):
         _log.error("%s: %s.", call, what, exc_info=error)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipparty.errors import CallFailed, CallRejected, CallTimedOut, UsageError
+from sipparty.errors import CallFailed, CallRejected, CallTimedOut, UnexpectedInput, UsageError
 from sipparty.sip.events import CallEnded, CallHeld, CallResumed, MediaChanged
 
 HOLD = b"v=0\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n"
@@ -274,6 +274,13 @@ def test_a_call_without_media_has_none_to_change(wire):
         call.hold()
     with pytest.raises(UsageError, match="not 'recvonly'"):
         call.hold("recvonly")
+
+
+def test_a_call_that_is_not_up_yet_has_nothing_to_change(wire, alice):
+    call, _ = wire.invite(alice)
+    with pytest.raises(UnexpectedInput):
+        call.hold()
+    assert wire.sent() == []
 
 
 def test_the_other_side_holds_us(wire, up):

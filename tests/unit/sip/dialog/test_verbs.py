@@ -253,3 +253,16 @@ def test_a_call_that_nobody_takes(wire, talker):
 def test_the_text_of_a_reason_is_short():
     message = Message([("Reason", 'SIP;text="' + "x" * 5000 + '"')])
     assert stated_cause(message) == Cause(None, "", "The other side ended the call.")
+
+
+def test_dir_has_what_is_of_use_to_a_user(wire, alice):
+    class Noting(type(wire.invite(alice)[0])):
+        def note(self):
+            """Note something."""
+
+    call = Noting(alice)
+    call.colour = "red"
+    names = dir(call)
+    assert len(names) < 50
+    assert {"hold", "wait", "state", "note", "colour"} <= set(names)
+    assert set(names) <= set(object.__dir__(call))
