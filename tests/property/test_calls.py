@@ -12,15 +12,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from sipparty.errors import NegotiationError, UnexpectedInput
+from sipparty.errors import NegotiationError, UnexpectedInput, UsageError
 from sipparty.sip import Core, Flow, Message, Request, SimpleCall, UserAgent
 from sipparty.sip.core import FlowWanted
+from sipparty.sip.dialog import Session
 from sipparty.sip.events import CallEnded, CallEstablished, CallReceived
 from sipparty.sip.routing import NextHop
 from sipparty.testing import SimulatedNetwork, seeded_tokens
 
 ALICE, BOB = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
 OVER = ("Terminated", "Error")
+VERBS = ["ring", "accept", "reject", "terminate", "hold", "resume"]
 
 QUICKLY = settings(
     max_examples=300,
@@ -31,7 +33,7 @@ QUICKLY = settings(
 )
 
 
-class Media:
+class Media(Session):
     """A session that agrees on most things, and counts whether it was stopped."""
 
     content_type = "application/sdp"
@@ -39,7 +41,7 @@ class Media:
     def __init__(self):
         self.stopped = False
 
-    def offer(self):
+    def offer(self, direction=None):
         return b"offer"
 
     def answer(self, offer):
@@ -51,7 +53,7 @@ class Media:
         if answer == b"bad":
             raise NegotiationError("That is no answer.")
 
-    def start(self):
+    def start(self, early=False):
         assert not self.stopped
 
     def stop(self):
@@ -171,7 +173,7 @@ class Calls(RuleBasedStateMachine):
         self.calls.append(call)
 
     @precondition(lambda self: self.calls)
-    @rule(which=st.integers(0), verb=st.sampled_from(["ring", "accept", "reject", "terminate"]))
+    @rule(which=st.integers(0), verb=st.sampled_from(VERBS))
     def act(self, which, verb):
         call = self.calls[which % len(self.calls)]
         before = call.state
@@ -180,6 +182,8 @@ class Calls(RuleBasedStateMachine):
         except UnexpectedInput as error:
             assert call.state == before
             assert f"{verb!r}" in str(error)  # noqa: PT017 - any state may refuse a verb
+        except UsageError:
+            assert call.session is None
 
     @rule(seconds=st.sampled_from([0.0, 0.01, 0.1, 0.6, 3.0, 40.0]))
     def wait(self, seconds):
@@ -271,7 +275,7 @@ class Peer(RuleBasedStateMachine):
         self.pump()
 
     @precondition(lambda self: self.calls)
-    @rule(which=st.integers(0), verb=st.sampled_from(["ring", "accept", "reject", "terminate"]))
+    @rule(which=st.integers(0), verb=st.sampled_from(VERBS))
     def act(self, which, verb):
         call = self.calls[which % len(self.calls)]
         if call.state == "InitiatingDialog" or verb != "ring":
@@ -279,12 +283,14 @@ class Peer(RuleBasedStateMachine):
                 getattr(call, verb)()
             except UnexpectedInput:
                 pass
+            except UsageError:
+                assert call.session is None
         self.pump()
 
     @precondition(lambda self: self.requests)
     @rule(
         which=st.integers(0),
-        status=st.sampled_from([100, 180, 183, 200, 202, 302, 408, 481, 486, 487]),
+        status=st.sampled_from([100, 180, 183, 200, 202, 302, 408, 481, 486, 487, 491]),
         tag=st.sampled_from(TAGS),
         body=st.sampled_from(BODIES),
         contact=st.sampled_from([None, "<sip:x@10.0.0.1>", "<tel:+1>", "<sip:x y>"]),

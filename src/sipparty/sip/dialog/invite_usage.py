@@ -283,7 +283,8 @@ class InviteUsage(Dialog, abstract=True):
         """Ask for a change, after those that were asked for before."""
         session = self.session
         if self.state in ("Initial", "InitiatingDialog"):
-            raise self._unexpected("modify")
+            verb = "update_media" if held is None else "hold" if held else "resume"
+            raise self._unexpected(verb)
         if session is None:
             raise UsageError("This call has no media that could be changed.")
 
