@@ -213,6 +213,8 @@ class FSM(Watchable):
                             entry = armed.pop(gone, None)
                             if entry is not None:
                                 scheduler.cancel(entry)  # type: ignore[union-attr]
+                        if not armed:
+                            armed = self._armed = None  # calls stand long: an empty one is not kept
                     for timer, seconds in zip(change.arm, delays, strict=True):
                         if seconds is not None:
                             if armed is None:
@@ -428,10 +430,13 @@ class FSM(Watchable):
         finally:
             assert self.plan is not None
             timer = self.plan.timers[input]
-            if timer.repeat and self.state in timer.states and input not in armed:
+            armed = self._armed
+            if timer.repeat and self.state in timer.states and input not in (armed or ()):
                 # Not in line even for "at once": that would be a line without an end.
                 seconds = self._seconds(timer)
                 if seconds is not None:
+                    if armed is None:
+                        armed = self._armed = {}
                     armed[input] = self.scheduler.arm(seconds, self, input)
 
     def _seconds(self, timer: Timer) -> float | None:

@@ -345,3 +345,29 @@ def test_a_machine_needs_what_its_delays_are_read_from() -> None:
 
     with pytest.raises(AttributeError, match="_interval"):
         Early()
+
+
+class Handover(Noted):
+    """A timer that repeats goes on in a state that disarms the other one."""
+
+    table = (
+        Row("First", "timer_again", "Second", "a"),
+        Row("First", "timer_over", "Second"),
+        Row("Second", "timer_again", "Second", "b"),
+        Row("Second", "stop", "Done"),
+    )
+    timers = (
+        Timer("timer_again", 1.0, "First", "Second", repeat=True),
+        Timer("timer_over", 5.0, "First"),
+    )
+    final = ("Done",)
+
+
+def test_a_timer_that_repeats_goes_on_where_the_others_are_disarmed() -> None:
+    machine = Handover()
+    for now in (1.0, 2.0, 3.0):
+        machine.handle_timers(now)
+    assert [note[0] for note in machine.notes] == ["a", "b", "b"]
+    assert machine.next_timer() == 4.0
+    machine.hit("stop")
+    assert machine.next_timer() is None

@@ -91,7 +91,7 @@ class InviteUsage(Dialog, abstract=True):
         self.held = self.held_by_peer = False
         self._modifications: tuple[Modification, ...] = ()
         #: Time, state and input of each step, one after the other.
-        self._steps: list[Any] = []
+        self._steps: tuple[Any, ...] = ()
         #: What the message that ended the call has said of why, and what ours is to say.
         self._stated: Cause | None = None
         self._farewell: list[Field] = []
@@ -99,8 +99,8 @@ class InviteUsage(Dialog, abstract=True):
     def on_transition(self, old: str, input: str, new: str) -> None:
         """Keep the step."""
         steps = self._steps
-        if steps[-2:] != [new, input] and len(steps) < 3 * self.MAX_STEPS and old not in self.final:
-            steps += (self.core.timers.now, new, input)
+        if steps[-2:] != (new, input) and len(steps) < 3 * self.MAX_STEPS and old not in self.final:
+            self._steps = (*steps, self.core.timers.now, new, input)
 
     def _may_send(self, state: DialogState) -> bool:
         # §12.1: an early dialog has begun where the response that makes it was sent or received.
