@@ -21,7 +21,7 @@ from sipparty.sip.message import Request
 from sipparty.sip.out_of_dialog import IncomingRequest
 from sipparty.sip.redirects import MAX_REDIRECTS
 from sipparty.sip.transaction import ServerTransaction
-from sipparty.sip.transports import RELIABLE_TRANSPORTS, SECURE_TRANSPORTS
+from sipparty.sip.transports import SECURE_TRANSPORTS
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 from sipparty.vb import ValueBinder
@@ -379,7 +379,7 @@ class UserAgent(ValueBinder):
         half = ((self.max_calls or 0) + 1) // 2
         if not full and (self.max_calls or 0) >= MANY_CALLS and count >= half:
             proven = (
-                transaction.flow.transport in RELIABLE_TRANSPORTS
+                transaction.flow.reliable
                 or transaction.authenticated is not None
                 or transaction.share.proofs
             )
@@ -411,9 +411,7 @@ class UserAgent(ValueBinder):
         try:
             data = DialogState.of_request(request, transaction.tag, tokens.number(24))
             data.back = flow = transaction.flow
-            data.proven = (
-                flow.transport in RELIABLE_TRANSPORTS or transaction.authenticated is not None
-            )
+            data.proven = flow.reliable or transaction.authenticated is not None
             data.next_hop()  # a route that cannot be followed is refused now, not when we hang up
             if data.secure and flow.transport not in SECURE_TRANSPORTS:
                 # RFC 5630 §4.1: it came in clear, and so would what we send.

@@ -20,7 +20,6 @@ from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
 from sipparty.sip.transaction.user import ClientUser
-from sipparty.sip.transports import RELIABLE_TRANSPORTS
 
 if TYPE_CHECKING:
     from sipparty.sip.transaction.layer import TransactionLayer
@@ -91,7 +90,7 @@ class ClientTransaction(FSM):
         self.branch = key[0]
         self._data = request._data or bytes(request)
         #: Timers A and E: only where the transport may lose a message.
-        self.retransmission = None if flow.transport in RELIABLE_TRANSPORTS else host.timing.t1
+        self.retransmission = None if flow.reliable else host.timing.t1
         #: Timers B, F and M, and the time that a cancelled INVITE is given.
         self.patience = host.patience
 
@@ -177,7 +176,7 @@ class InviteClientTransaction(ClientTransaction):
     @property
     def linger(self) -> float:
         """Timer D: how long answers that come again are acknowledged (§17.1.1.2)."""
-        return 0.0 if self.flow.transport in RELIABLE_TRANSPORTS else self.host.timing.timer_d
+        return 0.0 if self.flow.reliable else self.host.timing.timer_d
 
     def cancel(self) -> None:
         """Take note that a CANCEL was sent for it, after which it need not wait for ever (§9.1)."""
@@ -225,7 +224,7 @@ class NonInviteClientTransaction(ClientTransaction):
     @property
     def linger(self) -> float:
         """Timer K: how long answers that come again are absorbed (§17.1.2.2)."""
-        return 0.0 if self.flow.transport in RELIABLE_TRANSPORTS else self.host.timing.t4
+        return 0.0 if self.flow.reliable else self.host.timing.t4
 
     def _send_again(self) -> None:
         self.retransmission = min(2 * (self.retransmission or 0), self.host.timing.t2)

@@ -42,7 +42,7 @@ from sipparty.sip.transaction.server import (
 from sipparty.sip.transaction.timing import Timing
 from sipparty.sip.transaction.user import ClientUser
 from sipparty.sip.transaction.vias import has_sent_by, mark_source
-from sipparty.sip.transports import RELIABLE_TRANSPORTS, default_port
+from sipparty.sip.transports import default_port
 
 __all__ = ["Overload", "TransactionLayer", "TransactionUser"]
 
@@ -236,7 +236,7 @@ class TransactionLayer:
         facts = request.facts = read_facts(request)
         if facts.rport or facts.host != source:
             mark_source(request, facts, flow)
-        reliable = flow.transport in RELIABLE_TRANSPORTS
+        reliable = flow.reliable
         if not reliable and (
             facts.maddr is not None or not (facts.rport or facts.port == flow.remote[1])
         ):

@@ -26,7 +26,6 @@ from sipparty.sip.refusal_size import refusal
 from sipparty.sip.shares import Share
 from sipparty.sip.status import reason_phrase
 from sipparty.sip.transaction.user import ServerUser
-from sipparty.sip.transports import RELIABLE_TRANSPORTS
 
 if TYPE_CHECKING:
     from sipparty.sip.transaction.layer import TransactionLayer
@@ -145,7 +144,7 @@ class ServerTransaction(FSM):
         #: Timer I: how long ACKs that come again are absorbed; timer J: how long the request is
         #: answered again.
         self.linger = timing.t4 if self.IS_INVITE else self.patience
-        if flow.transport in RELIABLE_TRANSPORTS:
+        if flow.reliable:
             self.linger = 0.0
         self.share = share = share or Share(("", False))
         self.held = self._size = size = size + self.WEIGHT_UNANSWERED
@@ -215,15 +214,14 @@ class ServerTransaction(FSM):
         kind = "send_repeated" if repeated else self.INPUTS[status // 100]
         self.hit(kind, data + body if body else data)
 
-    def respond(self, response: Response, *, repeat: bool = False) -> None:
+    def respond(self, response: Response) -> None:
         """Send a response that the user has built; see `answer`."""
         status = response._status
         if self.extra and 200 <= status < 300:
             for one in self.extra:
                 response._fields.append(one(response._body) if callable(one) else one)
             response._index = response._data = None
-        repeated = repeat and 200 <= status < 300
-        self.hit("send_repeated" if repeated else self.INPUTS[status // 100], bytes(response))
+        self.hit(self.INPUTS[status // 100], bytes(response))
 
     def respond_once(self, response: Response) -> None:
         """Send a final response and be over, as if there were no transaction: the request, sent
@@ -412,7 +410,7 @@ class InviteServerTransaction(ServerTransaction):
     @property
     def retransmission(self) -> float | None:
         """Timer G: only where the transport may lose a message."""
-        return None if self.flow.transport in RELIABLE_TRANSPORTS else self.interval
+        return None if self.flow.reliable else self.interval
 
     def _send_trying(self) -> None:
         self._send(bytes(self.request.response(100)))
