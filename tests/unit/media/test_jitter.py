@@ -110,6 +110,14 @@ def test_a_long_loss_fades_to_silence():
     assert out[17:] == list(range(15, 28))
 
 
+def test_every_long_loss_is_filled_alike():
+    it = buffer()
+    out = run(it, steady(n for n in range(60) if n not in {*range(5, 15), *range(30, 40)}), 60)
+    losses = [out[7:17], out[32:42]]
+    assert [loss.count("~") for loss in losses] == [4, 4]
+    assert [loss.count(".") for loss in losses] == [6, 6]
+
+
 def test_a_loss_may_be_silence():
     it = buffer(conceal="silence")
     assert run(it, steady(n for n in range(10) if n != 4), 10)[6] == "."
@@ -171,6 +179,29 @@ def test_delay_that_is_not_needed_goes_away_where_it_is_quiet():
     assert it.skipped >= 1
     assert it.lost == 0
     assert out[-1] >= 196
+
+
+def test_the_delay_is_judged_over_a_window_of_frames():
+    it = buffer(window=20)
+    for n in range(6):
+        it.put(packet(n, first=0), 0.0)
+    quiet = RTPPacket(0, 0, 0, 1, bytes(2 * FRAME))
+    skipped = []
+    for n in range(22):
+        quiet = RTPPacket(0, 6 + n, (6 + n) * FRAME, 1, bytes(2 * FRAME))
+        it.put(quiet, n * PERIOD)
+        it.get(n * PERIOD)
+        skipped.append(it.skipped)
+    assert skipped.index(1) == 19  # at the twentieth frame
+
+
+@pytest.mark.parametrize(("packets", "dropped"), [(22, False), (23, True)])
+def test_as_much_as_max_delay_may_wait(packets, dropped):
+    it = buffer()
+    for n in range(packets):
+        it.put(packet(n), 0.0)
+    it.get(0.1)
+    assert (it.dropped > 0) is dropped
 
 
 def test_a_flood_is_bounded_in_packets_and_in_delay():

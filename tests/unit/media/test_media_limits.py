@@ -5,7 +5,16 @@ import dataclasses
 import pytest
 
 from sipparty.errors import UsageError
-from sipparty.media import audio_stream, clock, jitter, negotiated, ports, remote, rtp_source
+from sipparty.media import (
+    audio_stream,
+    clock,
+    codecs,
+    jitter,
+    negotiated,
+    ports,
+    remote,
+    rtp_source,
+)
 from sipparty.media.audio_session import SingleRTPSession
 from sipparty.media.negotiated import AudioPreferences
 from sipparty.media.settings import StreamSettings, check_seconds
@@ -87,3 +96,11 @@ def test_what_is_asked_for_becomes_a_capability():
     assert [(one.encoding, one.payload_type) for one in made.known_formats] == [("PCMA", 8)]
     assert (made.port, made.direction, made.ptime, made.rtcp_mux) == (4000, "recvonly", 30, True)
     assert AudioPreferences().capability().port == 9
+
+
+def test_a_codec_is_offered_with_its_parameters(monkeypatch):
+    monkeypatch.setattr(codecs, "_types", dict(codecs._types))
+    codecs.register(codecs.CodecType("X", 16000, PCMU.make, 99, fmtp="mode=1"))
+    wanted = AudioPreferences(["X", "PCMU"])
+    assert [one.fmtp for one in wanted.capability().known_formats] == ["mode=1", None]
+    assert [one.payload_type for one in wanted.capability().known_formats] == [99, 0]

@@ -51,8 +51,12 @@ print(*sorted(name for name in sys.modules if name.startswith("sipparty.media"))
     assert done.stdout.split() == ["sipparty.media", "sipparty.media.session"], done.stderr
 
 
-def test_the_package_has_no_other_names():
+def test_the_package_has_its_names_and_no_other():
     import sipparty.media
+    from sipparty.media.sources import ToneSource
+
+    vars(sipparty.media).pop("ToneSource", None)
+    assert sipparty.media.ToneSource is ToneSource
 
     with pytest.raises(AttributeError, match="no attribute 'Deck'"):
         _ = sipparty.media.Deck

@@ -232,3 +232,9 @@ def test_padding_may_be_all_that_follows_the_ssrc():
     (packet,) = parse_rtcp(bytes.fromhex("a0c900020000000100000004"))
     assert (packet.ssrc, packet.padding) == (1, bytes.fromhex("00000004"))
     assert bytes(packet) == bytes.fromhex("a0c900020000000100000004")
+
+
+def test_a_report_block_says_nothing_by_default():
+    assert ReportBlock(5) == (5, 0, 0, 0, 0, 0, 0)
+    assert SenderReport(1, 2, 3, 4, 5).reports == ReceiverReport(1).reports == ()
+    assert UnknownRTCP(207).count == ApplicationDefined(1, b"name").subtype == 0

@@ -252,3 +252,8 @@ def test_sources_on_probation_are_bounded():
     for n in range(100):
         feed(receiver, packets(0, 1, ssrc=n), ("192.0.2.9", n))
     assert len(receiver._candidates) == MAX_CANDIDATES
+
+
+def test_the_clock_is_that_of_telephony_by_default():
+    rates = RTPSender(1, 2, 3).clock_rate, RTPReceiver().clock_rate, RTPSource(1, ()).clock_rate
+    assert rates == (8000, 8000, 8000)
