@@ -232,12 +232,12 @@ def answer(
         path = record
         if path is not None and number > 1:
             path = path.with_stem(f"{path.stem}-{number}")
-        call.media = {} if path is None else {"record": path}
+        options: dict[str, Any] = {} if path is None else {"record": path}
         if echo:
-            call.media["play"] = heard = Echo()
-            call.media["record"] = heard if path is None else Tee(heard, WAVRecorder(path))
+            options["play"] = heard = Echo()
+            options["record"] = heard if path is None else Tee(heard, WAVRecorder(path))
         call.ring()
-        call.accept()
+        call.accept(media=options)
         screen.line(f"{prefix}answered", "green")
 
     with Traces(phone.engine.wire, aor, ladder, _pcap(pcap), verbose) as traces:

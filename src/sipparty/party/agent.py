@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sipparty.party.listening import media_addresses
 from sipparty.party.media import check_offer, open_session, reject_offer
+from sipparty.party.setting import media_options
 from sipparty.sip import Dialog, Flow, Session
 from sipparty.sip.agent import UserAgent
 
@@ -26,6 +27,7 @@ def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
         agent.open_session = partial(_open_session, party)
         agent.offers = party._offers
         agent.check_offer = partial(check_offer, party.check_offer, party._descriptors)
+    agent.media_options = partial(media_options, party, "media")
     agent.reject_offer = partial(reject_offer, agent)
     for method in party._methods:
         agent.handle_method(method)

@@ -4,7 +4,7 @@ requests that come for it. A `Party` has one; it is the part of the party withou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sipparty.errors import BuildError, NegotiationError, ParseError
@@ -90,6 +90,7 @@ class UserAgent(ValueBinder):
         check_offer: Judges the offer of a call that somebody is to decide on, before they hear of
             it: raises `NegotiationError` or `ParseError` for one that could not be answered.
             None to find out when the call is accepted.
+        media_options: Checks the options of one call's media, and gives them as a dictionary.
         reject_offer: Makes of an offer and an address of ours the answer that takes no stream of
             it; None where there is nobody who can.
         methods: What is done with each method outside of a dialog.
@@ -128,6 +129,7 @@ class UserAgent(ValueBinder):
         self.follow_redirects: int = MAX_REDIRECTS
         self.retry_wait = 0.0
         self.check_offer: Callable[[bytes, Flow], None] | None = None
+        self.media_options: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
         self.reject_offer: Callable[[bytes, str], bytes] | None = None
         self.keep_forks = False
         self.observed = True

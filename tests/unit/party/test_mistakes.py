@@ -212,5 +212,24 @@ def test_media_of_one_call_that_cannot_be_had_is_in_the_log(alice, bob, caplog):
     with pytest.raises(CallRejected, match="500"):
         alice.invite(bob).wait(PATIENCE)
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert "its media failed" in line.getMessage()
+    assert "carries bad media" in line.getMessage()
     assert "there is no folder /no/folder" in line.exc_text
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"media": {"playy": "x.wav"}}, TypeError, "did you mean 'play'"),
+        ({"media": {"play": "/missing.wav"}}, MediaError, "Cannot read /missing.wav"),
+        ({"headers": {"From": "<sip:x@y>"}}, BuildError, "From cannot be given as a header"),
+    ],
+)
+def test_answers_that_cannot_be(alice, bob, options, error, words):
+    incoming = bob.incoming()
+    call = alice.invite(bob)
+    theirs = incoming.next(PATIENCE)
+    with pytest.raises(error) as caught:
+        theirs.accept(**options)
+    assert words in str(caught.value)
+    theirs.accept()
+    call.wait(PATIENCE)

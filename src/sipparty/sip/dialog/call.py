@@ -210,7 +210,7 @@ class SimpleCall(InviteUsage):
                     raise UsageError(
                         "The media of this call is open already: its options come too late."
                     )
-                self.media = dict(media)
+                self.media = self.agent.media_options(media)
             if headers:
                 invited.fields = given_fields(headers)
             invited.accepting = True
