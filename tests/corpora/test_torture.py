@@ -279,7 +279,7 @@ def responses(sock, transport):
         if transport == "UDP":
             yield Message.parse(data)
         else:
-            yield from (Message.parse(event.data) for event in framer.feed(data))
+            yield from (Message.parse(event) for event in framer.feed(data))
 
 
 def aor_of(name, data):
