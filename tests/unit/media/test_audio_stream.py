@@ -538,3 +538,16 @@ def test_reports_alone_keep_a_call_and_so_does_a_hold(tokens):
     assert MediaTimedOut not in [type(event) for event in stream.events]
     stream.play_frame(2030.0)
     assert stream.events.pop() == MediaTimedOut(30.0)
+
+
+def test_one_packet_of_another_source_ends_no_silence(stream):
+    heard(stream, 5)
+    for n in range(600):
+        stream.play_frame(0.1 + n * 0.02)
+    kinds = [type(event) for event in stream.events]
+    assert kinds == [SourceHeard, RemoteFellSilent]
+    stray = RTPPacket(0, 4711, 99, 78, bytes(160))
+    stream.receive_rtp(bytes(stray), THERE, 12.2)
+    assert [type(event) for event in stream.events] == kinds
+    heard(stream, 2, first=4712, ssrc=78, start=12.22)
+    assert [type(event) for event in stream.events] == [*kinds, SourceHeard]
