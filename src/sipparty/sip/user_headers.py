@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sipparty.errors import BuildError
 from sipparty.sip.fields import Field
+from sipparty.sip.headers import header_key
 from sipparty.sip.message import Message
 
 __all__ = ["given_fields", "replaced"]
@@ -42,12 +43,12 @@ def given_fields(headers: Mapping[str, Any] | Iterable[tuple[str, Any]], *may: s
     Raises:
         BuildError: One is the stack's to write, or cannot stand in a message.
     """
-    fields = Message(headers)._fields
-    for key, _, line in fields:
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    for name, _ in pairs:
+        key = header_key(name) if isinstance(name, str) else ""
         if key in _OWN and key not in may:
-            name = line.partition(":")[0]
             raise BuildError(f"{name} cannot be given as a header: {_OWN[key]}.")
-    return fields
+    return Message(pairs)._fields
 
 
 def replaced(fields: list[Field], given: Sequence[Field]) -> list[Field]:

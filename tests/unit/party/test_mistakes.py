@@ -137,6 +137,7 @@ def test_which_part_of_an_address_lacks(bob, uri, words, verb):
         ({"headers": {"Call-ID": "1"}}, BuildError, "each call has one of its own"),
         ({"headers": {"CSeq": "1 INVITE"}}, BuildError, "counts the requests"),
         ({"headers": {"Via": "SIP/2.0/UDP x"}}, BuildError, "the transport writes it"),
+        ({"headers": [("v", "x")]}, BuildError, "the transport writes it"),
         ({"headers": {"Contact": "<sip:x@y>"}}, BuildError, "listen(advertise=...)"),
         ({"headers": {"Content-Type": "text/plain"}}, BuildError, "parts=[...]"),
     ],
