@@ -17,8 +17,8 @@ from sipparty.sip import SimpleCall
 if TYPE_CHECKING:
     from sipparty.media import NoMediaSession, SingleRTPSession
 
-    _AudioParty = Party[SimpleCall, SingleRTPSession]
-    _NoMediaParty = Party[SimpleCall, NoMediaSession]
+    _AudioParty = Party[SimpleCall[SingleRTPSession], SingleRTPSession]
+    _NoMediaParty = Party[SimpleCall[NoMediaSession], NoMediaSession]
 else:
     _AudioParty = _NoMediaParty = Party
 

@@ -52,7 +52,7 @@ class Desk(AudioParty):
         event.call.accept()
 
 
-class Bell(Party[SimpleCall, SingleRTPSession]):
+class Bell(Party[SimpleCall[SingleRTPSession], SingleRTPSession]):
     """A kind of party that says what its calls are."""
 
     MediaSession = SingleRTPSession
@@ -82,7 +82,7 @@ class Chat(MediaSession):
 
 def media(party: Party) -> None:
     def started(event: MediaStarted) -> None:
-        reveal_type(event.call)  # SimpleCall
+        reveal_type(event.call)  # SimpleCall[Session]
         reveal_type(event.codec)  # str
 
     party.on(MediaStarted, started)
@@ -110,31 +110,32 @@ def settings(party: Party, given: Credentials) -> None:
     reveal_type(party.contact_uri)  # URI | None
     party.uri = "sip:alice@atlanta.com"
     party.aor = "alice@atlanta.com"
-    reveal_type(party.configure(max_calls=3))  # Party[SimpleCall, Session]
+    reveal_type(party.configure(max_calls=3))  # Party[SimpleCall[Session], Session]
 
 
 def calling(alice: AudioParty, target: Target) -> None:
     call = alice.invite(target, "10.0.0.2", expires=30.0, headers={"Subject": "tea"})
-    reveal_type(call)  # SimpleCall
-    reveal_type(call.wait(timeout=5.0))  # SimpleCall
+    reveal_type(call)  # SimpleCall[SingleRTPSession]
+    reveal_type(call.wait(timeout=5.0))  # SimpleCall[SingleRTPSession]
     reveal_type(call.state)  # str
     reveal_type(call.last_error)  # CallFailed | None
     reveal_type(call.call_id)  # str
     reveal_type(call.progress)  # int | None
-    reveal_type(call.terminate())  # SimpleCall
-    reveal_type(alice.calls)  # list[SimpleCall]
+    reveal_type(call.terminate())  # SimpleCall[SingleRTPSession]
+    reveal_type(alice.calls)  # list[SimpleCall[SingleRTPSession]]
     for one in alice.calls:
         one.terminate()
+    reveal_type(call.party)  # Party[SimpleCall[Session], Session]
     session = call.session
-    if isinstance(session, SingleRTPSession):
-        reveal_type(session)  # SingleRTPSession
-        session.play(ToneSource(440.0))
+    reveal_type(session)  # SingleRTPSession | None
+    assert session is not None
+    session.play(ToneSource(440.0))
 
 
 def handlers(bob: AudioParty) -> None:
     @bob.on(CallReceived)
     def received(event: CallReceived) -> None:
-        reveal_type(event.call)  # SimpleCall
+        reveal_type(event.call)  # SimpleCall[Session]
         reveal_type(event.call.session)  # Session | None
         reveal_type(event.agent)  # UserAgent
         reveal_type(event.request)  # Request
@@ -194,8 +195,8 @@ def requests(alice: Party) -> Mapping[str, str]:
 async def main() -> Response:
     async with Desk("desk@biloxi.com", rings=True) as desk, Bell("bell@biloxi.com") as bell:
         reveal_type(desk)  # Desk
-        reveal_type(desk.invite("x@y"))  # SimpleCall
-        reveal_type(await bell.invite(desk))  # SimpleCall
+        reveal_type(desk.invite("x@y"))  # SimpleCall[SingleRTPSession]
+        reveal_type(await bell.invite(desk))  # SimpleCall[SingleRTPSession]
         desk.on(CallReceived, desk.taken)
         reveal_type(desk.listen(None, address="127.0.0.1"))  # Desk
         return await desk.options(bell)

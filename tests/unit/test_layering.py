@@ -68,6 +68,7 @@ FOR_TYPES_ALONE = {
     ("sipparty.party.listening", "sipparty.party.party"),
     ("sipparty.party.settings", "sipparty.party.party"),
     ("sipparty.sip.dialog.dialog", "sipparty.trace.wirelog"),
+    ("sipparty.sip.dialog.dialog", "sipparty.party.party"),
     ("sipparty.sip.facts", "sipparty.sip.message"),
     ("sipparty.sip.transaction.client", "sipparty.sip.transaction.layer"),
     ("sipparty.sip.transaction.server", "sipparty.sip.transaction.layer"),

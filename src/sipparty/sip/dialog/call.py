@@ -14,13 +14,14 @@ theirs a `ServerInvite`; offers and answers are an `OfferAnswer`. The laws behin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 from sipparty.errors import UsageError
 from sipparty.fsm import Row, Timer, verb
 from sipparty.sip.dialog.invite_usage import InviteUsage
 from sipparty.sip.dialog.modification import Modification
 from sipparty.sip.dialog.record import Cause, Step, cause_of, ended_by, reason_fields
+from sipparty.sip.dialog.session import SessionT
 from sipparty.sip.flow import Flow
 from sipparty.sip.multipart import Part
 from sipparty.sip.routing import NextHop
@@ -56,8 +57,10 @@ _FOR_USERS = (
 )
 
 
-class SimpleCall(InviteUsage):
+class SimpleCall(InviteUsage, Generic[SessionT]):
     """A call; made by `party.invite` or, for the side that is called, by the stack."""
+
+    session: SessionT | None
 
     __slots__ = ()
 

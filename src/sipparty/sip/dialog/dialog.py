@@ -31,6 +31,7 @@ from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.values import DNameURI
 
 if TYPE_CHECKING:
+    from sipparty.party.party import Party
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.dialog.session import Session
     from sipparty.trace.wirelog import WireRecord
@@ -101,9 +102,10 @@ class Dialog(EventSource, FSM, abstract=True):
     # ---------------------------------------------------------------- what a user reads
 
     @property
-    def party(self) -> Any:
+    def party(self) -> Party:
         """The party whose usage it is."""
-        return self.agent.owner
+        party: Party = self.agent.owner
+        return party
 
     @property
     def call_id(self) -> str:

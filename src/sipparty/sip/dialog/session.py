@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 from sipparty.errors import UsageError
 from sipparty.sip.events import MediaEvent
 from sipparty.sip.policy import Policy
 from sipparty.sip.unproven import UnprovenHosts
 
-__all__ = ["Given", "MediaUser", "Pending", "Session"]
+__all__ = ["Given", "MediaUser", "Pending", "Session", "SessionT"]
 
 T = TypeVar("T")
 
@@ -181,3 +181,12 @@ class Session(Protocol):
     @abstractmethod
     def stop(self) -> None:
         """End the media and give back every socket; may be called at any time, and twice."""
+
+
+#: The kind of a call's media session; `Session` where a `SimpleCall` names none.
+if TYPE_CHECKING:
+    import typing_extensions
+
+    SessionT = typing_extensions.TypeVar("SessionT", bound=Session, covariant=True, default=Session)
+else:
+    SessionT = TypeVar("SessionT")
