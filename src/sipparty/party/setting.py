@@ -125,26 +125,20 @@ def setting(
 
 
 # ---------------------------------------------------------------- checks
+#
+# Each raises TypeError for a value of the wrong kind, and UsageError, ParseError or BuildError for
+# one that cannot be. What may be a password is not shown.
 
 
 def flag(_party: Any, name: str, value: Any) -> bool:
-    """Return True or False.
-
-    Raises:
-        TypeError: It is neither.
-    """
+    """Return True or False."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} is True or False, not {value!r}.")
     return value
 
 
 def count(_party: Any, name: str, value: Any) -> int:
-    """Return a number of things.
-
-    Raises:
-        TypeError: It is no whole number.
-        UsageError: It is below 0.
-    """
+    """Return a number of things."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} is a whole number, not {value!r}.")
     if value < 0:
@@ -153,12 +147,7 @@ def count(_party: Any, name: str, value: Any) -> int:
 
 
 def seconds(_party: Any, name: str, value: Any) -> float:
-    """Return a time.
-
-    Raises:
-        TypeError: It is no number.
-        UsageError: It is not above 0, or has no end.
-    """
+    """Return a time."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"{name} is a number of seconds, not {value!r}.")
     if not 0 < value < float("inf"):
@@ -167,34 +156,19 @@ def seconds(_party: Any, name: str, value: Any) -> float:
 
 
 def seconds_or_0(_party: Any, name: str, value: Any) -> float:
-    """Return a time that may be none at all.
-
-    Raises:
-        TypeError: It is no number.
-        UsageError: It is below 0, or has no end.
-    """
+    """Return a time, or 0 for none at all."""
     return 0.0 if value == 0 and value is not False else seconds(_party, name, value)
 
 
 def line(_party: Any, name: str, value: Any) -> str:
-    """Return text that can stand in a header.
-
-    Raises:
-        TypeError: It is no text.
-        BuildError: It holds a control character.
-    """
+    """Return text that can stand in a header."""
     if not isinstance(value, str):
         raise TypeError(f"{name} is text, not {value!r}.")
     return check_line(value, name)
 
 
 def next_hop(_party: Any, name: str, value: Any) -> str:
-    """Return an outbound proxy: a host, host:port or URI.
-
-    Raises:
-        ParseError: It is no address to send to.
-        TypeError: It is no text.
-    """
+    """Return an outbound proxy: a host, host:port or URI."""
     if not isinstance(value, str):
         raise TypeError(f"{name} is a host, host:port or URI, not {value!r}.")
     route_to(value)
@@ -202,11 +176,7 @@ def next_hop(_party: Any, name: str, value: Any) -> str:
 
 
 def local_address(_party: Any, _name: str, value: Any) -> str:
-    """Return a numeric address.
-
-    Raises:
-        ParseError: It is none, or stands for all of them.
-    """
+    """Return a numeric address."""
     try:
         address = ipaddress.ip_address(value)
         if not address.is_unspecified:
@@ -217,31 +187,17 @@ def local_address(_party: Any, _name: str, value: Any) -> str:
 
 
 def media_types(_party: Any, name: str, value: Any) -> tuple[str, ...]:
-    """Return media types in lower case.
-
-    Raises:
-        ParseError: One is none.
-        TypeError: It is one text, not several.
-    """
+    """Return media types in lower case."""
     return tuple(MediaType.parse(kind).essence for kind in _several(name, value))
 
 
 def texts(_party: Any, name: str, value: Any) -> tuple[str, ...]:
-    """Return several texts.
-
-    Raises:
-        TypeError: It is one text.
-    """
+    """Return several texts."""
     return tuple(_several(name, value))
 
 
 def host_names(_party: Any, name: str, value: Any) -> tuple[str, ...]:
-    """Return hosts and addresses of the party.
-
-    Raises:
-        ParseError: One is neither.
-        TypeError: It is one text, not several.
-    """
+    """Return hosts and addresses of the party."""
     from sipparty.sip.admission import read_name
 
     names = _several(name, value)
@@ -257,12 +213,7 @@ def _several(name: str, value: Any) -> list[Any]:
 
 
 def credentials(_party: Any, name: str, value: Any) -> Any:
-    """Return a pair of user and password, a mapping of realms to such pairs, or a function.
-
-    Raises:
-        BuildError: A user holds a control character.
-        TypeError: It is nothing of these. What is wrong may be a password: it is not shown.
-    """
+    """Return a pair of user and password, a mapping of realms to such pairs, or a function."""
     pairs = {name: value}
     if isinstance(value, Mapping):
         pairs = {f"{name}[{realm!r}]": pair for realm, pair in value.items()}
@@ -280,11 +231,7 @@ def credentials(_party: Any, name: str, value: Any) -> Any:
 
 
 def authenticator(party: Any, name: str, value: Any) -> Any:
-    """Return passwords by user, or what judges credentials.
-
-    Raises:
-        TypeError: It is neither.
-    """
+    """Return passwords by user, or a `DigestServer`."""
     if isinstance(value, Mapping):
         return dict(value)
     from sipparty.sip.auth import DigestServer
@@ -298,12 +245,7 @@ def authenticator(party: Any, name: str, value: Any) -> Any:
 
 
 def media_options(party: Any, name: str, value: Any) -> dict[str, Any]:
-    """Return options for the media sessions of a party.
-
-    Raises:
-        TypeError: It is no mapping, or the session has no such option.
-        SIPPartyError: The session's `check_options` refuses one.
-    """
+    """Return options that the media sessions of a party take, by `check_options` of theirs too."""
     if not isinstance(value, Mapping):
         raise TypeError(f'{name} is a mapping of options, {{"record": "call.wav"}}, not {value!r}.')
     session = None if isinstance(party, type) else party._session_kind
