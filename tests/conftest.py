@@ -92,8 +92,8 @@ def make_party(monkeypatch):
 
     It does not wait long for peers that say no goodbye.
     """
-    monkeypatch.setattr(Party, "FAREWELL", 0.2)
-    monkeypatch.setattr(Engine, "FAREWELL", 0.2)
+    monkeypatch.setattr(Party, "CLOSE_TIMEOUT", 0.2)
+    monkeypatch.setattr(Engine, "CLOSE_TIMEOUT", 0.2)
     parties = []
 
     def make(uri, kind=NoMediaSimpleCallsParty, **kwargs):

@@ -3,7 +3,7 @@
     SIPPartyError
     ├── UsageError                    ours: the program asked for what cannot be
     │   ├── Incomplete                an object lacks what the verb needs
-    │   ├── UnexpectedInput           a state machine was told something its state does not take
+    │   ├── UnexpectedInput           a state machine got an input that its state does not take
     │   ├── TableError                a state machine's table is wrong, as its class is made
     │   ├── AlreadyListening          listen() while listening
     │   ├── WouldDeadlock             a blocking wait on the engine's own thread

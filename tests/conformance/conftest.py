@@ -21,8 +21,8 @@ __all__ = ["logged_errors", "stage"]
 def stage() -> Iterator[Stage]:
     """One engine with a party of each kind, for the probes of a module."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Party, "FAREWELL", 0.2)
-        patch.setattr(Engine, "FAREWELL", 0.2)
+        patch.setattr(Party, "CLOSE_TIMEOUT", 0.2)
+        patch.setattr(Engine, "CLOSE_TIMEOUT", 0.2)
         made = Stage()
         try:
             yield made

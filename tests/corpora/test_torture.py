@@ -237,8 +237,8 @@ LAST = (
 @pytest.fixture
 def send(monkeypatch):
     """Send bytes to a party of their own; gives the final response to them, or None."""
-    monkeypatch.setattr(Engine, "FAREWELL", 0.05)
-    monkeypatch.setattr(Party, "FAREWELL", 0.05)
+    monkeypatch.setattr(Engine, "CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr(Party, "CLOSE_TIMEOUT", 0.05)
 
     async def unknown(name, kind):
         raise OSError("There are no names here.")

@@ -24,7 +24,7 @@ import sipparty.transport.connecting, sipparty.transport.websocket
 PATIENCE = 10
 LOOPBACK = "127.0.0.1"
 certificate, authority = sys.argv[1:3]
-NoMediaSimpleCallsParty.FAREWELL = Engine.FAREWELL = 0.2
+NoMediaSimpleCallsParty.CLOSE_TIMEOUT = Engine.CLOSE_TIMEOUT = 0.2
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 taken = []
 

@@ -113,7 +113,7 @@ class World:
 
     async def close(self) -> None:
         """Have it gone."""
-        self.party.FAREWELL = self.engine.FAREWELL = 0.01
+        self.party.CLOSE_TIMEOUT = self.engine.CLOSE_TIMEOUT = 0.01
         await self.party.aclose()
         await self.engine.aclose()
 

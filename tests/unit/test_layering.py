@@ -1,6 +1,6 @@
-"""The order of the rooms: a module imports only from earlier rooms, or earlier files of its own.
+"""The order of the layers: a module imports only from earlier layers, or earlier files of its own.
 
-`ROOMS` is the order. A file that is not in it fails, with a proposal where it could go; so does a
+`LAYERS` is the order. A file that is not in it fails, with a proposal where it could go; so does a
 name without a file. Imports count wherever they stand: inside functions, under `TYPE_CHECKING`, and
 those by name through `importlib`.
 """
@@ -14,9 +14,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "sipparty"
 
-#: Room ("" for the package's own files), and its files in order; a package's name stands for its
+#: Layer ("" for the package's own files), and its files in order; a package's name stands for its
 #: `__init__`, as "transaction" does in "sip".
-ROOMS = [
+LAYERS = [
     ("", "__init__ errors records late"),
     ("concurrency", "__init__ descriptors waiting streams"),
     ("fsm", "timers table drawing fsm __init__"),
@@ -92,7 +92,7 @@ FOR_TYPES_ALONE = {
 WORLD = {"asyncio", "os", "random", "secrets", "select", "selectors", "socket", "ssl"}
 WORLD |= {"subprocess", "threading", "time"}
 
-#: The files before the room "trace" that may touch it, and what they may touch; no other may.
+#: The files before the layer "trace" that may touch it, and what they may touch; no other may.
 WORLDLY = {
     "sipparty.concurrency.streams": {"asyncio", "threading"},
     "sipparty.concurrency.waiting": {"asyncio", "threading"},
@@ -110,9 +110,9 @@ WORLDLY = {
 def order():
     """Every module in order, by its full name."""
     names = []
-    for room, files in ROOMS:
+    for layer, files in LAYERS:
         for file in files.split():
-            parts = ["sipparty", room, "" if file == "__init__" else file]
+            parts = ["sipparty", layer, "" if file == "__init__" else file]
             names.append(".".join(part for part in parts if part))
     return names
 
@@ -195,9 +195,11 @@ def proposal(names, found):
 def test_every_file_has_its_place():
     found = modules()
     missing = set(found) - set(order())
-    rooms = {name.split(".")[1] for name in missing if "." in name}
-    of_those_rooms = [name for name in found if ".".join(name.split(".")[1:2]) in rooms]
-    assert not missing, f"Not in ROOMS: {missing}; their rooms: {proposal(of_those_rooms, found)}"
+    layers = {name.split(".")[1] for name in missing if "." in name}
+    of_those_layers = [name for name in found if ".".join(name.split(".")[1:2]) in layers]
+    assert not missing, (
+        f"Not in LAYERS: {missing}; their layers: {proposal(of_those_layers, found)}"
+    )
 
 
 def test_every_place_has_its_file():
@@ -227,11 +229,11 @@ def test_the_protocol_does_not_touch_the_world():
 
 
 @pytest.fixture
-def house(tmp_path):
+def package(tmp_path):
     """Makes a package of the given modules; gives what `modules` finds."""
 
     def build(**sources):
-        package = tmp_path / "house"
+        package = tmp_path / "package"
         for name, source in {"__init__": "", **sources}.items():
             path = package / (name.replace("__in__", "/") + ".py")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -244,38 +246,42 @@ def house(tmp_path):
 @pytest.mark.parametrize(
     "source",
     [
-        "import house.up",
-        "import house.up as other",
-        "from house import up",
-        "from house.up import thing",
+        "import package.up",
+        "import package.up as other",
+        "from package import up",
+        "from package.up import thing",
         "from . import up",
         "from .up import thing",
-        "def f():\n    from house.up import thing",
-        "if TYPE_CHECKING:\n    from house.up import thing",
-        "importlib.import_module('house.up')",
+        "def f():\n    from package.up import thing",
+        "if TYPE_CHECKING:\n    from package.up import thing",
+        "importlib.import_module('package.up')",
         "import_module('.up')",
-        "__import__('house.up')",
+        "__import__('package.up')",
     ],
 )
-def test_an_import_of_a_later_module_is_found(house, source):
-    found = house(down=source, up="")
-    assert broken(["house", "house.down", "house.up"], found) == [
-        "house.down imports house.up, which comes later"
+def test_an_import_of_a_later_module_is_found(package, source):
+    found = package(down=source, up="")
+    assert broken(["package", "package.down", "package.up"], found) == [
+        "package.down imports package.up, which comes later"
     ]
-    assert broken(["house", "house.up", "house.down"], found) == []
+    assert broken(["package", "package.up", "package.down"], found) == []
 
 
-def test_an_exemption_is_for_types_alone(house):
-    names, exempt = ["house", "house.down", "house.up"], {("house.down", "house.up")}
-    under = "if TYPE_CHECKING:\n    from house.up import thing"
-    assert broken(names, house(down=under, up=""), exempt) == []
-    assert len(broken(names, house(down="from house.up import thing", up=""), exempt)) == 1
+def test_an_exemption_is_for_types_alone(package):
+    names, exempt = ["package", "package.down", "package.up"], {("package.down", "package.up")}
+    under = "if TYPE_CHECKING:\n    from package.up import thing"
+    assert broken(names, package(down=under, up=""), exempt) == []
+    assert len(broken(names, package(down="from package.up import thing", up=""), exempt)) == 1
 
 
-def test_an_import_of_an_unknown_module_of_the_package_is_found(house):
-    assert len(broken(["house", "house.down"], house(down="import house.nowhere"))) == 1
+def test_an_import_of_an_unknown_module_of_the_package_is_found(package):
+    assert len(broken(["package", "package.down"], package(down="import package.nowhere"))) == 1
 
 
-def test_an_order_is_proposed(house):
-    found = house(a="import house.b", b="from house import c", c="")
-    assert proposal(["house.a", "house.b", "house.c"], found) == ["house.c", "house.b", "house.a"]
+def test_an_order_is_proposed(package):
+    found = package(a="import package.b", b="from package import c", c="")
+    assert proposal(["package.a", "package.b", "package.c"], found) == [
+        "package.c",
+        "package.b",
+        "package.a",
+    ]

@@ -79,7 +79,7 @@ class Phone(SingleRTPSessionSimplenParty):
             self.happened.put(Stopped())
 
         def end(*_: object) -> None:
-            Phone.FAREWELL = Engine.FAREWELL = 0.0
+            Phone.CLOSE_TIMEOUT = Engine.CLOSE_TIMEOUT = 0.0
             raise KeyboardInterrupt
 
         kinds = (signal.SIGINT, signal.SIGTERM)

@@ -270,9 +270,9 @@ class Dispatcher:
                     self._threads -= 1
                     return None
                 self._idle += 1
-                told = self._work.wait(self.LINGER)
+                notified = self._work.wait(self.LINGER)
                 self._idle -= 1
-                if not told and not self._ready:
+                if not notified and not self._ready:
                     self._threads -= 1
                     return None
             topic = self._ready.popleft()
@@ -283,7 +283,7 @@ class Dispatcher:
         try:
             self._loop.call_soon_threadsafe(function, *args)
         except RuntimeError:
-            pass  # the loop is closed, and nobody is left to be told
+            pass  # the loop is closed
 
     def close(self) -> None:
         """Cancel tasks and let threads end after what they are at; what waits is dropped."""

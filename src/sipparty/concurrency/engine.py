@@ -7,7 +7,7 @@ other threads.
 Laws:
 
 * The core is touched on the loop's thread alone; `sipparty.concurrency.portal` is the way onto it.
-* After whatever was told to the core, what it wants sent is sent and its events are handed out,
+* After whatever came to the core, what it wants sent is sent and its events are handed out,
   before the loop turns.
 * Nothing outlives the engine: `close` gives back every socket, ends the thread, and is called at
   exit. Nobody waits any longer for what was under way: it fails, or is over.
@@ -70,16 +70,16 @@ class Engine(LoopPortal):
 
     Attributes:
         core: The core; to be touched on the engine's thread only.
-        wire: What every message is told to; add taps to it.
+        wire: Sees every message; add taps to it.
         hub: The endpoints.
         unproven_hosts: The hosts that calls have sent media to, and nothing has come from.
     """
 
     #: Timers are looked at so many seconds apart at the most often: none of SIP's minds, and a
     #: busy engine wakes up once for many.
-    GRAIN = 0.01
+    TIMER_RESOLUTION = 0.01
     #: Seconds that connections may take to end before they are cut off.
-    GOODBYE = 0.2
+    DRAIN_TIMEOUT = 0.2
     #: Why what was under way in a closed engine has failed.
     _CLOSED = "the engine was closed"
 
@@ -106,7 +106,7 @@ class Engine(LoopPortal):
         self.core = Core(Tokens(os.urandom), timing, self.loop.time(), limits, policy)
         self.dispatcher = Dispatcher(self.loop, self.core.limits)
         self.unproven_hosts = UnprovenHosts()
-        self._guests = 0
+        self._contexts = 0
         self.hub = Hub(self.loop, self, resolver, tls, websocket)
         self._timer: asyncio.TimerHandle | None = None
         #: When that looks; infinite where it does not.
@@ -202,7 +202,7 @@ class Engine(LoopPortal):
                 hub.listeners.let_leave()
         finally:
             self._busy = False
-            if core.timers.soonest + self.GRAIN < self._timer_at:
+            if core.timers.soonest + self.TIMER_RESOLUTION < self._timer_at:
                 self._schedule()
 
     def _report(self, data: bytes, flow: Flow) -> None:
@@ -269,7 +269,7 @@ class Engine(LoopPortal):
         if when is None or self.closed:
             return
         # What is overdue already is due now: else each datagram would put it off once more.
-        at = max(when, self.loop.time()) + self.GRAIN
+        at = max(when, self.loop.time()) + self.TIMER_RESOLUTION
         if at < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
@@ -324,14 +324,14 @@ class Engine(LoopPortal):
 
     # ---------------------------------------------------------------- the end
 
-    def join(self) -> None:
-        """Come to stay until `part`; on the engine's loop, as that is."""
-        self._guests += 1
+    def enter(self) -> None:
+        """Count an `async with` block that uses the engine; on its loop, as `leave` is."""
+        self._contexts += 1
 
-    async def part(self) -> None:
-        """Go; the last one who does closes an engine on a caller's loop that nobody uses."""
-        self._guests -= 1
-        if self.hub.unused() and not (self._own_loop or self._guests):
+    async def leave(self) -> None:
+        """Count one less; without any, an engine on a caller's loop that is not used is closed."""
+        self._contexts -= 1
+        if self.hub.unused() and not (self._own_loop or self._contexts):
             await self.aclose()
 
     async def hang_up(self, agents: Iterable[UserAgent], patience: float) -> None:
@@ -369,15 +369,15 @@ class Engine(LoopPortal):
         if not self.closed:
             # What is not sent yet fails, and says why; only what is, is cancelled or hung up.
             self._act(self.hub.give_up, (f"No route was found: {self._CLOSED}.",))
-            await self.hang_up(list(self.core.directory.agents), self.FAREWELL)
+            await self.hang_up(list(self.core.directory.agents), self.CLOSE_TIMEOUT)
             connections = self.hub.connections()
             self._close_now()
             await self._end(connections)
 
     async def _end(self, connections: list[Connection]) -> None:
-        """Let TLS say goodbye; a loop that stops before would leave the sockets open."""
-        until = self.loop.time() + self.GOODBYE
-        while (  # noqa: ASYNC110 - the loop closes sockets after it has told of their end
+        """Let TLS close its connections; a loop that stops before would leave the sockets open."""
+        until = self.loop.time() + self.DRAIN_TIMEOUT
+        while (  # noqa: ASYNC110 - the loop closes sockets after it has reported their end
             any(not one.ended for one in connections) and self.loop.time() < until
         ):
             await asyncio.sleep(0.001)

@@ -34,7 +34,7 @@ class LoopPortal(ABC):
     """
 
     #: How long `close` waits for calls to hang up, in seconds.
-    FAREWELL = 1.0
+    CLOSE_TIMEOUT = 1.0
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self._own_loop = loop is None
@@ -82,7 +82,7 @@ class LoopPortal(ABC):
             for task in left:
                 task.cancel()
             if left:
-                self.loop.run_until_complete(asyncio.wait(left, timeout=self.FAREWELL))
+                self.loop.run_until_complete(asyncio.wait(left, timeout=self.CLOSE_TIMEOUT))
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
 
@@ -187,7 +187,7 @@ class LoopPortal(ABC):
             if self.closed:
                 return
             try:
-                self.run_coroutine(self.aclose, self.FAREWELL + 2.0)
+                self.run_coroutine(self.aclose, self.CLOSE_TIMEOUT + 2.0)
             finally:
                 self._closed = True
                 try:

@@ -43,7 +43,7 @@ class CallBlock(Generic[CallT]):
         invite: Makes the call.
         portal: Says which thread may not block, as `with` does.
         timeout: Seconds to wait for an answer; None for as long as it takes.
-        farewell: Seconds to wait, at the end, for the other side to confirm it.
+        close_timeout: Seconds to wait, at the end, for the other side to confirm it.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class CallBlock(Generic[CallT]):
         invite: Callable[[], CallT],
         portal: Portal,
         timeout: float | None,
-        farewell: float,
+        close_timeout: float,
     ) -> None:
         self._invite = invite
         self._portal = portal
         self._timeout = timeout
-        self._farewell = farewell
+        self._close_timeout = close_timeout
         self._call: CallT | None = None
 
     def __enter__(self) -> CallT:
@@ -71,7 +71,7 @@ class CallBlock(Generic[CallT]):
     def __exit__(self, *raised: object) -> None:
         call = self._begin_end()
         try:
-            call.waitForStateCondition(self._is_over, self._farewell)
+            call.waitForStateCondition(self._is_over, self._close_timeout)
         except Timeout:
             pass  # it goes on being ended
         if self._failed and not any(raised):
@@ -89,7 +89,7 @@ class CallBlock(Generic[CallT]):
     async def __aexit__(self, *raised: object) -> None:
         call = self._begin_end()
         try:
-            await call.stateCondition(self._is_over, self._farewell)
+            await call.stateCondition(self._is_over, self._close_timeout)
         except Timeout:
             pass
         if self._failed and not any(raised):

@@ -19,7 +19,7 @@ class EngineUser:
     """What runs on an engine until it is closed, or a `with` or `async with` block is left."""
 
     #: Seconds that `close` gives calls to end.
-    FAREWELL: ClassVar[float] = 2.0
+    CLOSE_TIMEOUT: ClassVar[float] = 2.0
 
     _engine: Engine | None
     _agent: UserAgent | None
@@ -51,7 +51,7 @@ class EngineUser:
     def close(self) -> None:
         """End every call, then give everything back; may be called more than once.
 
-        Waits up to `FAREWELL` seconds for the calls to end.
+        Waits up to `CLOSE_TIMEOUT` seconds for the calls to end.
 
         Raises:
             Timeout: Something keeps the engine's loop from running.
@@ -61,7 +61,7 @@ class EngineUser:
         if engine is None or engine.closed or self._closed:
             self._closed = True
             return
-        engine.run_coroutine(self._aclose, self.FAREWELL + 2.0)
+        engine.run_coroutine(self._aclose, self.CLOSE_TIMEOUT + 2.0)
 
     async def aclose(self) -> None:
         """Do what `close` does, in a coroutine."""
@@ -78,7 +78,7 @@ class EngineUser:
         engine = self._engine
         if not self._closed and engine is not None and not engine.closed:
             self._closed = True  # so that no call begins meanwhile
-            await engine.hang_up(self._agents, self.FAREWELL)
+            await engine.hang_up(self._agents, self.CLOSE_TIMEOUT)
             for agent in self._agents:
                 engine.hub.leave(agent)
         self._closed = True
@@ -97,10 +97,10 @@ class EngineUser:
 
         if self._engine is None or self._engine.closed:
             self._engine = Engine.current()
-        self._engine.join()
+        self._engine.enter()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
         assert self._engine is not None
-        await self._engine.part()
+        await self._engine.leave()

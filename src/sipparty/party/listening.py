@@ -1,4 +1,4 @@
-"""Where a party listens: binding its sockets, what peers are told of them, the media addresses."""
+"""Where a party listens: binding its sockets, what is advertised, the media addresses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _log = logging.getLogger("sipparty.party")
 #: Whether it was said that anybody may call.
 _warned = False
 
-#: A host and a port that peers are told; the port that is bound where it is None.
+#: A host and a port that are advertised; the port that is bound where it is None.
 _Advertised: TypeAlias = tuple[str, "int | None"]
 
 
@@ -193,7 +193,7 @@ def _several(given: str | Iterable[str]) -> list[str]:
 
 
 def _advertised(advertised: Iterable[str], hosts: Iterable[str]) -> dict[str, _Advertised | None]:
-    """Return what peers are told for each address that is bound.
+    """Return what is advertised for each address that is bound.
 
     Raises:
         ParseError: What is advertised is no host and port.

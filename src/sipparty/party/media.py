@@ -21,7 +21,7 @@ __all__ = ["CallMedia", "check_offer", "open_session", "reject_offer"]
 
 
 class CallMedia:
-    """What a session may know of its call, and whom it tells; see `sipparty.sip.dialog.session`.
+    """What a session may know of its call, and may ask of it; see `sipparty.sip.dialog.session`.
 
     Args:
         engine: The engine of the call.
@@ -87,7 +87,7 @@ def _reaches(peer: str, local: str, address: str) -> bool:
 
 
 def check_offer(check: Callable[[bytes], None], each: int, offer: bytes, flow: Flow) -> None:
-    """Judge an offer before anybody is told of its call.
+    """Judge an offer before any handler hears of its call.
 
     Args:
         check: Judges it by what a session could do.

@@ -165,7 +165,7 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         """Make the media session of a dialog; override it to choose per call.
 
         It is opened, at the local address that the peer is reached from, by its `open`; where peers
-        are told another address, that is its `advertised` before.
+        are given another address, that is its `advertised` before.
         """
         assert self._session_kind is not None
         session = self._session_kind(**{**self.media, **getattr(dialog, "media", {})})
@@ -179,7 +179,7 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         return own or bool(getattr(self._session_kind, "offers", True))
 
     def check_offer(self, offer: bytes) -> None:
-        """Judge the offer of a call before anybody is told of it; override it to judge otherwise.
+        """Judge the offer of a call before any handler hears of it; override it to judge otherwise.
 
         What no session of this party could answer is refused with 488 or 400, and nobody hears of
         the call. By default `MediaSession.check_offer` says so, given the party's own `media`
@@ -220,7 +220,7 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
             port_filter: Which ports will do, where `port` is None: called with each port there is,
                 on the caller's thread.
             transport: "UDP", "TCP", "TLS", "WS" or "WSS", or several of them.
-            advertise: What peers are told (Via, Contact, and media's address) in the place of what
+            advertise: What Via, Contact and session descriptions name in the place of what
                 is bound: the outside of a NAT, as an address or a host name, with a port or
                 without, such as "203.0.113.7" or "[2001:db8::1]:5070". Of several, each serves the
                 addresses of its family; a name serves those that are left. Without a port it is the
@@ -272,7 +272,7 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         """Where the party can be reached from this host; None while it does not listen.
 
         A party that listens on every address is reached at the loopback one; one that listens on
-        several transports or addresses, by the first. What a peer is told (Contact) is what the
+        several transports or addresses, by the first. What Contact says to a peer is what the
         party advertises, else the address that this host is reached by from there.
         """
         if self._agent is None or not self.listening:
@@ -420,7 +420,7 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         from sipparty.party.calls import CallBlock
 
         invite = partial(self.invite, target, proxy, dialog=dialog, **options)
-        return CallBlock(invite, self.engine, timeout, self.FAREWELL)
+        return CallBlock(invite, self.engine, timeout, self.CLOSE_TIMEOUT)
 
     def incoming(self) -> Stream[CallT]:
         """Return the calls to this party from now on, to loop over: `for call in party.incoming()`

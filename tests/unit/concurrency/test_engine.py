@@ -268,7 +268,7 @@ class TestClosing:
         own.close()
 
     def test_who_waits_is_told_when_the_engine_is_closed(self, make_party, peer, monkeypatch):
-        monkeypatch.setattr(Engine, "FAREWELL", 0.02)
+        monkeypatch.setattr(Engine, "CLOSE_TIMEOUT", 0.02)
         engine = Engine()
         alice = make_party("alice@atlanta.com", engine=engine)
         unanswered = alice.invite("bob@biloxi.com", proxy=peer.place)
@@ -313,7 +313,7 @@ class TestClosing:
         assert alice.invite(bob).wait(5).state == "InDialog"
 
     def test_one_that_is_stuck_is_left_to_itself(self, monkeypatch):
-        monkeypatch.setattr(Engine, "FAREWELL", -1.9)
+        monkeypatch.setattr(Engine, "CLOSE_TIMEOUT", -1.9)
         engine, let = Engine(), threading.Event()
         stuck = threading.Event()
         engine.loop.call_soon_threadsafe(lambda: (stuck.set(), let.wait(PATIENCE)))

@@ -327,7 +327,7 @@ class TestEnd:
     def test_what_is_closed_before_its_ack_gives_back_its_media(self, listening, peer):
         """The BYE has to wait for the ACK (RFC 3261 §15); the ports of the media need not."""
         bob = listening(kind=SingleRTPSessionSimplenParty)
-        bob.FAREWELL = 0.05
+        bob.CLOSE_TIMEOUT = 0.05
         offer = f"v=0\r\no=- 1 1 IN IP4 {LOOPBACK}\r\ns=-\r\nc=IN IP4 {LOOPBACK}\r\nt=0 0\r\n"
         peer.request(
             "INVITE",

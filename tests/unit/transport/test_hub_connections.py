@@ -250,7 +250,7 @@ async def status_line(reader):
 async def bob(engine):
     """A party that lets its callers wait: `calls` is a queue of their dialogs."""
     party = NoMediaSimpleCallsParty("bob@biloxi.com", engine=engine)
-    party.FAREWELL = 0.0
+    party.CLOSE_TIMEOUT = 0.0
     party.calls_received = asyncio.Queue()
 
     async def note(event):

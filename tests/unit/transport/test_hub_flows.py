@@ -22,7 +22,7 @@ async def bob():
     """A party that listens by UDP and TCP: `udp` and `tcp` are its endpoints."""
     engine = Engine(asyncio.get_running_loop())
     party = NoMediaSimpleCallsParty("bob@biloxi.com", engine=engine)
-    party.FAREWELL = 0.0
+    party.CLOSE_TIMEOUT = 0.0
     party.news = asyncio.Queue()
 
     async def note(event):
