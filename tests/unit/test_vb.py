@@ -507,3 +507,57 @@ class TestCopy:
         twin = copy.deepcopy(root.child).parent
         twin.child.leaf.value = 7
         assert (twin.got, twin.child.seen, root.got) == (7, 7, 1)
+
+
+class Counting(Node):
+    """Has an attribute that changes by itself."""
+
+    count = 1
+
+    @property
+    def shown(self) -> str:
+        return f"{self.count} in all"
+
+
+class TestChanged:
+    """What a program says of values that change by themselves."""
+
+    def test_what_is_bound_follows(self):
+        node = Counting(label=None, long=None)
+        node.bind("shown", "label")
+        node.bind("shown", "long", len)
+        node.count = 12
+        assert node.label == "1 in all"
+        node.changed("shown")
+        assert (node.label, node.long) == ("12 in all", 9)
+
+    def test_what_nothing_is_bound_to(self):
+        node = Counting(label=None)
+        node.changed("shown")
+        node.changed("nothing")
+        assert node.label is None
+
+    def test_what_fails_changes_nothing(self):
+        def refuse(value: str) -> str:
+            if node.count > 1:
+                raise ZeroDivisionError
+            return value
+
+        node = Counting(label=None, other=None)
+        node.bind("shown", "label")
+        node.bind("shown", "other", refuse)
+        node.count = 2
+        with pytest.raises(ZeroDivisionError):
+            node.changed("shown")
+        assert (node.label, node.other) == ("1 in all", "1 in all")
+
+
+def test_what_is_watched_forgets_who_is_gone():
+    shared = Node(value=1)
+    for _ in range(3):
+        root = Node(child=shared, copy=None)
+        root.bind("child.value", "copy")
+    assert len(shared.__dict__["_vb_watchers"]["value"]) == 1
+    del root
+    assert shared.__dict__["_vb_watchers"] == {}
+    shared.value = 2

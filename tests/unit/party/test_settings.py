@@ -258,3 +258,25 @@ class TestEffect:
         for name in VALUES:
             with pytest.raises((SIPPartyError, TypeError)):
                 setattr(Party("bob@b.com"), name, object())
+
+
+def test_a_user_agent_follows_what_was_set_alone(listening):
+    """A binding takes half a kilobyte; most parties change little."""
+    bob = listening()
+    address = set(bob.bindings())
+    assert len(address) == 4
+    bob.rings = False
+    bob.rings = True
+    bob.on(CallReceived, print)
+    assert set(bob.bindings()) - address == {
+        ("rings", "_agent.rings"),
+        ("auto_answer", "_agent.auto_answer"),
+    }
+
+
+def test_a_setting_that_cannot_take_effect_is_as_it_was(listening):
+    bob = listening()
+    bob._make_guard = lambda given: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        bob.guard = {"alice": "tea"}
+    assert bob.guard is bob._agent.guard is None
