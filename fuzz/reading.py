@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from sipparty.errors import ParseError
+from sipparty.errors import ParseError, UsageError
 from sipparty.sip import Message
 from sipparty.sip.events import Event
 from sipparty.sip.validation import findings
@@ -91,7 +91,10 @@ def read_call(call: Any) -> None:
     repr(call)
     str(call.last_error)
     for name in _properties(type(call)):
-        value = getattr(call, name, None)
+        try:
+            value = getattr(call, name, None)
+        except UsageError:
+            continue  # `messages` of a party that keeps none
         if isinstance(value, Message):
             read_message(value)
         else:
