@@ -94,7 +94,7 @@ class InviteUsage(Dialog, abstract=True):
         self._steps: tuple[Any, ...] = ()
         #: What the message that ended the call has said of why, and what ours is to say.
         self._stated: Cause | None = None
-        self._farewell: list[Field] = []
+        self._farewell: Sequence[Field] = ()
 
     def on_transition(self, old: str, input: str, new: str) -> None:
         """Keep the step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sipparty.errors import CallFailed, CallTimedOut
@@ -30,7 +31,7 @@ class Sender:
         usage: Dialog,
         user: Any,
         method: str,
-        fields: list[Field],
+        fields: Sequence[Field],
         body: bytes,
     ) -> None:
         self.dialog_state = dialog_state

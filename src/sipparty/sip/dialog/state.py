@@ -12,7 +12,7 @@ Laws:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sipparty.errors import CallFailed, ParseError, UsageError
@@ -276,7 +276,7 @@ class DialogState:
         return hop._replace(host=host, port=port, transport=back.transport, maddr=None)
 
     def request(
-        self, method: str, extra: list[Field], body: bytes = b"", number: int | None = None
+        self, method: str, extra: Sequence[Field], body: bytes = b"", number: int | None = None
     ) -> Request:
         """Make a request in the dialog (§12.2.1.1).
 
@@ -394,7 +394,7 @@ class DialogState:
         self,
         usage: Dialog,
         method: str,
-        fields: list[Field],
+        fields: Sequence[Field],
         body: bytes = b"",
         user: Any = None,
     ) -> ClientRequest:
@@ -426,7 +426,7 @@ class DialogState:
         request.start(self.queue)
         return request
 
-    def send_bye(self, usage: Dialog, fields: list[Field]) -> bool:
+    def send_bye(self, usage: Dialog, fields: Sequence[Field]) -> bool:
         """Send the BYE of a usage.
 
         Returns:
