@@ -169,7 +169,6 @@ class _Reading:
             self.add(0, "Max-Forwards", "Missing Max-Forwards header field")  # §8.1.1.6, §16.3
         for key in ("max-forwards", "require"):  # §8.2.2.3: what is asked for has to be known
             self.read(HEADERS[key].name, self.fatal, message._values, key)
-        self.check_length()
         if message.body:
             self.check_body()
         self.check_others()
@@ -280,15 +279,6 @@ class _Reading:
         empty = _EMPTY_PARAMETER.search(bare) or (several and _EMPTY_ELEMENT.search(bare))
         return bool(empty), spaced
 
-    def check_length(self) -> None:
-        message = self.message
-        text = message._text("content-length")
-        if text is not None:
-            length = self.read("Content-Length", self.fatal, HEADERS["content-length"].parse, text)
-            if length not in ("", len(message.body)) and not message._length_due:
-                what = "Content-Length Is Not That Of The Body"
-                self.add(self.fatal, "Content-Length", what)
-
     def check_body(self) -> None:
         """What describes the body, and the parts of a body that has some (RFC 5621)."""
         message = self.message
@@ -339,6 +329,4 @@ class _Reading:
 
 
 #: Headers that have a check of their own.
-_SEEN = frozenset(
-    {*_MANDATORY, "contact", "record-route", "max-forwards", "content-length", "require"}
-)
+_SEEN = frozenset({*_MANDATORY, "contact", "record-route", "max-forwards", "require"})

@@ -451,3 +451,19 @@ def test_what_keeps_a_flow_open_is_not_malformed(wire, data):
     wire.receive(data)
     assert wire.core.counters["malformed"] == 0
     assert wire.sent() == []
+
+
+def test_the_answer_to_what_cannot_be_parsed_goes_where_it_came_from(wire):
+    """RFC 3261 §18.2.1: its Via says where that is."""
+    data = wire.request("OPTIONS", via="SIP/2.0/UDP pc.atlanta.com;branch=z9hG4bK1;rport")
+    wire.receive(data.replace(b"Max-Forwards", b"Max Forwards"))
+    answer, flow = wire.way()
+    assert (answer.status, flow.remote) == (400, wire.flow.remote)
+    assert (answer.via.received, answer.via.rport) == ("10.0.0.9", "5060")
+
+
+def test_of_several_agents_the_first_answers_for_the_host(wire):
+    for name in ("bob", "carol"):
+        wire.agent(f"sip:{name}@biloxi.com").product = name
+    wire.receive(wire.request("OPTIONS", "sip:10.0.0.1"))
+    assert wire.one().contact.username == "bob"
