@@ -243,27 +243,27 @@ class ClientRequest(Waitable[Response]):
                 if key == "cseq":
                     self.number = int(text.split(None, 1)[0])
                     break
+            if self.agent is not None and self.agent.digest is not None:
+                if self.authorization is None:
+                    from sipparty.sip.authorization import Authorization
+
+                    self.authorization = Authorization(self.agent.digest)
+                # By a flow that was there it goes to whoever is at its end, whatever host is named.
+                host = "" if isinstance(self.endpoint, Flow) else self.next_hop.place.lower()
+                self.authorization.add_to(request, flow, host, self.origin)
+            # §18.1.1: what is large does not go by UDP if it can go otherwise.
+            may_change = flow.transport == "UDP" and self.next_hop.transport is None
+            most = self.MAX_UDP if may_change and not self._reliable else inf
+            before = self.transaction
+            sent_by = None if self.agent is None else self.agent.sent_by(flow)
+            transactions = self.host.transactions
+            transaction = transactions.request(request, flow, self, None, sent_by, most)
         except Exception as error:
             # Media that cannot be opened, a handler's own error: the call fails, not the stack.
             failure = CallFailed(f"The request could not be made: {error}")
             failure.__cause__ = error
             self._fail(failure)
             return
-        if self.agent is not None and self.agent.digest is not None:
-            if self.authorization is None:
-                from sipparty.sip.authorization import Authorization
-
-                self.authorization = Authorization(self.agent.digest)
-            # By a flow that was there it goes to whoever is at its end, whatever host is named.
-            host = "" if isinstance(self.endpoint, Flow) else self.next_hop.place.lower()
-            self.authorization.add_to(request, flow, host, self.origin)
-        # §18.1.1: what is large does not go by UDP if it can go otherwise.
-        small = flow.transport == "UDP" and self.next_hop.transport is None and not self._reliable
-        most = self.MAX_UDP if small else inf
-        before = self.transaction
-        sent_by = None if self.agent is None else self.agent.sent_by(flow)
-        transactions = self.host.transactions
-        transaction = transactions.request(request, flow, self, None, sent_by, most)
         if transaction is None:
             self._reliable = True
             self._locate()

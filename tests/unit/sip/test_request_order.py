@@ -157,3 +157,14 @@ def test_each_dialog_has_an_order_of_its_own(wire, call):
         NextHop("10.0.0.9", back=call.dialog_state.back),
         NextHop("10.0.0.9", back=other.dialog_state.back),
     }
+
+
+def test_one_that_cannot_be_written_fails_and_lets_the_others_go(wire, call):
+    wire.hold_flows = False
+    info = call.send("INFO", {"X-Name": "\ud800"})
+    wire.pump()
+    assert "could not be made" in str(info.error)
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    assert call.state == "Terminated"
+    wire.over()

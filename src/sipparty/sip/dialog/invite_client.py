@@ -308,12 +308,16 @@ class ClientInvite:
         call, offers, state = self._call, self._call.offer_answer, ack.state
 
         def done(answer: bytes = b"") -> None:
+            if self.answered is not state:
+                return  # the call was ended meanwhile, and the 2xx acknowledged
             self.answered = None
             ack.body = answer
             call.hear("success", state)
 
         def failed(error: Exception) -> None:
             # Whatever a session raises, a 2xx is acknowledged, and the call hung up.
+            if self.answered is not state:
+                return
             self.answered = None
             what = "The answer carries bad media"
             failure = media_failure(call.name, what, error, 488, response)
@@ -339,6 +343,9 @@ class ClientInvite:
             else:
                 failed(NegotiationError("The answer holds no session description."))
         elif body:
+            self._refuse_offer(
+                ack, response
+            )  # for an ACK that has to leave before the answer is made
             offers.make_answer(body, done, failed)
         elif self._late_offer:
             message = "The answer to an INVITE without an offer brings none."

@@ -319,16 +319,17 @@ def take_reinvite(
         # §14.2, and RFC 5407 §3.1.5: an offer of ours is not answered yet.
         transaction.answer(491)
         return
-    if before is not None:
-        # RFC 5407 §3.1.4: who sends another INVITE has our 200; its ACK was lost, or is late.
-        before.transaction.hear("ack", request)
     try:
         target = state.new_target(request)
     except ParseError as error:
         transaction.answer(error.status, None, [field(*warning(error))])
         return
     invited = ServerInvite(call, transaction, state, initial=False)
+    # Changes of ours that wait for the INVITE before wait for this one too (§14.1).
     call.answer_reinvite(invited)
+    if before is not None:
+        # RFC 5407 §3.1.4: who sends another INVITE has our 200; its ACK was lost, or is late.
+        before.transaction.hear("ack", request)
 
     def done() -> None:
         state.remote_target = target

@@ -190,7 +190,9 @@ class DialogState:
             ParseError: The Contact is nothing that requests could be sent to.
         """
         target = remote_target(message, required=False) or self.remote_target
-        self.check_target(target)
+        if target != self.remote_target:
+            self.check_target(target)
+            NextHop.of(target)  # else the call could not even be hung up
         return target
 
     def give_contact(self, flow: Flow, secure: bool) -> None:
@@ -310,9 +312,11 @@ class DialogState:
 
     def join(self, usage: Dialog) -> None:
         """Have a usage live in it; the core finds it from the first one on."""
+        first = not self.usages
         if usage not in self.usages:
             self.usages += (usage,)
-        if self.agent is None:
+        if first:
+            # An early dialog that was left is there again by a 2xx of its own (§13.2.2.4).
             self.agent = usage.agent
             usage.core.add_dialog(self)
 

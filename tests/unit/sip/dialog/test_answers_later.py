@@ -363,3 +363,35 @@ def test_where_an_answer_may_stand_follows_from_the_offer(place):
 )
 def test_what_puts_us_on_hold(description, held):
     assert is_hold(description) is held
+
+
+def test_a_call_hung_up_while_its_answer_is_taken_is_hung_up_once(wire, talker, slow):
+    pendings = slow("accept")
+    call, invite = wire.invite(talker)
+    wire.receive(wire.answer(invite, 200, body=b"yes"))
+    call.terminate()
+    ack, bye = wire.sent()
+    assert (ack.method, bye.method) == ("ACK", "BYE")
+    ((_, accepted),) = pendings
+    accepted.resolve(None)
+    assert wire.starts() == []
+    wire.receive(wire.answer(bye, 200))
+    assert call.state == "Terminated"
+    wire.over()
+
+
+@pytest.mark.parametrize("outcome", ["resolve", "fail"])
+def test_an_offer_whose_answer_is_not_made_before_the_end_is_refused(wire, talker, slow, outcome):
+    talker.reject_offer = lambda offer, host: b"none of " + offer
+    pendings = slow("answer")
+    call, invite = wire.invite(talker, late_offer=True)
+    wire.receive(wire.answer(invite, 200, body=b"theirs"))
+    call.terminate()
+    ack, bye = wire.sent()
+    assert (ack.method, ack.body, bye.method) == ("ACK", b"none of theirs", "BYE")
+    ((_, answered),) = pendings
+    getattr(answered, outcome)(b"late" if outcome == "resolve" else NegotiationError("no"))
+    assert wire.starts() == []
+    wire.receive(wire.answer(bye, 200))
+    assert call.state == "Terminated"
+    wire.over()

@@ -139,3 +139,26 @@ def test_the_first_answer_ends_with_bad_media_and_the_second_is_hung_up_too(wire
     assert wire.starts() == ["ACK", "BYE"]
     assert call.state == "Error"
     wire.over()
+
+
+def test_an_early_dialog_that_was_left_is_there_again_by_its_own_2xx(wire, alice):
+    alice.keep_forks = True
+    call, invite = wire.invite(alice)
+    wire.receive(wire.answer(invite, 180, tag="b1"))
+    wire.receive(wire.answer(invite, 180, tag="b2"))
+    wire.receive(answer(wire, invite, "b1"))
+    wire.receive(answer(wire, invite, "b2"))
+    (fork,) = forks(wire)
+    wire.sent()
+    bye = wire.request(
+        *("BYE", "sip:alice@10.0.0.1"),
+        to=str(invite["From"]),
+        from_=f"{invite['To']};tag=b2",
+        call_id=invite.call_id,
+    )
+    wire.receive(bye)
+    assert wire.starts() == [200]
+    assert (call.state, fork.state) == ("InDialog", "Terminated")
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    wire.over()

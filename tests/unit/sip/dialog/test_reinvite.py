@@ -279,3 +279,29 @@ def test_a_source_that_only_a_change_came_from_leaves_nothing(wire, up):
     moved(wire, answer)
     wire.over()
     assert not wire.core.transactions.shares.by_source
+
+
+def test_a_change_that_waits_for_an_ack_waits_for_an_invite_in_its_place_too(wire, talker):
+    call = wire.invited(body=b"first")
+    call.accept()
+    answer = wire.one()
+    hold = call.hold()
+    reinvite(wire, answer, body=b"second")  # and the ACK before was lost (RFC 5407 §3.1.4)
+    assert wire.one().body == b"answer to second"
+    assert hold.state == "Waiting"
+    wire.receive(wire.within(answer, "ACK", 2))
+    assert wire.one().method == "INVITE"
+    assert hold.state == "Sent"
+
+
+def test_a_contact_that_nothing_can_be_sent_to_is_no_target(wire, up):
+    call, answer = up
+    reinvite(wire, answer, body=b"second", contact="<sip:alice@10.0.0.9;maddr=a/b>")
+    assert wire.starts() == [400]
+    hold = call.hold()
+    wire.receive(wire.answer(wire.one(), 200, contact="<sip:a@b;maddr=a/b>", body=b"yes"))
+    assert wire.starts() == ["ACK"]
+    assert hold.state == "Done"
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    wire.over()
