@@ -35,6 +35,7 @@ from sipparty.concurrency.dispatch import Dispatcher
 from sipparty.concurrency.portal import LoopPortal
 from sipparty.errors import CallUnreachable, ParseError, SIPPartyError
 from sipparty.sip.agent import UserAgent
+from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.core import Core, FlowWanted, TargetFailed
 from sipparty.sip.events import Event
 from sipparty.sip.flow import Flow
@@ -391,7 +392,12 @@ class Engine(LoopPortal):
         """Fail what is still under way, so that nobody waits for it any more."""
         reason = self._CLOSED
         self.hub.give_up(f"No route was found: {reason}.")
-        for transaction in list(self.core.transactions.clients.values()):
+        transactions = list(self.core.transactions.clients.values())
+        waiting: list[object] = [one.user for one in transactions]
+        for request in [*waiting, *self.core.timers.owners("again")]:
+            if isinstance(request, ClientRequest):
+                request.cancel()  # no other server is tried, and none waits for its Retry-After
+        for transaction in transactions:
             transaction.flow_lost(transaction.flow, reason)
         for agent in list(self.core.directory.agents):
             for dialog in list(agent.dialogs):

@@ -166,6 +166,16 @@ class Timers:
             fired += 1
             owner._fire(head[_INPUT])
 
+    def owners(self, input: str) -> list[TimerOwner]:
+        """Return whose timers of an input are armed; it looks at all that are."""
+        fifos = self._fifos.values()
+        return [
+            one[OWNER]
+            for fifo in fifos
+            for one in fifo
+            if one[OWNER] is not None and one[_INPUT] == input
+        ]
+
     def __len__(self) -> int:
         """How many entries are armed."""
         return self._live

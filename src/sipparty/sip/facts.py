@@ -4,7 +4,8 @@ it is of the common form that nothing is wrong with.
 Laws:
 
 * One match of one pattern reads a message of the common form, as nearly all are. What does not fit
-  is read by the general parsers; both find the same (`read_closely` holds for any message).
+  is read by the general parsers; both find the same (`read_closely` holds for any message), but for
+  `rport` and `maddr` of a response, which say nothing to who has sent the request.
 * `Facts.plain` may be false of a message that is right; it is never true of one that
   `sipparty.sip.validation.first_fault` finds fault with.
 """

@@ -9,6 +9,7 @@ import pytest
 from sipparty.concurrency import waiting
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import (
+    CallFailed,
     CallUnreachable,
     Timeout,
     UnexpectedInput,
@@ -471,3 +472,19 @@ def test_a_wire_is_asked_once_for_each_batch_and_handed_each_message(make_party,
     sent = [line for direction, line in ways if direction == "sent"]
     assert sorted(sent) == sorted(line for direction, line in ways if direction == "received")
     assert 0 < len(asked) <= len(ways)
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["waits to try again", "is not answered"])
+def test_nobody_waits_for_a_request_of_an_engine_that_was_closed(
+    engine, make_party, peer, answered
+):
+    alice = make_party("alice@atlanta.com", engine=engine, retry_wait=3600)
+    request = alice.options(f"sip:bob@localhost:{peer.port}")
+    asked = peer.receive()
+    if answered:
+        peer.answer(asked, 503, headers=[("Retry-After", "600")])
+        while not engine.run(lambda: request._timer):
+            pass
+    engine.close()
+    with pytest.raises(CallFailed):
+        request.wait(PATIENCE)

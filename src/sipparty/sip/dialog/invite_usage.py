@@ -384,11 +384,18 @@ class InviteUsage(Dialog, abstract=True):
         (self._invite or self._invited).ended_by_bye()
 
     def _hang_up(self, *_: object) -> None:
-        # RFC 3261 §15: the side that was called waits for the ACK before it sends BYE.
-        if self._invited is None or not self._invited.accepted:
-            self._send_bye()
-        else:
+        invited = self._invited
+        if invited is not None and invited.accepted:
+            # RFC 3261 §15: the side that was called waits for the ACK before it sends BYE.
             self._hang_up_due = True
+            return
+        if invited is not None:
+            # A change that they have asked for, and that is not answered yet, is not made any more.
+            self._invited = None
+            invited.stop()
+            if self.offer_answer is not None:
+                self.offer_answer.hear("roll_back")
+        self._send_bye()
 
     def _hang_up_after_all(self, *_: object) -> None:
         if self._hang_up_due:

@@ -395,3 +395,22 @@ def test_an_offer_whose_answer_is_not_made_before_the_end_is_refused(wire, talke
     wire.receive(wire.answer(bye, 200))
     assert call.state == "Terminated"
     wire.over()
+
+
+def test_a_reinvite_whose_answer_is_still_made_is_refused_when_we_hang_up(wire, talker):
+    call = wire.invited(body=b"first")
+    call.accept()
+    answer = wire.one()
+    wire.acknowledge(answer)
+    session, pending = wire.medias[0], Pending()
+    session.answer = lambda offer: pending
+    wire.receive(wire.within(answer, "INVITE", 2, body=b"second"))
+    call.terminate()
+    refusal, bye = wire.sent()
+    assert (refusal.status, bye.method) == (487, "BYE")
+    pending.resolve(b"late")
+    assert wire.starts() == []
+    wire.receive(wire.within(answer, "ACK", 2, branch="z9hG4bKINVITE2"))
+    wire.receive(wire.answer(bye, 200))
+    assert session.done == ["answer", "start", "stop"]
+    wire.over()
