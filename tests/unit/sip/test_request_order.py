@@ -168,3 +168,16 @@ def test_one_that_cannot_be_written_fails_and_lets_the_others_go(wire, call):
     wire.receive(wire.answer(wire.one(), 200))
     assert call.state == "Terminated"
     wire.over()
+
+
+def test_what_was_to_be_sent_again_is_not_after_the_end(wire, call):
+    wire.hold_flows = False
+    call.agent.retry_wait = 60.0
+    info = call.send("INFO")
+    wire.receive(wire.answer(wire.one(), 503, headers=[("Retry-After", "5")]))
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    wire.pass_until(10)
+    assert wire.starts() == []
+    assert "ended meanwhile" in str(info.error)
+    wire.over()

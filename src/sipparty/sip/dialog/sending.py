@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sipparty.errors import CallFailed, CallTimedOut
+from sipparty.errors import CallFailed, CallTimedOut, UsageError
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.outcomes import rejection
 from sipparty.sip.fields import Field
@@ -46,6 +46,8 @@ class Sender:
     def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
         """Make it, the first time or again."""
         state, number = self.dialog_state, client_request.number
+        if client_request.attempts and self.method != "BYE" and not self.usage._may_send(state):
+            raise UsageError("The call has ended meanwhile.")  # nothing follows a BYE (§15)
         if number != state.local_seq:
             number = None  # others have left since, and what is lower would be refused (§12.2.2)
         request = state.request(self.method, self.fields, self.body, number)
