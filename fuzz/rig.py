@@ -147,9 +147,9 @@ class Rig:
         self.udp.close()
         self.media.close()
         for party in self._parties():
-            party.FAREWELL = 0.05  # type: ignore[misc]
+            party.CLOSE_TIMEOUT = 0.05  # type: ignore[misc]
             await party.aclose()
-        self.engine.FAREWELL = 0.05  # type: ignore[misc]
+        self.engine.CLOSE_TIMEOUT = 0.05  # type: ignore[misc]
         await self.engine.aclose()
         for logger in self._loggers:
             logger.removeHandler(self._errors)

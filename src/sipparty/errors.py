@@ -117,7 +117,7 @@ class ParseError(SIPPartyError, ValueError):
         position: Offset into `text`, in characters (bytes for bytes input), where it failed; None
         where no one place is
             to blame.
-        what: The kind of thing being parsed, such as "URI".
+        what: The kind of value being parsed, such as "URI".
         status: The SIP status code to answer with where the text came in a request.
     """
 

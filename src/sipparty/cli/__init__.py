@@ -34,7 +34,7 @@ def main() -> None:
         SystemExit: Always; its code is one of the table above.
     """
     try:
-        import typer  # noqa: F401 - asked for here so that its absence is told from other errors
+        import typer  # noqa: F401 - asked for here so that its absence is distinguished from other errors
     except ModuleNotFoundError as error:
         if error.name != "typer":
             raise

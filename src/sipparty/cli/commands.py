@@ -141,7 +141,7 @@ def _pcap(path: Path | None) -> PcapWriter | None:
 
 @app.command(short_help="Call somebody.")
 def call(
-    target: Annotated[str, typer.Argument(help="Whom to call: sip:user@host[:port].")],
+    target: Annotated[str, typer.Argument(help="Who to call: sip:user@host[:port].")],
     play: Play = None,
     record: Record = None,
     duration: Duration = None,
@@ -166,7 +166,7 @@ def call(
     side does, or on Ctrl-C. Exit code 0 if the call was answered and ended as calls do, 1 if it
     failed, 2 if the options cannot be.
     """
-    whom = _check(lambda: str(URI.from_user_text(target)), "TARGET")
+    callee = _check(lambda: str(URI.from_user_text(target)), "TARGET")
     caller = _address(from_, "--from")
     media = _media(play, record, codec)
     screen = Screen()
@@ -175,9 +175,9 @@ def call(
         until_played = play is not None and duration is None
         talk = Talk(screen, phone, traces, duration=duration, until_played=until_played)
         with phone.interruptible(), phone:
-            screen.line(f"calling {safe(whom)}")
+            screen.line(f"calling {safe(callee)}")
             try:
-                talk.run(phone.invite(whom, expires=expires))
+                talk.run(phone.invite(callee, expires=expires))
             except SIPPartyError as error:
                 talk.error = error
     traces.show(screen)
@@ -217,7 +217,7 @@ def answer(
     nothing failed, 1 if the one call did or the port is taken, 2 if the options cannot be.
     """
     if echo and play is not None:
-        raise typer.BadParameter("--echo and --play are two things to send; choose one.")
+        raise typer.BadParameter("--echo and --play exclude each other; choose one.")
     callee = _address(aor, "--aor")
     media = _media(play, record, codec)
     media.pop("record", None)

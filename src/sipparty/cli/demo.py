@@ -2,8 +2,8 @@
 
 What it shows: two parties, real sockets on the loopback interface, SIP and RTP as they go over any
 network. Alice plays a clip, Bob records it and plays his recording back, Alice records that, and
-they hang up. Then the ladder of the call, packets each way, and the two recordings laid over what
-was sent. It succeeds only if both are the same sample for sample.
+they hang up. Then the ladder of the call, packets in each direction, and the two recordings laid
+over what was sent. It succeeds only if both are the same sample for sample.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ __all__ = ["demo"]
 #: Seconds that anything but the clip itself may take.
 _PATIENCE = 10.0
 #: Seconds that the end of a clip may take to be heard.
-_ON_ITS_WAY = 2.0
+_IN_TRANSIT = 2.0
 #: Seconds that a packet waits before it is played: more than a call needs, so that this machine may
-#: be busy with other things meanwhile.
+#: be busy otherwise meanwhile.
 _DELAY = 0.2
 #: Seconds of sending that may be missing at the two ends of a call before it is worth a word.
 _SLACK = 0.1
@@ -61,7 +61,7 @@ class _Listener(Tee):
 
     def wait(self) -> None:
         """Wait until it was heard; not for long where it was not."""
-        self._complete.wait(_ON_ITS_WAY)
+        self._complete.wait(_IN_TRANSIT)
 
 
 class _Demo:
@@ -142,7 +142,7 @@ class _Demo:
                     self.ladder.names[address] = "Bob" if address[1] == port else "Alice"
 
     def _report(self) -> None:
-        """Print the ladder, and packets each way."""
+        """Print the ladder, and packets in each direction."""
         screen = self.screen
         screen.title("The call, message by message")
         screen.ladder(self.ladder)

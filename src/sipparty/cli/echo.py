@@ -9,7 +9,7 @@ __all__ = ["Echo", "Tee"]
 
 
 class Echo:
-    """A sink that is the source of what it took: who calls hears himself.
+    """A sink that is the source of what it took: the caller hears himself.
 
     It never ends; where nothing has come, it gives silence.
 

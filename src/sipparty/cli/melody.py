@@ -6,7 +6,7 @@ Laws:
 * The same samples every time, on every machine: plain arithmetic, rounded to 16 bits.
 * It is made for the telephone: 8000 samples a second, nothing above 3400 Hz.
 * It begins and ends with sound, and no part of it of a second's length is like another, so that a
-  recording of it can be laid over it in one way only.
+  recording of it can be laid over it at one offset only.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ from sipparty.trace import LOGGER, Ladder, MediaRecord, PcapWriter, WireRecord, 
 __all__ = ["Phone", "Stopped", "Talk", "Traces", "note_media"]
 
 #: Seconds that a call may take to end once Ctrl-C was pressed.
-_FAREWELL = 2.0
+_CLOSE_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ class Talk:
             if isinstance(happened, Stopped):
                 if self._take is not None:
                     self.screen.line("no more calls: hanging up")
-                give_up_at = time.monotonic() + _FAREWELL
+                give_up_at = time.monotonic() + _CLOSE_TIMEOUT
                 for call, one in self._calls.items():
                     self._hang_up(call, one, "hanging up" if one.answered_at else "giving up")
             elif isinstance(happened, CallReceived) and self._take is not None:

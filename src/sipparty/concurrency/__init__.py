@@ -1,4 +1,4 @@
-"""Threads and the event loop: what runs a party, and the ways onto its thread.
+"""Threads and the event loop: what runs a party, and access to its thread.
 
 waiting       waiting for a state in a thread or a coroutine; verbs that run on another thread
 portal        an asyncio loop, on a thread of its own or its owner's

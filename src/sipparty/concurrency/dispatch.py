@@ -7,7 +7,7 @@
 * What a handler raises is logged to `sipparty.handlers` and ends that handler alone; so does
   `SystemExit`, which would otherwise end the thread that all calls run on.
 * So many plain functions run at a time, as there are threads. Where all are busy, which is logged
-  once, events wait; whoever an answer is owed to hears after a while that it comes too late.
+  once, events wait; who is owed an answer is notified after a while that it comes too late.
 * What waits is bounded: of events that report the same anew, such as the progress of a call, the
   last one waits alone (`Event.merge_key`); and one topic has so many events waiting.
 """
@@ -32,7 +32,7 @@ _log = logging.getLogger("sipparty.handlers")
 Handler = Callable[[Any], Any]
 
 #: What is called on the loop's thread when something has not gone as it should.
-_Told = Callable[[], object] | None
+_Callback = Callable[[], object] | None
 
 
 class _Work:
@@ -40,7 +40,7 @@ class _Work:
 
     __slots__ = ("begun", "event", "failed", "handler")
 
-    def __init__(self, handler: Handler, event: Any, failed: _Told) -> None:
+    def __init__(self, handler: Handler, event: Any, failed: _Callback) -> None:
         self.handler = handler
         self.event = event
         self.failed = failed
@@ -78,7 +78,7 @@ class Dispatcher:
         self._limits = limits or Limits()
         self._tasks: set[asyncio.Task[Any]] = set()
         #: Of coroutines under way whose event may be outdated: what is to follow, if anything.
-        self._latest: dict[Hashable, tuple[Any, _Told] | None] = {}
+        self._latest: dict[Hashable, tuple[Any, _Callback] | None] = {}
         self._warned: set[str] = set()
         self._work = threading.Condition()
         #: By topic, what waits its turn; the topic is here while one of it runs or waits.
@@ -93,8 +93,8 @@ class Dispatcher:
         handler: Handler,
         event: Any,
         topic: Hashable,
-        failed: _Told = None,
-        late: _Told = None,
+        failed: _Callback = None,
+        late: _Callback = None,
     ) -> None:
         """Have a handler take an event; called on the loop's thread.
 
@@ -115,7 +115,7 @@ class Dispatcher:
         else:
             self._put(_Work(handler, event, failed), topic, late)
 
-    def _run_async(self, handler: Handler, event: Any, topic: Hashable, failed: _Told) -> None:
+    def _run_async(self, handler: Handler, event: Any, topic: Hashable, failed: _Callback) -> None:
         merge = _merge_key(event)
         if merge is None:
             self._start(None, handler, event, failed)
@@ -142,7 +142,7 @@ class Dispatcher:
         coroutine: Coroutine[Any, Any, Any] | None,
         handler: Handler,
         event: Any,
-        failed: _Told,
+        failed: _Callback,
     ) -> asyncio.Task[Any] | None:
         """Run a handler, or the coroutine that it has returned, as a task; on the loop's thread.
 
@@ -166,7 +166,7 @@ class Dispatcher:
         coroutine: Coroutine[Any, Any, Any] | None,
         handler: Handler,
         event: Any,
-        failed: _Told,
+        failed: _Callback,
     ) -> None:
         try:
             await (handler(event) if coroutine is None else coroutine)
@@ -178,7 +178,7 @@ class Dispatcher:
     def _log_failure(self, handler: Handler, event: Any) -> None:
         _log.exception("The handler %r raised on %s.", handler, type(event).__name__)
 
-    def _put(self, work: _Work, topic: Hashable, late: _Told) -> None:
+    def _put(self, work: _Work, topic: Hashable, late: _Callback) -> None:
         with self._work:
             if self._closed:
                 return
@@ -224,7 +224,7 @@ class Dispatcher:
         line.append(work)
 
     def _drop(self, topic: Hashable, work: _Work, late: Callable[[], object]) -> None:
-        """Have work that has not begun begin no more, and tell so; on the loop's thread."""
+        """Have work that has not begun begin no more, and report so; on the loop's thread."""
         with self._work:
             line = self._lines.get(topic)
             if self._closed or work.begun or line is None or line[0] is not work:

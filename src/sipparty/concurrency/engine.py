@@ -1,4 +1,4 @@
-"""The engine: an asyncio loop that moves bytes between sockets and the core, and the way in from
+"""The engine: an asyncio loop that moves bytes between sockets and the core, and the access from
 other threads.
 
 * `Engine.shared()` runs on a daemon thread of its own; scripts, the REPL and notebooks use it.
@@ -12,7 +12,7 @@ Laws:
 * Nothing outlives the engine: `close` gives back every socket, ends the thread, and is called at
   exit. Nobody waits any longer for what was under way: it fails, or is over.
 * A forked child starts with none of its parent's engines, and holds none of their sockets.
-* What goes wrong with one event or message is logged, and keeps no other from its way.
+* What goes wrong with one event or message is logged, and stops no other.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Engine(LoopPortal):
 
         Returns:
             By name: `dialogs`, `client_transactions`, `server_transactions` and `timers` say what
-            is there now; `received`, `sent`, `refused` (for want of room), `stray_responses`,
+            is there now; `received`, `sent`, `refused` (at a limit), `stray_responses`,
             `stray_acks`, and the attacks (`AttackMonitor.THRESHOLDS` names them) count up.
 
         Raises:
@@ -225,7 +225,7 @@ class Engine(LoopPortal):
         elif isinstance(event, TargetAnswered):
             self.hub.mark_up(event.flow)
         elif event.agent is None:
-            # Of nobody in particular: every party hears of it, once.
+            # Of nobody in particular: every party is notified, once.
             for owner in dict.fromkeys(agent.owner for agent in self.core.directory.receiving()):
                 if owner is not None:
                     owner.event_happened(event)
@@ -304,7 +304,7 @@ class Engine(LoopPortal):
             _log.exception("A STUN message from %s port %s failed.", *flow.remote)
 
     def pong_received(self, flow: Flow) -> None:
-        """Tell who keeps a connection open that its peer answers; called by endpoints."""
+        """Notify the keep-alive of a connection that its peer answers; called by endpoints."""
         self._busy = True
         self.core.at(self.loop.time())
         self.hub.keepalives.pong_received(flow)
@@ -319,7 +319,7 @@ class Engine(LoopPortal):
         self.send_failed(flow, reason)
 
     def send_failed(self, flow: Flow, reason: str) -> None:
-        """Tell whoever depends on a flow that it cannot be sent by; called by endpoints."""
+        """Notify whoever depends on a flow that it cannot be sent by; called by endpoints."""
         if not self.closed:
             self._act(flow.fail, (reason,))
 

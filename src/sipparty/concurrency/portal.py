@@ -1,4 +1,4 @@
-"""An asyncio loop, on a thread of its own or on its owner's, and the way onto that thread.
+"""An asyncio loop, on a thread of its own or on its owner's, and access to that thread.
 
 Laws:
 
@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 
 class LoopPortal(ABC):
-    """A loop and the way onto it; the part of an engine that knows of threads.
+    """A loop and access to its thread; the part of an engine that knows of threads.
 
     Args:
         loop: The loop, running on this thread; None to make one and run it on a thread.

@@ -59,7 +59,7 @@ class Feed(Generic[T]):
 
 
 class Stream(Generic[T]):
-    """Things that happen, to loop over until they end.
+    """Events to loop over until they end.
 
     Args:
         portal: Says which thread may not block, as `for` does; None where any may.

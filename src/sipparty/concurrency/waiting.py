@@ -1,4 +1,4 @@
-"""Waiting for a state, from a thread or a coroutine, and the way onto a machine's own thread.
+"""Waiting for a state, from a thread or a coroutine, and access to a machine's own thread.
 
 Laws:
 
@@ -36,7 +36,7 @@ _lock = threading.Lock()
 
 
 class Portal(Protocol):
-    """The way onto the thread that a machine lives on, where that is not the caller's."""
+    """Access to the thread that a machine runs on, where that is not the caller's."""
 
     def run(self, function: Callable[..., _R], /, *args: object) -> _R:
         """Run a function on the machine's thread and return, or raise, what it does.
@@ -53,7 +53,7 @@ class HasPortal(Protocol):
 
     @property
     def portal(self) -> Portal | None:
-        """The way to the object's thread; None where callers are on it already."""
+        """Access to the object's thread; None where callers are on it already."""
 
 
 _S = TypeVar("_S", bound=HasPortal)
@@ -164,7 +164,7 @@ class Watchable:
 
     @property
     def portal(self) -> Portal | None:
-        """The way onto the machine's thread; None, the default, where callers are on it already."""
+        """Access to the machine's thread; None, the default, where callers are on it already."""
         return self._portal
 
     @portal.setter
@@ -240,7 +240,7 @@ class Watchable:
             self._unwatch(watcher)
 
     def _notify(self) -> None:
-        """Have who waits hear of the state that was set; a state machine does so by itself."""
+        """Notify who waits of the state that was set; a state machine does so by itself."""
         self._entered = state = self.state
         for watcher in self._watchers or ():
             watcher.notify(state)

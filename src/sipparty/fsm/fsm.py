@@ -173,7 +173,7 @@ class FSM(Watchable):
                 comes.
             BaseException: Whatever an action or a hook raised.
         """
-        # All of law 1 is here, in one function: machines run in every message's way.
+        # All of law 1 is here, in one function: machines run for every message.
         mode = self._mode
         if mode is _RUNNING:
             self._enqueue(input, args, _HIT)
@@ -368,7 +368,7 @@ class FSM(Watchable):
         line.extend(reversed(timers))
 
     def _run_line(self, failed: bool = False) -> None:
-        """Run the line to its end: law 3. `failed` says that an error is on its way out already."""
+        """Run the line to its end: law 3. `failed` says that an error is being raised already."""
         line = self._line
         assert line is not None
         mode = self._mode

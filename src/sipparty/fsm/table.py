@@ -26,7 +26,7 @@ The checks, in the order they are made:
     unknown initial or final state    no row mentions the state
     unreachable state                 no path of rows leads there from the initial state
     trap state                        a state that is not final has no row out of it
-    final state with a way out        a final state has a row to another state
+    final state that can be left        a final state has a row to another state
     unknown state of a timer          no row mentions a state that the timer names
     timer without a row               a state that owns a timer does not take its input
     delay without a source            a delay names an attribute that no instance can have
@@ -130,7 +130,7 @@ class Timer(_TimerFields):
 class StateNames:
     """The states of one machine class: an attribute for each, whose value is its name.
 
-    Iterable in the order of the table; `in` tells whether a name is a state.
+    Iterable in the order of the table; `in` says whether a name is a state.
     """
 
     def __init__(self, owner: str, names: Iterable[str]) -> None:
@@ -359,23 +359,23 @@ class _Compiler:
         return final
 
     def _check_paths(self, states: tuple[str, ...], initial: str, final: tuple[str, ...]) -> None:
-        ways: dict[str, list[Row]] = {state: [] for state in states}
+        leaving: dict[str, list[Row]] = {state: [] for state in states}
         for row in self.rows.values():
             if row.next_state != row.state:
-                ways[str(row.state)].append(row)
+                leaving[str(row.state)].append(row)
         reached = {initial}
         front = [initial]
         while front:
-            after = {str(row.next_state) for row in ways[front.pop()]} - reached
+            after = {str(row.next_state) for row in leaving[front.pop()]} - reached
             reached |= after
             front.extend(after)
         for state in states:
             if state not in reached:
                 row = next(row for row in self.rows.values() if row.state == state)
                 self.fail(f"state {state!r} of {row!r} is unreachable from {initial!r}.")
-            if state in final and ways[state]:
-                self.fail(f"{ways[state][0]!r} leads out of the final state {state!r}.")
-            if state not in final and not ways[state]:
+            if state in final and leaving[state]:
+                self.fail(f"{leaving[state][0]!r} leads out of the final state {state!r}.")
+            if state not in final and not leaving[state]:
                 row = next(r for r in self.rows.values() if state in (r.state, r.next_state))
                 self.fail(
                     f"state {state!r} of {row!r} is a trap, no row leads out of it and it is not"

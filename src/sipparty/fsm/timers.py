@@ -11,7 +11,7 @@ Laws:
    empty; a FIFO that empties is deleted, so durations that never come again leave nothing behind.
 3. Entries fire in the order of their deadlines, those of one deadline in the order they were armed.
 4. A dead entry, fired or cancelled, holds on to nothing: its references go at once, and its place
-   in the FIFO goes when it gets to the head or when the dead outnumber the living.
+   in the FIFO goes when it gets to the head or when dead entries outnumber live ones.
 5. `handle_timers` ends: what is armed while it runs waits for the next call, even if it is already
    due (`next_timer()` then says so). So no machine that arms itself for "at once" can hold up
    others.
@@ -30,7 +30,7 @@ __all__ = ["Entry", "TimerOwner", "Timers"]
 #: Places in an `Entry`.
 _DEADLINE, _ORDER, OWNER, _INPUT = range(4)
 
-#: Dead entries that are let lie before the first compaction, so that a small queue is never
+#: Dead entries that are kept before the first compaction, so that a small queue is never
 #: rebuilt.
 _LET_LIE = 64
 

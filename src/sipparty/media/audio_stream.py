@@ -363,7 +363,7 @@ class AudioStream:
                         return
                     self._hear_report(packet, address, now)
                 case Goodbye():
-                    self._hear_goodbye(packet, address, now)
+                    self._bye_received(packet, address, now)
                 case _:
                     pass
 
@@ -387,7 +387,7 @@ class AudioStream:
                     round_trip_time(block, ntp_timestamp(now + self._epoch)),
                 )
 
-    def _hear_goodbye(self, packet: Goodbye, address: Address, now: float) -> None:
+    def _bye_received(self, packet: Goodbye, address: Address, now: float) -> None:
         source = self._receiver.source
         # Section 8.2: believed from where the source is, and nowhere else.
         if source is None or source.ssrc not in packet.sources or source.address[0] != address[0]:

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 #: The least audio in a packet, in milliseconds.
 MIN_PTIME: Final = 10.0
-#: The most audio in a packet, in milliseconds: what G.711 has room for in one of an Ethernet.
+#: The most audio in a packet, in milliseconds: what fits in one of an Ethernet as G.711.
 MAX_PTIME: Final = 150.0
 #: The first port that is not a system port (RFC 6335 section 6).
 _FIRST_USER_PORT: Final = 1024

@@ -1,4 +1,4 @@
-"""A source being played: the handle that `play` gives, and two ways to wait for its end.
+"""A source being played: the handle that `play` gives, waited for by a thread or a coroutine.
 
 Laws:
 
@@ -59,7 +59,7 @@ class Playback(Watchable):
     Args:
         source: What is played.
         stop: Stops it; called on any thread.
-        portal: The way to the thread that plays; None where that is not known yet.
+        portal: Access to the thread that plays; None where that is not known yet.
 
     Attributes:
         source: What is played.

@@ -9,7 +9,7 @@ Laws:
   would have lost it.
 * What is opened is closed by `close`, and after it nothing is called back.
 * From `listen` on what comes is read (RFC 3264 section 5.1 wants that as soon as an offer is sent).
-  Before anybody is there to hear it, the last of it is kept for so long as it could still be
+  Before it has a receiver, the last of it is kept for so long as it could still be
   played, and no longer; what hosts of the call send is not displaced by what others do.
 """
 
@@ -35,8 +35,8 @@ _log = logging.getLogger(__name__)
 BATCH: Final = 32
 #: Octets of a datagram that are read; none of media is as large on an Ethernet.
 MAX_DATAGRAM: Final = 2048
-#: Datagrams that are kept while nobody hears them, at most: so many of the hosts of the call, and
-#: so many of others.
+#: Datagrams that are kept while nobody receives them, at most: so many of the hosts of the call,
+#: and so many of others.
 MAX_EARLY: Final = 32
 #: How often the system is asked for a free port before it counts as having none in pairs.
 _ATTEMPTS: Final = 64
@@ -295,7 +295,7 @@ class PortPair:
             self.rtcp.read(keep(True), self._time)
 
     def deliver(self, rtp: Receive, rtcp: Receive, max_age: float) -> None:
-        """Give what comes to who hears it, first what has come in the last `max_age` seconds: that
+        """Give what comes to its receiver, first what has come in the last `max_age` seconds: that
         of the hosts of the call, then that of others.
         """
         early = (*(self._early or ()), *self._other)

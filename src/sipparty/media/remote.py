@@ -32,8 +32,8 @@ Laws:
   datagram with a forged source: then it is to the signalling's host alone, and no longer either.
 * What is no audio that was agreed on, but comes from the signalled address, proves that host: it
   takes part in the call.
-* Which rank a source has does not depend on what it sends, but for one thing: a stream that goes on
-  under its SSRC and sequence numbers from another host may do so, as nobody guesses them.
+* Which rank a source has does not depend on what it sends, with one exception: a stream that goes
+  on under its SSRC and sequence numbers from another host may do so, as nobody guesses them.
   Who sees the packets of a call can still forge them: SRTP is the answer to that (RFC 4961
   section 5).
 """

@@ -136,7 +136,7 @@ class RTCPPacket:
 
 @dataclass(frozen=True, slots=True)
 class SenderReport(RTCPPacket):
-    """What a sender says of itself and of whom it hears (RFC 3550 section 6.4.1).
+    """What a sender reports of itself and of the sources it receives (RFC 3550 section 6.4.1).
 
     Args:
         ssrc: The sender.
@@ -171,7 +171,7 @@ class SenderReport(RTCPPacket):
 
 @dataclass(frozen=True, slots=True)
 class ReceiverReport(RTCPPacket):
-    """What one who sends nothing says of whom it hears (RFC 3550 section 6.4.2).
+    """What one who sends nothing reports of the sources it receives (RFC 3550 section 6.4.2).
 
     Args:
         ssrc: Who reports.

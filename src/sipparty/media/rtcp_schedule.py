@@ -55,7 +55,7 @@ def round_trip_time(report: ReportBlock, ntp_now: int) -> float | None:
         return None
     since = timestamp_difference(ntp_now >> 16 & 0xFFFFFFFF, report.last_sr)
     seconds = (since - report.delay_since_last_sr) / 65536
-    # Clocks round: a very short way may come out a little below nothing.
+    # Clocks round: a very short round trip may come out a little below nothing.
     return max(seconds, 0.0) if seconds > -0.001 else None
 
 

@@ -5,7 +5,7 @@ Laws:
 * `RTPPacket.parse(data)` gives a packet or raises `ParseError`; `bytes(packet)` gives the same
   octets back, padding and header extension included.
 * What RFC 3550 section A.1 can check without knowing the sender is checked here: version, that the
-  CSRC list, the header extension and the padding lie inside the packet. What needs history
+  CSRC list, the header extension and the padding are inside the packet. What needs history
   (sequence, source) is `RTPReceiver`'s.
 * The header extension is opaque (RFC 8285 elements are not looked into).
 * This module reads no clock and draws no number.
@@ -70,7 +70,7 @@ def timestamp_difference(a: int, b: int) -> int:
 def looks_like_rtcp(data: bytes) -> bool:
     """Whether a datagram on a shared port is RTCP and not RTP (RFC 5761 section 4).
 
-    The packet type of RTCP lies in 192 to 223; an RTP packet has that octet only with the payload
+    The packet type of RTCP is in 192 to 223; an RTP packet has that octet only with the payload
     types 64 to 95 and the marker, which RFC 5761 keeps free.
     """
     return len(data) > 1 and 192 <= data[1] <= 223

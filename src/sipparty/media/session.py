@@ -9,9 +9,9 @@ says what the dialog asks then:
     answer(offer) -> bytes                 we are called: the body of our answer
     start(early=True)                      media flows before the call is established
     start()                                it is, or something else was agreed
-    update(...), offer(direction),         a re-INVITE or UPDATE, either way
+    update(...), offer(direction),         a re-INVITE or UPDATE, either side's
       answer(), accept(), rollback()       (rollback: it was refused)
-    move(local_address)                    nobody answered there: the call goes another way
+    move(local_address)                    nobody answered there: the call takes another route
     stop()                                 the call is over, however it ended
 
 Descriptions are opaque here: the content type says what they are.
@@ -43,7 +43,7 @@ class MediaSession(Session):
     `async def`.
 
     Attributes:
-        portal: The way onto the engine's thread, for verbs called on others; None where callers
+        portal: Access to the engine's thread, for verbs called on others; None where callers
             are on it already.
         advertised: The address that descriptions name, where that is not the one that is bound: a
             NAT is in between. Set before `open`; None for the one that is bound.
@@ -102,7 +102,7 @@ class MediaSession(Session):
 
     @classmethod
     def check_offer(cls, offer: bytes, **options: Any) -> None:
-        """Judge an offer before there is a session for it, and before any handler hears of the
+        """Judge an offer before there is a session for it, and before any handler is given the
         call. Nothing is opened or kept; what passes may still be refused by `answer`.
 
         Args:

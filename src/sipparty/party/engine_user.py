@@ -41,7 +41,7 @@ class EngineUser:
 
     @property
     def portal(self) -> Engine:
-        """The way to the engine's thread, for verbs."""
+        """Access to the engine's thread, for verbs."""
         return self.engine
 
     def _dispatcher(self) -> Dispatcher | None:

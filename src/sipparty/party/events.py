@@ -80,7 +80,7 @@ class EventHandlers(EventSource):
     @property
     def observed(self) -> bool:
         """Whether the party has handlers, or an `event_happened` of its own; events that nobody
-        hears of are not made.
+        takes are not made.
         """
         return (
             bool(self._handlers or self._methods)
@@ -94,7 +94,7 @@ class EventHandlers(EventSource):
             import inspect
 
             handlers = (one for several in (self._handlers or {}).values() for one in several)
-            # Who has not heard of the call does not hear of its end.
+            # Who was not given the call is not given its end.
             call.silent = not any(map(inspect.iscoroutinefunction, handlers))
             call.core.counters["refused"] += 1
             call.reject(503, headers=call.core.refusals.overloaded)

@@ -138,7 +138,7 @@ def media_addresses(hub: Hub, agent: Any, flow: Flow) -> tuple[str, str | None]:
     Args:
         hub: The engine's hub.
         agent: The agent that has the call.
-        flow: The way to the peer.
+        flow: The flow to the peer.
     """
     own, shown = flow.local[0], agent.address_on(flow)[0]
     family = numeric_family(own)

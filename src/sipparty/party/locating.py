@@ -25,7 +25,7 @@ def locate(target: Any) -> tuple[str, NextHop | None]:
         UsageError: The party does not listen.
     """
     if target.__class__ is str and PLAIN_SIP_URI.fullmatch(target) is not None:
-        return as_request_uri(target), None  # as it is written, which is the quick way
+        return as_request_uri(target), None  # as it is written, which is the quick path
     if not isinstance(target, PartySettings):
         return as_request_uri(str(URI.from_user_text(target))), None
     party: Any = target

@@ -26,7 +26,7 @@ class CallMedia:
     Args:
         engine: The engine of the call.
         dialog: The call.
-        flow: The way to its peer.
+        flow: The flow to its peer.
         place: The address that media is bound to, and what descriptions name in its place.
     """
 
@@ -93,7 +93,7 @@ def check_offer(check: Callable[[bytes], None], each: int, offer: bytes, flow: F
         check: Judges it by what a session could do.
         each: How many descriptors a session takes; one that takes none sends nothing.
         offer: The offer.
-        flow: The way it came.
+        flow: The flow it came by.
 
     Raises:
         NegotiationError: Nothing in it could be agreed on, or media could go nowhere by it.
@@ -128,7 +128,7 @@ def open_session(
         engine: The engine of the call.
         make: Makes a session.
         dialog: The call.
-        flow: The way to its peer.
+        flow: The flow to its peer.
         place: The address to bind, and what descriptions name in its place.
     """
     address, advertised = place

@@ -181,9 +181,10 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
     def check_offer(self, offer: bytes) -> None:
         """Judge the offer of a call before any handler hears of it; override it to judge otherwise.
 
-        What no session of this party could answer is refused with 488 or 400, and nobody hears of
-        the call. By default `MediaSession.check_offer` says so, given the party's own `media`
-        options; where `make_session` is one's own, only what is no session description is refused.
+        What no session of this party could answer is refused with 488 or 400, and nobody is
+        notified of the call. By default `MediaSession.check_offer` says so, given the party's own
+        `media` options; where `make_session` is one's own, only what is no session description is
+        refused.
 
         Raises:
             NegotiationError: Nothing in the offer could be agreed on.
@@ -210,8 +211,8 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
     ) -> Self:
         """Take calls; the sockets are bound when this returns, all of them or none.
 
-        Parties that listen at one address and port share its socket, told apart by their address of
-        record.
+        Parties that listen at one address and port share its socket, distinguished by their
+        address of record.
 
         Args:
             port: The port; None for a free one; by default the transport's own: 5060, 5061 for TLS.
@@ -343,8 +344,8 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         """Call somebody; returns the dialog at once.
 
         Args:
-            target: Whom: an address with or without its scheme, or a party that listens, which is
-                then called where it listens.
+            target: Who to call: an address with or without its scheme, or a party that listens,
+                which is then called where it listens.
             proxy: The next hop: a host, host:port or URI; a loose route (RFC 3261 §8.1.2). The
                 party's own `proxy` by default.
             expires: Seconds after which an unanswered call is given up, sent as Expires; by default
@@ -357,10 +358,10 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
             dialog: The class of the dialog; `ClientDialog` by default.
             redirects: How many redirections (300, 301, 302) the call follows, 0 for none; None for
                 as the party's `follow_redirects` says.
-            flow: A way to the target that is there already, such as the `flow` of a call or request
-                of its own: the only one to a browser, or to a phone behind a NAT (RFC 7118 §5). It
-                is taken whatever the target's address is, while it stands; but not for a sips URI
-                unless it is secure.
+            flow: A flow to the target that is there already, such as the `flow` of a call or
+                request of its own: the only one to a browser, or to a phone behind a NAT (RFC 7118
+                §5). It is taken whatever the target's address is, while it stands; but not for a
+                sips URI unless it is secure.
 
         Raises:
             Incomplete: The uri lacks user or host.
@@ -400,13 +401,13 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         **options: Unpack[InviteOptions],
     ) -> CallBlock[CallT]:
         """Call somebody for a `with` or `async with` block, which begins when the call is answered;
-        the call is hung up when it ends, in whatever way.
+        the call is hung up when it ends, however that is.
 
             with party.call("bob@biloxi.com") as call:
                 call.session.play("hello.wav").wait()
 
         Args:
-            target: Whom, as for `invite`.
+            target: Who to call, as for `invite`.
             proxy: The next hop, as for `invite`.
             timeout: Seconds to wait for an answer; None for as long as it takes.
             dialog: The class of the dialog, as for `invite`.
@@ -443,7 +444,7 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
             request: The request. A copy is sent, in which To, From, Call-ID, CSeq, Max-Forwards and
                 Contact are filled in where they lack; it is `request` of what is returned.
             proxy: The next hop, as for `invite`.
-            flow: A way that is there already, as for `invite`.
+            flow: A flow that is there already, as for `invite`.
 
         Raises:
             Incomplete: The uri lacks user or host.

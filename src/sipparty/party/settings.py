@@ -55,7 +55,7 @@ else:
 
 __all__ = ["Credentials", "PartySettings", "Settings", "Target"]
 
-#: Whom to call: another party, or an address with or without its scheme.
+#: Who to call: another party, or an address with or without its scheme.
 Target: TypeAlias = "Party[Any, Any] | URI | AOR | str | bytes"
 
 #: What answers challenges: user and password, for one's own servers, by realm, or by a function.
@@ -186,7 +186,7 @@ class PartySettings(DeepClass):
         ("MD5", "SHA-256"),
         check=checks.texts,
         also=("guard",),
-        doc="What a guard of passwords offers, in order.",
+        doc="What a guard with passwords offers, in order.",
     )
     names: Iterable[str] = setting(
         (),

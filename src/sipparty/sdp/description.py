@@ -59,8 +59,8 @@ _SESSION_LINES: LineTable = {
 class SessionDescription(AttributeHolder):
     """A session: who describes it, where media goes, and the streams it consists of.
 
-    `SessionDescription.audio` is the short way to make one, `parse` reads one, `bytes()` writes it.
-    To change one, make another: `dataclasses.replace`, `with_attribute`, `with_media`.
+    `SessionDescription.audio` is the short form to make one, `parse` reads one, `bytes()` writes
+    it. To change one, make another: `dataclasses.replace`, `with_attribute`, `with_media`.
 
     Args:
         origin: The o= line.

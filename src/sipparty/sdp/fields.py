@@ -59,7 +59,7 @@ def _address_type(address: str) -> str:
 
 
 class Direction(StrEnum):
-    """Which way media flows, from the side that says it (RFC 8866 Section 6.7)."""
+    """The direction of media, from the side that says it (RFC 8866 Section 6.7)."""
 
     SENDRECV = "sendrecv"
     SENDONLY = "sendonly"

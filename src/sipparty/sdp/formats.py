@@ -226,7 +226,7 @@ class Format(RTPMap):
 
     @classmethod
     def of(cls, what: FormatLike) -> Format:
-        """A format from the short way to write it.
+        """A format from its short notation.
 
         Args:
             what: A `Format`, which is given back; a static payload type, as `0`; or a name with as

@@ -180,7 +180,7 @@ class RTCPAddress:
 class MediaDescription(AttributeHolder):
     """One stream of a session: its m= line and those that follow it.
 
-    `MediaDescription.rtp` is the short way to make one.
+    `MediaDescription.rtp` is the short form to make one.
 
     Args:
         media: "audio", "video", "image", "message", ...

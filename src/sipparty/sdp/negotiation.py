@@ -128,7 +128,7 @@ class Negotiation:
         username: str = "-",
         reaches: Reaches | None = None,
     ) -> None:
-        # RFC 3264 Section 5: signed 64 bit, and room for the version to grow.
+        # RFC 3264 Section 5: signed 64 bit, with space for the version to grow.
         check_integer(session_id, 0, 2**63 - 1, "session id")
         check_integer(version, 0, 2**62 - 2, "session version")
         self._origin = Origin.of(address, session_id, version, username)
@@ -181,7 +181,7 @@ class Negotiation:
     @property
     def slots(self) -> tuple[int | None, ...]:
         """For each m= line, of the open offer if there is one, the index of the capability that it
-        belongs to; None where there is none. After `receive_offer` it tells which ports are needed.
+        belongs to; None where there is none. After `receive_offer` it says which ports are needed.
         """
         return (self._open or self._negotiated).slots
 
@@ -324,7 +324,7 @@ class Negotiation:
         self._open = self._preview = None
 
     def fork(self) -> Negotiation:
-        """A copy that goes its own way: each dialog that an INVITE brings about answers the one
+        """A copy that is independent: each dialog that an INVITE brings about answers the one
         offer for itself (RFC 6337 Section 3.1.1). Extensions are forked too.
         """
         made = copy.copy(self)

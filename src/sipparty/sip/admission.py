@@ -173,7 +173,7 @@ class Admission:
     def _is_ours(self, request: Request, flow: Flow, uri: str) -> bool:
         """Whether credentials for a URI are for this agent (RFC 7616 §3.4.6, RFC 8760 §2.6 item 6):
         its address of record or its contact. A proxy may have put either in the place of the other;
-        a user that the request names need not be here, so that its sender may hear of that.
+        a user that the request names need not be here, so that its sender may be answered so.
         """
         agent = self._agent
         try:
@@ -269,7 +269,7 @@ class Lookups:
     def end(self, transaction: ServerTransaction) -> None:
         """Count it no more."""
         self._waiting[transaction.share] -= 1
-        self._waiting += Counter()  # without those of whom nothing waits
+        self._waiting += Counter()  # without those that nothing waits of
 
 
 class _Busy(Exception):
@@ -395,12 +395,12 @@ def _is_here(agent: Any, host: str, port: int | None, flow: Flow) -> bool:
     if here is None:
         return host == agent.host or host.endswith(f".{agent.host}")
     usual = default_port(flow.transport)
-    home = split_sip_uri(agent.uri)
+    own = split_sip_uri(agent.uri)
     ours = (
         agent.address_on(flow),
         flow.local,
-        (home.host, home.port or usual),
-        (home.host, flow.local[1]),
+        (own.host, own.port or usual),
+        (own.host, flow.local[1]),
     )
     # A port that is left out says nothing: many leave it out.
     return any(port in (None, own) and here == _address(name) for name, own in ours)

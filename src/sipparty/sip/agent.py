@@ -87,7 +87,7 @@ class UserAgent(ValueBinder):
         follow_redirects: How many redirections a request of ours follows; False or 0 for none.
         retry_wait: Seconds that a request of ours waits at the most where a server asks for that
             with 413 or 503 and Retry-After; 0, the default, for not at all.
-        check_offer: Judges the offer of a call that somebody is to decide on, before they hear of
+        check_offer: Judges the offer of a call that somebody is to decide on, before they are given
             it: raises `NegotiationError` or `ParseError` for one that could not be answered.
             None to find out when the call is accepted.
         media_options: Checks the options of one call's media, and gives them as a dictionary.
@@ -97,11 +97,11 @@ class UserAgent(ValueBinder):
         digest: What answers challenges (RFC 3261 §22); None where there are no credentials.
         guard: What requests outside of dialogs have to prove themselves to (§22.2); None for open
             doors. ACK and CANCEL are never asked to (§22.1), nor is what a dialog's peer sends.
-        portal: The way to the engine's thread, given to each dialog.
+        portal: Access to the engine's thread, given to each dialog.
         local_address: The numeric address of this host that it sends from, but for answers to what
             came by a socket it listens on; None for the system's choice.
         product: What User-Agent says.
-        observed: Whether anybody hears of the events of its dialogs; else they are not made.
+        observed: Whether anybody takes the events of its dialogs; else they are not made.
         history: What keeps the messages of its calls; None for nothing.
     """
 
@@ -183,7 +183,7 @@ class UserAgent(ValueBinder):
         """Return the Contact value that a peer on this flow can reach us by (§8.1.1.8).
 
         Args:
-            flow: The way to the peer.
+            flow: The flow to the peer.
             secure: Whether it has to be a `sips:` URI (§12.1.1), whatever our own address is.
         """
         key = (flow.transport, flow.local, secure)
@@ -259,7 +259,7 @@ class UserAgent(ValueBinder):
         self._capabilities = None
 
     def emit(self, event: Event) -> None:
-        """Tell of an event."""
+        """Report an event."""
         self.core.emit(event)
 
     # ---------------------------------------------------------------- requests in
@@ -432,8 +432,8 @@ class UserAgent(ValueBinder):
     def _take_call(self, dialog: Dialog, transaction: ServerTransaction, data: DialogState) -> None:
         """Begin a dialog, report it, and answer it where nobody is to decide on it.
 
-        Whatever its class raises, it is ended and counted no more, and who heard of it hears of the
-        end.
+        Whatever its class raises, it is ended and counted no more, and whoever was given it is
+        given the end.
         """
         dialog.authenticated = transaction.authenticated
         data.share = transaction.share

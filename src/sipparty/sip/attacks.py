@@ -6,8 +6,8 @@ Laws:
   doubled since: a hundred thousand messages make some fifteen reports.
 * Sources are kept for so long after the last message, and so many at a time; a source beyond that
   takes the place of the one that is silent longest. So the memory of this is bounded too.
-* The source address of a datagram may be forged, and whoever blocks it may block a bystander.
-  `proven` says whether the source has shown that it receives what is sent to it.
+* The source address of a datagram may be forged, and whoever blocks it may block someone
+  uninvolved. `proven` says whether the source has shown that it receives what is sent to it.
 * Proven and unproven messages are counted apart: forged datagrams do not bring a source to the
   threshold at which it is reported as proven, and take no memory from the proven ones.
 * A source is an IPv4 address, or an IPv6 network of 64 bits (`source_of`).
@@ -77,7 +77,7 @@ class AttackMonitor:
 
         Args:
             kind: One of `THRESHOLDS`.
-            flow: The way it came.
+            flow: The flow it came by.
             now: The time, in seconds.
             proven: Whether its sender has shown that it receives at its address; by default, where
                 it came by a connection.

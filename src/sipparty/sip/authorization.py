@@ -43,7 +43,7 @@ class Authorization:
 
         Args:
             request: The attempt.
-            flow: The way it goes.
+            flow: The flow it goes by.
             host: The host that was asked for; "" where it goes by a flow that was given.
             origin: Who has it sent.
         """

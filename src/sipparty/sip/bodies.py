@@ -30,8 +30,8 @@ def is_understood(entity: Entity, types: Collection[str]) -> bool:
     is 415 (RFC 5621 §8.4).
 
     Multiparts are always understood, unknown ones as multipart/mixed (§4.2). Of alternatives one
-    will do (§8.3). application/sdp is so as a "session" and no other way; what is "by-reference" is
-    not, since nobody here refers to it (§9.4).
+    will do (§8.3). application/sdp is so as a "session" and not otherwise; what is "by-reference"
+    is not, since nobody here refers to it (§9.4).
 
     Args:
         entity: The request.

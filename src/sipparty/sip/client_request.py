@@ -1,6 +1,6 @@
 """A request of ours and its outcome: located, sent, tried again, perhaps cancelled, answered.
 
-This is the one way out for requests, in and out of dialogs. Its user says what to send once the
+All requests are sent by this class, in and out of dialogs. Its user says what to send once the
 flow is known (Via, Contact and media addresses depend on it) and then hears responses, or one
 failure.
 """
@@ -39,22 +39,22 @@ class ClientRequest(Waitable[Response]):
 
     It may take several attempts, each a transaction of its own: the next server where one is down
     (RFC 3263 §4.3), TCP where it is too large for UDP (RFC 3261 §18.1.1), and what a response asks
-    for (`retries`), such as credentials. Its user hears of the last one alone.
+    for (`retries`), such as credentials. Its user is given the last one alone.
 
     Laws:
 
     * Each attempt has a branch of its own. The CSeq rises where a server has answered and asked for
       something; it stays where another server is to have the same request.
-    * Requests of one queue, as those of a dialog, leave in its order (§12.2.1.1): while the way of
+    * Requests of one queue, as those of a dialog, leave in its order (§12.2.1.1): while the flow of
       one is looked for, those behind it wait. One that fails lets them go.
     * Whoever rang keeps the call: past a provisional response above 100 there is no other server,
       unless a redirection names one.
     * What is cancelled is not tried again, and nothing more than `MAX_ATTEMPTS` times.
-    * `request_over` is the last that the user hears, and comes once.
+    * `request_over` is the last call to the user, and comes once.
 
     Args:
         host: What sends it.
-        user: Who builds it and hears of it.
+        user: Who builds it and is given its outcome.
         next_hop: Where it goes first.
         endpoint: The endpoint to send from, or None.
         agent: The user agent it is sent for.
@@ -66,7 +66,7 @@ class ClientRequest(Waitable[Response]):
         response: The final response; None before it, and for a 2xx to an INVITE.
         provisional: The last of the provisional responses, `KEPT` at the most.
         error: Why there is no response; None while there may be one.
-        flow: The way it last went; None before it was sent.
+        flow: The flow it last went by; None before it was sent.
         transaction: The transaction of the last attempt; None before the first.
         attempts: How often it was sent.
         number: The CSeq number that the next attempt shares with the last; None for a new one.
@@ -213,7 +213,7 @@ class ClientRequest(Waitable[Response]):
             raise copy_of(self.error)
         return self.response
 
-    # ---------------------------------------------------------------- on its way
+    # ---------------------------------------------------------------- sending
 
     def _locate(self) -> None:
         self._seeking = True

@@ -200,7 +200,7 @@ class Host(_Written, Parser, DeepClass):
         return not isinstance(self._key(), str)
 
     def _key(self) -> str | IPv4Address | IPv6Address:
-        """What tells hosts apart: names by letter, IP addresses by value (RFC 5954 §4.2)."""
+        """What distinguishes hosts: names by letter, IP addresses by value (RFC 5954 §4.2)."""
         address = self.address or ""
         if ":" in address:
             return read_ipv6(address)
@@ -350,7 +350,7 @@ class URI(_Written, Parser, DeepClass):
         try:
             return cls.from_text(added + stripped + closing)
         except ParseError as error:
-            # Speak of what was typed, not of what was made of it.
+            # Name what was typed, not of what was made of it.
             shift = len(typed) - len(typed.lstrip()) - len(added)
             position = min(max(0, (error.position or 0) + shift), len(typed))
             raise ParseError(typed, error.expected, position, what="URI") from error

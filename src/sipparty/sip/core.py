@@ -1,4 +1,4 @@
-"""The core: everything of SIP, and no I/O. It is the one way in.
+"""The core: everything of SIP, and no I/O. It is the one entry.
 
     core.receive(data, flow, now)       a datagram came
     core.handle_timers(now)             it is time
@@ -11,7 +11,7 @@ an event: `FlowWanted` is answered by `flow_found` or `flow_failed`, `AccountWan
 `account_found` or `account_failed`. What its owner wants of it (a verb of a dialog) it may call
 directly, after `core.at(now)` has set the time.
 
-The way of a message: bytes, `Message`, its transaction, the role whose it is, which answers or
+The path of a message: bytes, `Message`, its transaction, the role whose it is, which answers or
 forwards; bytes, out. It is the same for every kind of message. A core has one role by itself,
 `UserAgentCore`; others (a registrar, a proxy) are put into `core.roles`.
 """
@@ -119,7 +119,7 @@ class Core:
     # ---------------------------------------------------------------- time and what comes out
 
     def at(self, now: float) -> None:
-        """Tell the time, in seconds; each call in that takes `now` does so itself."""
+        """Set the time, in seconds; each method that takes `now` does so itself."""
         self.timers.now = now
 
     def next_timer(self) -> float | None:
@@ -160,11 +160,11 @@ class Core:
         reliable: bool = False,
         tried: tuple[tuple[str, str, int], ...] = (),
     ) -> None:
-        """Ask for a flow to a next hop on behalf of a user, who hears of it now or later."""
+        """Ask for a flow to a next hop on behalf of a user, who is given it now or later."""
         self.occurred.append(FlowWanted(agent, next_hop, endpoint, user, reliable, tried))
 
     def target_failed(self, flow: Flow, agent: Any, retry_after: float | None) -> None:
-        """Tell that what a flow leads to does not serve."""
+        """Report that what a flow leads to does not serve."""
         self.occurred.append(TargetFailed(agent, flow, retry_after))
 
     def suspect(self, flow: Flow) -> None:
@@ -246,7 +246,7 @@ class Core:
 
         Args:
             data: The bytes.
-            flow: The way they came.
+            flow: The flow they came by.
             now: The time, in seconds.
         """
         self.timers.now = now
@@ -277,7 +277,7 @@ class Core:
 
         Args:
             data: The head, as far as it is known.
-            flow: The way it came.
+            flow: The flow it came by.
             error: What is wrong; its status is that of the answer.
             now: The time, in seconds.
         """
@@ -287,7 +287,7 @@ class Core:
 
     def _take_malformed(self, data: bytes, flow: Flow, error: ParseError) -> None:
         self.attacks.note("malformed", flow, self.timers.now)
-        back = self.transactions.way_back
+        back = self.transactions.response_flow
         self.refusals.refuse_malformed(data, error, lambda request: back(request, flow))
 
     def _take_request(self, request: Request, flow: Flow) -> None:
@@ -346,7 +346,8 @@ class Core:
             self.counters["refused"] += 1
             refuse(transaction, 503, None, self.refusals.overloaded)
         else:
-            # A defect, of ours or of a user's class: the peer hears of it, and so does our caller.
+            # A defect, of ours or of a user's class: the peer is answered, and our caller gets the
+            # error.
             refuse(transaction, 500)
             raise
 

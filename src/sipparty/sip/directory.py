@@ -1,4 +1,4 @@
-"""The directory: which user agents receive by which endpoint, and whom of them a request is for."""
+"""The directory: which user agents receive by which endpoint, and which one a request is for."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Directory:
         listener.by_address[address] = agent
         number = 2
         while listener.by_contact.get(unescape(agent.contact_user), agent) is not agent:
-            # Two of one name and different hosts need contacts that tell them apart.
+            # Two of one name and different hosts need contacts that differ.
             agent.contact_user = f"{agent.user}~{number}"
             number += 1
         listener.by_contact[unescape(agent.contact_user)] = agent
@@ -96,7 +96,7 @@ class Directory:
         return list(self._by_agent)
 
     def agent_for(self, uri: str, flow: Flow) -> UserAgent | None:
-        """Return whom a request-URI names among those who receive by a flow's endpoint.
+        """Return the agent a request-URI names among those that receive by a flow's endpoint.
 
         The one whose address of record it is, port ignored; else the one whose contact it is; else
         the only one there, if the user is its own or the URI names none.

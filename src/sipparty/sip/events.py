@@ -82,7 +82,7 @@ class CallReceived(CallEvent):
 
     Args:
         request: The INVITE, to be looked at: its headers, and what `request.parts` it has.
-        flow: The way that it came; `invite(flow=...)` calls back by it.
+        flow: The flow that it came by; `invite(flow=...)` calls back by it.
     """
 
     request: Request

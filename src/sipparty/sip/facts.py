@@ -51,7 +51,7 @@ class Facts(NamedTuple):
         several_vias: Whether there are Vias under the top one.
         call_id: The Call-ID; "" where there is none.
         from_tag: The tag of From; None where there is none, or From cannot be read.
-        to_tag: The tag of To; None where there is none, "" where nobody can tell.
+        to_tag: The tag of To; None where there is none, "" where it cannot be read.
         number: The number of CSeq; -1 where it cannot be read.
         method: The method of CSeq; "" where it cannot be read.
         plain: Whether the message is of the common form, so that `validation` has nothing to find
@@ -264,7 +264,7 @@ def read_closely(message: Message) -> Facts:
 
 
 def _tag_at_end(text: str) -> str | None:
-    """Return the tag of a To that cannot be read; "" where nobody can tell whether it has one."""
+    """Return the tag of a To that cannot be read; "" where it is not clear whether it has one."""
     right = text.rfind(">")
     if right < 0 or '"' in text[right:] or text.count('"') % 2:
         return ""

@@ -1,6 +1,6 @@
 """Where bytes come from and go to.
 
-A *flow* (RFC 5626 §1) is one way between this host and a peer: the transport, our address, theirs,
+A *flow* (RFC 5626 §1) is the path between this host and a peer: the transport, our address, theirs,
 and the endpoint (socket or connection) that carries it. The protocol never looks into the endpoint;
 it hands the flow back with the bytes it wants sent.
 
@@ -10,7 +10,7 @@ Laws:
   long as anybody holds it: so it can be a key, and compared by `is`.
 * It has our address as this host has it. What is advertised in its place is up to who sends
   (`UserAgent.address_on`).
-* Who depends on it says so, and hears of its loss: transactions, keep-alives, whoever else.
+* Who depends on it says so, and is notified of its loss: transactions, keep-alives, whoever else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Dependent(Protocol):
 
 
 class Flow:
-    """One way between us and a peer.
+    """The path between us and a peer.
 
     Args:
         transport: The transport as a Via header spells it: "UDP", "TCP", "TLS", "WS", "WSS".
@@ -50,7 +50,7 @@ class Flow:
 
     Attributes:
         reliable: Whether the transport retransmits by itself.
-        dependents: Who hears of its loss, in the order in which they came.
+        dependents: Who is notified of its loss, in the order in which they came.
         control: The endpoint's own, for sending by it.
     """
 
@@ -94,8 +94,8 @@ class Flow:
         return bool(getattr(self.endpoint, "closed", False))
 
     def on_lost(self, dependent: Dependent) -> None:
-        """Have somebody hear of its loss, until `forget`; a connection's comes once, and a failure
-        to send datagrams as often as it happens.
+        """Have somebody notified of its loss, until `forget`; a connection's comes once, and a
+        failure to send datagrams as often as it happens.
         """
         self.dependents[dependent] = None
 

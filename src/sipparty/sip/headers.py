@@ -221,7 +221,7 @@ _ROWS = (
 #: The table, by key: the name in lower case.
 HEADERS: dict[str, Header] = {}
 
-#: Every spelling met often, to its key; any other is folded on the way.
+#: Every spelling met often, to its key; any other is folded when met.
 SPELLINGS: dict[str, str] = {}
 
 

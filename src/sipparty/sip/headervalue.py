@@ -222,7 +222,7 @@ class HeaderValue:
 
     def _is_still(self, text: str) -> bool:
         """Whether this value was read from that very text and nothing was changed since, nor
-        handed out that could have been; False where it would take a closer look to tell.
+        handed out that could have been; False where that takes a closer look.
         """
         return self._raw is text and self._parameters is None
 

@@ -310,7 +310,7 @@ class Request(Message):
 
     @classmethod
     def of(cls, method: str, uri: str, fields: list[Field], body: bytes = b"") -> Request:
-        """Make a request from parts known to be right; the stack's own way, checked by nothing."""
+        """Make a request from parts known to be right, unchecked; for the stack itself."""
         self = Request.__new__(Request)
         self._method = method
         self._uri = None
@@ -439,7 +439,7 @@ class Response(Message):
 
     @classmethod
     def of(cls, status: int, reason: str, fields: list[Field], body: bytes = b"") -> Response:
-        """Make a response from parts known to be right; the stack's own way, checked by nothing."""
+        """Make a response from parts known to be right, unchecked; for the stack itself."""
         self = Response.__new__(Response)
         self._status = status
         self._reason = reason

@@ -20,7 +20,7 @@ Laws:
 
 The standard library's `email` package is not used. It takes CR or LF alone for the end of a line,
 so that octets of a binary part (ISUP, RFC 3204) can pass for a delimiter. What it writes it writes
-anew: line ends within such a part are changed, header lines spelled in its own way, and octets that
+anew: line ends within such a part are changed, header lines in its own spelling, and octets that
 were signed are others.
 """
 
@@ -308,12 +308,12 @@ class Multipart:
 
     Args:
         parts: The parts, in order; one that is a `Multipart` is nested.
-        subtype: "mixed" for parts that stand for themselves; "alternative" for the same thing in
-            several ways, the plainest first (RFC 5621 §6); "related" for parts of one thing
+        subtype: "mixed" for parts that stand for themselves; "alternative" for the same content in
+            several forms, the plainest first (RFC 5621 §6); "related" for parts of one object
             (RFC 2387).
         parameters: Of the Content-Type: `start` and `type` of multipart/related, whose `type` is
-            that of the root where it is not given; `boundary` for one of your own, which gives way
-            to another if it occurs in a part.
+            that of the root where it is not given; `boundary` for one of your own, which is
+            replaced to another if it occurs in a part.
 
     Raises:
         BuildError: There is no part, or the subtype or a parameter cannot be one.

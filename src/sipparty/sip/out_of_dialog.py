@@ -105,7 +105,7 @@ class IncomingRequest:
         request: The request.
         authenticated: The user who proved by Digest to have sent it; None where nobody was asked
             to.
-        flow: The way that it came; `party.invite(flow=...)` calls back by it.
+        flow: The flow that it came by; `party.invite(flow=...)` calls back by it.
     """
 
     __slots__ = ("agent", "authenticated", "flow", "portal", "request", "transaction")

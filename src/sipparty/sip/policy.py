@@ -31,7 +31,7 @@ class Policy(Record):
             something comes, and the call stays (the voice hammer, which RFC 8445 §19.5.1
             speaks of). None for as long as the call lasts.
         silent_media: Seconds without RTP and RTCP from the peer after which a call is ended; None,
-            the default, for never, as announcements are one way.
+            the default, for never, as announcements go in one direction.
         named_targets: Which addresses a peer may have requests sent to by what it names in Contact
             and Record-Route: called with the numeric address and with that of the peer. What it
             may not name is sent by the flow that its messages came by. The default,

@@ -58,7 +58,7 @@ class Redirects:
 
         Args:
             response: The redirection.
-            flow: The way to the server that has sent it.
+            flow: The flow to the server that has sent it.
             now: The time, in seconds.
             may: Whether an address may be named by another one.
         """

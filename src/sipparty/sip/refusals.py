@@ -96,7 +96,7 @@ class Refusals:
         self._send_small(answer, overload.size, overload.flow)
 
     def refuse_malformed(
-        self, data: bytes, error: ParseError, way_back: Callable[[Request], Flow]
+        self, data: bytes, error: ParseError, response_flow: Callable[[Request], Flow]
     ) -> None:
         """Answer what is no message, if enough of a request is there to be answered (RFC 3261 §16.3
         has the reason: the sender stops to send it).
@@ -104,13 +104,13 @@ class Refusals:
         Args:
             data: The bytes.
             error: What is wrong with them.
-            way_back: Says which way a response goes; raises `ParseError` where nobody can tell.
+            response_flow: Gives the flow of a response; raises `ParseError` where there is none.
         """
         request = salvage(data)
         if request is None or request.method == "ACK":
             return
         try:
-            back = way_back(request)
+            back = response_flow(request)
         except ParseError:
             return
         tag = self.steady_tag(request, back.remote[0])

@@ -34,7 +34,7 @@ class NextHop(NamedTuple):
         port: The port; None where the URI names none.
         transport: The transport the URI asks for, in upper case; None where it names none.
         secure: Whether the URI is `sips:`.
-        back: The way to the peer whose word it is: what is taken where that may not have requests
+        back: The flow to the peer that named it: what is taken where that may not have requests
             sent there (`Policy.named_targets`). None where the program says it.
         maddr: Where the packets go in the place of the host (RFC 3263 §4); None for the host. A
             certificate has to be the host's all the same (RFC 5922 §4).
@@ -86,7 +86,7 @@ class NextHop(NamedTuple):
 
         Args:
             uri: The URI.
-            back: The way to the peer whose word it is; None where it is the program's.
+            back: The flow to the peer that named it; None where the program did.
 
         Raises:
             ParseError: It is not a SIP or SIPS URI, or its host can be none.

@@ -54,7 +54,7 @@ class Tokens:
 
     def tag_of(self, *values: str) -> str:
         """Return a tag that is the same for the same values each time, as an answer without state
-        has to have it (§8.2.7), and that nobody else can tell from them.
+        has to have it (§8.2.7), and that nobody else can compute.
         """
         if not self._key:
             self._key = bytes.fromhex(self.hexadecimal(32))
@@ -67,7 +67,9 @@ class Tokens:
         return BRANCH_COOKIE + self.hexadecimal(20)
 
     def call_id(self) -> str:
-        """Return a Call-ID of 128 bits; no host is in it, to tell nobody ours (§8.1.1.4, §26)."""
+        """Return a Call-ID of 128 bits; no host is in it, to disclose ours to nobody (§8.1.1.4,
+        §26).
+        """
         return self.hexadecimal(32)
 
     def number(self, bits: int) -> int:

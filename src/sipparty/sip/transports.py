@@ -54,7 +54,7 @@ RELIABLE_TRANSPORTS = frozenset(name for name, row in TRANSPORTS.items() if row.
 #: Transports that a `sips:` URI may travel by (RFC 3261 §26.2.2, RFC 7118 §6).
 SECURE_TRANSPORTS = frozenset(name for name, row in TRANSPORTS.items() if row.secure == name)
 
-#: The transports that there are endpoints for; the DNS may speak of more.
+#: The transports that there are endpoints for; the DNS may name more.
 SUPPORTED = ("UDP", "TCP", "TLS", "WS", "WSS")
 
 _PORTS = {name: row.port for name, row in TRANSPORTS.items()}

@@ -453,7 +453,7 @@ _PRODUCT = late_pattern(r"\(|[^\s(]++")
 
 
 class ProductList(TextValue):
-    """Which software speaks: User-Agent and Server (RFC 3261 §20.35, §20.41).
+    """Which software it is: User-Agent and Server (RFC 3261 §20.35, §20.41).
 
     Any text is taken: it is made for people, and devices write what they like into it.
     """

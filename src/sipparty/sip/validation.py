@@ -17,7 +17,7 @@ Laws:
   status 0.
 * The body of a request is looked at as far as it has parts; that of a response is judged by who
   uses it, since a response cannot be refused.
-* Time is linear in the size of the message. `Message.facts` tells those that nothing is wrong with
+* Time is linear in the size of the message. `Message.facts` says those that nothing is wrong with
   in a fraction of it.
 
     status  for
@@ -50,7 +50,7 @@ __all__ = ["Finding", "blame", "check_response", "findings", "first_fault", "is_
 
 
 class Finding(NamedTuple):
-    """One thing that is amiss.
+    """One defect of a message.
 
     Args:
         status: The status code to refuse a request with; 0 where it is to be tolerated. A response
@@ -159,7 +159,7 @@ class _Reading:
             self.check_addresses(key, 400)
         if message._text("from") and self.read("", 0, address_tag, message._text("from")) is None:
             self.add(0, "From", "From without a tag")  # §8.1.1.3; RFC 2543 had none
-        # §8.2: what is not needed is not in the way.
+        # §8.2: what is not needed does no harm.
         needed = message._method not in _NO_TARGET
         for key in ("contact", "record-route"):
             self.check_addresses(key, self.fatal if needed else 0)
@@ -208,7 +208,7 @@ class _Reading:
             row = HEADERS.get(key)
             if count > 1 and row is not None and row.many is Many.ONE:
                 # §7.3.1: a header that is no list cannot be given twice. Of what matters less than
-                # whom, what and how long, the first counts.
+                # identity, kind and duration, the first counts.
                 status = 400 if key in fatal else 0
                 self.add(status, row.name, f"Duplicate {row.name} header field")
 

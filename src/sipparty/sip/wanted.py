@@ -1,4 +1,4 @@
-"""What a core asks of its owner, as events: it does no I/O, so it can find no way by itself."""
+"""What a core asks of its owner, as events: it does no I/O, so it can find no flow by itself."""
 
 from __future__ import annotations
 

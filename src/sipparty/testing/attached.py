@@ -14,8 +14,8 @@ class Core(Protocol):
     """What can be attached to a network: a protocol that does no I/O.
 
     If it has `flow_found` and `flow_failed` as `sipparty.sip.Core` does, the network answers its
-    `FlowWanted` events; if it has `transport_failed`, it hears of connections that are refused; if
-    it has `at`, that is called with the time before actions run and when a run ends.
+    `FlowWanted` events; if it has `transport_failed`, it is notified of connections that are
+    refused; if it has `at`, that is called with the time before actions run and when a run ends.
     """
 
     def receive(self, data: bytes, flow: Flow, now: float, /) -> object:
@@ -56,8 +56,8 @@ class Node:
             table = self._tables[key] = FlowTable(transport, endpoint)
         return table.flow(local, remote)
 
-    def tell_time(self, now: float) -> None:
-        """Let the core know the time before a verb is called on it, if it has a method for that."""
+    def set_time(self, now: float) -> None:
+        """Set the core's time before a verb is called on it, if it has a method for that."""
         at = getattr(self.core, "at", None)
         if at is not None:
             at(now)

@@ -85,7 +85,7 @@ class Cut:
         self._other = None if other is None else _group(other)
 
     def parts(self, source: tuple[str, int], destination: tuple[str, int]) -> bool:
-        """Whether it lies between two addresses."""
+        """Whether it is between two addresses."""
         return self._sides(source, destination) or self._sides(destination, source)
 
     def _sides(self, one: _Address, other: _Address) -> bool:

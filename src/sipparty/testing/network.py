@@ -39,7 +39,7 @@ __all__ = ["SimulatedNetwork"]
 
 _Address = tuple[str, int]
 
-#: What comes first of things due at one time: what a stream held back must not be overtaken.
+#: What comes first of what is due at one time: what a stream held back must not be overtaken.
 _HELD, _DELIVERY, _OTHER = 0, 1, 2
 
 #: Steps without time moving on after which a core is held to go round in circles.
@@ -181,19 +181,19 @@ class SimulatedNetwork:
             loss: As for `Link`.
             duplication: Alike.
             delay: Alike.
-            both_ways: Whether the same goes for the way back.
+            both_ways: Whether the same goes for the other direction.
 
         Raises:
             ValueError: As for `Link`.
         """
         given = {"loss": loss, "duplication": duplication, "delay": delay}
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-        ways = {(source, destination)} | ({(destination, source)} if both_ways else set())
-        for way in ways:
-            self._links[way] = replace(self._links.get(way, self._default), **changes)
+        links = {(source, destination)} | ({(destination, source)} if both_ways else set())
+        for link in links:
+            self._links[link] = replace(self._links.get(link, self._default), **changes)
 
     def partition(self, one: Iterable[Place], other: Iterable[Place] | None = None) -> Cut:
-        """Let nothing pass between two groups of places, either way, until `heal`.
+        """Let nothing pass between two groups of places, in either direction, until `heal`.
 
         Args:
             one: Endpoints and hosts.
@@ -207,7 +207,7 @@ class SimulatedNetwork:
         return cut
 
     def heal(self, cut: Cut | None = None) -> None:
-        """End one partition, or all of them; what streams held back goes on its way.
+        """End one partition, or all of them; what streams held back goes on.
 
         Raises:
             UsageError: The cut has been healed before.
@@ -282,7 +282,7 @@ class SimulatedNetwork:
                 self._step(time)
             return self.clock.now
         finally:
-            self._tell_time()
+            self._set_time()
 
     def records(self) -> Iterator[WireRecord]:
         """The log as records of the wire: one for each message sent, one for each delivered.
@@ -311,7 +311,7 @@ class SimulatedNetwork:
         heappush(self._queue, (time, rank, self._order, what))
 
     def _next_time(self) -> float | None:
-        """When the next thing happens, once timers that were disarmed are gone from the queue."""
+        """When the next event is due, once timers that were disarmed are gone from the queue."""
         queue = self._queue
         while queue:
             time, _, _, what = queue[0]
@@ -337,7 +337,7 @@ class SimulatedNetwork:
         self.clock.advance_to(limit)
         raise Timeout(
             f"What the run waits for has not come by {limit:g} s: {self._under_way} messages are"
-            f" under way, and the next thing happens at {time:g} s."
+            f" under way, and the next event is due at {time:g} s."
         )
 
     def _step(self, time: float) -> None:
@@ -351,13 +351,13 @@ class SimulatedNetwork:
             what.core.handle_timers(time)
             self._settle(what)
         else:
-            self._tell_time()  # verbs may follow
+            self._set_time()  # verbs may follow
             what()
             self._settle_all()
 
-    def _tell_time(self) -> None:
+    def _set_time(self) -> None:
         for node in self._nodes.values():
-            node.tell_time(self.clock.now)
+            node.set_time(self.clock.now)
 
     def _settle_all(self) -> None:
         for node in list(self._nodes.values()):
@@ -414,7 +414,7 @@ class SimulatedNetwork:
         self._dispatch(Parcel(self.clock.now, flow.transport, source, destination, data))
 
     def _dispatch(self, parcel: Parcel) -> None:
-        """Put a message on its way, twice if chance will have it so."""
+        """Send a message, twice if chance will have it so."""
         link = self._link(parcel.source, parcel.destination)
         if parcel.transport in RELIABLE_TRANSPORTS:
             stream = (parcel.transport, parcel.source, parcel.destination)
@@ -474,8 +474,8 @@ class SimulatedNetwork:
     def _note(self, parcel: Parcel, fate: Fate) -> None:
         self.counters[fate] += 1
         if len(self.log) < self._log_limit:
-            way = parcel.transport, parcel.source, parcel.destination
-            self.log.append(Carried(parcel.sent, self.clock.now, fate, *way, parcel.data))
+            path = parcel.transport, parcel.source, parcel.destination
+            self.log.append(Carried(parcel.sent, self.clock.now, fate, *path, parcel.data))
 
     def _link(self, source: _Address, destination: _Address) -> Link:
         if self._links:

@@ -1,4 +1,4 @@
-"""Call ladders: what was said, by whom, in which order, drawn from the records of the wire.
+"""Call ladders: messages, their senders and their order, drawn from the records of the wire.
 
     >>> wire.add(ladder := Ladder(names={"10.0.0.1": "alice", "10.0.0.2": "bob"}))
     >>> print(ladder)
@@ -169,7 +169,7 @@ class Ladder:
 
         Returns:
             Lines without a newline at the end. With several calls in it, labels begin with the
-            call's number, and the last lines tell which Call-ID that is.
+            call's number, and the last lines say which Call-ID that is.
         """
         drawing = self._draw()
         if not drawing.arrows:

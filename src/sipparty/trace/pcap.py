@@ -123,7 +123,7 @@ class PcapWriter:
         there, back = (source, destination), (destination, source)
         packets = []
         if there not in self._next:
-            # Who speaks first opened it, as far as can be told: clients speak first in SIP.
+            # Who sent first opened it, as far as is known: clients send first in SIP.
             self._next[there], self._next[back] = 1, 1
             packets = [
                 self._segment(source, destination, 0, 0, _SYN),

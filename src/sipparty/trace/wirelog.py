@@ -15,7 +15,7 @@ Laws:
    quick. One that raises is taken off the wire and its error is logged: watching must not stop the
    traffic.
 4. What is logged is escaped (`show`) and its secrets are masked (`mask`); records have the bytes as
-   they went. Either shows who calls whom: keep it as you would keep a bill.
+   they went. Both show caller and callee: keep it as you would keep a bill.
 
 A message that went out and one that came in:
 
@@ -106,11 +106,11 @@ _T = TypeVar("_T", bound=Tap)
 
 
 def describe(record: WireRecord, *, short: bool = False, masked: bool = False) -> str:
-    """Write a record as the log shows it: who to whom, then the message between fences.
+    """Write a record as the log shows it: source and destination, then the message between fences.
 
     Args:
         record: The record.
-        short: One line in place of all of that: who to whom, what it is and how long.
+        short: One line in place of all of that: source and destination, what it is and how long.
         masked: Whether secrets are shown as ``***``.
     """
     verb, fence = _STYLES[record.direction]
@@ -289,7 +289,7 @@ class Wire:
 
 
 class Echoes:
-    """Tells the second report of a message from the first.
+    """Recognises the second report of a message.
 
     Where both ends of a call are ours, a message is reported twice: sent by one, received by the
     other. It also learns which address a socket bound to all of them was reached at.

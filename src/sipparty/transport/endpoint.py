@@ -44,7 +44,7 @@ class EndpointOwner(Protocol):
             size: How many more.
 
         Returns:
-            Whether there is room for them; they are counted in either case.
+            Whether the limits have space for them; they are counted in either case.
         """
 
     def flow_closed(self, flow: Flow, reason: str) -> None:

@@ -6,7 +6,7 @@ Laws:
   the dialog has, where it leads there; the targets of RFC 3263, those known to be down last, each
   by a connection that is open or by a new one; the connection that the dialog's peer has opened, as
   nothing else leads to a phone behind a NAT, whatever its Contact says.
-* What a peer names, and may not (`Policy.named_targets`), is sent by the way that the peer came.
+* What a peer names, and may not (`Policy.named_targets`), is sent by the peer's own flow.
 * A target that cannot be reached is remembered as down, until it answers; the next one is tried at
   once. There is one attempt at a time to connect to it, for all who want to.
 * A request that is too large for UDP goes by TCP; if nobody takes it there, by UDP after all
@@ -89,7 +89,7 @@ class Hub:
         self.pool = ConnectionPool(self.MAX_POOL)
         self.response_fallback = ResponseFallback(self._seek_anew, owner.transmit)
         self._pools = (self.pool, self.response_fallback.pool)
-        #: What is being found out, and for whom.
+        #: What is being looked up, and for which users.
         self._tasks: dict[asyncio.Task[None], list[FlowWanted]] = {}
 
     def leave(self, agent: UserAgent, *, later: bool = False) -> None:

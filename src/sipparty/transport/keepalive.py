@@ -66,11 +66,11 @@ class KeepAlive(FSM):
         Row("Initial", "start", "Seeking", "_seek"),
         Row("Seeking", "found", "Trying", "_take", "_ping"),
         Row("Seeking", "found_again", "Proving", "_take", "_ping"),
-        Row("Seeking", "found_plain", "Plain", "_take", "_ping_plainly", "_tell_found"),
+        Row("Seeking", "found_plain", "Plain", "_take", "_ping_plainly", "_report_found"),
         Row("Seeking", "not_found", "BackingOff", "_fail"),
         Row("Trying", "timer_again", "Trying", "_ping_again"),
         Row("Trying", "answered", "Kept", "_confirm"),
-        Row("Trying", ("refused", "timer_silence"), "Plain", "_ping_plainly", "_tell_found"),
+        Row("Trying", ("refused", "timer_silence"), "Plain", "_ping_plainly", "_report_found"),
         Row("Plain", "timer_ping", "Plain", "_settle", "_ping_plainly"),
         Row("Plain", "timer_try_again", "Trying", "_ping"),
         Row("Plain", "answered", "Kept", "_confirm"),
@@ -274,7 +274,7 @@ class KeepAlive(FSM):
             self._answers, self._lost = True, False
             self._keeper.emit(FlowConfirmed(self.agent, self.target, self.mapped))
 
-    def _tell_found(self, *_: object) -> None:
+    def _report_found(self, *_: object) -> None:
         # Nobody says that it works; but nothing says that it does not, as the last event did.
         if self._lost:
             self._lost = False
@@ -333,7 +333,7 @@ class KeepAlives:
             hop: Where it leads.
             interval: The most seconds between pings; None for the RFC's.
             use_stun: Whether to ping by STUN over UDP; None for where the library is installed.
-            portal: The way to the engine's thread.
+            portal: Access to the engine's thread.
         """
         former = self._kept.get((agent, hop))
         if former is not None:

@@ -3,7 +3,7 @@ read it. All of it is counted with the rest of what peers have us hold.
 
 Laws:
 
-* Where there is no room for it, the connection ends, and gives back at once what it took.
+* Where a limit leaves no space for it, the connection ends, and gives back at once what it took.
 * Who has much waiting is not read from, so that no more comes to wait; and has so long to read most
   of it.
 """
@@ -57,7 +57,7 @@ class ConnectionMemory:
         self._due: asyncio.TimerHandle | None = None
 
     def count(self, pipe: asyncio.Transport | None) -> bool:
-        """Have what it takes now be counted; False where it has ended for want of room."""
+        """Have what it takes now be counted; False where it has ended at the limit."""
         if pipe is None:
             return True  # it is over, or has not begun
         held = self._own + self._begun()
@@ -68,7 +68,7 @@ class ConnectionMemory:
             return True
         # At once: what this one gives back may be what the next one needs.
         self.drop()
-        self._abort("there is no room for what it takes")
+        self._abort("the limit leaves no space for what it takes")
         return False
 
     def fall_behind(self, pipe: asyncio.Transport, seconds: float) -> None:

@@ -3,7 +3,7 @@
 Laws:
 
 * One goes to where its request came from and the port of its Via. Where that fails it is dropped:
-  to look up the Via's host, as §18.2.2 goes on, would have anybody make us connect to whom they
+  to look up the Via's host, as §18.2.2 goes on, would have anybody make us connect to any host they
   like.
 * There is one attempt at a time for a place, however many responses wait for it; of all that wait,
   one host has a share.

@@ -70,7 +70,7 @@ class SourceSelection:
             found.sort(key=lambda endpoint: distance(endpoint, route))
         if found:
             return found[0]
-        everywhere = "::" if ":" in host else "0.0.0.0"  # noqa: S104 - any way to the peer will do
+        everywhere = "::" if ":" in host else "0.0.0.0"  # noqa: S104 - any route to the peer will do
         endpoint = UDPEndpoint(self._loop, self._owner, bind_udp(source or everywhere, 0))
         self._listeners.use(agent, endpoint)
         return endpoint

@@ -2,17 +2,17 @@
 
 Laws:
 
-* A connection carries whole messages both ways; its framer says where they end. What cannot be
-  framed goes to the owner, who answers it where it can be answered; where the next message
-  cannot be found, it ends the connection, and in such a way that the answer still gets there.
+* A connection carries whole messages in both directions; its framer says where they end. What
+  cannot be framed goes to the owner, who answers it where it can be answered; where the next
+  message cannot be found, it ends the connection, and so that the answer still gets there.
 * A double CRLF is answered with a single one (RFC 5626 §4.4.1). The side that connected sends one
-  when nothing went either way for a while. A peer that has answered one before and leaves one
-  without an answer is taken for dead; others may not know of pings (§4.4).
+  when nothing went in either direction for a while. A peer that has answered one before and leaves
+  one without an answer is taken for dead; others may not know of pings (§4.4).
 * Nobody holds a connection for nothing: the first message, each begun one and an end have their
   time. A peer that does not read is not read from either while much waits for it, and dropped where
   that does not get less in time.
 * What a connection takes is counted with the rest of what peers have us hold: itself, the message
-  that is not complete, and what waits to be read. Where there is no room for it, it ends.
+  that is not complete, and what waits to be read. Where a limit leaves no space for it, it ends.
 * What a peer says before its certificate is found to be for its name is not heard.
 * A connection that ends, however it ends, closes its flow, once; one that never had a flow says
   nothing.
@@ -95,7 +95,7 @@ class Connection(asyncio.BufferedProtocol):
         limits: How much the peer may have us hold.
 
     Attributes:
-        flow: The way to the peer; None before there is one and where there will be none.
+        flow: The flow to the peer; None before there is one and where there will be none.
         closed: Whether no more can be sent.
         reason: Why it ended, as a clause; "" before.
         heard: Whether the peer has said anything that is SIP, or agreed to speak it.
@@ -320,10 +320,10 @@ class Connection(asyncio.BufferedProtocol):
             self.listener.connections.discard(self)
         if not self.reason:
             self.reason = describe_failure(error) if error else "the connection was closed"
-        self._tell()
+        self._report_end()
 
-    def _tell(self) -> None:
-        """Have the owner know of the end, once."""
+    def _report_end(self) -> None:
+        """Report the end to the owner, once."""
         if self.flow is not None and not self._announced:
             self._announced = True
             self.owner.flow_closed(self.flow, self.reason)
@@ -386,8 +386,8 @@ class Connection(asyncio.BufferedProtocol):
             if self._pipe.can_write_eof():
                 self._pipe.write_eof()
             else:
-                self._pipe.close()  # TLS has a goodbye of its own
-        self._tell()
+                self._pipe.close()  # TLS has a closing message of its own
+        self._report_end()
 
     def abort(self, reason: str = "") -> None:
         """End the connection at once."""
@@ -413,7 +413,7 @@ class Connection(asyncio.BufferedProtocol):
             os.dup2(nothing, sock.fileno(), inheritable=False)
             os.close(nothing)
 
-    # ---------------------------------------------------------------- how long things may take
+    # ---------------------------------------------------------------- how long each step may take
 
     def ping(self) -> None:
         """Ask whether the peer is there; `pong_received` is called with the answer."""

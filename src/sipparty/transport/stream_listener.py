@@ -4,7 +4,7 @@ Laws:
 
 * A listener survives everything: too many connections, no file descriptors left, peers that begin a
   handshake and fall silent. It waits and goes on.
-* Where it is full, room is made for who comes: by one that has said nothing so far, or by one of an
+* Where it is full, one is closed for who comes: one that has said nothing so far, or by one of an
   address that has more than its share. So nobody keeps others out who does not come from as many
   addresses as there may be connections.
 * However many connect, some file descriptors are left: for the media of calls, for connections of
@@ -66,7 +66,7 @@ class _Coming:
     last_used: float
     #: What it will be, once that is known.
     connection: Connection | None = None
-    #: Whether it has made room for another.
+    #: Whether it is being closed in favour of another.
     given_up: bool = False
     #: As connections have it: nothing was said.
     heard: bool = False
@@ -82,7 +82,7 @@ class StreamListener:
         transport: As a Via header spells it.
         make_connection: Makes the protocol of a connection, given the listener.
         context: For TLS.
-        max_connections: Connections at a time; where there are so many, one makes room for who
+        max_connections: Connections at a time; where there are so many, one is closed for who
             comes, or who comes is refused.
         advertised: The address for Via and Contact in the place of what it is bound to.
     """
@@ -150,7 +150,7 @@ class StreamListener:
                 # would be all that the loop does.
                 self._complain(f"{error.strerror}. Trying on.")
                 self._loop.remove_reader(self._socket)
-                pause = 0.0 if self._make_room("") else self.PAUSE
+                pause = 0.0 if self._evict("") else self.PAUSE
                 self._resume = self._loop.call_later(pause, self._accept_again)
                 return
             # The system deals out the lowest one that is free.
@@ -159,7 +159,7 @@ class StreamListener:
                 self._complain("few file descriptors are left, and they are for others.")
             elif self._logged and self._loop.time() > self._logged_at + self.QUIET:
                 self._logged = False
-            if (short or self._is_full()) and not self._make_room(address[0]):
+            if (short or self._is_full()) and not self._evict(address[0]):
                 sock.close()
                 continue
             sock.setblocking(False)
@@ -168,7 +168,7 @@ class StreamListener:
             self._coming[task] = coming
             task.add_done_callback(self._came)
             if short:
-                return  # what has made room is closed when the loop has turned
+                return  # what is given up is closed when the loop has turned
 
     def _is_full(self) -> bool:
         """Whether there are as many connections as there may be."""
@@ -185,7 +185,7 @@ class StreamListener:
             if not one.given_up and one.connection not in self.connections
         ]
 
-    def _make_room(self, newcomer: str) -> bool:
+    def _evict(self, newcomer: str) -> bool:
         """End a connection for the sake of another.
 
         First goes who has said nothing, the oldest of the address that has most of those; then the
@@ -196,7 +196,7 @@ class StreamListener:
             newcomer: The address of who comes.
 
         Returns:
-            Whether there is room now.
+            Whether there is space now.
         """
         among: list[Connection | _Coming] = [one for one in self.connections if not one.heard]
         among += self._only_coming()
@@ -217,7 +217,7 @@ class StreamListener:
         return True
 
     def _end(self, leaving: Connection | _Coming) -> None:
-        """End one that makes room; its place is free at once."""
+        """End one in favour of another; its place is free at once."""
         if isinstance(leaving, Connection):
             self.connections.discard(leaving)
         for task, one in self._coming.items():
@@ -226,7 +226,7 @@ class StreamListener:
             if one is leaving or one.connection is leaving:
                 one.given_up = True
         if isinstance(leaving, Connection):
-            leaving.abort("it made room for another")
+            leaving.abort("it was closed in favour of another")
 
     def _highest(self) -> float:
         """The highest file descriptor that a connection may have."""

@@ -1,4 +1,4 @@
-"""STUN Binding (RFC 8489), as far as SIP's ports speak it (RFC 5626 §8).
+"""STUN Binding (RFC 8489), as far as SIP's ports use it (RFC 5626 §8).
 
 Laws:
 

@@ -76,7 +76,7 @@ class RecordType(enum.Enum):
 
 
 class Question(NamedTuple):
-    """One thing to ask the DNS.
+    """One question to the DNS.
 
     Args:
         name: The domain name, absolute, without the final dot.
@@ -182,7 +182,7 @@ def locate(
         random: Gives numbers from 0 up to, not including, 1.
         families: Which kinds of address we can send to, the preferred one first.
         reliable: Whether the request is too large for UDP (RFC 3261 §18.1.1): targets of other
-        transports come first, UDP's stay as the way to fall back.
+        transports come first, UDP's stay as the fallback.
 
     Raises:
         ResolveError: There is no target.

@@ -262,7 +262,7 @@ def check_certificate(certificate: dict[str, Any] | None, server_name: str) -> N
         server_name: The host of the URI, before anything was looked up.
 
     Raises:
-        TLSError: It is not; the message says whom it is for.
+        TLSError: It is not; the message says what it is for.
     """
     if not certificate:
         raise TLSError(f"{server_name} showed no certificate.")

@@ -4,15 +4,15 @@ Laws:
 
 * What waits in the socket is read until it is empty or a batch is full, then acted on at once: one
   turn of the loop for many datagrams.
-* A datagram that the socket has no room for waits here, so many at the most; the oldest are dropped
-  first, as the network would have done. SIP sends again.
+* A datagram that the socket's buffer cannot take waits here, so many at the most; the oldest are
+  dropped first, as the network would have done. SIP sends again.
 * What the network says of a datagram that went out (ICMP) fails the flow it went by (§18.4), where
   the system says so (Linux).
 * A peer has one flow for each address of ours. Those in use last as long as they are used; of the
   others so many are kept, so that a flood of sources does not make them grow without end.
 * Which of our addresses a peer is reached from is found out once, and anew where a flow has failed.
 * A socket that is bound to all of our addresses answers from the one that was asked (RFC 3581 §4),
-  where the system says (Linux): a peer behind a NAT hears nothing from any other.
+  where the system says (Linux): a peer behind a NAT receives nothing from any other.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ _ERROR_QUEUE = {
 _HAS_ERROR_QUEUE = sys.platform == "linux"
 
 #: By address family: the level, the option that has the kernel say which of our addresses a
-#: datagram came to, and the kind of control message that says so, both ways. Linux's numbers.
+#: datagram came to, and the kind of control message that says so, in both directions. Linux's
+#: numbers.
 _ARRIVAL = {
     socket.AF_INET: (socket.IPPROTO_IP, 8, 8),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 49, 50),
@@ -101,7 +102,7 @@ class UDPEndpoint:
 
     #: Datagrams read in one turn of the loop; more wait for the next, so timers stay on time.
     BATCH = 64
-    #: Datagrams that wait to be sent while the socket has no room.
+    #: Datagrams that wait to be sent while the socket's buffer is full.
     BACKLOG = 4096
     #: Asked of the kernel for each direction, in bytes.
     SOCKET_BUFFER = 4 << 20
@@ -285,14 +286,14 @@ class UDPEndpoint:
             self._wait(data, flow)
 
     def _sent(self, data: bytes, flow: Flow) -> bool:
-        """Give a datagram to the kernel, or report why it takes none; False if it has no room."""
+        """Send a datagram, or report why it cannot be sent; False if the buffer is full."""
         # The address may be what a peer wrote in a Via: a name would be looked up, by the kernel's
         # caller, while all calls wait.
         reason = "it is not an address that this socket can send to"
         if numeric_family(flow.remote[0]) == self.family:
             control = flow.control = self._controls.get(flow.local[0], ())
             # The first error may be what became of an earlier datagram, to somebody else. It is
-            # cleared by being raised; `_readable` reads in the queue whom it is about.
+            # cleared by being raised; `_readable` reads in the queue which peer it is about.
             for _ in range(2):
                 try:
                     if control:

@@ -334,7 +334,7 @@ class WebSocketConnection(Connection):
         elif protocol.parser_exc is not None and not self.reason:
             self.reason = f"what came cannot be taken: {protocol.parser_exc}"
         if self._ending and not self._discards:
-            # Also an answer to a handshake that is none, or a server's goodbye.
+            # Also an answer to a handshake that is none, or a server's Close frame.
             self.finish("the WebSocket handshake failed")
         elif protocol.close_expected() and not self.closed:
             # RFC 6455 §7.1.1: a client waits for the server to close.
@@ -343,7 +343,7 @@ class WebSocketConnection(Connection):
 
     def close(self) -> None:
         """End the WebSocket, and then the connection."""
-        if self._say_goodbye(_NORMAL):
+        if self._send_close(_NORMAL):
             self.closed = True
             self._end_within(self.LINGER)
         elif not self.closed:
@@ -354,10 +354,10 @@ class WebSocketConnection(Connection):
         self.reason = self.reason or reason
         if not self.closed:
             self.closed = True
-            self._say_goodbye(_GOING_AWAY)
+            self._send_close(_GOING_AWAY)
         super().abort(reason)
 
-    def _say_goodbye(self, code: int) -> bool:
+    def _send_close(self, code: int) -> bool:
         """Send a Close frame; False where that is not possible, or was done."""
         protocol, pipe = self._library, self._pipe
         if protocol is None or protocol.state is not State.OPEN:

@@ -7,7 +7,7 @@ Laws:
 * `bind(source, target)` keeps target equal to source: whatever is set on either path, at any depth,
   the binding notices. What it does then is this table ("it": the source's value):
 
-      what was set               one way                       two ways
+      what was set               one direction                 both directions
       the source's last name     it goes over                  it goes over
       an object on the           it goes over, None where the  it goes over; where it is None, the
       source's way               path is broken now            other side's value comes back
@@ -325,7 +325,7 @@ class ValueBinder:
         self._vb_bind(self._vb_new(source, target, transformer, inverse))
 
     def unbind(self, source: str, target: str) -> None:
-        """End a binding; one that goes both ways ends both ways, and may be named from either side.
+        """End a binding; one in both directions ends in both, and may be named from either side.
 
         Raises:
             BindingError: The two are not bound.

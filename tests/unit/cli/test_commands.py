@@ -144,7 +144,7 @@ def test_the_demo_fails_if_something_else_is_heard(tmp_path, clip, monkeypatch):
             super().write(bytes(len(pcm)))
 
     monkeypatch.setattr(demo, "_Listener", Deaf)
-    monkeypatch.setattr(demo, "_ON_ITS_WAY", 0.1)
+    monkeypatch.setattr(demo, "_IN_TRANSIT", 0.1)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["demo", "--play", str(clip), "--out", "out"])
     assert done.exit_code == 1, done.output

@@ -106,7 +106,7 @@ def test_one_that_is_cancelled_while_it_waits_is_not_sent(wire, call, which):
 def test_what_waits_has_a_limit_and_a_call_can_end_all_the_same(wire, call):
     for _ in range(DialogState.MAX_QUEUED):
         call.send("INFO")
-    with pytest.raises(UsageError, match="64 requests wait for the way of the first"):
+    with pytest.raises(UsageError, match="64 requests wait for the flow of the first"):
         call.send("INFO")
     call.terminate()
     wire.hold_flows = False

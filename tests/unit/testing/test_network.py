@@ -110,7 +110,7 @@ def test_a_predicate_that_cannot_become_true_is_told_at_once():
 def test_a_predicate_has_its_time():
     network, a, _ = pair()
     a.ask(b"ask", network.flow(A, C))
-    with pytest.raises(Timeout, match=r"not come by 3\.2 s.*next thing happens at 3\.5 s"):
+    with pytest.raises(Timeout, match=r"not come by 3\.2 s.*next event is due at 3\.5 s"):
         network.run(lambda: False, max_time=3.2)
     assert network.clock.now == 3.2
     with pytest.raises(Timeout):

@@ -324,12 +324,12 @@ async def test_what_a_connection_takes_is_counted(owner, serve, dial, eventually
     assert owner.held == 0
 
 
-async def test_where_there_is_no_room_it_ends(owner, serve, dial, eventually):
+async def test_at_its_limit_it_ends(owner, serve, dial, eventually):
     owner.most_held = ConnectionMemory.OWN + 5000
     peer = await dial(serve())
     peer.write(message(1, b"x" * 10_000)[:-1])
     await owner.until(lambda: owner.gone)
-    assert owner.reasons == ["there is no room for what it takes"]
+    assert owner.reasons == ["the limit leaves no space for what it takes"]
     assert owner.held == 0
     owner.most_held = 0
     assert await (await dial(serve())).read_to_end() == b""

@@ -38,7 +38,7 @@ class AudioCodec(Protocol):
         """The samples that a payload stands for.
 
         Raises:
-            MediaError: The payload is no such thing.
+            MediaError: The payload is not of this codec.
         """
 
 

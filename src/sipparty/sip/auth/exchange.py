@@ -380,7 +380,7 @@ class DigestExchange:
             one for place, sent in self._sent.items() if place[0] == is_proxy for one in sent
         ]
         if info.cnonce is not None:
-            # The cnonce tells which of several credentials is meant (RFC 7616 §3.5).
+            # The cnonce says which of several credentials is meant (RFC 7616 §3.5).
             candidates = [one for one in candidates if one.digest.cnonce == info.cnonce]
         if len(candidates) != 1:
             if info.rspauth is not None and self._sent:
@@ -399,7 +399,7 @@ class DigestExchange:
                 raise ServerNotProven(
                     "The rspauth of Authentication-Info is wrong: the server does not know the "
                     f"password of user {sent.session.account.username!r}, or the response was "
-                    "changed on its way."
+                    "changed in transit."
                 )
         if info.nextnonce:
             # A new session in all but name: what a -sess key is made of changes with the nonce, so

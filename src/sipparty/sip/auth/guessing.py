@@ -8,7 +8,7 @@ Laws:
 * It is counted by source alone, too, more widely: one password for each of many users is as good a
   guess. That does not hold for users that have come in from there before.
 * What is kept is bounded, and of a fixed size for each: a source that makes up users has others of
-  its own forgotten after thousands of tries, which is no way to be fast.
+  its own forgotten after thousands of tries, which does not make guessing fast.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Nonce(NamedTuple):
     Args:
         made: When it was made, in milliseconds.
         mark: Who was challenged.
-        name: All of it: its text could be spelled in several ways, what it says cannot.
+        name: All of it: its text could be spelled in several forms, what it says cannot.
     """
 
     made: int

@@ -373,7 +373,8 @@ class DigestServer:
         given = value.response.lower().encode("utf-8", "surrogateescape")
         right = hmac.compare_digest(expected.encode(), given) and known
         if uris is not None and not uris(value.uri) and not self._further(value.uri):
-            # Right or wrong, the answer is the same: it is no way to find a password out.
+            # Right or wrong, the answer is the same: it does not disclose whether the password was
+            # right.
             reason = f"the credentials are for {value.uri[:80]!r}, which is not here"
             phrase = "Credentials Are For Another URI"
             return Malformed(reason=reason, phrase=phrase, relayed=right and fresh, proven=proven)

@@ -4,24 +4,24 @@ An answer lets whoever asked try passwords on it for as long as they please (RFC
 somebody may ask in the name of a server that is not theirs (§5.8). So it matters who is asked, and
 who has chosen them.
 
-A request goes one of three ways (`Destination.origin`): the program sends it; it is inside a call
+A request has one of three origins (`Destination.origin`): the program sends it; it is inside a call
 that the program began; or inside one that the other side began. And it goes to the party's home
-domain (RFC 3261 §6), or elsewhere. *Home* is what the program has set up: the proxy, the domain of
-the party's own address, and every address that requests which the program sent there have been
-answered from.
+domain (RFC 3261 §6), or elsewhere. The *home domain* is what the program has set up: the proxy,
+the domain of the party's own address, and every address that requests which the program sent there
+have been answered from.
 
 Laws:
 
 * What is sent at the program's own word, and in its own calls, is answered for where an account
-  names the realm; for an account that names none, only at home, or where it does not leave this
-  host.
+  names the realm; for an account that names none, only in the home domain, or where it does not
+  leave this host.
 * A realm whose servers are known is theirs: the party's own domain, and what a certain server has
-  accepted an account for. In its name nobody else gets an answer, but at home, or where the request
-  asks for a host of that name.
-* In a call that others began, only an account that names the realm answers, and only at home or to
-  a server that has accepted it for a request of the program's own; at that server, and for that
-  realm, the account that names none does so too. A challenge of the far end (401) is answered only
-  where that is the far end.
+  accepted an account for. In its name nobody else gets an answer, but in the home domain, or where
+  the request asks for a host of that name.
+* In a call that others began, only an account that names the realm answers, and only in the home
+  domain or to a server that has accepted it for a request of the program's own; at that server,
+  and for that realm, the account that names none does so too. A challenge of the far end (401) is
+  answered only where that is the far end.
 * Proofs that name a server of ours, or the realm's, go there: nobody gets one by calling themselves
   so in a Contact (RFC 3261 §12.2.1.1 makes that the Request-URI, which is what is proved).
 * A challenge without qop (RFC 2069) has answers that can be looked up in tables made beforehand
@@ -96,7 +96,7 @@ class Trust:
         self._without_qop = without_qop
         #: Without brackets, in lower case; names stand for what is below them too.
         self._home = tuple(host.strip("[]").lower() for host in home if host)
-        #: The addresses of home.
+        #: The addresses of the home domain.
         self._addresses: Recent[str, str] = Recent(self.MAX_SERVERS)
         #: What hosts the program has asked for, by the address that answered.
         self._hosts: Recent[str, str] = Recent(self.MAX_SERVERS)
@@ -192,8 +192,8 @@ class Trust:
     ) -> bool:
         """Whether credentials that a server has asked for go unasked with another request.
 
-        Those for a proxy go to that one alone (RFC 3261 §22.3), or to another one at home; those
-        for the far end (§22.2) to wherever that has moved.
+        Those for a proxy go to that one alone (RFC 3261 §22.3), or to another one in the home
+        domain; those for the far end (§22.2) to wherever that has moved.
 
         Args:
             destination: Where the request goes.
@@ -246,7 +246,7 @@ class Trust:
         return host == destination.address or host in self._addresses or self._is_home_name(host)
 
     def _is_pretence(self, destination: Destination, realm: str) -> bool:
-        """Whether a Request-URI of the other side's names our home, or the realm's, and the
+        """Whether a Request-URI of the other side's names our home domain, or the realm's, and the
         request does not go there.
         """
         if destination.origin == Origin.PROGRAM or self.is_home(destination):
@@ -257,9 +257,9 @@ class Trust:
             return True
         if host in self._addresses:
             return True
-        ways = (destination.host, self._hosts.get(destination.address, ""))
+        hosts = (destination.host, self._hosts.get(destination.address, ""))
         return any(
-            _is_within(host, domain) and not any(_is_within(way, domain) for way in ways)
+            _is_within(host, domain) and not any(_is_within(own, domain) for own in hosts)
             for domain in (*self._home, realm.lower())
         )
 

@@ -439,10 +439,10 @@ class AuthenticationInfo(_Fields):
         'The quality of protection of the response, in lower case; "" where none is named.',
     )
     cnonce: str | None = _text(
-        "cnonce", "The client's cnonce, to tell which credentials this answers.", None
+        "cnonce", "The client's cnonce, to say which credentials this answers.", None
     )
     nc: str | None = _text(
-        "nc", "The client's nonce count, to tell which credentials this answers.", None
+        "nc", "The client's nonce count, to say which credentials this answers.", None
     )
 
     def __str__(self) -> str:

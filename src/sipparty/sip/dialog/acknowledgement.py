@@ -1,8 +1,8 @@
 """The ACK for a 2xx to an INVITE of ours (RFC 3261 §13.2.2.4).
 
-It has no transaction. It is sent once its way is known, and again each time the 2xx comes again;
-where no way was found, one is looked for each time instead, since a call that is never acknowledged
-is ended by the other side.
+It has no transaction. It is sent once its flow is known, and again each time the 2xx comes again;
+where no flow was found, one is looked for each time instead, since a call that is never
+acknowledged is ended by the other side.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Acknowledgement:
         self.send()
 
     def send(self) -> None:
-        """Send it, again as a rule; nothing before it is complete, or while its way is sought."""
+        """Send it, again as a rule; nothing before it is complete, or while its flow is sought."""
         core = self.usage.core
         if self._flow is not None:
             core.transactions.transmit((self._data, self._flow))
@@ -93,6 +93,6 @@ class Acknowledgement:
         core.transactions.transmit((data, flow))
 
     def flow_failed(self, reason: str) -> None:
-        """Take note that there is no way now."""
+        """Take note that there is no flow now."""
         self._seeking = False
         self.failure = reason

@@ -3,11 +3,12 @@
 What happens in a call is the table of `SimpleCall`. An INVITE of ours is a `ClientInvite`, one of
 theirs a `ServerInvite`; offers and answers are an `OfferAnswer`. The laws behind it:
 
-* A call that nobody wants any more is ended on the wire, whatever crosses on the way: a 2xx that
-  comes after a CANCEL, or after we gave up, is acknowledged and followed by BYE (RFC 3261 §9.1).
+* A call that nobody wants any more is ended on the wire, whatever crosses on the network: a 2xx
+  that comes after a CANCEL, or after we gave up, is acknowledged and followed by BYE (RFC 3261
+  §9.1).
 * A 2xx is acknowledged each time it comes (§13.2.2.4), and sent until it is acknowledged
   (§13.3.1.4). The side that was called sends no BYE before it has the ACK (§15).
-* Ringing and early media stay inside `InitiatingDialog`; `progress` tells them apart.
+* Ringing and early media stay inside `InitiatingDialog`; `progress` distinguishes them.
 * A call that fails ends in `Error` and says why in `last_error`.
 """
 
@@ -128,7 +129,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         flow: Flow | None = None,
         redirects: int | None = None,
     ) -> Self:
-        """Call somebody. `party.invite` is the comfortable way.
+        """Call somebody. `party.invite` does it with less to give.
 
         Args:
             uri: The request-URI.
@@ -138,7 +139,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
             late_offer: Send no offer; the 2xx brings one and the ACK our answer (§13.2.1).
             headers: Further headers.
             parts: What the body holds beside the offer; it is multipart/mixed then (RFC 5621).
-            flow: A way to the next hop that is there already, to be taken where it can be.
+            flow: A flow to the next hop that is there already, to be taken where it can be.
             redirects: How many redirections are followed; None for the agent's `follow_redirects`.
 
         Raises:
@@ -169,9 +170,10 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
             status: The status code; 183 for early media, as a rule.
             reason: The reason phrase; the registered one by default.
             headers: Further headers.
-            media: Whether media begins now, both ways, before the call is answered: the response
-                carries the answer to the offer, as the 200 will again. Nothing is sent to a host
-                that the signalling does not come from before the caller has shown that it is there.
+            media: Whether media begins now, in both directions, before the call is answered: the
+                response carries the answer to the offer, as the 200 will again. Nothing is sent to
+                a host that the signalling does not come from before the caller has shown that it
+                is there.
 
         Raises:
             UnexpectedInput: The call is not one to answer, or is answered already.
@@ -261,7 +263,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
             UnexpectedInput: The call is over, or being ended.
         """
         if headers or reason is not None:
-            self._farewell = given_fields(headers) + reason_fields(reason)
+            self._hang_up_fields = given_fields(headers) + reason_fields(reason)
         self.hit("terminate")
         return self
 

@@ -1,7 +1,7 @@
 """Usages of dialogs (RFC 5057): what every kind has in common.
 
 A `Dialog` is what a user holds: a state machine whose inputs are the verbs of its user and the
-messages of its peer. It lives in a dialog of RFC 3261, its `dialog_state`. A kind of usage is a
+messages of its peer. It belongs to a dialog of RFC 3261, its `dialog_state`. A kind of usage is a
 subclass: its table says what happens, `methods` which requests it takes. `SimpleCall` is the one
 for INVITE.
 
@@ -52,7 +52,7 @@ class Dialog(EventSource, FSM, abstract=True):
 
     Attributes:
         state: The current state's name, one of `States`.
-        dialog_state: The dialog that it lives in; None before there is one.
+        dialog_state: The dialog that it belongs to; None before there is one.
         role: "caller" or "callee".
         last_error: Why it is in its `Error` state; None elsewhere.
         authenticated: The user who proved by Digest to be the caller (RFC 3261 §22); None where
@@ -144,7 +144,7 @@ class Dialog(EventSource, FSM, abstract=True):
 
     @property
     def is_unproven(self) -> bool:
-        """Whether a peer began it of whom nothing shows yet that it receives what it is sent."""
+        """Whether a peer began it that has not shown yet that it receives what it is sent."""
         return self.dialog_state is not None and self.dialog_state.is_unproven
 
     def __str__(self) -> str:
@@ -271,10 +271,10 @@ class Dialog(EventSource, FSM, abstract=True):
             return copy_of(self.last_error)
         return CallFailed(f"The call is over, and {what} will not come.")
 
-    # ---------------------------------------------------------------- the dialog it lives in
+    # ---------------------------------------------------------------- the dialog it belongs to
 
     def join(self, state: DialogState) -> None:
-        """Live in a dialog, beside what lives there already."""
+        """Join a dialog, beside the usages that it has already."""
         self.dialog_state = state
         state.join(self)
         self.agent.dialogs.add(self)

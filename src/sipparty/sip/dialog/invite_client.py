@@ -42,7 +42,7 @@ class ClientInvite:
     """The INVITE of a call that we make; see `SimpleCall.invite` for the arguments.
 
     Attributes:
-        request: The request on its way.
+        request: The request under way.
         template: The dialog as far as it is known before an answer: what the INVITE is made of.
         offer: The offer that it carries; b"" for none.
         early: The dialogs that provisional responses have made, by remote tag.
@@ -72,7 +72,7 @@ class ClientInvite:
         tag = tokens.tag()
         checked = given_fields(headers)
         if next_hop is not None or routes:
-            # Nobody else looks at what is not the way.
+            # Nobody else looks at what is not the call's.
             split_sip_uri(uri)
             for route in routes:
                 NextHop.of(DNameURI.parse(check_line(route, "route")).uri_text)
@@ -124,7 +124,7 @@ class ClientInvite:
             template.remote_target = target
             template.secure = template.secure or is_secure(target)
         given = client_request.endpoint
-        # A flow that was asked for is the way of the whole call, while it stands.
+        # A flow that was asked for is that of the whole call, while it stands.
         same = isinstance(given, Flow) and given.endpoint is flow.endpoint
         template.endpoint = given if same else flow.endpoint
         template.way = flow

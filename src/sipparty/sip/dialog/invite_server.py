@@ -203,7 +203,7 @@ class ServerInvite:
 
     def withdraw(self) -> None:
         """Refuse it for our user."""
-        self.transaction.answer(603, None, self._call._farewell)
+        self.transaction.answer(603, None, self._call._hang_up_fields)
         self._call.hit("ended")
 
     def give_up(self, patience: float) -> str:

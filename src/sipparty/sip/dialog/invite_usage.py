@@ -58,7 +58,7 @@ class InviteUsage(Dialog, abstract=True):
     """
 
     __slots__ = (
-        *("_farewell", "_hang_up_due", "_invite", "_invited", "_modifications", "_stated"),
+        *("_hang_up_fields", "_hang_up_due", "_invite", "_invited", "_modifications", "_stated"),
         *("_steps", "ended_by_peer", "forks", "held", "held_by_peer", "offer_answer", "patience"),
         "progress",
     )
@@ -94,7 +94,7 @@ class InviteUsage(Dialog, abstract=True):
         self._steps: tuple[Any, ...] = ()
         #: What the message that ended the call has said of why, and what ours is to say.
         self._stated: Cause | None = None
-        self._farewell: Sequence[Field] = ()
+        self._hang_up_fields: Sequence[Field] = ()
 
     def on_transition(self, old: str, input: str, new: str) -> None:
         """Keep the step."""
@@ -405,7 +405,7 @@ class InviteUsage(Dialog, abstract=True):
     def _send_bye(self) -> None:
         state = self.dialog_state
         assert state is not None
-        if not state.send_bye(self, self._farewell):
+        if not state.send_bye(self, self._hang_up_fields):
             self._hung_up()
 
     def _hung_up(self) -> None:
@@ -443,7 +443,7 @@ class InviteUsage(Dialog, abstract=True):
             try:
                 self.session.stop()
             except Exception as error:
-                # The call is over all the same, and who waits for its end hears of it.
+                # The call is over all the same, and who waits for its end is notified.
                 log_media_fault(self.name, "The media could not be ended", error)
         if self.agent.observed and not self.silent:
             self._emit(CallEnded, self.last_error)

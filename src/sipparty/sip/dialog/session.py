@@ -68,7 +68,7 @@ Given: TypeAlias = T | Pending[T] | Awaitable[T]
 
 
 class MediaUser(Protocol):
-    """What the media of a call knows of the call, and what it tells it."""
+    """What the media of a call knows of the call, and what it reports to it."""
 
     #: The host that the signalling comes from: the peer's, or that of the next proxy.
     signalling: str

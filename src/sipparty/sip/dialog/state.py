@@ -66,14 +66,14 @@ class DialogState:
 
     Attributes:
         early: Whether no 2xx has confirmed it yet (§12).
-        usages: What lives in it, in the order in which it came.
+        usages: Its usages, in the order in which they came.
         agent: The user agent whose dialog it is; None before the first usage.
         contact: The Contact value that we gave the peer.
         endpoint: The endpoint, or the flow, that our requests leave by.
-        way: The way that our own INVITE went; None before, and where it was theirs.
-        back: The way to the peer who named the remote target and the route set; None where nobody
+        way: The flow that our own INVITE took; None before, and where it was theirs.
+        back: The flow to the peer who named the remote target and the route set; None where nobody
             but the program has.
-        proven: Whether that peer has shown that it receives what goes that way. Until then nothing
+        proven: Whether that peer has shown that it receives what is sent by it. Until then nothing
             is sent anywhere else at its word.
         share: That of the source that began it; None for one of ours.
         half_open: Whether it counts as one that nobody has acknowledged yet.
@@ -163,7 +163,7 @@ class DialogState:
         return made
 
     def _check_security(self, target: str, routes: tuple[str, ...]) -> None:
-        """Check that all ways of a secure dialog are.
+        """Check that all hops of a secure dialog are.
 
         Raises:
             ParseError: The remote target or a route is no `sips:` URI.
@@ -200,7 +200,7 @@ class DialogState:
         self.contact = self.agent.contact(flow, secure and flow.transport in SECURE_TRANSPORTS)
 
     def follow(self, flow: Flow) -> None:
-        """Send requests by the way that a re-INVITE came, once its sender has acknowledged what
+        """Send requests by the flow that a re-INVITE came by, once its sender has acknowledged what
         went back there: a peer may move to another address or connection (§12.2.2).
         """
         if self.back is not None and flow != self.back:
@@ -332,7 +332,7 @@ class DialogState:
 
     @property
     def is_unproven(self) -> bool:
-        """Whether a peer began it of whom nothing shows yet that it receives what it is sent."""
+        """Whether a peer began it that has not shown yet that it receives what it is sent."""
         return self.half_open and self.share is not None and not self.share.proofs
 
     def prove(self) -> None:
@@ -409,19 +409,19 @@ class DialogState:
             method: The method.
             fields: Header lines beside those of the dialog.
             body: The body.
-            user: Who hears what comes of it, as a `RequestUser`; None for nobody.
+            user: Who is given what comes of it, as a `RequestUser`; None for nobody.
 
         It leaves behind those that were sent before it, and takes its CSeq number then.
 
         Raises:
-            ParseError: There is no way by the route or to the target.
+            ParseError: There is no flow by the route or to the target.
             UsageError: `MAX_QUEUED` wait already, and it is no BYE.
         """
         if self.queue is None:
             self.queue = deque()
         elif len(self.queue) >= self.MAX_QUEUED and method != "BYE":
             raise UsageError(
-                f"{len(self.queue)} requests wait for the way of the first to be found."
+                f"{len(self.queue)} requests wait for the flow of the first to be found."
             )
         sender = Sender(self, usage, user, method, fields, body)
         core, hop = usage.core, self.next_hop()
@@ -435,7 +435,7 @@ class DialogState:
 
         Returns:
             Whether there may be an answer: where nothing shows that anybody is there, it is sent
-            once and by the way that the INVITE came, and not waited for.
+            once and by the flow that the INVITE came by, and not waited for.
         """
         if self.proven or self.back is None:
             self.send_request(usage, "BYE", fields, b"", usage)

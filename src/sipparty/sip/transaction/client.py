@@ -4,8 +4,8 @@ Laws:
 
 * A request goes out when the transaction starts and again on timers A and E, over transports that
   may lose it.
-* Its user hears every provisional response, the first final one, and every 2xx to an INVITE; then
-  that it timed out or that the transport failed, whichever comes first.
+* Its user is given every provisional response, the first final one, and every 2xx to an INVITE;
+  then that it timed out or that the transport failed, whichever comes first.
 * A final response to an INVITE other than 2xx is acknowledged here, each time it comes; a 2xx is
   acknowledged by the user (§13.2.2.4).
 """
@@ -40,8 +40,8 @@ class ClientTransaction(FSM):
         host: Where the transaction runs.
         key: What its responses are found by (§17.1.3): branch and method.
         request: The request, its top Via in place.
-        flow: The way it goes.
-        user: Who hears of it.
+        flow: The flow it goes by.
+        user: Who is given its responses.
         sent_by: What its Via says before the parameters; its responses say the same (§18.1.2).
         forwarded: Whether the request has other Vias beside ours; its responses have them then, and
             no others have any (§8.1.3.3).
@@ -134,7 +134,7 @@ class ClientTransaction(FSM):
 
 
 class InviteClientTransaction(ClientTransaction):
-    """An INVITE on its way (RFC 3261 §17.1.1, RFC 6026 §7.2)."""
+    """An INVITE of ours (RFC 3261 §17.1.1, RFC 6026 §7.2)."""
 
     __slots__ = ("_ack",)
 
@@ -146,7 +146,7 @@ class InviteClientTransaction(ClientTransaction):
         Row(("Calling", "Proceeding"), "success", "Accepted", "_report"),
         Row(("Calling", "Proceeding"), "failure", "Completed", "_acknowledge", "_report"),
         Row("Calling", "transport_failed", "Terminated", "_report_broken"),
-        # §17.1.4 speaks of sending; once a response came nothing is sent, and an answer may come.
+        # §17.1.4 is about sending; once a response came nothing is sent, and an answer may come.
         Row("Proceeding", "transport_failed", "Proceeding"),
         # §9.1: an INVITE that was cancelled, and is not answered for 64 * T1, is over.
         Row("Proceeding", "cancelled", "Cancelled"),
@@ -195,7 +195,7 @@ class InviteClientTransaction(ClientTransaction):
 
 
 class NonInviteClientTransaction(ClientTransaction):
-    """Any other request on its way (RFC 3261 §17.1.2)."""
+    """Any other request of ours (RFC 3261 §17.1.2)."""
 
     __slots__ = ()
 

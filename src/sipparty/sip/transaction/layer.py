@@ -11,7 +11,7 @@ Laws:
   of itself.
 * A branch stands for one request (§8.1.1.7). Where a sender uses it for another, of another Call-ID
   or sequence number, that is a transaction of its own rather than absorbed in silence.
-* A response goes back the way its request came (§18.2.2, RFC 3581), and to that address
+* A response goes back by the flow its request came by (§18.2.2, RFC 3581), and to that address
   alone.
 """
 
@@ -59,7 +59,7 @@ class Overload(Exception):
     """No other request can be taken.
 
     Args:
-        flow: The way its answer goes.
+        flow: The flow its answer goes by.
         flood: Whether it is its source that has too much here, and not all together.
         size: How long the request was, in bytes.
     """
@@ -153,8 +153,8 @@ class TransactionLayer:
 
         Args:
             request: The request, without our Via.
-            flow: The way to send it.
-            user: Who hears of its responses.
+            flow: The flow to send it by.
+            user: Who is given its responses.
             branch: The branch, where it has to be that of another request (CANCEL, §9.1); a new
                 one by default.
             sent_by: What our Via says before its parameters (`UserAgent.sent_by`); by default what
@@ -221,7 +221,7 @@ class TransactionLayer:
     def request_received(self, request: Request, flow: Flow) -> ServerTransaction | Flow | None:
         """Give a request to its transaction, or make one.
 
-        The caller tells its user of a new transaction, and then calls its `wait`.
+        The caller gives its user a new transaction, and then calls its `wait`.
 
         Returns:
             A new transaction; for an ACK that belongs to none, the flow that it came by; None where
@@ -355,8 +355,8 @@ class TransactionLayer:
             return (*key[:-1], "INVITE") in self.servers
         return self._knows(request)
 
-    def way_back(self, request: Request, flow: Flow) -> Flow:
-        """Return the way that a response without a transaction goes, its request's Via marked.
+    def response_flow(self, request: Request, flow: Flow) -> Flow:
+        """Return the flow that a response without a transaction goes by, its request's Via marked.
 
         Raises:
             ParseError: The top Via is missing or wrong.
@@ -366,7 +366,7 @@ class TransactionLayer:
         return flow if flow.reliable else self._datagrams_back(facts, flow)
 
     def _datagrams_back(self, facts: Facts, flow: Flow) -> Flow:
-        """Return the way of responses to a request that came by datagrams (§18.2.2, RFC 3581)."""
+        """Return the flow of responses to a request that came by datagrams (§18.2.2, RFC 3581)."""
         host, port = flow.remote
         maddr = facts.maddr or ""
         # §18.2.2 has the sender say where the response goes. Whoever forges its address, or none

@@ -46,18 +46,18 @@ class ServerTransaction(FSM):
         host: Where the transaction runs.
         key: What its request, sent again, is found by (§17.2.3).
         request: The request.
-        flow: The way its responses go (§18.2.2).
+        flow: The flow its responses go by (§18.2.2).
         size: How long the request was, in bytes.
         share: That of the source that sent it.
 
     Attributes:
-        user: Who hears of its ACK or CANCEL; None for nobody.
+        user: Who is given its ACK or CANCEL; None for nobody.
         extra: What goes into each 2xx besides: fields, or functions that make one of its body.
         request: The request. To ask for it raises `UsageError` once it has its final response, as
             it is no longer kept.
         answered: Whether it has.
-        identity: What tells the request from others that use its branch once more (§8.1.1.7): a
-            hash of Call-ID and sequence number.
+        identity: What distinguishes the request from others that use its branch once more
+            (§8.1.1.7): a hash of Call-ID and sequence number.
         index: A dictionary and the key under which the transaction is in it, to be taken out when
             it is over; None for none.
         held: The bytes that the transaction keeps: of its request until that is answered, of its

@@ -66,7 +66,7 @@ def _with_source(via: Via, host: str, port: int | None) -> str:
         if name == "rport" and not value.strip() and port is not None:
             part = f"rport={port}"
         if name != "received":
-            # One that came with the request is a lie or a loop: ours takes its place.
+            # One that came with the request is forged or a loop: ours takes its place.
             parts.append(f";{part}")
     head = f"{via._protocol}/{via._version}/{via._transport} {via.sent_by}"
     return f"{head}{''.join(parts)};received={host}"
