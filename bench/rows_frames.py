@@ -34,7 +34,7 @@ def frames(_: Plan) -> Table:
         "Frames",
         "Python functions of sipparty that are entered during a call without media over UDP, on the"
         f" engine's thread; the median of {_CALLS} calls. The number is the same on every machine:"
-        " it tells whether a change has made every call dearer. Placing an INVITE includes its"
+        " it shows whether a change has made every call dearer. Placing an INVITE includes its"
         " answers and the ACK.",
         [
             Column("invite", "INVITE"),

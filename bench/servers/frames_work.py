@@ -3,7 +3,7 @@
     frames_work.py CALLS        prints a JSON object: the median over so many calls, by step
 
 A frame is a Python function of sipparty that is entered on the engine's thread. The number is the
-same on every machine, so that it tells whether a change has made every call dearer. The other side
+same on every machine, so that it shows whether a change has made every call dearer. The other side
 is a plain socket with canned messages, on a thread of its own that is not counted.
 """
 

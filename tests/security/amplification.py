@@ -187,7 +187,7 @@ async def _moved(world: World) -> None:
         world.send(world.within("ACK", 2) or b"")
 
 
-@_is("INVITE, ACK and RTP, a stranger's too")
+@_is("INVITE, ACK and RTP, of an unknown source too")
 async def _joined(world: World) -> None:
     await _acknowledged(world)
     for number in range(100):

@@ -93,7 +93,7 @@ def test_media_for_a_third_party_stops_and_the_call_stays(scenario):
 
 def test_media_does_not_go_to_a_stranger():
     """Who knows the port of a call sends to it, and would have the call's media in return."""
-    result = measure("INVITE, ACK and RTP, a stranger's too", "audio").result
+    result = measure("INVITE, ACK and RTP, of an unknown source too", "audio").result
     assert result.packets("media") > 0
     assert result.hosts("media") == {SOURCE[0]}
 
