@@ -141,7 +141,7 @@ ratios hold where the numbers do not.
 
 What the libraries do for a call differs. sippy and sipparty run the transactions of RFC 3261, with
 their retransmissions and timers; aiosipua repeats only a 200 without its ACK, sends its own
-requests once, and does not distinguish a request sent again from a new one. Both peers send a 100 at once.
+requests once, and takes a request sent again for a new one. Both peers send a 100 at once.
 
 """
     return head + "\n".join(table.markdown() for table in tables)
