@@ -15,7 +15,13 @@ from collections.abc import Hashable, Iterable
 from math import ceil
 from typing import TYPE_CHECKING
 
-from sipparty.errors import CallFailed, CallUnreachable, NegotiationError, ParseError
+from sipparty.errors import (
+    CallFailed,
+    CallTimedOut,
+    CallUnreachable,
+    NegotiationError,
+    ParseError,
+)
 from sipparty.sip.bodies import session_description
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
@@ -203,6 +209,11 @@ class ClientInvite:
 
     def request_over(self, client_request: ClientRequest) -> None:
         """Drop what was kept to acknowledge its answers: none can come any more."""
+        state, self.answered = self.answered, None
+        if state is not None:
+            # Who has answered has given up by now (§13.3.1.4).
+            late = CallTimedOut("The media was not agreed on in time.", 408, "Request Timeout")
+            self._call.hear("unusable", late, state)
         acks, self.acks, self.early = self.acks, {}, {}
         self._call._invite = None
         for ack in acks.values():

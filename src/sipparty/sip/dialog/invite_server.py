@@ -330,6 +330,8 @@ def take_reinvite(
     if before is not None:
         # RFC 5407 §3.1.4: who sends another INVITE has our 200; its ACK was lost, or is late.
         before.transaction.hear("ack", request)
+        if call.state != "InDialog":
+            return  # its media could not be started, so the call was hung up
 
     def done() -> None:
         state.remote_target = target

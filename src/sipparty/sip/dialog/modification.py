@@ -6,6 +6,8 @@ Laws:
   not done with.
 * Its failure leaves the call and its media as they were. 408, 481 and their like end the call, as
   they do for any request inside it (RFC 5057 §5).
+* One that is not answered in time is cancelled, and so is one of a call that ends (§9.1): who has
+  sent a provisional response may never send another.
 * Where both sides ask at once, both are refused with 491 and try again, each after a time of its
   own, so that they do not meet again.
 """
@@ -52,20 +54,26 @@ class Modification(FSM):
 
     #: How often it is sent at the most, where the other side asks for something at the same time.
     MAX_TRIES = 5
+    #: Seconds that its answer may take.
+    PATIENCE = 180.0
 
-    __slots__ = ("_ack", "_call", "_delay", "_make", "error", "held", "tries")
+    __slots__ = ("_ack", "_call", "_delay", "_make", "_request", "error", "held", "tries")
 
     table = (
         Row("Waiting", "begin", "Describing", "_describe"),
         Row("Describing", "described", "Sent", "_send"),
         Row("Sent", "accepted", "Answered", "_take_answer"),
+        Row("Sent", "timer_expires", "Sent", "_cancel"),
         Row("Sent", "glare", "Backoff", "_roll_back"),
         Row("Backoff", "timer_again", "Waiting"),
         Row("Answered", "done", "Done", "_finish"),
         Row(_OPEN, "failed", "Failed", "_fail"),
         *(Row(state, ("accepted", "glare", "failed"), state) for state in _OVER),
     )
-    timers = (Timer("timer_again", "_delay", "Backoff"),)
+    timers = (
+        Timer("timer_again", "_delay", "Backoff"),
+        Timer("timer_expires", "PATIENCE", "Sent"),
+    )
     final = _OVER
 
     def __init__(
@@ -80,6 +88,7 @@ class Modification(FSM):
         self._call = call
         self._make = make
         self._ack: Acknowledgement | None = None
+        self._request: ClientRequest | None = None
 
     # ---------------------------------------------------------------- waiting for the outcome
 
@@ -135,7 +144,11 @@ class Modification(FSM):
         fields = [("contact", state.contact, f"Contact: {state.contact}")]
         fields += call.agent.capability_fields
         fields.append(field("Content-Type", call.session.content_type))
-        state.send_request(call, "INVITE", fields, offer, self)
+        self._request = state.send_request(call, "INVITE", fields, offer, self)
+
+    def _cancel(self) -> None:
+        if self._request is not None:
+            self._request.cancel()
 
     def _take_answer(self, response: Response) -> None:
         offers = self._call.offer_answer
@@ -172,6 +185,7 @@ class Modification(FSM):
         self.error = error
         if self.state != "Waiting":
             self._roll_back()
+        self._cancel()
         self._call.modification_over(self)
 
     # ---------------------------------------------------------------- the INVITE's user

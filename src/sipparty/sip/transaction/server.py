@@ -294,7 +294,8 @@ class ServerTransaction(FSM):
             self.host.transmit((data, self.flow))
 
     def _send_again(self) -> None:
-        self.host.transmit((self._data, self.flow))
+        if self._data:  # else nothing was sent: it was cancelled first, and is not answered yet
+            self.host.transmit((self._data, self.flow))
 
     def _drop_data(self, *_: object) -> None:
         self._keep(b"")
@@ -356,7 +357,9 @@ class InviteServerTransaction(ServerTransaction):
         Row(_UNANSWERED, "send_repeated", "Unacknowledged", "_send_final"),
         Row(_UNANSWERED, "send_failure", "Completed", "_send_final"),
         Row(_UNANSWERED, "cancel", "Proceeding", "_report_cancel"),
-        Row(_UNANSWERED, "transport_failed", "Proceeding"),
+        Row("Initial", "transport_failed", "Initial"),
+        Row("Unanswered", "transport_failed", "Unanswered"),
+        Row("Proceeding", "transport_failed", "Proceeding"),
         Row("Completed", "request", "Completed", "_send_again"),
         Row("Completed", "timer_G", "Completed", "_send_later"),
         Row("Completed", "ack", "Confirmed", "_report_ack"),

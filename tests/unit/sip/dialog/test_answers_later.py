@@ -414,3 +414,20 @@ def test_a_reinvite_whose_answer_is_still_made_is_refused_when_we_hang_up(wire, 
     wire.receive(wire.answer(bye, 200))
     assert session.done == ["answer", "start", "stop"]
     wire.over()
+
+
+def test_who_has_answered_does_not_wait_for_our_media_for_ever(wire, talker, slow):
+    pendings = slow("accept")
+    call, invite = wire.invite(talker)
+    wire.receive(wire.answer(invite, 200, body=b"yes"))
+    wire.pass_until(wire.now + 31)
+    assert wire.starts() == []
+    wire.pass_until(wire.now + 1)
+    ack, bye = wire.sent()
+    assert (ack.method, bye.method) == ("ACK", "BYE")
+    assert call.state == "Error"
+    assert "not agreed on in time" in str(call.last_error)
+    wire.receive(wire.answer(bye, 200))
+    pendings[0][1].resolve(None)
+    assert wire.starts() == []
+    wire.over()

@@ -307,3 +307,31 @@ def test_a_500_says_when_to_try_again(wire, up, seconds):
     wire.pass_until(wire.now + seconds)
     assert hold.state == ("Sent" if seconds == 1 else "Failed")
     assert call.state == "InDialog"
+
+
+def test_one_that_never_has_its_answer_is_cancelled_when_the_call_ends(wire, taken):
+    call, answer = taken
+    hold = call.hold()
+    invite = wire.one()
+    wire.receive(wire.answer(invite, 180))
+    wire.receive(wire.within(answer, "BYE", 9))
+    assert wire.starts() == [200, "CANCEL"]
+    assert hold.state == "Failed"
+    wire.over()
+
+
+def test_one_that_is_not_answered_in_time_is_cancelled(wire, up):
+    call, _ = up
+    hold = call.hold()
+    invite = wire.one()
+    wire.receive(wire.answer(invite, 180))
+    wire.pass_until(wire.now + 180)
+    cancel = wire.one()
+    assert (cancel.method, hold.state) == ("CANCEL", "Sent")
+    wire.receive(wire.answer(cancel, 200))
+    wire.receive(wire.answer(invite, 487))
+    assert wire.starts() == ["ACK"]
+    assert (hold.state, call.state) == ("Failed", "InDialog")
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    wire.over()

@@ -305,3 +305,20 @@ def test_a_contact_that_nothing_can_be_sent_to_is_no_target(wire, up):
     call.terminate()
     wire.receive(wire.answer(wire.one(), 200))
     wire.over()
+
+
+def test_media_that_cannot_start_ends_the_call_and_the_invite_that_came_for_the_ack(wire, talker):
+    call = wire.invited(body=b"first")
+    call.accept()
+    answer = wire.one()
+
+    def fail():
+        raise OSError("no such device")
+
+    wire.medias[0].start = fail
+    reinvite(wire, answer, body=b"second")
+    refusal, bye = wire.sent()
+    assert (refusal.status, bye.method) == (487, "BYE")
+    wire.receive(wire.answer(bye, 200))
+    assert call.state == "Error"
+    wire.over()

@@ -211,7 +211,7 @@ def test_a_broken_transport_leaves_an_invite_to_its_timers(host, flow):
     transaction = begin(host, flow, "INVITE")
     wait(transaction)
     transaction.flow_lost(transaction.flow, "gone")
-    assert transaction.state == "Proceeding"
+    assert transaction.state == "Unanswered"
     respond(transaction, 486)
     host.pass_until(100)
     assert transaction.state == "Terminated"
@@ -432,3 +432,16 @@ def test_a_second_final_response_is_refused(host, udp):
     respond(transaction, 404)
     with pytest.raises(UnexpectedInput):
         respond(transaction, 200)
+
+
+def test_an_invite_whose_way_failed_before_any_answer_is_answered_as_ever(wire):
+    """An empty datagram was sent each time that it came again."""
+    wire.agent()
+    invite = wire.request("INVITE")
+    wire.receive(invite)
+    wire.core.transport_failed(wire.flow, "gone", wire.now)
+    wire.receive(invite)
+    assert wire.starts() == []
+    wire.pass_until(0.3)
+    wire.receive(invite)
+    assert wire.starts() == [100, 100]
