@@ -73,6 +73,7 @@ class Engine(LoopPortal):
         core: The core; to be touched on the engine's thread only.
         wire: Sees every message; add taps to it.
         hub: The endpoints.
+        streams: What ends with the engine: loops over calls.
         unproven_hosts: The hosts that calls have sent media to, and nothing has come from.
     """
 
@@ -107,6 +108,7 @@ class Engine(LoopPortal):
         self.core = Core(Tokens(os.urandom), timing, self.loop.time(), limits, policy)
         self.dispatcher = Dispatcher(self.loop, self.core.limits)
         self.unproven_hosts = UnprovenHosts()
+        self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
         self._contexts = 0
         self.hub = Hub(self.loop, self, resolver, tls, websocket)
         self._timer: asyncio.TimerHandle | None = None
@@ -416,6 +418,8 @@ class Engine(LoopPortal):
         except Exception:
             _log.exception("Something could not be ended.")
         self._closed = True
+        for stream in list(self.streams):
+            stream.end()
         if Engine._by_loop.get(self.loop) is self:
             del Engine._by_loop[self.loop]
         if self._timer is not None:

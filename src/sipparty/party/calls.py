@@ -135,6 +135,9 @@ def stream_of_calls(party: Any) -> Stream[Any]:
     stream.on_close = close
     party.on(CallReceived, feed)
     party._streams.add(stream)
+    engine.streams.add(stream)
+    if party._closed or engine.closed:  # perhaps meanwhile, by another thread
+        stream.end()
     return stream
 
 

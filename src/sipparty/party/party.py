@@ -19,7 +19,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self
 
 from sipparty.concurrency.waiting import verb
 from sipparty.errors import Incomplete, UsageError
@@ -123,6 +123,10 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
     def __repr__(self) -> str:
         where = "".join(f", listens at {host_port(*one.address)}" for one in self._endpoints)
         return f"<{type(self).__name__} {self.uri or 'without an address'}{where}>"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        kind = type(self).__name__
+        raise TypeError(f"A {kind} is not copied or pickled: make another, {kind}(party.uri).")
 
     # ---------------------------------------------------------------- engine and agent
 
@@ -427,8 +431,9 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         """Return the calls to this party from now on, to loop over: `for call in party.incoming()`
         in a thread, `async for` in a coroutine. They wait for `ring`, `accept` or `reject`.
 
-        The loop ends when the party is closed. Calls that nobody has taken from it are rejected
-        when the stream is closed, by its `close`, by leaving its `with` block or by letting it go.
+        The loop ends when the party, or its engine, is closed. Calls that nobody has taken from it
+        are rejected when the stream is closed, by its `close`, by leaving its `with` block or by
+        letting it go.
         """
         from sipparty.party.calls import stream_of_calls
 

@@ -315,8 +315,9 @@ class PartySettings(DeepClass):
 
     def _most_of_one(self, most: int) -> int | None:
         assert self._agent is not None
-        given = "max_calls" in self.__dict__
-        return None if given else most * self._agent.core.limits.max_share // 100
+        declared: Any = type(self).deep_attributes["max_calls"]
+        chosen = "max_calls" in self.__dict__ or declared.of_party is None
+        return None if chosen else max(1, most * self._agent.core.limits.max_share // 100)
 
     @property
     def _descriptors(self) -> int:

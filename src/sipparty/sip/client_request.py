@@ -89,17 +89,17 @@ class ClientRequest(Waitable[Response]):
     KEPT: ClassVar[int] = 8
 
     __slots__ = (
+        *("_alerted", "_edits", "_failure", "_over", "_queue", "_redirects", "_reliable"),
         *(
-            "_alerted",
-            "_edits",
-            "_failure",
-            "_over",
-            "_queue",
-            "_redirects",
-            "_reliable",
             "_seeking",
+            "_timer",
+            "_tried",
+            "agent",
+            "attempts",
+            "authorization",
+            "cancelled",
+            "endpoint",
         ),
-        *("_timer", "_tried", "agent", "attempts", "authorization", "cancelled", "endpoint"),
         *("error", "flow", "host", "next_hop", "number", "origin", "provisional", "redirects"),
         *("request", "response", "target", "transaction", "unproven", "user"),
     )
@@ -150,6 +150,11 @@ class ClientRequest(Waitable[Response]):
         #: Whether the next attempt is yet to come: what was sent before is over.
         self._seeking = False
         self._tried: tuple[tuple[str, str, int], ...] = ()
+
+    def __repr__(self) -> str:
+        sent = "" if self.request is None else f" {self.request.method} {self.request.uri_text}"
+        status = "" if self.response is None else f" {self.response.status}"
+        return f"<{type(self).__name__}{sent}: {self.state}{status}>"
 
     # ---------------------------------------------------------------- verbs
 

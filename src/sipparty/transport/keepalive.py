@@ -96,6 +96,9 @@ class KeepAlive(FSM):
     )
     final = ("Stopped",)
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.state})"
+
     #: The pauses of §4.4.2 and §4.4.1, least and most, in seconds.
     PAUSE: ClassVar[tuple[float, float]] = (24.0, 29.0)
     CONNECTION_PAUSE: ClassVar[tuple[float, float]] = (95.0, 120.0)

@@ -5,8 +5,10 @@ import threading
 
 import pytest
 
+from sipparty import AudioParty, Engine
 from sipparty.concurrency.streams import Feed, Stream
 from sipparty.errors import CallFailed, CallRejected, Timeout, UsageError, WouldDeadlock
+from sipparty.fsm import FSM
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.sip.events import CallEnded, CallEstablished, CallProgressed, CallReceived
 from sipparty.trace import Ladder
@@ -302,3 +304,32 @@ def test_messages_that_nobody_asked_for(alice, bob):
     call = alice.invite(bob).wait(PATIENCE)
     with pytest.raises(UsageError, match="give the party history=True"):
         call.messages  # noqa: B018
+
+
+def test_the_loop_over_calls_ends_with_the_engine():
+    engine = Engine()
+    line = NoMediaSimpleCallsParty("line@biloxi.com", engine=engine)
+    stream = line.listen(None, address=LOOPBACK).incoming()
+    engine.close()
+    with pytest.raises(StopIteration):
+        stream.next(PATIENCE)
+
+
+def test_a_party_that_is_closed_has_no_calls_to_loop_over(bob):
+    bob.close()
+    with pytest.raises(StopIteration):
+        bob.incoming().next(PATIENCE)
+
+
+def test_what_a_verb_returns_is_one_short_line(alice, bob, make_party):
+    call = make_party("carol@chicago.com", AudioParty).invite(
+        make_party("dave@example.com", AudioParty).listen(None, address=LOOPBACK)
+    )
+    change = call.wait(PATIENCE).hold().wait(PATIENCE)
+    assert str(change) == f"{change.name} of {call.name} (Done)"
+    assert FSM.__str__(change).startswith(f"Modification instance '{change.name}'")
+    kept = alice.keep_alive(f"{LOOPBACK}:{bob.contact_uri.port}")
+    assert str(kept) == f"{kept.name} ({kept.state})"
+    asked = alice.options(bob)
+    asked.wait(PATIENCE)
+    assert repr(asked) == "<ClientRequest OPTIONS sip:bob@biloxi.com: Answered 200>"

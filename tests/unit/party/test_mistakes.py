@@ -1,5 +1,7 @@
 """Mistakes of people who begin: refused at the line that makes them, in words that help."""
 
+import copy
+import pickle
 import queue
 
 import pytest
@@ -234,3 +236,10 @@ def test_answers_that_cannot_be(alice, bob, options, error, words):
     assert words in str(caught.value)
     theirs.accept()
     call.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps, AudioParty.copy])
+def test_a_party_is_not_copied(bob, copied):
+    with pytest.raises(TypeError, match="A SingleRTPSessionSimplenParty is not copied or pickled"):
+        copied(bob)
+    assert bob.listening

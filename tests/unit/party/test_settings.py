@@ -280,3 +280,21 @@ def test_a_setting_that_cannot_take_effect_is_as_it_was(listening):
     with pytest.raises(ZeroDivisionError):
         bob.guard = {"alice": "tea"}
     assert bob.guard is bob._agent.guard is None
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_calls_that_a_subclass_allows_may_all_be_of_one_source(alice, make_party, most):
+    class Line(NoMediaSimpleCallsParty):
+        max_calls = most
+
+    line = make_party("line@biloxi.com", Line).listen(None, address=LOOPBACK)
+    for _ in range(most):
+        assert alice.invite(line).wait(10).state == "InDialog"
+    with pytest.raises(CallRejected, match="486"):
+        alice.invite(line).wait(10)
+
+
+def test_a_source_has_one_call_where_few_descriptors_allow_few(alice, make_party, monkeypatch):
+    monkeypatch.setattr(settings.PartySettings, "_most_calls", lambda party: 1)
+    line = make_party("line@biloxi.com").listen(None, address=LOOPBACK)
+    assert alice.invite(line).wait(10).state == "InDialog"

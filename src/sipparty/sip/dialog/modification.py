@@ -90,6 +90,9 @@ class Modification(FSM):
         self._ack: Acknowledgement | None = None
         self._request: ClientRequest | None = None
 
+    def __str__(self) -> str:
+        return f"{self.name} of {self._call.name} ({self.state})"
+
     # ---------------------------------------------------------------- waiting for the outcome
 
     @staticmethod
