@@ -148,10 +148,24 @@ class History(Recorder):
         wire: The engine's wire, which it is a tap on until `end`.
     """
 
+    #: How many bytes it keeps at the most: peers say how long a message is.
+    MAX_BYTES = 32 << 20
+
     def __init__(self, wire: Wire) -> None:
         super().__init__()
         self._wire = wire
+        self._bytes = 0
         wire.add(self)
+
+    def __call__(self, record: WireRecord) -> None:
+        """Keep one record, and let the oldest go where that is too much."""
+        records = self._records
+        if len(records) == records.maxlen:
+            self._bytes -= len(records.popleft().data)
+        records.append(record)
+        self._bytes += len(record.data)
+        while self._bytes > self.MAX_BYTES:
+            self._bytes -= len(records.popleft().data)
 
     def end(self) -> None:
         """Take no more."""
@@ -161,8 +175,11 @@ class History(Recorder):
         """Return the messages of a call, each once and in order."""
         echoes = Echoes()
         found = []
+        # To look for bytes costs a hundredth of reading a message. What is not ASCII may be written
+        # in several ways.
+        some = call_id.partition(" ")[0].encode() if call_id.isascii() else b""
         for record in self:
-            summary = summarise(record.data)
+            summary = summarise(record.data) if some in record.data else None
             if summary is not None and summary.call_id == call_id and not echoes.is_echo(record):
                 found.append(record)
         return found

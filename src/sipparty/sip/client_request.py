@@ -90,18 +90,9 @@ class ClientRequest(Waitable[Response]):
 
     __slots__ = (
         *("_alerted", "_edits", "_failure", "_over", "_queue", "_redirects", "_reliable"),
-        *(
-            "_seeking",
-            "_timer",
-            "_tried",
-            "agent",
-            "attempts",
-            "authorization",
-            "cancelled",
-            "endpoint",
-        ),
-        *("error", "flow", "host", "next_hop", "number", "origin", "provisional", "redirects"),
-        *("request", "response", "target", "transaction", "unproven", "user"),
+        *("_seeking", "_timer", "_tried", "agent", "attempts", "authorization", "cancelled"),
+        *("endpoint", "error", "flow", "host", "next_hop", "number", "origin", "provisional"),
+        *("redirects", "request", "response", "target", "transaction", "unproven", "user"),
     )
 
     def __init__(
@@ -132,7 +123,7 @@ class ClientRequest(Waitable[Response]):
         self.unproven: CallFailed | None = None
         #: Whether the last attempt had a provisional response that is more than a next hop's 100.
         self._alerted = False
-        self.cancelled = False
+        self.cancelled = self._reliable = False
         self.authorization: Authorization | None = None
         self.target: str | None = None
         self.redirects: int | None = None
@@ -146,7 +137,6 @@ class ClientRequest(Waitable[Response]):
         self._failure: Response | CallFailed | None = None
         #: Whether nothing can come of the last attempt any more.
         self._over = True
-        self._reliable = False
         #: Whether the next attempt is yet to come: what was sent before is over.
         self._seeking = False
         self._tried: tuple[tuple[str, str, int], ...] = ()

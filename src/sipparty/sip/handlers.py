@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 from sipparty.sip.events import Event
 
-__all__ = ["EventSource", "Handler"]
+__all__ = ["EventSource", "Handler", "check_kind"]
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
@@ -42,7 +42,7 @@ class EventSource:
         Raises:
             TypeError: The kind is no class of events, or the handler cannot be called.
         """
-        _check_kind("on", event)
+        check_kind("on", event)
         if handler is None:
             return lambda function: self.on(event, function)
         if not callable(handler):
@@ -60,7 +60,7 @@ class EventSource:
         Raises:
             TypeError: The kind is no class of events.
         """
-        _check_kind("off", event)
+        check_kind("off", event)
         handlers = list((self._handlers or {}).get(event, ()))
         if self._handlers and handler in handlers:
             handlers.remove(handler)
@@ -80,8 +80,12 @@ class EventSource:
         """Take note that there is a handler more or less."""
 
 
-def _check_kind(method: str, event: object) -> None:
-    """Refuse what is no class of events, and say what to write instead."""
+def check_kind(method: str, event: object) -> None:
+    """Refuse what is no class of events, and say what to write instead.
+
+    Raises:
+        TypeError: It is none.
+    """
     if isinstance(event, type) and issubclass(event, Event):
         return
     if isinstance(event, str):

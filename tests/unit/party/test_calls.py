@@ -10,8 +10,9 @@ from sipparty.concurrency.streams import Feed, Stream
 from sipparty.errors import CallFailed, CallRejected, Timeout, UsageError, WouldDeadlock
 from sipparty.fsm import FSM
 from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.party.calls import History
 from sipparty.sip.events import CallEnded, CallEstablished, CallProgressed, CallReceived
-from sipparty.trace import Ladder
+from sipparty.trace import Ladder, Wire, WireRecord
 
 PATIENCE = 10
 LOOPBACK = "127.0.0.1"
@@ -333,3 +334,25 @@ def test_what_a_verb_returns_is_one_short_line(alice, bob, make_party):
     asked = alice.options(bob)
     asked.wait(PATIENCE)
     assert repr(asked) == "<ClientRequest OPTIONS sip:bob@biloxi.com: Answered 200>"
+
+
+@pytest.mark.parametrize("kind", [3, print, int])
+def test_what_is_no_class_of_events_is_refused(alice, bob, kind):
+    call = alice.invite(bob).wait(PATIENCE)
+    for loop in (call.events, call.wait_for):
+        with pytest.raises(TypeError, match=r"takes (a|the) class of events"):
+            loop(kind)
+    assert not call._handlers
+
+
+def test_the_messages_kept_are_bounded_in_bytes():
+    wire = Wire()
+    history = History(wire)
+    history.MAX_BYTES = 450
+    for number in range(20):
+        data = b"OPTIONS sip:a@b.com SIP/2.0\r\nCall-ID: c%d\r\n\r\n" % number
+        record = WireRecord(number, "received", "UDP", ("1.1.1.1", 1), ("2.2.2.2", 2), data)
+        history(record)
+    assert len(history) == 450 // len(data)
+    assert [one.time for one in history.of("c19")] == [19]
+    assert history.of("c1") == []

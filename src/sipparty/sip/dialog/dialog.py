@@ -24,7 +24,7 @@ from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallEnded, Event
 from sipparty.sip.grammar import is_token
-from sipparty.sip.handlers import EventSource
+from sipparty.sip.handlers import EventSource, check_kind
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.shares import Share
 from sipparty.sip.transaction.server import ServerTransaction
@@ -200,7 +200,11 @@ class Dialog(EventSource, FSM, abstract=True):
 
         Args:
             kind: The class of the events that are wanted; all of the call by default.
+
+        Raises:
+            TypeError: It is no class of events.
         """
+        check_kind("events", kind)
         stream: Stream[E] = Stream(self.portal)
         feed: Feed[E] = Feed(stream, lambda event: event, kind, CallEnded)
         stream.on_close = lambda _: self.off(Event, feed)
@@ -227,6 +231,7 @@ class Dialog(EventSource, FSM, abstract=True):
         Raises:
             CallFailed: The call is over, and that will not come; `last_error` where there is one.
             Timeout: The time ran out; the call goes on.
+            TypeError: It is neither a state nor a class of events.
             UsageError: There is no such state.
             WouldDeadlock: Called on the engine's own thread: use `until` there.
         """
