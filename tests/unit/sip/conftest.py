@@ -344,6 +344,11 @@ def wire():
 
 
 @pytest.fixture
+def make_wire():
+    return Wire
+
+
+@pytest.fixture
 def reliable_wire():
     return Wire("TCP")
 
