@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -99,6 +100,7 @@ class Child:
         core: The cores it may run on, or None for any.
         cwd: Its working directory.
         read: Whether to read its standard output; else it is thrown away.
+        environment: Its environment; by default that of this process.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Child:
         *,
         cwd: Path | None = None,
         read: bool = True,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.command = command
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
@@ -123,6 +126,7 @@ class Child:
             stdout=subprocess.PIPE if read else subprocess.DEVNULL,
             stderr=self._errors,
             cwd=cwd,
+            env=environment,
             text=True,
             preexec_fn=prepare,
         )

@@ -21,7 +21,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -227,6 +227,14 @@ class SingleRTPSession(MediaSession):
         self._negotiation = negotiation
         self._settled = self._wanted
 
+    def check_update(self, **settings: Any) -> None:
+        """Judge settings as `update` does, and change nothing; asked by `call.update_media`."""
+        known = [one.name for one in fields(self._wanted)]
+        for name in settings.keys() - known:
+            which = f"it has {', '.join(known)}"
+            raise UsageError(f"{type(self).__name__} has no setting {name}; {which}.")
+        replace(self._wanted, **settings)
+
     def update(self, **settings: Any) -> None:
         """Change what the next offer asks for: `codecs`, `ptime`, `direction`, `rtcp_mux`, as the
         session was made with.
@@ -234,11 +242,8 @@ class SingleRTPSession(MediaSession):
         Raises:
             UsageError: There is no such setting, or not with this value.
         """
-        try:
-            wanted = replace(self._wanted, **settings)
-        except TypeError:
-            super().update(**settings)
-            raise
+        self.check_update(**settings)
+        wanted = replace(self._wanted, **settings)
         self._opened().capabilities = [wanted.capability(self.local_port or 0)]
         self._wanted = wanted
 

@@ -243,3 +243,21 @@ def test_a_party_is_not_copied(bob, copied):
     with pytest.raises(TypeError, match="A SingleRTPSessionSimplenParty is not copied or pickled"):
         copied(bob)
     assert bob.listening
+
+
+def test_media_that_cannot_be_asked_for_is_refused_at_once(alice, bob):
+    call = alice.invite(bob).wait(PATIENCE)
+    with pytest.raises(UsageError, match="has no setting codec; it has codecs, ptime"):
+        call.update_media(codec=["PCMA"])
+    with pytest.raises(UsageError, match="nonsense"):
+        call.update_media(codecs=["nonsense"])
+    call.update_media(codecs=["PCMA"]).wait(PATIENCE)
+
+
+@pytest.mark.parametrize(("verb", "words"), [("ring", "provisional"), ("reject", "refuse")])
+@pytest.mark.parametrize("status", ["busy", None, 200])
+def test_a_status_that_cannot_be(alice, bob, verb, words, status):
+    calls = bob.incoming()
+    alice.invite(bob)
+    with pytest.raises(UsageError, match=f"{status!r} .*{words}"):
+        getattr(calls.next(PATIENCE), verb)(status)

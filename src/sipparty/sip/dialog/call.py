@@ -178,8 +178,8 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         Raises:
             UnexpectedInput: The call is not one to answer, or is answered already.
         """
-        if not 101 <= status <= 199:
-            raise UsageError(f"{status} is not a provisional status: expected 101 to 199.")
+        if status not in range(101, 200):
+            raise UsageError(f"{status!r} is not a provisional status: expected 101 to 199.")
         if self._is_answerable("ring"):
             ringing = status, reason, given_fields(headers) if headers else (), media
             if media and self._invited.body is None:
@@ -244,8 +244,8 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         Raises:
             UnexpectedInput: The call is not one to answer, or is answered already.
         """
-        if not 300 <= status <= 699:
-            raise UsageError(f"{status} does not refuse a call: expected 300 to 699.")
+        if status not in range(300, 700):
+            raise UsageError(f"{status!r} does not refuse a call: expected 300 to 699.")
         if self._is_answerable("reject"):
             self._stated = Cause(status, reason or "", f"The call was refused with {status}.")
             self.hit("reject", status, reason, headers)
@@ -315,7 +315,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
                 `codecs`, `ptime`, `direction`. Without any the offer is made anew.
 
         Raises:
-            UsageError: The call has no media.
+            UsageError: The call has no media, or its session no such setting.
         """
         return self._modify(None, settings=settings)
 

@@ -287,6 +287,8 @@ class InviteUsage(Dialog, abstract=True):
             raise self._unexpected(verb)
         if session is None:
             raise UsageError("This call has no media that could be changed.")
+        if settings and hasattr(session, "check_update"):
+            session.check_update(**settings)
 
         def make() -> Any:
             if settings:
