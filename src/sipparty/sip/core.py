@@ -258,7 +258,7 @@ class Core:
             if isinstance(message, Request):
                 self._take_request(message, flow)
                 return
-            facts = message.facts = read_facts(message)
+            facts = message._facts = read_facts(message)
             if not facts.plain:
                 check_response(message)
             if not self.transactions.response_received(message):

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsBytes, cast
+from typing import Any, ClassVar, Self, SupportsBytes, cast
 
 from sipparty.errors import BuildError, ParseError, printable
 from sipparty.late import late_pattern
@@ -66,14 +66,9 @@ class Message(Entity):
     """A request or a response (RFC 3261 §7).
 
     Not made itself: see `Message.parse`, `Request` and `Response`.
-
-    Attributes:
-        facts: What is read of a message when it comes (`sipparty.sip.facts`); read when it is first
-            asked for, and again after a change. Raises `ParseError` where the top Via is missing or
-            wrong.
     """
 
-    __slots__ = ("_length_due", "_version", "facts")
+    __slots__ = ("_facts", "_length_due", "_version")
 
     #: The largest head taken by `parse`, in bytes; larger ones are refused before they are looked
     #: at.
@@ -87,7 +82,7 @@ class Message(Entity):
     #: Whether the Content-Length has to be set when the message is written.
     _length_due: bool
     _version: str
-    facts: Facts
+    _facts: Facts | None
     # Of a request, with "" and None for a response; then of a response.
     _method: str
     _uri: URI | None
@@ -101,7 +96,7 @@ class Message(Entity):
         body: SupportsBytes | str = b"",
     ) -> None:
         self._version, self._fields, self._body = "SIP/2.0", [], as_octets(body)
-        self._index = self._typed = self._data = None
+        self._index = self._typed = self._data = self._facts = None
         self._length_due = True
         for name, value in headers.items() if isinstance(headers, Mapping) else headers:
             self.add(name, value)
@@ -193,7 +188,7 @@ class Message(Entity):
         message._fields = fields
         message._index = index
         message._repeats = len(index) != len(fields)
-        message._typed = None
+        message._typed = message._facts = None
         message._length_due = False
         at = index.get("content-length")
         if at is None or fields[at][1] == str(len(data) - end - 4):
@@ -204,15 +199,17 @@ class Message(Entity):
 
     Parse = parse
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Facts:
-            # Only for a slot that nothing is in yet: to read the facts again costs no call.
-            if name != "facts":
-                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+    @property
+    def facts(self) -> Facts:
+        """What is read of a message when it comes (`sipparty.sip.facts`); read when it is first
+        asked for, and again after a change. Raises `ParseError` where the top Via is missing or
+        wrong.
+        """
+        facts = self._facts
+        if facts is None:
             self._settle()
-            facts = self.facts = read_facts(self)
-            return facts
+            facts = self._facts = read_facts(self)
+        return facts
 
     @property
     def version(self) -> str:
@@ -274,10 +271,7 @@ class Message(Entity):
     def _touch(self) -> None:
         self._data = None
         self._length_due = True
-        try:
-            del self.facts
-        except AttributeError:
-            pass
+        self._facts = None
 
 
 class Request(Message):
@@ -316,7 +310,7 @@ class Request(Message):
         self._uri = None
         self._uri_text = uri
         self._version, self._fields, self._body = "SIP/2.0", fields, body
-        self._index = self._typed = self._data = None
+        self._index = self._typed = self._data = self._facts = None
         self._length_due = True
         return self
 
@@ -444,7 +438,7 @@ class Response(Message):
         self._status = status
         self._reason = reason
         self._version, self._fields, self._body = "SIP/2.0", fields, body
-        self._index = self._typed = self._data = None
+        self._index = self._typed = self._data = self._facts = None
         self._length_due = True
         return self
 

@@ -46,7 +46,7 @@ class UserAgentCore:
     def request(self, transaction: ServerTransaction) -> bool:
         """Give a request to its dialog, or to the agent it is for, or refuse it."""
         request = transaction.request
-        facts = request.facts
+        facts = request._facts or request.facts
         if not facts.plain and self._is_faulty(transaction, request):
             return True
         tag = facts.to_tag
@@ -72,7 +72,7 @@ class UserAgentCore:
 
     def ack(self, request: Request, flow: Flow) -> bool:
         """Give an ACK for a 2xx to its dialog (§13.3.1.4); others are nobody's."""
-        facts = request.facts
+        facts = request._facts or request.facts
         tag = facts.to_tag
         if tag == "":
             raise ParseError(request._text("to") or "", "an address with a tag", 0, what="To")

@@ -3,7 +3,7 @@
 import pytest
 
 from sipparty.errors import ParseError
-from sipparty.sip import Message, Request
+from sipparty.sip import Message
 from sipparty.sip.facts import read_closely
 
 OPTIONS = (
@@ -116,8 +116,3 @@ def test_facts_are_kept_and_read_again_after_a_change():
     assert message.facts.from_tag == "c"
     message.method = "INFO"
     assert not message.facts.plain  # it is not the CSeq's
-
-
-def test_no_other_attribute_is_made_up():
-    with pytest.raises(AttributeError, match="'Request' has no attribute 'fact'"):
-        _ = Request("INFO", "sip:a@b").fact

@@ -134,7 +134,7 @@ class DialogState:
             ParseError: From, To, Call-ID, CSeq or Contact is missing or wrong; or it is to a
                 `sips:` URI, and Contact or a Record-Route is not one (RFC 5630 §5.1.2).
         """
-        facts = request.facts
+        facts = request._facts or request.facts
         to, remote = _required(request, "to"), _required(request, "from")
         tag, number = facts.from_tag, facts.number
         if not facts.plain:
@@ -365,7 +365,7 @@ class DialogState:
             self.proven = True  # it knows our tag, which was sent to that address alone
             for usage in self.usages:
                 usage.peer_proven()
-        number = request.facts.number
+        number = (request._facts or request.facts).number
         if number < self.remote_seq:
             # §12.2.2: out of order. A request sent again never comes here.
             transaction.answer(500, "CSeq Out Of Order")

@@ -233,7 +233,7 @@ class TransactionLayer:
         """
         size = len(request._data or b"")
         source = flow.remote[0]
-        facts = request.facts = read_facts(request)
+        facts = request._facts = read_facts(request)
         if facts.rport or facts.host != source:
             mark_source(request, facts, flow)
         reliable = flow.reliable

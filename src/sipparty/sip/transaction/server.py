@@ -68,6 +68,7 @@ class ServerTransaction(FSM):
     __slots__ = (
         "_data",
         "_head",
+        "_request",
         "_routes",
         "_size",
         "_tag",
@@ -83,7 +84,6 @@ class ServerTransaction(FSM):
         "key",
         "linger",
         "patience",
-        "request",
         "share",
         "user",
     )
@@ -131,9 +131,9 @@ class ServerTransaction(FSM):
         self.extra: tuple[Field | Callable[[bytes], Field], ...] = ()
         self.index: tuple[dict[Any, Any], object] | None = None
         self.authenticated: str | None = None
-        facts = request.facts
+        facts = request._facts or request.facts
         self.identity = hash((facts.call_id, facts.number))
-        self.request = request
+        self._request: Request | None = request
         self.answered = False
         self._head = self._routes = ""
         self._data = b""
@@ -151,13 +151,16 @@ class ServerTransaction(FSM):
         host.held += size
         share.held += size
 
-    if not TYPE_CHECKING:
+    @property
+    def request(self) -> Request:
+        """The request.
 
-        def __getattr__(self, name: str) -> Request:
-            # Only for a slot that nothing is in any more: to read the request costs no call.
-            if name != "request":
-                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        Raises:
+            UsageError: It has its final response, and is no longer kept.
+        """
+        if self._request is None:
             raise UsageError(f"The request of {self.name} is answered, and no longer kept.")
+        return self._request
 
     @property
     def tag(self) -> str:
@@ -275,7 +278,7 @@ class ServerTransaction(FSM):
         large = self._size > self.LARGE + self.WEIGHT_UNANSWERED
         self._size = self.WEIGHT + (_length(self.key) if large else 0)
         self.answered = True
-        del self.request
+        self._request = None
         self._head = self._routes = ""
         self._keep(data)
 
@@ -312,7 +315,7 @@ class ServerTransaction(FSM):
         self.user = None
         if not self.answered:
             self.answered = True
-            del self.request
+            self._request = None
 
 
 def _length(key: object) -> int:
