@@ -167,7 +167,7 @@ class PartySettings(DeepClass):
         False,
         check=checks.flag,
         binds={"history": "_make_history"},
-        doc="Keep messages, the latest 10,000 of the engine, for `call.messages`.",
+        doc="Keep messages, the latest 10,000 of the engine or 32 MiB, for `call.messages`.",
     )
     accepts: Iterable[str] = setting(
         ("application/sdp",),
