@@ -31,8 +31,12 @@ def late_names(namespace: dict[str, Any], modules: str) -> Callable[[str], objec
     return find
 
 
+class _Pattern:
+    """A compiled pattern: its methods are attributes of the instance."""
+
+
 class _LatePattern:
-    """Has the attributes of the pattern that it stands for, each kept once it was asked for."""
+    """Is a `_Pattern` from its first use on, which costs no call then."""
 
     def __init__(self, text: Any, flags: int) -> None:
         self.pattern = text
@@ -41,9 +45,12 @@ class _LatePattern:
     def __getattr__(self, name: str) -> Any:
         if name[:2] == "__":
             raise AttributeError(name)
-        found = getattr(re.compile(self.pattern, self._flags), name)
-        setattr(self, name, found)
-        return found
+        compiled = re.compile(self.pattern, self._flags)
+        for each in dir(compiled):
+            if each[:2] != "__":
+                setattr(self, each, getattr(compiled, each))
+        self.__class__ = _Pattern  # type: ignore[assignment]
+        return getattr(self, name)
 
 
 def late_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:

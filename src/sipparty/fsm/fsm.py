@@ -191,10 +191,11 @@ class FSM(Watchable):
                 for action in actions:
                     action(self, *args)
                 if change is not None:
-                    if change.leave is not None:
-                        change.leave(self)
+                    leave, disarm, arm, changed, enter = change
+                    if leave is not None:
+                        leave(self)
                     delays = []  # read before anything is changed
-                    for timer in change.arm:
+                    for timer in arm:
                         seconds: Any = timer.delay
                         if seconds.__class__ is str:
                             seconds = getattr(self, seconds)
@@ -209,13 +210,13 @@ class FSM(Watchable):
                 if change is not None:
                     armed, scheduler = self._armed, self._scheduler
                     if armed:
-                        for gone in change.disarm:
+                        for gone in disarm:
                             entry = armed.pop(gone, None)
                             if entry is not None:
                                 scheduler.cancel(entry)  # type: ignore[union-attr]
                         if not armed:
                             armed = self._armed = None  # calls stand long: an empty one is not kept
-                    for timer, seconds in zip(change.arm, delays, strict=True):
+                    for timer, seconds in zip(arm, delays, strict=True):
                         if seconds is not None:
                             if armed is None:
                                 armed = self._armed = {}
@@ -224,10 +225,10 @@ class FSM(Watchable):
                                 armed[timer.input] = entry
                             else:
                                 self._arm(timer.input, seconds)
-                    if change.changed is not None:
-                        change.changed(self, old, input, new)
-                    if change.enter is not None:
-                        change.enter(self)
+                    if changed is not None:
+                        changed(self, old, input, new)
+                    if enter is not None:
+                        enter(self)
             finally:
                 self._entered = new  # before the watchers are read: law 2 of `waiting`
                 watchers = self._watchers
