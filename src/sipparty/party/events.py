@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from sipparty.errors import BuildError, UsageError
 from sipparty.sip.events import CallReceived, Event, RequestReceived
+from sipparty.sip.grammar import is_token
 from sipparty.sip.handlers import EventSource, Handler
 
 if TYPE_CHECKING:
@@ -39,10 +41,18 @@ class EventHandlers(EventSource):
             handler: Takes a `RequestReceived`, and answers with `event.incoming.respond(200)`.
 
         Raises:
+            BuildError: The method is not a token.
             TypeError: The method is no text, or the handler cannot be called.
+            UsageError: It is INVITE, ACK or CANCEL, which are a call's.
         """
         if not isinstance(method, str):
             raise TypeError(f'on_request() takes a method, such as "MESSAGE", not {method!r}.')
+        if not is_token(method):
+            raise BuildError(f"{method!r} cannot be a method: expected a token.")
+        if method in ("INVITE", "ACK", "CANCEL"):
+            raise UsageError(
+                f"{method} comes with a call: decide on it with on(CallReceived, ...)."
+            )
         if handler is None:
             return lambda function: self.on_request(method, function)
         if not callable(handler):

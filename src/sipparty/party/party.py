@@ -454,8 +454,11 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         Raises:
             Incomplete: The uri lacks user or host.
             ParseError: The request-URI or the proxy is no address to send to.
+            TypeError: It is no `Request`.
             UsageError: It is an INVITE, ACK or CANCEL, which are a call's.
         """
+        if not isinstance(request, Request):
+            raise TypeError(f'send() takes a Request("OPTIONS", "sip:bob@b.com"), not {request!r}.')
         if request.method in ("INVITE", "ACK", "CANCEL"):
             # Nobody here would acknowledge a 2xx, and the other side would hang up (§13.3.1.4).
             raise UsageError(f"{request.method} is not sent alone: call with party.invite(target).")

@@ -42,9 +42,13 @@ def given_fields(headers: Mapping[str, Any] | Iterable[tuple[str, Any]], *may: s
 
     Raises:
         BuildError: One is the stack's to write, or cannot stand in a message.
+        TypeError: They are neither.
     """
     pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
-    for name, _ in pairs:
+    for pair in pairs:
+        if isinstance(pair, str) or len(pair) != 2:
+            raise TypeError(f'headers are {{"Subject": "lunch"}} or such pairs, not {headers!r}.')
+        name = pair[0]
         key = header_key(name) if isinstance(name, str) else ""
         if key in _OWN and key not in may:
             raise BuildError(f"{name} cannot be given as a header: {_OWN[key]}.")

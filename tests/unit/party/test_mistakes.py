@@ -261,3 +261,24 @@ def test_a_status_that_cannot_be(alice, bob, verb, words, status):
     alice.invite(bob)
     with pytest.raises(UsageError, match=f"{status!r} .*{words}"):
         getattr(calls.next(PATIENCE), verb)(status)
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "words"),
+    [("M E", BuildError, "'M E' cannot be a method"), ("INVITE", UsageError, "CallReceived")],
+)
+def test_a_method_that_nobody_can_handle_leaves_nothing(bob, method, error, words):
+    with pytest.raises(error, match=words):
+        bob.on_request(method, print)
+    bob.on_request("MESSAGE", print)
+
+
+@pytest.mark.parametrize("headers", ["Subject: lunch", ["Subject"], [("Subject",)], ["ab"]])
+def test_headers_that_are_no_headers(alice, bob, headers):
+    with pytest.raises(TypeError, match="headers are "):
+        alice.invite(bob, headers=headers)
+
+
+def test_what_is_sent_alone_is_a_request(alice):
+    with pytest.raises(TypeError, match=r"send\(\) takes a Request"):
+        alice.send("OPTIONS")
