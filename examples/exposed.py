@@ -1,4 +1,5 @@
-"""A line that strangers can reach: who calls has to prove who they are, and attacks are noted.
+"""A line that unknown sources can reach: who calls has to prove who they are, and attacks are
+noted.
 
     python exposed.py                            tries itself, with a caller and a guesser
     python exposed.py 192.0.2.7 alice:password   takes calls at that address, until Ctrl-C
@@ -40,7 +41,7 @@ async def serve(event: CallReceived) -> None:
         print(f"the call ended: {error}")
 
 
-async def tell(event: AttackDetected) -> None:
+async def report(event: AttackDetected) -> None:
     """Say what was noticed; the logger sipparty.security has it as well, for fail2ban."""
     print(f"{event.kind} from {event.source}: {event.count}")
 
@@ -75,7 +76,7 @@ async def main() -> None:
     async with AudioParty("line@biloxi.com", engine=engine) as line:
         line.configure(guard={user: password}, max_calls=20)
         line.on(CallReceived, serve)
-        line.on(AttackDetected, tell)
+        line.on(AttackDetected, report)
         line.listen(5060 if address else None, address=address or "127.0.0.1")
         await (asyncio.Event().wait() if address else try_it(line))
 

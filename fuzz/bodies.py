@@ -39,14 +39,14 @@ def _look(part: Part) -> None:
     understood = attempt(is_understood, part, _TYPES)
     taken = attempt(session_description, part, _TYPES)
     law(understood or not taken, "what is not understood describes nothing")
-    # The short ways of both are for bodies of one kind; the general one is for all.
+    # The short forms of both are for bodies of one kind; the general one is for all.
     closely = attempt(lambda: _taken(part, _TYPES) is not None or part.handling == "optional")
-    law(closely is None or understood == closely, "both ways of judging a body agree")
+    law(closely is None or understood == closely, "both forms of judging a body agree")
     found = attempt(session_description, part)
     found_closely = attempt(lambda: part.find_part("application/sdp", disposition="session"))
     if found is not None and found_closely is not None:
         content = attempt(lambda: found_closely.content)
-        law(content is None or found == content, "both ways of finding a description agree")
+        law(content is None or found == content, "both forms of finding a description agree")
     law(bytes(part) == wire, "looking changes nothing")
     law(Part.parse(wire) == part, "a part is read again as it was")
     if attempt(lambda: part.is_multipart):

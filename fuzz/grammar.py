@@ -10,7 +10,7 @@ Laws, of any message and of whatever a core makes of it:
 * `split_sip_uri` and `URI.parse` read the same texts, and alike.
 * The patterns for names and addresses, tags and parameters as most are written read what the
   general parsers read.
-* A line and a value are the same by the short way of reading, for those that are as most are, and
+* A line and a value are the same by the short form of reading, for those that are as most are, and
   by the general one.
 * What a dialog sends on is right, whatever it was made of.
 """
@@ -109,29 +109,29 @@ def check_facts(message: Message) -> bool:
     """Hold the pattern and the general parsers to reading the same; return whether it is plain."""
     facts = attempt(lambda: message.facts)
     if facts is None:
-        law(attempt(read_closely, message) is None, "no Via by either way")
+        law(attempt(read_closely, message) is None, "no Via by either form")
         return False
     closely = read_closely(message)
     if not isinstance(message, Request):
         # Of a response it does not matter.
         closely = closely._replace(rport=facts.rport, maddr=facts.maddr)
-    law(closely._replace(plain=facts.plain) == facts, "both ways of reading find the same facts")
+    law(closely._replace(plain=facts.plain) == facts, "both forms of reading find the same facts")
     if facts.plain and isinstance(message, Request):
         one, other = (Request.of("A", "sip:a", list(message._fields)) for _ in "12")
         flow = _flow()
         mark_source(one, facts, flow)
         mark_source(other, closely, flow)
-        law(one.lines("Via") == other.lines("Via"), "both ways of marking a Via write the same")
+        law(one.lines("Via") == other.lines("Via"), "both forms of marking a Via write the same")
     return facts.plain
 
 
 def check_reading(data: bytes) -> None:
-    """Hold the short ways of reading header lines and attributes to the general ones."""
+    """Hold the short forms of reading header lines and attributes to the general ones."""
     message, other = Message.parse(data), Message.parse(data)
     for key, value, line in message._fields:
-        law(parse_line(line) == (key, value), "both ways of reading a line agree")
+        law(parse_line(line) == (key, value), "both forms of reading a line agree")
     index = {key: at for at, (key, _, _) in reversed([*enumerate(message._fields)])}
-    law(message._index in (None, index), "both ways of finding a line agree")
+    law(message._index in (None, index), "both forms of finding a line agree")
     for name in ATTRIBUTES:
         header = name.strip("_").replace("_", "-")
         by_name = attempt(other.get, header)
@@ -191,9 +191,9 @@ def _check_dialog(request: Request) -> None:
 
 
 def agree(text: str) -> bool:
-    """Hold the two ways of reading a URI to each other; whether it was read."""
+    """Hold the two forms of reading a URI to each other; whether it was read."""
     uri, parts = attempt(URI.parse, text), attempt(split_sip_uri, text)
-    law((uri is None) == (parts is None), "both ways of reading a URI take the same")
+    law((uri is None) == (parts is None), "both forms of reading a URI take the same")
     if uri is None or parts is None:
         return False
     law(parts.scheme == uri.scheme, "the same scheme")
@@ -211,7 +211,7 @@ def agree(text: str) -> bool:
 
 
 def agree_address(text: str) -> bool:
-    """Hold the ways of reading a name and address to each other; whether it was read."""
+    """Hold the forms of reading a name and address to each other; whether it was read."""
     value, parts = attempt(DNameURI.parse, text), attempt(split_address, text, DNameURI.WHAT)
     if value is None or parts is None:
         law(value is None, "the pattern takes what the parser takes")
@@ -303,7 +303,7 @@ def _events(core: Core) -> Iterator[Event]:
             return
         for event in events:
             if isinstance(event, FlowWanted):
-                core.flow_failed(event, "no way there", 1.0)
+                core.flow_failed(event, "no route there", 1.0)
             else:
                 yield event
 

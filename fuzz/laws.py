@@ -27,7 +27,7 @@ def check_refusal(error: ParseError) -> None:
     position = error.position
     law(
         position is None or 0 <= position <= len(error.text),
-        "the position of a refusal lies in its text",
+        "the position of a refusal is in its text",
     )
     law(400 <= error.status <= 699, "a refusal has a status to answer with")
 

@@ -117,7 +117,7 @@ def run_chunk(target: str, chunk: int, count: int, seed: int = 0) -> Outcome:
             outcome.read += 1
             mutator.keep(data)
         if seconds > max(outcome.slowest[0], MOST_TIME / 10) and finding is None:
-            # A probe looks from all sides, and the machine has other things to do: time it alone.
+            # A probe looks from all sides, and the machine is busy otherwise: time it alone.
             seconds = _once(target, data)
             outcome.slowest = max(outcome.slowest, (seconds, len(data)))
             if seconds > MOST_TIME:

@@ -2,14 +2,14 @@
 
 Laws, of every parser here:
 
-* The only error is `ParseError`. Its text can be shown, its position lies in the text, its status
+* The only error is `ParseError`. Its text can be shown, its position is in the text, its status
   is one to answer with.
 * What was read is looked at from all sides: every property, every header, `str`, `repr`, `hash`.
   That raises nothing but `ParseError` either.
 * What was read is written back as the parser's module promises: to the octet, or as something
   that is read as the same.
 
-A target's `probe` takes an input, tells whether it was read, and raises for a defect: `Broken` for
+A target's `probe` takes an input, says whether it was read, and raises for a defect: `Broken` for
 a law that does not hold, else whatever came out.
 """
 
@@ -139,7 +139,7 @@ def _uri(data: bytes) -> bool:
     uri = attempt(URI.parse, data)
     if uri is None:
         law(attempt(URI.parse, text) is None, "bytes and text are read alike")
-        law(attempt(split_sip_uri, text) is None, "both ways of reading a URI take the same")
+        law(attempt(split_sip_uri, text) is None, "both forms of reading a URI take the same")
         return False
     law(bytes(uri) == data, "a URI is written back as it came")
     grammar.agree(text)
@@ -207,7 +207,7 @@ _STREAM_LIMITS = Limits(max_head=4096, max_body=4096, max_pending=6000, max_skip
 
 
 def _cuts(data: bytes) -> Iterator[list[bytes]]:
-    """Ways to cut a stream: two halves, a few pieces chosen by the data, single bytes."""
+    """Cuts of a stream: two halves, a few pieces chosen by the data, single bytes."""
     middle = sum(data[:16]) % (len(data) + 1)
     yield [data[:middle], data[middle:]]
     step = 1 + sum(data[-8:]) % 97
@@ -258,7 +258,7 @@ def _core(data: bytes) -> bool:
             Message.parse(written)
         for event in core.events():
             if isinstance(event, FlowWanted):
-                core.flow_failed(event, "no way there", 1.0 + step)
+                core.flow_failed(event, "no route there", 1.0 + step)
         due = core.next_timer()
         if due is None or step > 40:
             break
@@ -310,7 +310,7 @@ def _rtcp(data: bytes) -> bool:
     if packets is None:
         law(strict is None, "a compound packet is a stack of packets")
         return False
-    law(strict is None or strict == packets, "both ways of reading agree")
+    law(strict is None or strict == packets, "both forms of reading agree")
     for packet in packets:
         look_at(packet)
     written = b"".join(map(bytes, packets))
@@ -372,7 +372,7 @@ class Target:
 
     Args:
         name: What it is called on the command line.
-        probe: Takes an input; tells whether it was read; raises for a defect.
+        probe: Takes an input; says whether it was read; raises for a defect.
         read: Takes an input as a program that uses the parser would: once. What is timed is this.
         seeds: Gives the inputs to start from.
         words: Pieces that the parser knows.

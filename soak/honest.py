@@ -58,8 +58,8 @@ def serve(certificate: str, audio: bool) -> None:
     print(json.dumps(ports), flush=True)
     for _ in sys.stdin:
         connections = engine.run(lambda: len(engine.hub.connections()))
-        told = {**engine.counters(), "connections": connections, "rss": resident()}
-        print(json.dumps({**told, "files": len(os.listdir("/dev/fd"))}), flush=True)
+        counted = {**engine.counters(), "connections": connections, "rss": resident()}
+        print(json.dumps({**counted, "files": len(os.listdir("/dev/fd"))}), flush=True)
     party.close()
     engine.close()
 
@@ -80,8 +80,8 @@ class Victim:
 
     def _read(self) -> dict[str, int]:
         assert self.process.stdout is not None
-        told: dict[str, int] = json.loads(self.process.stdout.readline())
-        return told
+        counted: dict[str, int] = json.loads(self.process.stdout.readline())
+        return counted
 
     def look(self) -> dict[str, int]:
         """Return how it goes."""

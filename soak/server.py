@@ -1,7 +1,7 @@
-"""The party under test: it answers by itself, and tells every ten seconds how large it is.
+"""The party under test: it answers by itself, and reports every ten seconds how large it is.
 
 Prints one line of JSON each time: seconds since it began, resident memory in kB, and what is under
-way. On SIGTERM it closes, waits for what lingers to be over, and tells what is left.
+way. On SIGTERM it closes, waits for what lingers to be over, and reports what is left.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def resident() -> int:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
-def tell(**values: object) -> None:
+def report(**values: object) -> None:
     """Print a line of JSON."""
     print(json.dumps(values), flush=True)
 
@@ -40,21 +40,21 @@ async def main(port: int) -> None:
     async with NoMediaSimpleCallsParty("bench@127.0.0.1") as party:
         party.listen(port, address="127.0.0.1")
         core = Engine.current().core
-        tell(ready=port)
+        report(ready=port)
         while not stop.is_set():
             try:
                 await asyncio.wait_for(stop.wait(), EVERY)
             except TimeoutError:
-                tell(seconds=time.monotonic() - began, rss_kb=resident(), **core.counts())
+                report(seconds=time.monotonic() - began, rss_kb=resident(), **core.counts())
         # What is over still lingers for 64 * T1; then nothing may be left.
         for _ in range(40):
             if core.idle():
                 break
             await asyncio.sleep(1.0)
-        tell(settled=core.counts(), idle=core.idle())
+        report(settled=core.counts(), idle=core.idle())
     gc.collect()
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    tell(tasks=len(tasks), threads=threading.active_count() - 1, left=core.counts())
+    report(tasks=len(tasks), threads=threading.active_count() - 1, left=core.counts())
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def _value(data: str, name: str) -> str:
 
 
 def main() -> None:
-    """Call until told to stop."""
+    """Call until it is stopped."""
     options = arguments(client=True)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)

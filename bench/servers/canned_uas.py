@@ -1,4 +1,4 @@
-"""The floor: answers with what it is told to, knowing no SIP.
+"""The floor: answers with what it is given, knowing no SIP.
 
 It copies the header lines that a response must carry and keeps no state: less cannot be done in
 Python, and no SIP library may do so little. For UDP a loop on a socket, for TCP and TLS a protocol
@@ -72,7 +72,7 @@ async def _by_connections(port: int, contact: bytes, context: ssl.SSLContext | N
 
 
 def main() -> None:
-    """Answer until told to stop."""
+    """Answer until it is stopped."""
     options = arguments()
     parameter = "" if options.transport == "UDP" else f";transport={options.transport.lower()}"
     contact = f"Contact: <sip:{ADDRESS}:{options.port}{parameter}>".encode()

@@ -18,7 +18,7 @@ from support import ADDRESS, arguments, ready
 
 
 def main() -> None:
-    """Call until told to stop."""
+    """Call until it is stopped."""
     options = arguments(client=True)
     config = stack(options.port, lambda request, transaction: None)
     target = (ADDRESS, options.target)

@@ -17,7 +17,7 @@ def _on_event(event: Any, ua: UA) -> None:
 
 
 def main() -> None:
-    """Answer until told to stop."""
+    """Answer until it is stopped."""
     options = arguments()
 
     def receive(request: Any, transaction: Any) -> Any:

@@ -62,14 +62,14 @@ class _Side:
         other.flush()
 
     def flush(self) -> None:
-        """Write what waits, as far as there is room.
+        """Write what waits, as far as the buffer takes it.
 
         Raises:
             OSError: It has failed.
         """
         with contextlib.suppress(*_AGAIN):
             while self.waiting:
-                # A copy: OpenSSL must be given the same bytes once more where there was no room.
+                # A copy: OpenSSL must be given the same bytes once more where the buffer was full.
                 sent = self.sock.send(bytes(self.waiting[:_PIECE]))
                 del self.waiting[:sent]
 
@@ -153,7 +153,7 @@ class _Relay:
 
 
 def main() -> None:
-    """Relay until told to stop."""
+    """Relay until it is stopped."""
     parser = argparse.ArgumentParser()
     parser.add_argument("mode", choices=["connect", "accept"])
     parser.add_argument("--port", type=int, required=True, help="port to listen on")

@@ -14,9 +14,9 @@ Laws:
 
 * A `DeepClass` has the attributes it declares, in the order declared, those of its bases first.
   They are what its keyword arguments, its `repr` and its equality are about.
-* A keyword with `__` in it is a path; objects missing on the way are made. Whole objects are set
-  before their parts, whatever the order of the keywords. An unknown name is a `TypeError` that says
-  which, and what comes near.
+* A keyword with `__` in it is a path; objects missing along the path are made. Whole objects are
+  set before their parts, whatever the order of the keywords. An unknown name is a `TypeError` that
+  says which, and what comes near.
 * Text given to an attribute whose class has `parse` is parsed; see `sipparty.parse`.
 * A value that is refused changes nothing.
 * Two objects are equal if their classes are the same and their attributes are equal. As they can

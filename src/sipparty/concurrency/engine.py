@@ -6,7 +6,7 @@ other threads.
 
 Laws:
 
-* The core is touched on the loop's thread alone; `sipparty.concurrency.portal` is the way onto it.
+* The core is touched on the loop's thread alone; `sipparty.concurrency.portal` gives access to it.
 * After whatever came to the core, what it wants sent is sent and its events are handed out,
   before the loop turns.
 * Nothing outlives the engine: `close` gives back every socket, ends the thread, and is called at

@@ -138,7 +138,7 @@ def flag(_party: Any, name: str, value: Any) -> bool:
 
 
 def count(_party: Any, name: str, value: Any) -> int:
-    """Return a number of things."""
+    """Return a count."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} is a whole number, not {value!r}.")
     if value < 0:

@@ -8,7 +8,7 @@ Laws:
 
 * What to ask and what follows of it is `sipparty.transport.targets`; here is when it is asked.
 * What the DNS said is kept for its TTL, that there is nothing too (RFC 2308), and a failure for a
-  short while, so that a server that is dead costs one call its timeout and not each. What is kept
+  short while, so that a server that is down costs one call its timeout and not each. What is kept
   is bounded. A question that is under way is not asked again.
 * A `resolve` ends within `timeout` seconds, whatever the servers do.
 * Names in the hosts file are the file's: the DNS is not asked about them. `localhost` and what is

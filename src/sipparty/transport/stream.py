@@ -7,7 +7,7 @@ Laws:
   message cannot be found, it ends the connection, and so that the answer still gets there.
 * A double CRLF is answered with a single one (RFC 5626 §4.4.1). The side that connected sends one
   when nothing went in either direction for a while. A peer that has answered one before and leaves
-  one without an answer is taken for dead; others may not know of pings (§4.4).
+  one without an answer is taken for lost; others may not know of pings (§4.4).
 * Nobody holds a connection for nothing: the first message, each begun one and an end have their
   time. A peer that does not read is not read from either while much waits for it, and dropped where
   that does not get less in time.

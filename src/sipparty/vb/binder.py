@@ -3,22 +3,22 @@
 Laws:
 
 * A path is attribute names joined by dots, read from the object that binds: `uri.aor.host`. A path
-  with a None, or nothing, on its way is broken and reads as None.
+  with a None, or nothing, on its path is broken and reads as None.
 * `bind(source, target)` keeps target equal to source: whatever is set on either path, at any depth,
   the binding notices. What it does then is this table ("it": the source's value):
 
       what was set               one direction                 both directions
       the source's last name     it goes over                  it goes over
       an object on the           it goes over, None where the  it goes over; where it is None, the
-      source's way               path is broken now            other side's value comes back
+      source's path              path is broken now            other side's value comes back
       an object on the           it goes over once more        the target is a source too: as above
-      target's way               unless it is None
+      target's path              unless it is None
       None in place of an        None goes over, if on the     nothing: a side without its object
-      object on the way          source's way; else nothing    waits for the next one
+      object on the path         source's path; else nothing   waits for the next one
 
 * None means "no value": it passes transformers by, and makes no objects.
-* Objects missing on the target's way are made on demand by `make_attribute`; where that gives none,
-  the value waits until one is set.
+* Objects missing on the target's path are made on demand by `make_attribute`; where that gives
+  none, the value waits until one is set.
 * Several bindings may have one target; the last set wins.
 * A set is all or nothing. If following it raises, or does not settle, all is as it was before.
 * Every object whose attribute is watched must be a `ValueBinder`; one that is not is an error.
@@ -287,10 +287,10 @@ class ValueBinder:
         Args:
             source: A path from this object, such as "uri.aor".
             target: Another one.
-            transformer: What to make of the value on its way; by default it goes as it is.
+            transformer: What to make of the value in between; by default it goes as it is.
 
         Raises:
-            BindingError: The two are bound already or are one; an object on the way is no
+            BindingError: The two are bound already or are one; an object on the path is no
                 `ValueBinder`; or the values do not settle.
             Exception: What setting the target, or the transformer, raises; then nothing is bound.
         """
@@ -310,8 +310,8 @@ class ValueBinder:
         Args:
             source: A path from this object.
             target: Another one.
-            transformer: What to make of the source's value on its way to the target.
-            inverse: Its inverse, for the way back; the two come together.
+            transformer: What to make of the source's value before it is set at the target.
+            inverse: Its inverse, for the other direction; the two come together.
 
         Raises:
             BindingError: As for `bind`, or one transformer came without the other.
@@ -340,7 +340,7 @@ class ValueBinder:
         self._vb_drop([link, reverse] if reverse else [link])
 
     def bindings(self) -> list[tuple[str, str]]:
-        """Return the bindings in the order made, as pairs of source and target, two if two-way."""
+        """Return the bindings in the order made, as pairs of source and target, both directions."""
         return list(self.__dict__.get(_LINKS, ()))
 
     def changed(self, name: str) -> None:
@@ -366,7 +366,7 @@ class ValueBinder:
         return None
 
     def _vb_new(self, source: str, target: str, *transformers: Transformer | None) -> list[_Link]:
-        """Make the link of a binding, or with two transformers the links of a two-way one."""
+        """Make the link of a binding, or with two transformers the links in both directions."""
         links = [_Link(self, source, target, transformers[0])]
         for inverse in transformers[1:]:
             links.append(_Link(self, target, source, inverse))

@@ -3,9 +3,9 @@
 Laws:
 
 * A path is attribute names joined by dots, read from an object: `uri.aor.host`. A path with a None,
-  or nothing, on its way is broken and reads as None.
+  or nothing, on its path is broken and reads as None.
 * A delegate on a path stands for the path it names, wherever it is met.
-* To set a path is to set its last name; objects missing on the way are made by their owner's
+* To set a path is to set its last name; objects missing along the path are made by their owner's
   `make_attribute`. They are complete before anything refers to them, so that a value that is
   refused leaves nothing half made. Setting None makes nothing.
 """
@@ -101,7 +101,7 @@ def make_missing(owner: Any, name: str, rest: tuple[str, ...], value: Any) -> An
 
 
 def write_path(root: object, parts: tuple[str, ...], value: Any) -> None:
-    """Set what a path leads to, making what is missing on the way."""
+    """Set what a path leads to, making what is missing along the path."""
     for owner, name, rest in walk_path(root, parts):
         if not rest:
             setattr(owner, name, value)

@@ -133,7 +133,7 @@ class ClientInvite:
         # A flow that was asked for is that of the whole call, while it stands.
         same = isinstance(given, Flow) and given.endpoint is flow.endpoint
         template.endpoint = given if same else flow.endpoint
-        template.way = flow
+        template.invite_flow = flow
         # RFC 3261 §8.1.1.8: a sips: URI where the request-URI is one.
         template.contact = contact = call.agent.contact(flow, template.secure)
         if self._media_flow is not flow:

@@ -1,5 +1,5 @@
 """The dialog of RFC 3261 §12: its identity, sequence numbers, route set and remote target, whether
-it is early or confirmed, and the usages that live in it (RFC 5057).
+it is early or confirmed, and its usages (RFC 5057).
 
 Laws:
 
@@ -70,7 +70,7 @@ class DialogState:
         agent: The user agent whose dialog it is; None before the first usage.
         contact: The Contact value that we gave the peer.
         endpoint: The endpoint, or the flow, that our requests leave by.
-        way: The flow that our own INVITE took; None before, and where it was theirs.
+        invite_flow: The flow that our own INVITE took; None before, and where it was theirs.
         back: The flow to the peer who named the remote target and the route set; None where nobody
             but the program has.
         proven: Whether that peer has shown that it receives what is sent by it. Until then nothing
@@ -86,8 +86,17 @@ class DialogState:
 
     __slots__ = (
         *("agent", "back", "bytes_held", "call_id", "contact", "early", "endpoint", "half_open"),
-        *("local", "local_seq", "local_tag", "proven", "queue", "remote", "remote_seq"),
-        *("remote_tag", "remote_target", "route_set", "secure", "share", "usages", "way"),
+        *(
+            "invite_flow",
+            "local",
+            "local_seq",
+            "local_tag",
+            "proven",
+            "queue",
+            "remote",
+            "remote_seq",
+        ),
+        *("remote_tag", "remote_target", "route_set", "secure", "share", "usages"),
     )
 
     def __init__(
@@ -118,7 +127,7 @@ class DialogState:
         self.agent: Any = None
         self.contact = ""
         self.endpoint: Hashable = None
-        self.way: Flow | None = None
+        self.invite_flow: Flow | None = None
         self.back: Flow | None = None
         self.proven = True
         self.share: Share | None = None
@@ -235,7 +244,7 @@ class DialogState:
             secure=self.secure,
         )
         made.contact, made.endpoint = self.contact, self.endpoint
-        made.way = made.back = self.way
+        made.invite_flow = made.back = self.invite_flow
         made.remote_target = self.remote_target
         made.renew(response)
         return made
@@ -311,7 +320,7 @@ class DialogState:
     # ---------------------------------------------------------------- usages
 
     def join(self, usage: Dialog) -> None:
-        """Have a usage live in it; the core finds it from the first one on."""
+        """Add a usage; the core finds it from the first one on."""
         first = not self.usages
         if usage not in self.usages:
             self.usages += (usage,)
@@ -321,7 +330,7 @@ class DialogState:
             usage.core.add_dialog(self)
 
     def leave(self, usage: Dialog) -> None:
-        """Have a usage live in it no more; it is over with the last one (RFC 5057 §4.1)."""
+        """Remove a usage; the dialog is over with the last one (RFC 5057 §4.1)."""
         before = self.usages
         alone = before == (usage,)
         self.usages = () if alone else tuple(one for one in before if one is not usage)
@@ -392,7 +401,7 @@ class DialogState:
     @property
     def origin(self) -> Origin:
         """Who has begun it: that decides whose challenges to our requests are answered."""
-        return Origin.OUR_CALL if self.way is not None else Origin.THEIR_CALL
+        return Origin.OUR_CALL if self.invite_flow is not None else Origin.THEIR_CALL
 
     def send_request(
         self,
