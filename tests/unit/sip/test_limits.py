@@ -512,6 +512,64 @@ def test_a_source_has_a_share_of_the_calls(wire_with):
     assert wire.core.counts()["dialogs"] == 3
 
 
+def other_source(number):
+    return (f"10.0.3.{number}", 5060)
+
+
+@pytest.mark.parametrize("limit", [{"max_transactions": 4}, {"max_held": 40_000}])
+def test_what_all_sources_have_in_all(wire_with, limit):
+    """Either limit is enough, where no source has reached its own share of it."""
+    wire = wire_with(max_share=50, **limit)
+    wire.core.directory.receiving()[0].handle_method("MESSAGE")
+    body = {"body": b"x" * 9000, "kind": "text/plain"} if "max_held" in limit else {}
+    taken = [from_stranger(wire, n, "MESSAGE", other_source(n), **body) for n in range(6)]
+    statuses = [one[0].status if one else None for one in taken]
+    most = 4 if "max_transactions" in limit else statuses.index(503)
+    assert statuses == [None] * most + [503] * (6 - most)
+    assert wire.core.counts()["flood"] == 0
+
+
+def calls_up(wire, count):
+    """Take calls from as many sources; return our answers, when their transactions are over."""
+    answers = []
+    for number in range(count):
+        (answer,) = from_stranger(wire, number, remote=other_source(number))
+        ack = wire.request("ACK", to=answer._text("to"), call_id=f"s{number}")
+        wire.receive(ack, wire.flow_by(remote=other_source(number)))
+        wire.pass_until(wire.now + 33)
+        answers.append(answer)
+    wire.sent()
+    return answers
+
+
+def options_in_calls(wire, answers, each):
+    """Send requests inside of calls, one call after the other; return the statuses."""
+    statuses = []
+    for number, answer in enumerate(answers):
+        flow = wire.flow_by(remote=other_source(number))
+        for nth in range(each):
+            branch = f"z9hG4bKin{number}.{nth}"
+            wire.receive(wire.within(answer, "OPTIONS", 2 + nth, branch=branch), flow)
+            statuses.append(wire.one().status)
+    return statuses
+
+
+def test_inside_of_calls_a_source_has_twice_its_share(wire_with):
+    wire = wire_with(max_transactions=4, max_share=50)
+    wire.core.directory.receiving()[0].auto_answer = True
+    answers = calls_up(wire, 1)
+    assert options_in_calls(wire, answers, 6) == [200] * 4 + [503] * 2
+    assert wire.core.counts()["flood"] == 2
+
+
+def test_inside_of_calls_all_sources_have_twice_what_there_is(wire_with):
+    wire = wire_with(max_transactions=2, max_share=50)
+    wire.core.directory.receiving()[0].auto_answer = True
+    answers = calls_up(wire, 6)
+    assert options_in_calls(wire, answers, 1) == [200] * 4 + [503] * 2
+    assert wire.core.counts()["flood"] == 0
+
+
 def by_connection(wire, number):
     """Send an INVITE by a connection from the stranger's address; return the final answers."""
     via = f"SIP/2.0/TCP 10.0.0.66;branch=z9hG4bKt{number}"

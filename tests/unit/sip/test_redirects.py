@@ -40,6 +40,15 @@ def chain(wire, request, *statuses):
     return tried
 
 
+def test_a_300_without_a_contact_refuses_the_call(wire, alice):
+    """RFC 3261 §8.1.3.4."""
+    call, invite = wire.invite(alice)
+    wire.receive(wire.answer(invite, 300))
+    assert wire.one().method == "ACK"
+    assert (call.state, call.last_error.status) == ("Error", 300)
+    wire.over()
+
+
 @pytest.mark.parametrize("status", [300, 301, 302])
 def test_a_call_follows(wire, alice, status):
     call, invite = wire.invite(alice, BOB, headers=[("Subject", "lunch")])

@@ -101,6 +101,19 @@ def test_media_that_does_not_go_on_ends_the_call(wire, talker, caplog):
     assert call.last_error is not None
 
 
+def test_media_that_raises_refuses_an_invite_inside_the_call(wire, talker, caplog):
+    call = wire.invited(body=b"theirs")
+    call.accept()
+    answer = wire.one()
+    wire.acknowledge(answer)
+    wire.medias[0].answer = fail
+    wire.receive(wire.within(answer, "INVITE", 2, body=b"other"))
+    assert wire.one().status == 500
+    assert call.state == "InDialog"
+    assert "The media failed" in caplog.text
+    assert "no sound" in caplog.text
+
+
 def test_media_that_does_not_begin_ends_the_call_that_we_made(wire, alice, caplog):
     call, invite = wire.invite(alice)
     wire.medias[0].start = fail

@@ -69,6 +69,13 @@ def test_what_has_to_be_there(name):
     assert name.lower() in caught.value.expected.lower()
 
 
+def test_a_long_message_without_a_header_is_shown_in_part():
+    text = invite(f"X-Long: {'x' * 200}", without=["Call-ID"])
+    with pytest.raises(ParseError) as caught:
+        DialogState.of_request(text, "b1", 1)
+    assert len(caught.value.text) == 80
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

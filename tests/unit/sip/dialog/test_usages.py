@@ -178,6 +178,17 @@ def test_the_table_of_outcomes(method, status, ends):
     assert what_ends(method, status, {"INVITE"}) is ends
 
 
+def test_each_status_ends_what_rfc_5057_says():
+    """RFC 5057 §5; all others end their transaction alone."""
+    statuses = range(300, 700)
+    dialog = {404, 410, 416, 482, 484, 485, 502, 604}
+    usage = {408, 480, 481}
+    assert {one for one in statuses if what_ends("INFO", one) is Ends.DIALOG} == dialog
+    assert {one for one in statuses if what_ends("INFO", one) is Ends.USAGE} == usage
+    refused = {one for one in statuses if what_ends("INVITE", one, {"INVITE"}) is Ends.USAGE}
+    assert refused == usage | {403, 405, 489, 501}
+
+
 # ---------------------------------------------------------------- methods of a class
 
 
@@ -236,6 +247,23 @@ def test_a_call_of_ones_own_still_takes_a_bye(wire):
     assert call.state == "Terminated"
 
 
+def test_a_usage_whose_first_request_raises_is_over(wire):
+    class Broken(Dialog):
+        table = (Row("Initial", "receive_invite", "Begun", "_begin"),)
+        final = ("Begun",)
+
+        def _begin(self, transaction, data):
+            self.join(data)
+            raise RuntimeError("a defect")
+
+    agent = wire.agent(server_dialog=Broken)
+    with pytest.raises(RuntimeError, match="a defect"):
+        wire.receive(wire.request("INVITE"))
+    assert wire.one().status == 500
+    assert not agent.dialogs
+    assert not wire.core.dialogs
+
+
 # ---------------------------------------------------------------- early dialogs
 
 
@@ -283,12 +311,13 @@ def test_requests_are_sent_inside_an_early_dialog_and_counted_on(wire, alice):
     assert wire.one().cseq.number == info.cseq.number + 1
 
 
-def test_the_side_that_is_called_sends_them_too_once_it_rang(wire):
+@pytest.mark.parametrize("status", [180, 101])
+def test_the_side_that_is_called_sends_them_too_once_it_rang(wire, status):
     wire.agent()
     call = wire.invited()
     with pytest.raises(Exception, match="Bad input 'INFO'"):
         call.send("INFO")
-    call.ring()
+    call.ring(status)
     ringing = wire.one()
     call.send("INFO")
     info = wire.one()

@@ -82,6 +82,17 @@ def test_early_media_is_in_the_183_and_again_in_the_200(wire, talker, prepared):
     assert wire.medias[0].done == ["answer", "start", "start"]
 
 
+def test_a_response_without_a_body_names_no_type(wire, talker):
+    """RFC 3261 §20.15: Content-Type is for a body that is there."""
+    call = wire.invited(body=b"theirs")
+    call.prepare()
+    call.ring()
+    assert call.session is not None
+    ringing = wire.one()
+    assert (ringing.status, ringing.body) == (180, b"")
+    assert "Content-Type" not in ringing
+
+
 def test_the_session_hears_that_it_is_early(wire, talker):
     heard = []
     call = wire.invited(body=b"theirs")

@@ -304,10 +304,11 @@ def test_an_answer_has_what_its_request_had_and_what_is_given(host, udp):
     assert (final.reason, final["X-Any"], final.content_length) == ("OK", "thing", 0)
 
 
-def test_a_failure_makes_no_dialog(host, udp):
+@pytest.mark.parametrize("status", [300, 486])
+def test_a_failure_makes_no_dialog(host, udp, status):
     transaction = begin(host, udp, "INVITE", ("Record-Route", "<sip:p1;lr>"))
     transaction.tag = "mine"
-    transaction.answer(486)
+    transaction.answer(status)
     (answer,) = answers(host)
     assert "Record-Route" not in answer
     assert answer.to.tag == "mine"
