@@ -74,7 +74,7 @@ async def main() -> None:
     user, _, password = (account or "alice:tea").partition(":")
     engine = Engine(asyncio.get_running_loop(), limits=LIMITS, policy=POLICY)
     async with AudioParty("line@biloxi.com", engine=engine) as line:
-        line.configure(guard={user: password}, max_calls=20)
+        line.configure(authenticator={user: password}, max_calls=20)
         line.on(CallReceived, serve)
         line.on(AttackDetected, report)
         line.listen(5060 if address else None, address=address or "127.0.0.1")

@@ -49,7 +49,9 @@ CHUNK = 2_000
 
 
 async def _datagrams(rig: Rig, mutants: list[bytes]) -> None:
-    """Requests, or whatever they have become, to a party without media and to a guarded one."""
+    """Requests, or whatever they have become, to a party without media and to one that
+    authenticates.
+    """
     for at, mutant in enumerate(mutants):
         rig.send(rig.filled(mutant), rig.dave_port if at % 8 == 7 else rig.udp_port)
     await rig.sync(rig.dave_port)

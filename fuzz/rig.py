@@ -110,7 +110,7 @@ class Rig:
         )
         self.carol = SingleRTPSessionSimplenParty("carol@chicago.com", **given)
         self.dave = NoMediaSimpleCallsParty("dave@denver.org", **given)
-        self.dave.configure(guard={"alice": "tea"})
+        self.dave.configure(authenticator={"alice": "tea"})
         given["credentials"] = ("alice", "tea")
         self.alice = NoMediaSimpleCallsParty("alice@atlanta.com", **given)
         self.erin = SingleRTPSessionSimplenParty("erin@atlanta.com", **given)

@@ -65,7 +65,7 @@ class Piece(Record):
         optional: Whether the piece may be absent; its keyword argument is not given then. A piece
             that does not fit completely, literals included, is absent.
         least: The fewest characters the run may have.
-        most: The most characters it may have, a guard against texts made to be long; None for no
+        most: The most characters it may have, a limit against texts made to be long; None for no
             limit.
         parse: What makes a value of the run: a class with `parse`, or a function of one `str` that
             raises `ValueError` for a text it cannot take (`int` is one). None keeps the text.

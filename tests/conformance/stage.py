@@ -28,7 +28,7 @@ LOOPBACK = "127.0.0.1"
 PATIENCE = 10
 #: Seconds that time is past a timer that is due.
 _HAIR = 1e-6
-#: The user who may call the guarded party, and by which word.
+#: The user who may call the authenticating party, and by which word.
 PASSWORD = ("alice", "wonder")
 
 #: The kinds of party, by the name that probes give them: the class, how it is made and set up.
@@ -38,7 +38,11 @@ KINDS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     # Takes calls when told to.
     "manual": (NoMediaSimpleCallsParty, {}, {"auto_answer": False}),
     # Asks who calls.
-    "guarded": (NoMediaSimpleCallsParty, {}, {"rings": False, "guard": dict([PASSWORD])}),
+    "authenticating": (
+        NoMediaSimpleCallsParty,
+        {},
+        {"rings": False, "authenticator": dict([PASSWORD])},
+    ),
     # Takes one stream of audio.
     "audio": (SingleRTPSessionSimplenParty, {}, {"rings": False}),
     # The same, when told to.

@@ -41,14 +41,14 @@ ASKING = (
         "what a challenge looks like",
         Send("OPTIONS"),
         Expect(401, check=_shape),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §22.1",
         "a first challenge is not stale",
         Send("OPTIONS"),
         Expect(401, check=_fresh),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 7616 §3.3",
@@ -57,7 +57,7 @@ ASKING = (
         Keep("nonce", lambda one: challenge(one)["nonce"]),
         ASKED,
         Same("nonce", lambda one: challenge(one)["nonce"], differs=True),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §22.2",
@@ -70,7 +70,7 @@ ASKING = (
         Ack(),
         Quiet(),
         END,
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 8760 §2.3",
@@ -82,7 +82,7 @@ ASKING = (
         Expect(200),
         Ack(),
         END,
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §22.2",
@@ -90,7 +90,7 @@ ASKING = (
         ASKED,
         Proves("OPTIONS"),
         Expect(200),
-        party="guarded",
+        party="authenticating",
     ),
     *(
         Probe(
@@ -101,7 +101,7 @@ ASKING = (
             Expect(401, check=_fresh),
             Proves("OPTIONS"),
             Expect(200),
-            party="guarded",
+            party="authenticating",
         )
         for what, wrong in (
             ("credentials of a wrong password", {"password": "nonsense"}),
@@ -115,7 +115,7 @@ ASKING = (
             ASKED,
             Proves("OPTIONS", say=say),
             Expect(status),
-            party="guarded",
+            party="authenticating",
         )
         for what, say, status in (
             ("another realm", {"realm": "atlanta.com"}, 401),
@@ -144,7 +144,7 @@ ASKING = (
         Expect(200),
         Proves("OPTIONS"),
         Expect(401),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 7616 §3.4",
@@ -156,7 +156,7 @@ ASKING = (
         Expect(200),
         Proves("OPTIONS", say={"nc": "0000000a"}),
         Expect(200),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 7616 §3.3",
@@ -167,7 +167,7 @@ ASKING = (
         Expect(401, check=_stale),
         Proves("OPTIONS"),
         Expect(200),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 7616 §3.3",
@@ -176,14 +176,14 @@ ASKING = (
         Later(400),
         Proves("OPTIONS", wrong={"password": "x"}),
         Expect(401, check=_fresh),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §22.4",
         "Basic is no way in",
         Send("OPTIONS", {"Authorization": "Basic YWxpY2U6d29uZGVy"}),
         Expect(401, check=_shape),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §22.1",
@@ -191,21 +191,21 @@ ASKING = (
         ASKED,
         Proves("OPTIONS", {"Proxy-Authorization": 'Digest realm="x"'}),
         Expect(200),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §22.2",
         "who asks for nobody learns nothing",
         Send("OPTIONS", uri="sip:nobody@biloxi.com"),
         Expect(401),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §22.2",
         "what nobody does is challenged too",
         Send("MESSAGE", {"Content-Type": "text/plain"}),
         Expect((401, 405)),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §26.3.2.4",
@@ -216,7 +216,7 @@ ASKING = (
         Quiet(),
         Ack(),
         Quiet(),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §8.2.7",
@@ -228,7 +228,7 @@ ASKING = (
         Expect(401),
         Same("tag", lambda one: one.to_tag),
         Ack(),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 3261 §22.1",
@@ -238,16 +238,18 @@ ASKING = (
         Cancel(),
         Expect(481),
         Ack(),
-        party="guarded",
+        party="authenticating",
     ),
-    Probe("RFC 3261 §22.1", "an ACK is not challenged", Send("ACK"), Quiet(), party="guarded"),
+    Probe(
+        "RFC 3261 §22.1", "an ACK is not challenged", Send("ACK"), Quiet(), party="authenticating"
+    ),
     Probe(
         "RFC 3261 §22.2",
         "with credentials in a line that is folded",
         ASKED,
         Proves("OPTIONS", {"X": "y\r\n z"}),
         Expect(200),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 7616 §3.4.6",
@@ -255,7 +257,7 @@ ASKING = (
         ASKED,
         Proves("OPTIONS", say={"uri": "sip:carol@chicago.com"}),
         Expect((400, 401)),
-        party="guarded",
+        party="authenticating",
     ),
     Probe(
         "RFC 7616 §3.4.1",
@@ -263,7 +265,7 @@ ASKING = (
         ASKED,
         Proves("OPTIONS", say={"qop": None, "nc": None, "cnonce": None}, wrong={"qop": ""}),
         Expect((400, 401)),
-        party="guarded",
+        party="authenticating",
     ),
 )
 

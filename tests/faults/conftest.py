@@ -72,8 +72,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def defended(
     make_party: Callable[..., Any], certificates: Certificates
 ) -> Iterator[Callable[..., Defender]]:
-    """Make a defender: `defended("tcp", guard={...})`, with settings for `configure`; `options`
-    are those of its engine.
+    """Make a defender: `defended("tcp", authenticator={...})`, with settings for `configure`;
+    `options` are those of its engine.
     """
     engines: list[Engine] = []
 

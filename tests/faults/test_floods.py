@@ -140,9 +140,9 @@ def test_the_limit_of_bytes_holds_in_a_flood(defended: Any) -> None:
     bob.check()
 
 
-def test_invites_to_a_guarded_party(defended: Any) -> None:
+def test_invites_to_a_authenticating_party(defended: Any) -> None:
     """Who cannot say who he is begins no dialog, however often he asks."""
-    bob = defended(guard={"alice": "secret"}, credentials=("alice", "secret"))
+    bob = defended(authenticator={"alice": "secret"}, credentials=("alice", "secret"))
     with dial(bob.port, "udp") as sock, bob.call():
         said = flood(bob, sock, [request("INVITE", number=n) for n in range(500)])
         assert bob.counts()["dialogs"] == 1

@@ -1,5 +1,5 @@
 """SIPVicious: svmap looks for who is there, svwar for who has a name, svcrack for a password. A
-party that is guarded lets none of them in, and serves whom it knows meanwhile.
+party that is authenticating lets none of them in, and serves whom it knows meanwhile.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ def finish(bob: Defender, *peers: Peer) -> None:
     wait_for(is_over, "the tools ended", PATIENCE, lambda: "".join(peer.output for peer in peers))
 
 
-def guarded(defended: Any, password: str = "correct horse") -> Defender:
+def authenticating(defended: Any, password: str = "correct horse") -> Defender:
     """Make a defender that admits alice and bob alone."""
     bob: Defender = defended(
-        guard={"bob": password, "alice": "secret"},
+        authenticator={"bob": password, "alice": "secret"},
         credentials=("alice", "secret"),
         auto_answer=True,  # though handlers hear of calls
     )
@@ -70,7 +70,7 @@ def test_who_is_there_and_who_has_a_name(defended: Any, start: Start, events: An
     """All at once: nobody is called, and nothing is taken, whatever is tried; and no name is told
     from another, so that there is no point in going on.
     """
-    bob = guarded(defended)
+    bob = authenticating(defended)
     happened = events(bob.party, CallReceived, RequestReceived)
     names = ["bob", "alice", *map(str, range(100, 150))]
     tools = [start("svmap", bob.port), start("svmap", bob.port, "-m", "INVITE")]
@@ -100,7 +100,7 @@ def test_passwords_are_guessed(
     """None of many is the right one, and after ten of them it is made to wait, and gives up; who
     knows a password gets in meanwhile, from the same address.
     """
-    bob = guarded(defended)
+    bob = authenticating(defended)
     bob.party.on_request("REGISTER", lambda event: event.incoming.respond(200))
     happened = events(bob.party, CallReceived, RequestReceived)
     records = wire(bob.engine)
@@ -126,7 +126,7 @@ def test_passwords_are_guessed(
 
 
 def test_the_tool_would_find_a_password_that_is_guessed(defended: Any, start: Start) -> None:
-    bob = guarded(defended, "123456")
+    bob = authenticating(defended, "123456")
     words = ["111111", "123456", "654321"]
     uri = f"sip:bob@{LOOPBACK}:{bob.port}"
     options = ("-u", "bob", "-m", "OPTIONS", "--requesturi", uri)

@@ -183,12 +183,12 @@ class Ports:
             self.first = self.FIRST + Ports._next * self.SIZE
             self.last = self.first + self.SIZE - 1
             Ports._next = (Ports._next + 1) % self._BLOCKS
-            self._guard = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self._authenticator = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             try:
-                self._guard.bind(("127.0.0.1", self.last))
+                self._authenticator.bind(("127.0.0.1", self.last))
                 self._check(transport)
             except OSError:
-                self._guard.close()
+                self._authenticator.close()
             else:
                 break
         else:
@@ -203,7 +203,7 @@ class Ports:
 
     def close(self) -> None:
         """Let others have the block."""
-        self._guard.close()
+        self._authenticator.close()
 
     def take(self, count: int = 1) -> int:
         """Return the first of so many ports in a row, an even one if there are several."""

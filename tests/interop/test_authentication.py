@@ -59,7 +59,7 @@ def test_sipp_does_not_like_the_password(sipp: SIPp, parties: Make) -> None:
 
 
 @pytest.fixture
-def guard() -> DigestServer:
+def authenticator() -> DigestServer:
     """SIPp knows MD5 alone."""
     return DigestServer(
         "biloxi.example",
@@ -71,9 +71,9 @@ def guard() -> DigestServer:
 
 
 @everywhere
-def test_we_ask_sipp(sipp: SIPp, parties: Make, guard: DigestServer) -> None:
+def test_we_ask_sipp(sipp: SIPp, parties: Make, authenticator: DigestServer) -> None:
     received: list[Any] = []
-    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard=guard)
+    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, authenticator=authenticator)
     bob.on(CallReceived, lambda event: received.append(event.call))
     options = ("-au", "alice", "-ap", "wonderland")
     values: dict[str, Any] = {
@@ -87,8 +87,8 @@ def test_we_ask_sipp(sipp: SIPp, parties: Make, guard: DigestServer) -> None:
     assert call.state == "Terminated"
 
 
-def test_sipp_has_a_wrong_password(sipp: SIPp, parties: Make, guard: DigestServer) -> None:
-    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard=guard)
+def test_sipp_has_a_wrong_password(sipp: SIPp, parties: Make, authenticator: DigestServer) -> None:
+    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, authenticator=authenticator)
     options = ("-au", "alice", "-ap", "looking-glass")
     values: dict[str, Any] = {
         "STATUS": 401,
@@ -106,7 +106,7 @@ ADMITS = ("atlanta.example", "wonderland")
 @pytest.mark.parametrize("name", ["udp", "tls", "ws"])
 def test_a_proxy_and_a_party_ask(kamailio: Make, parties: Make, name: str) -> None:
     """Two challenges for one call: the proxy's 407, then bob's 401."""
-    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, guard={"alice": "tea"})
+    bob = parties(NoMediaSimpleCallsParty, "bob", auto_answer=True, authenticator={"alice": "tea"})
     proxy = kamailio(routes={"bob": str(bob.contact_uri)}, transports=["udp", name], admits=ADMITS)
     accounts = {"atlanta.example": ALICE, "example.com": ("alice", "tea")}
     alice = parties(NoMediaSimpleCallsParty, credentials=accounts, transport=name)

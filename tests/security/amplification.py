@@ -241,7 +241,7 @@ class Exposed:
 
 
 PARTIES = {
-    "guarded": Exposed(SingleRTPSessionSimplenParty, {"guard": {"alice": "tea"}}),
+    "authenticating": Exposed(SingleRTPSessionSimplenParty, {"authenticator": {"alice": "tea"}}),
     "open": Exposed(NoMediaSimpleCallsParty, {}),
     "audio": Exposed(SingleRTPSessionSimplenParty, {}),
 }
@@ -272,7 +272,7 @@ def _cell(result: Measured) -> str:
 def rows() -> list[str]:
     """The table of the page: what each datagram makes each kind of party send."""
     made = [
-        "| what comes | bytes | guarded | open, without media | open, with audio |",
+        "| what comes | bytes | authenticating | open, without media | open, with audio |",
         "|---|---|---|---|---|",
     ]
     for name in SCENARIOS:

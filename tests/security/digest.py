@@ -1,4 +1,4 @@
-"""What the tests of Digest under attack share: a guard, who answers its challenges, and headers."""
+"""What the tests of Digest under attack share: an authenticator, and answers to its challenges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from sipparty.sip.auth import Challenge, Credentials, DigestClient, DigestServer
 
 from ..unit.sip.conftest import Wire
 
-__all__ = ["PASSWORDS", "REALM", "Guarded", "challenge", "counter", "make_guard", "prove"]
+__all__ = [
+    "PASSWORDS",
+    "REALM",
+    "Server",
+    "challenge",
+    "counter",
+    "make_authenticator",
+    "prove",
+]
 
 REALM = "biloxi.com"
 PASSWORDS = {"alice": "wonderland", "carol": "christmas"}
@@ -21,12 +29,12 @@ def counter(prefix: str) -> Callable[[], str]:
     return lambda: f"{prefix}{next(made):08}"
 
 
-def make_guard(**options: Any) -> DigestServer:
-    """Return a guard that knows alice and carol."""
+def make_authenticator(**options: Any) -> DigestServer:
+    """Return an authenticator that knows alice and carol."""
     lookup = options.pop("lookup", lambda user, realm: PASSWORDS.get(user))
     realm = options.pop("realm", REALM)
     options.setdefault("secret", b"secret" * 6)
-    options.setdefault("tokens", counter("guard"))
+    options.setdefault("tokens", counter("authenticator"))
     return DigestServer(realm, lookup, **options)
 
 
@@ -75,13 +83,13 @@ def prove(offer: str, method: str, uri: str, **changes: Any) -> str:
     return str(Credentials({key: value for key, value in values.items() if value}))
 
 
-class Guarded:
-    """Bob, who has a guard, and whoever sends to him."""
+class Server:
+    """Bob, who has an authenticator, and whoever sends to him."""
 
     def __init__(self, **options: Any) -> None:
         self.wire = Wire()
         self.bob = self.wire.agent(
-            options.pop("agent", "sip:bob@biloxi.com"), guard=make_guard(**options)
+            options.pop("agent", "sip:bob@biloxi.com"), authenticator=make_authenticator(**options)
         )
         self._number = 0
 

@@ -41,8 +41,8 @@ def quiet(caplog):
 
 
 @every_scenario
-def test_a_guarded_party_sends_at_most_twice_as_much_once_to_the_source(scenario):
-    result = measure(scenario, "guarded").result
+def test_a_authenticating_party_sends_at_most_twice_as_much_once_to_the_source(scenario):
+    result = measure(scenario, "authenticating").result
     assert result.ratio() <= 2.0
     assert len(result.sent) <= result.datagrams
     assert result.hosts("sip", "media", "connect") <= {SOURCE[0]}

@@ -1,4 +1,4 @@
-"""Attacks on a party with a guard: each is an exploit, and fails."""
+"""Attacks on a party with an authenticator: each is an exploit, and fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sipparty.sip.auth import Challenge
 from sipparty.sip.events import AttackDetected, CallReceived
 
 from ..faults.raw import LOOPBACK, catch_up, dial
-from .digest import REALM, Guarded, make_guard, prove
+from .digest import REALM, Server, make_authenticator, prove
 
 HOME = "sip:bob@biloxi.com"
 
@@ -41,14 +41,14 @@ def test_a_proof_that_was_relayed(method: str, uri: str) -> None:
     """Alice calls mallory, who has bob challenge mallory, hands alice the challenge, and brings
     bob what alice answered: right, but made for mallory.
     """
-    guarded = Guarded()
-    credentials = prove(guarded.offer(), method, uri)
-    answer = guarded.ask(method, [credentials])
+    server = Server()
+    credentials = prove(server.offer(), method, uri)
+    answer = server.ask(method, [credentials])
     assert (answer.status, answer.reason) == (400, "Credentials Are For Another URI")
-    assert guarded.counters()["relay"] == 1
-    assert CallReceived not in guarded.wire.kinds()
-    assert guarded.bob.dialogs == set()
-    guarded.wire.over()
+    assert server.counters()["relay"] == 1
+    assert CallReceived not in server.wire.kinds()
+    assert server.bob.dialogs == set()
+    server.wire.over()
 
 
 @pytest.mark.parametrize("uri", ["sip:bob@evil.com", "sip:bob@198.51.100.66"])
@@ -56,18 +56,18 @@ def test_a_relay_says_in_the_request_what_the_proof_says(uri: str) -> None:
     """Mallory calls himself bob, elsewhere; a request that names him there still is for bob here,
     as the only one there is.
     """
-    guarded = Guarded()
-    credentials = prove(guarded.offer(), "INVITE", uri)
-    assert guarded.ask("INVITE", [credentials], uri=uri).status == 400
-    assert guarded.bob.dialogs == set()
+    server = Server()
+    credentials = prove(server.offer(), "INVITE", uri)
+    assert server.ask("INVITE", [credentials], uri=uri).status == 400
+    assert server.bob.dialogs == set()
 
 
 def test_a_relay_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     """At once, as no stranger can make it up: the proof is right, and its nonce is ours."""
-    guarded = Guarded()
+    server = Server()
     with caplog.at_level(logging.WARNING, "sipparty.security"):
-        guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", "sip:bob@evil.com")])
-    (event,) = [one for one in guarded.wire.happened if isinstance(one, AttackDetected)]
+        server.ask("OPTIONS", [prove(server.offer(), "OPTIONS", "sip:bob@evil.com")])
+    (event,) = [one for one in server.wire.happened if isinstance(one, AttackDetected)]
     assert (event.kind, event.source, event.proven) == ("relay", "10.0.0.9", True)
     assert "attack kind=relay source=10.0.0.9" in caplog.text
 
@@ -75,11 +75,11 @@ def test_a_relay_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("changes", [{"password": "no"}, {"nonce": "made up"}])
 def test_what_is_no_proof_is_no_relay(changes: dict[str, str]) -> None:
     """Nobody can have others accused, nor learn from the answer whether a password is right."""
-    guarded = Guarded()
-    credentials = prove(guarded.offer(), "OPTIONS", "sip:bob@evil.com", **changes)
-    answer = guarded.ask("OPTIONS", [credentials])
+    server = Server()
+    credentials = prove(server.offer(), "OPTIONS", "sip:bob@evil.com", **changes)
+    answer = server.ask("OPTIONS", [credentials])
     assert (answer.status, answer.reason) == (400, "Credentials Are For Another URI")
-    assert guarded.counters()["relay"] == guarded.counters()["guessing"] == 0
+    assert server.counters()["relay"] == server.counters()["guessing"] == 0
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_what_is_no_proof_is_no_relay(changes: dict[str, str]) -> None:
     ],
 )
 def test_a_proof_for_what_bob_is_called(uri: str, asked: str) -> None:
-    guarded = Guarded()
-    answer = guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", uri)], uri=asked)
+    server = Server()
+    answer = server.ask("OPTIONS", [prove(server.offer(), "OPTIONS", uri)], uri=asked)
     assert answer.status == 200
 
 
@@ -122,25 +122,25 @@ def test_a_proof_for_what_bob_is_called(uri: str, asked: str) -> None:
 )
 def test_an_address_of_record_that_is_an_address(address: str, uri: str, status: int) -> None:
     """Another port of it may be somebody else's."""
-    guarded = Guarded(agent=address)
-    credentials = prove(guarded.offer(), "OPTIONS", uri)
-    assert guarded.ask("OPTIONS", [credentials]).status == status
+    server = Server(agent=address)
+    credentials = prove(server.offer(), "OPTIONS", uri)
+    assert server.ask("OPTIONS", [credentials]).status == status
 
 
 @pytest.mark.parametrize("uris", [["sip:sales@biloxi.com"], lambda uri: "sales" in uri])
 def test_another_name_that_requests_are_forwarded_from(uris: object) -> None:
-    guarded = Guarded(uris=uris)
+    server = Server(uris=uris)
     for uri, status in (("sip:sales@biloxi.com", 200), ("sip:bob@evil.com", 400)):
-        assert guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", uri)]).status == status
+        assert server.ask("OPTIONS", [prove(server.offer(), "OPTIONS", uri)]).status == status
 
 
 def test_names_of_the_party(caplog: pytest.LogCaptureFixture) -> None:
     """A public address, and an address that is forwarded; others stay others."""
-    guarded = Guarded()
+    server = Server()
 
     def status(uri: str, asked: str = HOME) -> int:
-        proof = prove(guarded.offer(), "OPTIONS", uri)
-        answer: int = guarded.ask("OPTIONS", [proof], uri=asked).status
+        proof = prove(server.offer(), "OPTIONS", uri)
+        answer: int = server.ask("OPTIONS", [proof], uri=asked).status
         return answer
 
     public = "sip:bob@203.0.113.7:5070"
@@ -149,7 +149,7 @@ def test_names_of_the_party(caplog: pytest.LogCaptureFixture) -> None:
     assert f"'{public}', which is not here" in caplog.text
     assert "configure(names=[...])" in caplog.text
     names = ("203.0.113.7", "sip:sales@biloxi.com", "pc33.example.net:5062", "[2001:db8::7]")
-    guarded.bob.names = tuple(read_name(name) for name in names)
+    server.bob.names = tuple(read_name(name) for name in names)
     for uri in (
         *(public, "sip:203.0.113.7", "sip:sales@biloxi.com", "sip:bob@PC33.example.net"),
         *("sip:bob@pc33.example.net:5062", "sip:bob@[2001:DB8:0::7]:5060"),
@@ -168,31 +168,33 @@ def test_names_of_the_party(caplog: pytest.LogCaptureFixture) -> None:
 # ---------------------------------------------------------------- requests for nobody
 
 
-def both() -> tuple[Guarded, str]:
-    """Bob of biloxi.com and carol of chicago.com at one address, each with a guard."""
-    guarded = Guarded()
-    guarded.wire.agent("sip:carol@chicago.com", guard=make_guard(realm="chicago.com"))
-    return guarded, "sip:nobody@10.0.0.1"
+def both() -> tuple[Server, str]:
+    """Bob of biloxi.com and carol of chicago.com at one address, each with an authenticator."""
+    server = Server()
+    server.wire.agent(
+        "sip:carol@chicago.com", authenticator=make_authenticator(realm="chicago.com")
+    )
+    return server, "sip:nobody@10.0.0.1"
 
 
 @pytest.mark.parametrize("realm", ["biloxi.com", "chicago.com"])
-def test_one_of_several_guards_is_enough(realm: str) -> None:
+def test_one_of_several_authenticators_is_enough(realm: str) -> None:
     """To hear that somebody is not here, an account with one of those who are will do."""
-    guarded, uri = both()
-    answer = guarded.ask("MESSAGE", uri=uri, headers=[f"X-Long: {'x' * 999}"])
+    server, uri = both()
+    answer = server.ask("MESSAGE", uri=uri, headers=[f"X-Long: {'x' * 999}"])
     assert answer.status == 401
     offers = [Challenge.parse(text) for text in answer.lines("WWW-Authenticate")]
     (offer,) = [one for one in offers if one.realm == realm and one.algorithm == "MD5"]
-    assert guarded.ask("OPTIONS", [prove(str(offer), "OPTIONS", uri)], uri=uri).status == 404
+    assert server.ask("OPTIONS", [prove(str(offer), "OPTIONS", uri)], uri=uri).status == 404
 
 
-def test_a_wrong_password_with_several_guards() -> None:
-    guarded, uri = both()
-    offer = guarded.ask(uri=uri).lines("WWW-Authenticate")[0]
+def test_a_wrong_password_with_several_authenticators() -> None:
+    server, uri = both()
+    offer = server.ask(uri=uri).lines("WWW-Authenticate")[0]
     wrong = prove(offer, "OPTIONS", uri, password="x")
-    assert guarded.ask(credentials=[wrong], uri=uri).status == 401
-    assert guarded.counters()["guessing"] == 1
-    answer = guarded.ask(uri="sip:nobody@chicago.com")
+    assert server.ask(credentials=[wrong], uri=uri).status == 401
+    assert server.counters()["guessing"] == 1
+    answer = server.ask(uri="sip:nobody@chicago.com")
     assert answer.lines("WWW-Authenticate")[0].startswith('Digest realm="chicago.com"')
 
 
@@ -207,55 +209,55 @@ def test_the_quality_of_protection_is_taken_out(offered: list[str], sent: str) -
     """One in between takes qop out of a challenge: then the body is not protected, and the same
     password gives the same answer to the same nonce.
     """
-    guarded = Guarded(qop=offered)
-    answer = guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", HOME, qop=sent)])
+    server = Server(qop=offered)
+    answer = server.ask("OPTIONS", [prove(server.offer(), "OPTIONS", HOME, qop=sent)])
     assert answer.status == 400
 
 
 def test_old_phones_may_be_let_in_without_it() -> None:
-    guarded = Guarded(without_qop=True)
-    credentials = prove(guarded.offer(), "OPTIONS", HOME, qop="")
-    assert guarded.ask("OPTIONS", [credentials]).status == 200
-    assert guarded.ask("OPTIONS", [credentials]).status == 401  # once
-    protected = Guarded(without_qop=True, qop=["auth-int"])
+    server = Server(without_qop=True)
+    credentials = prove(server.offer(), "OPTIONS", HOME, qop="")
+    assert server.ask("OPTIONS", [credentials]).status == 200
+    assert server.ask("OPTIONS", [credentials]).status == 401  # once
+    protected = Server(without_qop=True, qop=["auth-int"])
     credentials = prove(protected.offer(), "OPTIONS", HOME, qop="")
     assert protected.ask("OPTIONS", [credentials]).status == 400
 
 
 def test_a_body_is_changed_on_its_way() -> None:
-    guarded = Guarded(qop=["auth-int"])
-    guarded.bob.handle_method("MESSAGE")
-    credentials = prove(guarded.offer(), "MESSAGE", HOME, qop="auth-int", body=b"pay bob")
+    server = Server(qop=["auth-int"])
+    server.bob.handle_method("MESSAGE")
+    credentials = prove(server.offer(), "MESSAGE", HOME, qop="auth-int", body=b"pay bob")
     changed = {"body": b"pay mallory", "kind": "text/plain"}
-    assert guarded.ask("MESSAGE", [credentials], **changed).status == 401
-    assert guarded.wire.kinds() == []
-    assert guarded.ask("MESSAGE", [credentials], body=b"pay bob", kind="text/plain") is None
+    assert server.ask("MESSAGE", [credentials], **changed).status == 401
+    assert server.wire.kinds() == []
+    assert server.ask("MESSAGE", [credentials], body=b"pay bob", kind="text/plain") is None
 
 
 def test_an_algorithm_that_was_not_offered() -> None:
-    guarded = Guarded(algorithms=["SHA-256"])
-    weak = guarded.offer("SHA-256").replace("SHA-256", "MD5")
-    assert guarded.ask("OPTIONS", [prove(weak, "OPTIONS", HOME)]).status == 401
+    server = Server(algorithms=["SHA-256"])
+    weak = server.offer("SHA-256").replace("SHA-256", "MD5")
+    assert server.ask("OPTIONS", [prove(weak, "OPTIONS", HOME)]).status == 401
 
 
 # ---------------------------------------------------------------- proofs that were seen, or made up
 
 
 def test_a_proof_is_used_again() -> None:
-    guarded = Guarded()
-    credentials = prove(guarded.offer(), "OPTIONS", HOME)
-    assert guarded.ask("OPTIONS", [credentials]).status == 200
-    again = guarded.ask("OPTIONS", [credentials])
+    server = Server()
+    credentials = prove(server.offer(), "OPTIONS", HOME)
+    assert server.ask("OPTIONS", [credentials]).status == 200
+    again = server.ask("OPTIONS", [credentials])
     assert again.status == 401
     assert Challenge.parse(again.lines("WWW-Authenticate")[0]).stale
-    assert guarded.counters()["guessing"] == 0  # whoever has seen it need not guess
+    assert server.counters()["guessing"] == 0  # whoever has seen it need not guess
 
 
 def test_a_proof_is_used_for_another_request() -> None:
-    guarded = Guarded()
-    credentials = prove(guarded.offer(), "OPTIONS", HOME)
-    assert guarded.ask("INVITE", [credentials]).status == 401
-    assert guarded.bob.dialogs == set()
+    server = Server()
+    credentials = prove(server.offer(), "OPTIONS", HOME)
+    assert server.ask("INVITE", [credentials]).status == 401
+    assert server.bob.dialogs == set()
 
 
 @pytest.mark.parametrize(
@@ -263,42 +265,42 @@ def test_a_proof_is_used_for_another_request() -> None:
     ["", "x", "AAAA", "A" * 32, "A" * 44, "=" * 9, "\u00e9", "-" * 5000],
 )
 def test_a_nonce_is_made_up(nonce: str) -> None:
-    guarded = Guarded()
-    credentials = prove(guarded.offer(), "INVITE", HOME, nonce=nonce or "0")
-    assert guarded.ask("INVITE", [credentials]).status == 401
-    assert guarded.bob.dialogs == set()
+    server = Server()
+    credentials = prove(server.offer(), "INVITE", HOME, nonce=nonce or "0")
+    assert server.ask("INVITE", [credentials]).status == 401
+    assert server.bob.dialogs == set()
 
 
 def test_each_bit_of_a_nonce_is_ours() -> None:
-    guarded = Guarded()
-    offer = guarded.offer()
+    server = Server()
+    offer = server.offer()
     nonce = Challenge.parse(offer).nonce
     for at in range(len(nonce)):
         other = nonce[:at] + ("A" if nonce[at] != "A" else "B") + nonce[at + 1 :]
         credentials = prove(offer, "OPTIONS", HOME, nonce=other)
-        assert guarded.ask("OPTIONS", [credentials]).status == 401
+        assert server.ask("OPTIONS", [credentials]).status == 401
 
 
 def test_a_nonce_of_another_realm() -> None:
     """A server of two realms: what is right in one is worth nothing in the other."""
-    guarded = Guarded(realm=[REALM, "atlanta.com"])
-    other = guarded.bob.guard.challenge(0.0, realm="atlanta.com").headers[0][1]
+    server = Server(realm=[REALM, "atlanta.com"])
+    other = server.bob.authenticator.challenge(0.0, realm="atlanta.com").headers[0][1]
     credentials = prove(other, "OPTIONS", HOME)
-    assert guarded.ask("OPTIONS", [credentials]).status == 401
+    assert server.ask("OPTIONS", [credentials]).status == 401
     moved = prove(other.replace("atlanta.com", REALM), "OPTIONS", HOME)
-    assert guarded.ask("OPTIONS", [moved]).status == 401
+    assert server.ask("OPTIONS", [moved]).status == 401
 
 
 @pytest.mark.parametrize("nc", ["ffffffff", "7fffffff", "00010000"])
 def test_a_huge_count(nc: str) -> None:
     """It is one's own nonce that is used up."""
-    guarded = Guarded()
-    offer = guarded.offer()
-    assert guarded.ask("OPTIONS", [prove(offer, "OPTIONS", HOME, nc=nc)]).status == 200
+    server = Server()
+    offer = server.offer()
+    assert server.ask("OPTIONS", [prove(offer, "OPTIONS", HOME, nc=nc)]).status == 200
     for number in (nc, "00000001", "00000002"):
-        answer = guarded.ask("OPTIONS", [prove(offer, "OPTIONS", HOME, nc=number)])
+        answer = server.ask("OPTIONS", [prove(offer, "OPTIONS", HOME, nc=number)])
         assert answer.status == 401
-    assert guarded.ask("OPTIONS", [prove(guarded.offer(), "OPTIONS", HOME)]).status == 200
+    assert server.ask("OPTIONS", [prove(server.offer(), "OPTIONS", HOME)]).status == 200
 
 
 @pytest.mark.parametrize(
@@ -316,29 +318,29 @@ def test_a_huge_count(nc: str) -> None:
     ],
 )
 def test_what_makes_no_sense(bad: dict[str, str | None]) -> None:
-    guarded = Guarded()
+    server = Server()
     changes = dict(bad)
-    text = prove(guarded.offer(), "OPTIONS", HOME, **changes)
-    assert guarded.ask("OPTIONS", [text]).status == 400
+    text = prove(server.offer(), "OPTIONS", HOME, **changes)
+    assert server.ask("OPTIONS", [text]).status == 400
 
 
 def test_a_parameter_comes_twice() -> None:
     """Two readers could see two different users."""
-    guarded = Guarded()
-    text = prove(guarded.offer(), "OPTIONS", HOME)
+    server = Server()
+    text = prove(server.offer(), "OPTIONS", HOME)
     for more in ('username="carol"', f'uri="{HOME}"', 'realm="x"', "nc=00000002", 'NONCE="n"'):
-        assert guarded.ask("OPTIONS", [f"{text}, {more}"]).status == 400
+        assert server.ask("OPTIONS", [f"{text}, {more}"]).status == 400
 
 
 def test_no_answer_repeats_what_came() -> None:
     """What is in credentials cannot begin a line of the answer, nor stand in one."""
-    guarded = Guarded()
-    text = prove(guarded.offer(), "OPTIONS", HOME)
+    server = Server()
+    text = prove(server.offer(), "OPTIONS", HOME)
     for mark in ('evil\\"', "evil\\\\\r\n X: evil", "evil\x1b[2J", "evil\u00e9"):
         for name in ("username", "uri", "nonce", "cnonce", "response", "algorithm", "qop"):
             before, found, rest = text.partition(f"{name}=")
             _, comma, rest = rest.partition(",")
-            answer = guarded.ask("OPTIONS", [f'{before}{found}"{mark}"{comma}{rest}'])
+            answer = server.ask("OPTIONS", [f'{before}{found}"{mark}"{comma}{rest}'])
             assert answer.status in (400, 401, 480)
             assert b"evil" not in bytes(answer)
 
@@ -346,235 +348,235 @@ def test_no_answer_repeats_what_came() -> None:
 # ---------------------------------------------------------------- guessing
 
 
-def guess(guarded: Guarded, offer: str, number: int, **changes: str) -> int:
+def guess(server: Server, offer: str, number: int, **changes: str) -> int:
     changes.setdefault("password", f"guess{number}")
     source = changes.pop("source", "")
     credentials = prove(offer, "OPTIONS", HOME, nc=f"{number + 1:08x}", **changes)
-    status: int = guarded.ask("OPTIONS", [credentials], source=source).status
+    status: int = server.ask("OPTIONS", [credentials], source=source).status
     return status
 
 
 def test_a_thousand_guesses_a_second() -> None:
     """Ten are looked at; then not even the right one is, for three seconds each."""
     looked: list[str] = []
-    guarded = Guarded(lookup=lambda user, realm: looked.append(user) or "wonderland")
-    offer = guarded.offer()
-    answers = [guess(guarded, offer, number) for number in range(1000)]
+    server = Server(lookup=lambda user, realm: looked.append(user) or "wonderland")
+    offer = server.offer()
+    answers = [guess(server, offer, number) for number in range(1000)]
     assert answers == [401] * 10 + [480] * 990
     assert looked == ["alice"] * 10
-    assert guess(guarded, offer, 1000, password="wonderland") == 480
-    guarded.wire.pass_until(2.5)
-    assert guess(guarded, offer, 1002, password="wonderland") == 480
-    guarded.wire.pass_until(3.5)
+    assert guess(server, offer, 1000, password="wonderland") == 480
+    server.wire.pass_until(2.5)
+    assert guess(server, offer, 1002, password="wonderland") == 480
+    server.wire.pass_until(3.5)
     # One more, which is the right one.
-    assert guess(guarded, offer, 1001, password="wonderland") == 200
+    assert guess(server, offer, 1001, password="wonderland") == 200
     assert len(looked) == 11
 
 
 def test_who_is_made_to_wait_is_told_for_how_long() -> None:
-    guarded = Guarded()
-    offer = guarded.offer()
+    server = Server()
+    offer = server.offer()
     for number in range(11):
-        guess(guarded, offer, number)
-    answer = guarded.ask("OPTIONS", [prove(offer, "OPTIONS", HOME)])
+        guess(server, offer, number)
+    answer = server.ask("OPTIONS", [prove(offer, "OPTIONS", HOME)])
     assert answer.status == 480
     assert answer["Retry-After"] == "3"
     assert "WWW-Authenticate" not in answer
 
 
 def test_guesses_are_counted_and_told_of() -> None:
-    guarded = Guarded()
-    offer = guarded.offer()
+    server = Server()
+    offer = server.offer()
     for number in range(20):
-        guess(guarded, offer, number)
-    assert guarded.counters()["guessing"] == 20
-    events = [one for one in guarded.wire.happened if isinstance(one, AttackDetected)]
+        guess(server, offer, number)
+    assert server.counters()["guessing"] == 20
+    events = [one for one in server.wire.happened if isinstance(one, AttackDetected)]
     assert [one.count for one in events] == [5, 10, 20]
     assert {(one.kind, one.source, one.proven) for one in events} == {
         ("guessing", "10.0.0.9", True)
     }
-    assert all(one.agent is guarded.bob for one in events)
+    assert all(one.agent is server.bob for one in events)
 
 
 @pytest.mark.parametrize("how", ["made up", "sent to another", "old"])
 def test_a_false_address_is_not_proven(how: str) -> None:
     """Who sends with an address of others' has them accused, but not proven guilty."""
-    guarded = Guarded(lifetime=60)
+    server = Server(lifetime=60)
     source = "10.0.0.66" if how == "sent to another" else ""
-    offer = guarded.offer(source=source)
+    offer = server.offer(source=source)
     if how == "old":
-        guarded.wire.pass_until(100)
+        server.wire.pass_until(100)
     changes = {"nonce": "made up"} if how == "made up" else {}
     for number in range(5):
-        guess(guarded, offer, number, **changes)
-    (event,) = [one for one in guarded.wire.happened if isinstance(one, AttackDetected)]
+        guess(server, offer, number, **changes)
+    (event,) = [one for one in server.wire.happened if isinstance(one, AttackDetected)]
     assert (event.kind, event.source, event.proven) == ("guessing", "10.0.0.9", False)
 
 
 def test_what_is_no_guess() -> None:
     """No credentials, none that is for us, and one whose nonce has grown old."""
-    guarded = Guarded(lifetime=60)
-    offer = guarded.offer()
-    guarded.wire.pass_until(100)
+    server = Server(lifetime=60)
+    offer = server.offer()
+    server.wire.pass_until(100)
     for number in range(20):
-        assert guess(guarded, offer, number, password="wonderland") == 401  # stale
-        guarded.ask("OPTIONS", [offer.replace("biloxi", "atlanta")])
-    assert guarded.counters()["guessing"] == 0
-    assert guess(guarded, guarded.offer(), 0, password="wonderland") == 200
+        assert guess(server, offer, number, password="wonderland") == 401  # stale
+        server.ask("OPTIONS", [offer.replace("biloxi", "atlanta")])
+    assert server.counters()["guessing"] == 0
+    assert guess(server, server.offer(), 0, password="wonderland") == 200
 
 
 def test_others_at_the_same_address_get_in() -> None:
     """Behind a NAT, one guesses at alice's password; carol knows her own."""
-    guarded = Guarded()
-    offer = guarded.offer()
+    server = Server()
+    offer = server.offer()
     for number in range(100):
-        guess(guarded, offer, number)
-    assert guess(guarded, guarded.offer(), 0, user="carol", password="christmas") == 200
+        guess(server, offer, number)
+    assert guess(server, server.offer(), 0, user="carol", password="christmas") == 200
 
 
 def test_who_has_proved_it_goes_on() -> None:
     """Alice is in, and one behind the same NAT guesses at her password; her nonce is her own."""
-    guarded = Guarded()
-    hers = guarded.offer()
-    assert guess(guarded, hers, 0, password="wonderland") == 200
-    offer = guarded.offer()
-    assert 480 in [guess(guarded, offer, number) for number in range(100)]
-    assert guess(guarded, hers, 1, password="wonderland") == 200
+    server = Server()
+    hers = server.offer()
+    assert guess(server, hers, 0, password="wonderland") == 200
+    offer = server.offer()
+    assert 480 in [guess(server, offer, number) for number in range(100)]
+    assert guess(server, hers, 1, password="wonderland") == 200
     # But with carol's nonce nobody guesses at alice's.
-    carols = guarded.offer()
-    assert guess(guarded, carols, 0, user="carol", password="christmas") == 200
-    assert guess(guarded, carols, 1) == 480
+    carols = server.offer()
+    assert guess(server, carols, 0, user="carol", password="christmas") == 200
+    assert guess(server, carols, 1) == 480
 
 
 def test_others_elsewhere_are_not_locked_out() -> None:
-    guarded = Guarded()
-    offer = guarded.offer()
+    server = Server()
+    offer = server.offer()
     for number in range(100):
-        guess(guarded, offer, number)
-    offer = guarded.offer(source="10.0.0.66")
-    assert guess(guarded, offer, 0, password="wonderland", source="10.0.0.66") == 200
+        guess(server, offer, number)
+    offer = server.offer(source="10.0.0.66")
+    assert guess(server, offer, 0, password="wonderland", source="10.0.0.66") == 200
 
 
 def test_guesses_that_come_together() -> None:
     """Many in one request, before one's own right password: each counts."""
-    guarded = Guarded()
-    offer = guarded.offer()
+    server = Server()
+    offer = server.offer()
     wrong = [prove(offer, "OPTIONS", HOME, password=f"guess{n}") for n in range(7)]
     right = prove(offer, "OPTIONS", HOME, user="carol")
-    assert guarded.ask("OPTIONS", [*wrong, right]).status == 200
-    assert guarded.counters()["guessing"] == 7
-    assert guarded.ask("OPTIONS", [*wrong]).status == 401
-    assert guarded.counters()["guessing"] == 14
-    assert guarded.ask("OPTIONS", [*wrong]).status == 480
+    assert server.ask("OPTIONS", [*wrong, right]).status == 200
+    assert server.counters()["guessing"] == 7
+    assert server.ask("OPTIONS", [*wrong]).status == 401
+    assert server.counters()["guessing"] == 14
+    assert server.ask("OPTIONS", [*wrong]).status == 480
 
 
 def test_users_that_are_made_up_cost_nothing() -> None:
     """Neither memory without end, nor the place of the one whose password is guessed at."""
-    guarded = Guarded()
-    offer = guarded.offer()
+    server = Server()
+    offer = server.offer()
     for number in range(12):
-        guess(guarded, offer, number)
-    limit = guarded.bob.guard._limit
+        guess(server, offer, number)
+    limit = server.bob.authenticator._limit
     for number in range(limit.MAX_PAIRS - 1):
         limit.count("10.0.0.9", f"user{number}", 0.0)
     assert len(limit._until) == limit.MAX_PAIRS
-    assert guess(guarded, offer, 12) == 480
+    assert guess(server, offer, 12) == 480
     limit.count("10.0.0.9", "one more", 0.0)
     assert len(limit._until) == limit.MAX_PAIRS
 
 
 def test_a_network_of_ipv6_is_one_source() -> None:
     """A host has 2**64 addresses of its own."""
-    guarded = Guarded()
+    server = Server()
     answers = []
     for number in range(20):
         source = f"2001:db8:1:2::{number:x}"
-        answers.append(guess(guarded, guarded.offer(source=source), 0, source=source))
+        answers.append(guess(server, server.offer(source=source), 0, source=source))
     assert 480 in answers
-    assert guess(guarded, guarded.offer(source="2001:db8:1:3::1"), 0, source="2001:db8:1:3::1") == (
+    assert guess(server, server.offer(source="2001:db8:1:3::1"), 0, source="2001:db8:1:3::1") == (
         401
     )
 
 
 @pytest.mark.parametrize("user", ["ALICE", "Alice"])
 def test_a_name_in_another_case_is_no_other_user(user: str) -> None:
-    guarded = Guarded(lookup=lambda name, realm: "x" if name.lower() == "alice" else None)
-    offer = guarded.offer()
+    server = Server(lookup=lambda name, realm: "x" if name.lower() == "alice" else None)
+    offer = server.offer()
     for number in range(12):
-        guess(guarded, offer, number)
-    assert guess(guarded, offer, 13, user=user) == 480
+        guess(server, offer, number)
+    assert guess(server, offer, 13, user=user) == 480
 
 
 @pytest.mark.parametrize("how", ["made up", "sent to another", "old"])
 def test_forged_guesses_lock_nobody_out(how: str) -> None:
     """Datagrams in the name of alice's address: they have no nonce that went there."""
-    guarded = Guarded(lifetime=60)
-    forged = guarded.offer(source="10.0.0.66" if how == "sent to another" else "")
+    server = Server(lifetime=60)
+    forged = server.offer(source="10.0.0.66" if how == "sent to another" else "")
     if how == "old":
-        guarded.wire.pass_until(100)
+        server.wire.pass_until(100)
     changes = {"nonce": "made up"} if how == "made up" else {}
     for number in range(200):
-        assert guess(guarded, forged, number, **changes) == 401
-    assert guess(guarded, guarded.offer(), 0, password="wonderland") == 200
+        assert guess(server, forged, number, **changes) == 401
+    assert guess(server, server.offer(), 0, password="wonderland") == 200
 
 
 def test_an_old_nonce_is_not_refused_for_forged_guesses() -> None:
     """Alice is asked again, and told that only the nonce was wrong; it was not looked at."""
     looked: list[str] = []
-    guarded = Guarded(lifetime=60, lookup=lambda user, realm: looked.append(user) or "wonderland")
-    hers = guarded.offer()
-    guarded.wire.pass_until(100)
+    server = Server(lifetime=60, lookup=lambda user, realm: looked.append(user) or "wonderland")
+    hers = server.offer()
+    server.wire.pass_until(100)
     for number in range(200):
-        guess(guarded, hers, number, nonce="made up")
+        guess(server, hers, number, nonce="made up")
     assert len(looked) == 10
-    answer = guarded.ask("OPTIONS", [prove(hers, "OPTIONS", HOME)])
+    answer = server.ask("OPTIONS", [prove(hers, "OPTIONS", HOME)])
     assert answer.status == 401
     (again, *_) = answer.lines("WWW-Authenticate")
     assert Challenge.parse(again).stale
     assert len(looked) == 10
-    assert guess(guarded, again, 0, password="wonderland") == 200
+    assert guess(server, again, 0, password="wonderland") == 200
 
 
 def test_one_password_for_each_user() -> None:
     """A hundred users are tried; then one each second, whoever they are."""
-    guarded = Guarded()
-    offer = guarded.offer()
-    answers = [guess(guarded, offer, number, user=f"user{number}") for number in range(1000)]
+    server = Server()
+    offer = server.offer()
+    answers = [guess(server, offer, number, user=f"user{number}") for number in range(1000)]
     assert answers == [401] * 100 + [480] * 900
-    guarded.wire.pass_until(1.5)
-    answers = [guess(guarded, offer, number, user=f"more{number}") for number in range(10)]
+    server.wire.pass_until(1.5)
+    answers = [guess(server, offer, number, user=f"more{number}") for number in range(10)]
     assert answers == [401] + [480] * 9
     # Also with nonces that went elsewhere: an answer that only they are old would tell as much.
     for number in range(1000):
-        guess(guarded, offer, number, user=f"old{number}", nonce="made up")
-    assert guarded.counters()["guessing"] == 1000 + 10 + 1000
-    assert len(guarded.bob.guard._unproven._until) == 100
+        guess(server, offer, number, user=f"old{number}", nonce="made up")
+    assert server.counters()["guessing"] == 1000 + 10 + 1000
+    assert len(server.bob.authenticator._unproven._until) == 100
 
 
 def test_those_who_came_in_before_get_in_while_one_tries_all_users() -> None:
-    guarded = Guarded()
-    assert guess(guarded, guarded.offer(), 0, user="carol", password="christmas") == 200
-    offer = guarded.offer()
-    answers = [guess(guarded, offer, number, user=f"user{number}") for number in range(200)]
+    server = Server()
+    assert guess(server, server.offer(), 0, user="carol", password="christmas") == 200
+    offer = server.offer()
+    answers = [guess(server, offer, number, user=f"user{number}") for number in range(200)]
     assert answers[-1] == 480
-    assert guess(guarded, guarded.offer(), 0, user="carol", password="christmas") == 200
+    assert guess(server, server.offer(), 0, user="carol", password="christmas") == 200
     # Her name is no way to guess more than at her password.
-    answers = [guess(guarded, offer, n, user="carol", password="x") for n in range(20)]
+    answers = [guess(server, offer, n, user="carol", password="x") for n in range(20)]
     assert answers == [401] * 10 + [480] * 10
 
 
 # ---------------------------------------------------------------- how it is refused
 
 
-def refused(guarded: Guarded, why: str) -> list[str]:
+def refused(server: Server, why: str) -> list[str]:
     """Credentials that are refused, each time for the same reason."""
-    offer = guarded.offer()
+    offer = server.offer()
     right = prove(offer, "INVITE", HOME)
     if why == "stale":
-        guarded.wire.pass_until(1000)
+        server.wire.pass_until(1000)
     elif why == "limited":
         for number in range(11):
-            guess(guarded, offer, number)
+            guess(server, offer, number)
     return {
         "none": [],
         "wrong": [prove(offer, "INVITE", HOME, password="x")],
@@ -595,9 +597,9 @@ REASONS = ("none", "wrong", "stale", "malformed", "another URI", "without qop", 
 def test_a_refusal_is_sent_once(why: str, method: str, logged_errors: list[str]) -> None:
     """To an address that may be forged, with the same tag each time, and nothing is kept."""
     lookup = {"lookup": lambda user, realm: 1 / 0} if why == "lookup fails" else {}
-    guarded = Guarded(**lookup)
-    wire = guarded.wire
-    credentials = refused(guarded, why)
+    server = Server(**lookup)
+    wire = server.wire
+    credentials = refused(server, why)
     assert wire.core.idle()
     headers = [f"Authorization: {text}" for text in credentials]
     request = wire.request(method, branch="z9hG4bKsame", call_id="same", headers=headers)
@@ -624,31 +626,31 @@ def test_what_looks_passwords_up_fails(found: object, logged_errors: list[str]) 
             raise found
         return found
 
-    guarded = Guarded(lookup=lookup)
-    offer = guarded.offer()
+    server = Server(lookup=lookup)
+    offer = server.offer()
     for number in range(100):
-        assert guess(guarded, offer, number) == 500
+        assert guess(server, offer, number) == 500
     assert len(logged_errors) == 7
     logged_errors.clear()
-    assert guarded.ask("OPTIONS").status == 401
-    assert guarded.wire.core.idle()
+    assert server.ask("OPTIONS").status == 401
+    assert server.wire.core.idle()
 
 
 def test_a_flood_of_credentials() -> None:
     """Two hundred lines of them: eight are looked at."""
     looked: list[str] = []
-    guarded = Guarded(lookup=lambda user, realm: looked.append(user), guesses=1000)
-    offer = guarded.offer()
+    server = Server(lookup=lambda user, realm: looked.append(user), guesses=1000)
+    offer = server.offer()
     lines = [prove(offer, "OPTIONS", HOME, user=f"user{number}") for number in range(200)]
-    assert guarded.ask("OPTIONS", lines).status == 401
+    assert server.ask("OPTIONS", lines).status == 401
     assert len(looked) == 8
 
 
 @pytest.mark.parametrize("source", ["", "10.0.0.7"])
 def test_a_challenge_is_no_longer_than_twice_the_request(source: str) -> None:
     """By UDP, where its address may be forged; the best that all understand is what remains."""
-    guarded = Guarded()
-    wire = guarded.wire
+    server = Server()
+    wire = server.wire
     small = wire.request("OPTIONS", contact=None, from_="<sip:a@b>;tag=1")
     wire.receive(small)
     answer = wire.one()
@@ -663,7 +665,7 @@ def test_a_challenge_is_no_longer_than_twice_the_request(source: str) -> None:
 
 def test_a_callee_passes_a_challenge_on(defended, make_party) -> None:
     """Mallory is called by alice, and calls bob meanwhile; what bob asks, mallory asks alice."""
-    bob = defended(guard={"alice": "wonderland"})
+    bob = defended(authenticator={"alice": "wonderland"})
     friend = make_party("alice@atlanta.com", credentials={"biloxi.com": ("alice", "wonderland")})
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mallory,
@@ -712,7 +714,7 @@ def test_a_callee_passes_a_challenge_on(defended, make_party) -> None:
 def test_a_live_guesser_is_made_to_wait(defended) -> None:
     """Two hundred guesses at once; who knows the password calls meanwhile."""
     bob = defended(
-        guard={"bob": "123456", "alice": "wonderland"}, credentials=("alice", "wonderland")
+        authenticator={"bob": "123456", "alice": "wonderland"}, credentials=("alice", "wonderland")
     )
     with dial(bob.port, "udp") as outside:
         template = (
@@ -739,6 +741,6 @@ def test_a_live_guesser_is_made_to_wait(defended) -> None:
     bob.check()
 
 
-def test_a_party_without_a_guard_is_not_concerned(make_party) -> None:
+def test_a_party_without_a_authenticator_is_not_concerned(make_party) -> None:
     party = make_party("bob@biloxi.com", NoMediaSimpleCallsParty)
-    assert party._agent_now("listen").guard is None
+    assert party._agent_now("listen").authenticator is None

@@ -125,8 +125,8 @@ class Command:
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
         )
-        self._guard = threading.Timer(40, self.process.kill)
-        self._guard.start()
+        self._authenticator = threading.Timer(40, self.process.kill)
+        self._authenticator.start()
 
     def until(self, pattern: str) -> re.Match[str]:
         assert self.process.stdout is not None
@@ -137,7 +137,7 @@ class Command:
         raise AssertionError(f"{pattern!r} was not printed: {''.join(self.lines)}")
 
     def close(self) -> None:
-        self._guard.cancel()
+        self._authenticator.cancel()
         self.process.kill()
         assert self.process.stdout is not None
         self.process.stdout.close()

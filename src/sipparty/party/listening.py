@@ -97,7 +97,7 @@ def _listen(
             release = hub.listeners.release_later if endpoint in had else hub.listeners.release
             release(agent, endpoint)
         raise
-    if agent.auto_answer and agent.guard is None:
+    if agent.auto_answer and agent.authenticator is None:
         _warn_of_callers(bound)
     party._endpoints = list(bound)
     for path in _ADDRESS:
@@ -182,7 +182,8 @@ def _warn_of_callers(endpoints: Iterable[Listening]) -> None:
         _log.warning(
             "Calls are answered as they come, from anybody who reaches port %d of any address of "
             "this host. To listen on one address: listen(address=...); to ask callers who they "
-            "are: configure(guard=...); to decide on each call: a handler for CallReceived.",
+            "are: configure(authenticator=...); to decide on each call: a handler for "
+            "CallReceived.",
             here[1],
         )
 

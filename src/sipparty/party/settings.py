@@ -47,8 +47,8 @@ if TYPE_CHECKING:
         keep_forks: bool | None
         history: bool | None
         accepts: Iterable[str] | None
-        guard: DigestServer | Mapping[str, str] | None
-        guard_algorithms: Iterable[str] | None
+        authenticator: DigestServer | Mapping[str, str] | None
+        authenticator_algorithms: Iterable[str] | None
         names: Iterable[str] | None
 else:
     Settings = dict
@@ -176,23 +176,23 @@ class PartySettings(DeepClass):
         doc="The media types that a call may bring, as body or part; what else has to be understood"
         " is answered 415 (RFC 5621 §8.4).",
     )
-    guard: DigestServer | Mapping[str, str] | None = setting(
+    authenticator: DigestServer | Mapping[str, str] | None = setting(
         check=checks.authenticator,
-        binds={"guard": "_make_guard"},
+        binds={"authenticator": "_make_authenticator"},
         doc="Who may call, as passwords by user for the realm of the party's host, or as a"
         " `DigestServer`, for requests outside of dialogs (RFC 3261 §22.2); None for everybody.",
     )
-    guard_algorithms: Iterable[str] = setting(
+    authenticator_algorithms: Iterable[str] = setting(
         ("MD5", "SHA-256"),
         check=checks.texts,
-        also=("guard",),
-        doc="What a guard with passwords offers, in order.",
+        also=("authenticator",),
+        doc="What an authenticator with passwords offers, in order.",
     )
     names: Iterable[str] = setting(
         (),
         check=checks.host_names,
         binds={"names": "_read_names"},
-        doc="Further hosts and addresses that a guard takes credentials for.",
+        doc="Further hosts and addresses that an authenticator takes credentials for.",
     )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -286,14 +286,16 @@ class PartySettings(DeepClass):
             trust=Trust(home, policy.challenges, policy.challenges_without_qop),
         )
 
-    def _make_guard(self, given: Any) -> DigestServer:
+    def _make_authenticator(self, given: Any) -> DigestServer:
         if not isinstance(given, Mapping):
             return given  # type: ignore[no-any-return]
         import os
 
-        from sipparty.sip.admission import password_guard
+        from sipparty.sip.admission import password_authenticator
 
-        return password_guard(str(self.host), given, self.guard_algorithms, os.urandom)
+        return password_authenticator(
+            str(self.host), given, self.authenticator_algorithms, os.urandom
+        )
 
     def _make_history(self, wanted: bool) -> History | None:
         party: Any = self

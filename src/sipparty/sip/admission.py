@@ -44,7 +44,7 @@ from sipparty.sip.transports import default_port
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.wanted import AccountWanted
 
-__all__ = ["Admission", "Lookups", "Name", "admitted_by_any", "password_guard", "read_name"]
+__all__ = ["Admission", "Lookups", "Name", "admitted_by_any", "password_authenticator", "read_name"]
 
 _T = TypeVar("_T")
 #: Finding out about a request, in steps: it asks for accounts, and is sent what was found.
@@ -52,8 +52,8 @@ Judgement: TypeAlias = Generator[AccountSought, Any, _T]
 
 #: What a party is called besides: a user, None for its own; a host; a port, None for any.
 Name = tuple[str | None, str, int | None]
-#: The most guards that are asked about a request for nobody.
-_MAX_GUARDS = 16
+#: The most authenticators that are asked about a request for nobody.
+_MAX_AUTHENTICATORS = 16
 
 #: An IPv6 address without its brackets, behind which a port stands.
 _BARE_IPV6 = late_pattern(r"(sips?:(?:[^@]*@)?)([0-9a-f]*:[0-9a-f:.]*):([0-9]+)", re.I)
@@ -66,14 +66,14 @@ class Admission:
 
     Args:
         agent: The user agent.
-        guard: What they have to prove themselves to.
+        authenticator: What they have to prove themselves to.
     """
 
-    __slots__ = ("_agent", "_failures", "_relayed", "guard")
+    __slots__ = ("_agent", "_failures", "_relayed", "authenticator")
 
-    def __init__(self, agent: Any, guard: DigestServer) -> None:
+    def __init__(self, agent: Any, authenticator: DigestServer) -> None:
         self._agent = agent
-        self.guard = guard
+        self.authenticator = authenticator
         self._failures = 0
         self._relayed = 0
 
@@ -99,11 +99,11 @@ class Admission:
 
     def judge(self, transaction: ServerTransaction) -> Judgement[Verdict | None]:
         """Return what its credentials are worth, and take note of it; None where that failed."""
-        agent, guard, request = self._agent, self.guard, transaction.request
+        agent, authenticator, request = self._agent, self.authenticator, transaction.request
         # §22.1: ACK and CANCEL cannot be challenged; the core has kept them to itself.
         try:
-            verdict = yield from guard.verification(
-                request.lines(guard.credentials_name),
+            verdict = yield from authenticator.verification(
+                request.lines(authenticator.credentials_name),
                 request.method,
                 request.body,
                 now=agent.core.timers.now,
@@ -168,7 +168,7 @@ class Admission:
     def _prove(self, verdict: Authenticated, body: bytes) -> Field:
         """Prove in a 2xx that we know the password too (RFC 7616 §3.5)."""
         now = self._agent.core.timers.now
-        return field(*self.guard.authentication_info(verdict, now, body=body))
+        return field(*self.authenticator.authentication_info(verdict, now, body=body))
 
     def _is_ours(self, request: Request, flow: Flow, uri: str) -> bool:
         """Whether credentials for a URI are for this agent (RFC 7616 §3.4.6, RFC 8760 §2.6 item 6):
@@ -192,8 +192,8 @@ class Admission:
 
 
 def admitted_by_any(agents: Iterable[Any], transaction: ServerTransaction) -> Judgement[bool]:
-    """Find out whether one guard of several agents admits a request, or there is none; else answer
-    it. Those of the domain that it asks for come first.
+    """Find out whether one authenticator of several agents admits a request, or there is none; else
+    answer it. Those of the domain that it asks for come first.
     """
     admissions = [agent.admission for agent in agents if agent.admission is not None]
     if not admissions:
@@ -206,15 +206,15 @@ def admitted_by_any(agents: Iterable[Any], transaction: ServerTransaction) -> Ju
         admissions.sort(key=lambda admission: admission.host != host)
     refused: list[tuple[Admission, Verdict | None]] = []
     guessed: set[int] = set()
-    for admission in admissions[:_MAX_GUARDS]:
-        if id(admission.guard) in guessed:
+    for admission in admissions[:_MAX_AUTHENTICATORS]:
+        if id(admission.authenticator) in guessed:
             continue  # one guess, and counted
         verdict = yield from admission.judge(transaction)
         if isinstance(verdict, Authenticated):
             return True
         refused.append((admission, verdict))
         if verdict is not None and verdict.guesses:
-            guessed.add(id(admission.guard))
+            guessed.add(id(admission.authenticator))
     for admission, verdict in refused:
         if not isinstance(verdict, Challenged) or verdict.stale or verdict.guesses:
             admission.refuse(transaction, verdict)  # it was asked for, and has looked
@@ -351,13 +351,13 @@ def _itself(value: Any) -> Any:
     return value
 
 
-def password_guard(
+def password_authenticator(
     realm: str,
     passwords: Mapping[str, str],
     algorithms: Iterable[str],
     chance: Callable[[int], bytes],
 ) -> DigestServer:
-    """Return a guard that knows passwords by user; `chance` makes so many bytes of it."""
+    """Return an authenticator that knows passwords by user; `chance` makes so many bytes of it."""
     return DigestServer(
         realm,
         lambda user, realm: passwords.get(user),

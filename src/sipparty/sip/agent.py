@@ -95,8 +95,9 @@ class UserAgent(ValueBinder):
             it; None where there is nobody who can.
         methods: What is done with each method outside of a dialog.
         digest: What answers challenges (RFC 3261 §22); None where there are no credentials.
-        guard: What requests outside of dialogs have to prove themselves to (§22.2); None for open
-            doors. ACK and CANCEL are never asked to (§22.1), nor is what a dialog's peer sends.
+        authenticator: What challenges requests outside of dialogs (§22.2); None where they are
+            taken from anybody. ACK and CANCEL are never challenged (§22.1), nor are requests inside
+            a dialog.
         portal: Access to the engine's thread, given to each dialog.
         local_address: The numeric address of this host that it sends from, but for answers to what
             came by a socket it listens on; None for the system's choice.
@@ -291,13 +292,13 @@ class UserAgent(ValueBinder):
         return self._admission
 
     @property
-    def guard(self) -> DigestServer | None:
+    def authenticator(self) -> DigestServer | None:
         """What requests outside of dialogs have to prove themselves to."""
-        return None if self._admission is None else self._admission.guard
+        return None if self._admission is None else self._admission.authenticator
 
-    @guard.setter
-    def guard(self, guard: DigestServer | None) -> None:
-        self._admission = None if guard is None else Admission(self, guard)
+    @authenticator.setter
+    def authenticator(self, authenticator: DigestServer | None) -> None:
+        self._admission = None if authenticator is None else Admission(self, authenticator)
 
     def understands(self, transaction: ServerTransaction) -> bool:
         """Whether a request asks for nothing that is not known; else it is answered (§8.2.2.3,

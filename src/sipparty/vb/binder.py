@@ -275,7 +275,7 @@ class ValueBinder:
     object by `copy.copy`, `copy.deepcopy` and `pickle`.
     """
 
-    #: How often one binding may set its target while one set is being followed; guards against
+    #: How often one binding may set its target while one set is being followed; against
     #: bindings that chase each other for ever.
     settle_limit: ClassVar[int] = 100
 

@@ -48,8 +48,8 @@ class Running:
             env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
         )
         self.text = ""
-        self._guard = threading.Timer(PATIENCE, self.process.kill)
-        self._guard.start()
+        self._authenticator = threading.Timer(PATIENCE, self.process.kill)
+        self._authenticator.start()
 
     def until(self, pattern):
         for line in self.process.stdout:
@@ -63,7 +63,7 @@ class Running:
         return self.process.wait()
 
     def close(self):
-        self._guard.cancel()
+        self._authenticator.cancel()
         self.process.kill()
         self.process.stdout.close()
         self.process.wait()
@@ -311,25 +311,27 @@ def listening_audio():
 
 
 @pytest.fixture
-def guarded():
+def authenticating():
     with NoMediaSimpleCallsParty("bob@biloxi.com") as party:
         party.listen(None, address="127.0.0.1")
-        yield party.configure(guard={"alice": "tea"}, names=["127.0.0.1"])
+        yield party.configure(authenticator={"alice": "tea"}, names=["127.0.0.1"])
 
 
 @pytest.mark.parametrize(("password", "code"), [("tea", 0), ("coffee", 1)])
-def test_an_account_by_option(tmp_path, guarded, password, code):
+def test_an_account_by_option(tmp_path, authenticating, password, code):
     account = ("--user", "alice", "--password", password, "--from", "alice@biloxi.com")
-    done = run("call", guarded.contact_uri, *account, "--duration", "0.1", "-v", cwd=tmp_path)
+    done = run(
+        "call", authenticating.contact_uri, *account, "--duration", "0.1", "-v", cwd=tmp_path
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert 'response="***"' in done.stderr
     assert password not in done.stderr
 
 
-def test_a_password_from_the_environment(tmp_path, guarded, monkeypatch):
+def test_a_password_from_the_environment(tmp_path, authenticating, monkeypatch):
     monkeypatch.setenv("SIPPARTY_PASSWORD", "tea")
     options = ("--user", "alice", "--from", "alice@biloxi.com", "--duration", "0.1")
-    assert run("call", guarded.contact_uri, *options, cwd=tmp_path).returncode == 0
+    assert run("call", authenticating.contact_uri, *options, cwd=tmp_path).returncode == 0
 
 
 def test_a_password_that_nobody_can_be_asked_for(tmp_path):

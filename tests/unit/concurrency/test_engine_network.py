@@ -111,7 +111,7 @@ class TestListening:
             ("::", {}, True),
             (LOOPBACK, {}, False),
             ("0.0.0.0", {"auto_answer": False}, False),
-            ("0.0.0.0", {"guard": {"bob": "secret"}}, False),
+            ("0.0.0.0", {"authenticator": {"bob": "secret"}}, False),
         ],
     )
     def test_whoever_answers_strangers_is_told_so_once(

@@ -53,7 +53,7 @@ SETTINGS = [
     ({"proxy": "not a host"}, ParseError, "'not a host' is not a valid proxy"),
     ({"max_calls": "5"}, TypeError, "max_calls is a whole number"),
     ({"patience": -1}, UsageError, "above 0"),
-    ({"guard": "secret"}, TypeError, "guard is a mapping"),
+    ({"authenticator": "secret"}, TypeError, "authenticator is a mapping"),
 ]
 
 

@@ -31,8 +31,8 @@ VALUES = {
     "keep_forks": (True, True),
     "history": (True, True),
     "accepts": (["Application/PIDF+xml"], ("application/pidf+xml",)),
-    "guard": ({"alice": "tea"}, {"alice": "tea"}),
-    "guard_algorithms": (["SHA-256"], ("SHA-256",)),
+    "authenticator": ({"alice": "tea"}, {"alice": "tea"}),
+    "authenticator_algorithms": (["SHA-256"], ("SHA-256",)),
     "names": (["203.0.113.7"], ("203.0.113.7",)),
 }
 
@@ -115,7 +115,12 @@ class TestAttributes:
             ("retry_wait", False, TypeError, "a number of seconds"),
             ("accepts", "application/sdp", TypeError, "a list of texts"),
             ("accepts", ["sdp"], ParseError, "sdp"),
-            ("guard", ["alice"], TypeError, r'guard is a mapping, \{"user": "password"\}'),
+            (
+                "authenticator",
+                ["alice"],
+                TypeError,
+                r'authenticator is a mapping, \{"user": "password"\}',
+            ),
             ("names", ["sip:"], ParseError, "sip:"),
         ],
     )
@@ -184,22 +189,22 @@ class TestEffect:
         ]
 
     def test_credentials_after_the_first_call(self, alice, bob):
-        bob.guard = {"alice": "tea"}
+        bob.authenticator = {"alice": "tea"}
         assert alice.options(bob).wait(5).status == 401
         alice.credentials = ("alice", "tea")
         assert alice.options(bob).wait(5).status == 200
-        bob.guard = {"alice": "coffee"}
+        bob.authenticator = {"alice": "coffee"}
         with pytest.raises(CallRejected, match="password is wrong"):
             alice.options(bob).wait(5)
-        bob.guard = None
+        bob.authenticator = None
         alice.credentials = None
         assert alice.options(bob).wait(5).status == 200
 
-    def test_the_algorithms_of_a_guard_that_is_there(self, bob):
-        bob.guard = {"alice": "tea"}
+    def test_the_algorithms_of_a_authenticator_that_is_there(self, bob):
+        bob.authenticator = {"alice": "tea"}
         for algorithms in (("SHA-256",), ("MD5",)):
-            bob.guard_algorithms = algorithms
-            offered = [text for _, text in bob._agent.guard.challenge(0.0).headers]
+            bob.authenticator_algorithms = algorithms
+            offered = [text for _, text in bob._agent.authenticator.challenge(0.0).headers]
             assert [text.rpartition("algorithm=")[2] for text in offered] == list(algorithms)
 
     def test_a_proxy_set_later_is_one_s_own_server(self, alice, bob):
@@ -276,10 +281,10 @@ def test_a_user_agent_follows_what_was_set_alone(listening):
 
 def test_a_setting_that_cannot_take_effect_is_as_it_was(listening):
     bob = listening()
-    bob._make_guard = lambda given: 1 / 0
+    bob._make_authenticator = lambda given: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        bob.guard = {"alice": "tea"}
-    assert bob.guard is bob._agent.guard is None
+        bob.authenticator = {"alice": "tea"}
+    assert bob.authenticator is bob._agent.authenticator is None
 
 
 @pytest.mark.parametrize("most", [1, 2])

@@ -41,7 +41,7 @@ def counter(prefix):
     return lambda: f"{prefix}{next(made):08}"
 
 
-def guard(realm="biloxi.com", **options):
+def authenticator(realm="biloxi.com", **options):
     options.setdefault("secret", realm.encode().ljust(32, b"."))
     return DigestServer(
         realm,
@@ -86,7 +86,7 @@ def nonce_count(request, name="Authorization"):
 
 
 def test_a_challenged_call(wire, knows):
-    server = guard()
+    server = authenticator()
     alice = knows()
     routes = ("<sip:p1.atlanta.com;lr>", "<sip:p2.atlanta.com;lr>")
     call, first = wire.invite(alice, BOB, routes=routes, headers=[("X-Test", "kept")])
@@ -125,7 +125,7 @@ def test_a_challenged_call(wire, knows):
 
 
 def test_a_challenged_request(wire, knows):
-    server = guard()
+    server = authenticator()
     asked = send(wire, knows(), "MESSAGE", CSeq="41 MESSAGE", Route="<sip:biloxi.com;lr>")
     first = wire.one()
     wire.receive(challenge(wire, first, server))
@@ -140,7 +140,7 @@ def test_a_challenged_request(wire, knows):
 
 
 def test_a_proxy_and_the_server_behind_it(wire, knows):
-    proxy, server = guard("atlanta.com", proxy=True), guard("biloxi.com")
+    proxy, server = authenticator("atlanta.com", proxy=True), authenticator("biloxi.com")
     account = ("alice", "wonderland")
     call, invite = wire.invite(knows({"atlanta.com": account, "biloxi.com": account}), BOB)
     wire.receive(challenge(wire, invite, proxy))
@@ -165,7 +165,7 @@ def test_a_proxy_and_the_server_behind_it(wire, knows):
 
 def test_both_at_once(wire, knows):
     """RFC 8760 §2.5: a proxy that forks may pass on the challenges of several."""
-    proxy, server = guard("atlanta.com", proxy=True), guard("biloxi.com")
+    proxy, server = authenticator("atlanta.com", proxy=True), authenticator("biloxi.com")
     asked = send(wire, knows(default=("alice", "wonderland")))
     wire.receive(challenge(wire, wire.one(), proxy, server))
     request = wire.one()
@@ -175,7 +175,7 @@ def test_both_at_once(wire, knows):
 
 
 def test_a_wrong_password(wire, knows):
-    server = guard()
+    server = authenticator()
     call, invite = wire.invite(knows({"biloxi.com": ("alice", "looking glass")}), BOB)
     wire.receive(challenge(wire, invite, server))
     _, second = wire.sent()
@@ -191,7 +191,7 @@ def test_a_wrong_password(wire, knows):
 
 
 def test_a_wrong_password_for_a_request(wire, knows):
-    server = guard()
+    server = authenticator()
     asked = send(wire, knows({"biloxi.com": ("alice", "looking glass")}))
     wire.receive(challenge(wire, wire.one(), server))
     wire.receive(challenge(wire, wire.one(), server))
@@ -203,17 +203,17 @@ def test_a_wrong_password_for_a_request(wire, knows):
 @pytest.mark.parametrize("status", [401, 407])
 def test_without_credentials_the_challenge_is_the_outcome(wire, alice, status):
     asked = send(wire, alice)
-    wire.receive(challenge(wire, wire.one(), guard(proxy=status == 407)))
+    wire.receive(challenge(wire, wire.one(), authenticator(proxy=status == 407)))
     assert asked.wait(0).status == status
     call, invite = wire.invite(alice, BOB)
-    wire.receive(challenge(wire, invite, guard(proxy=status == 407)))
+    wire.receive(challenge(wire, invite, authenticator(proxy=status == 407)))
     assert wire.starts() == ["ACK"]
     assert (type(call.last_error), call.last_error.status) == (CallRejected, status)
 
 
 def test_another_realm_gets_nothing(wire, knows):
     call, invite = wire.invite(knows({"atlanta.com": ("alice", "wonderland")}), BOB)
-    wire.receive(challenge(wire, invite, guard("biloxi.com")))
+    wire.receive(challenge(wire, invite, authenticator("biloxi.com")))
     assert wire.starts() == ["ACK"]
     assert str(call.last_error) == (
         "No challenge to INVITE sip:bob@biloxi.com can be answered: "
@@ -235,7 +235,7 @@ def test_accounts_that_cannot_be_looked_up(wire, knows):
         raise OSError("the keyring is locked")
 
     call, invite = wire.invite(knows(fail), BOB)
-    wire.receive(challenge(wire, invite, guard()))
+    wire.receive(challenge(wire, invite, authenticator()))
     assert wire.starts() == ["ACK"]
     assert str(call.last_error) == "The credentials could not be had: the keyring is locked"
     assert isinstance(call.last_error.__cause__, OSError)
@@ -243,7 +243,7 @@ def test_accounts_that_cannot_be_looked_up(wire, knows):
 
 
 def test_a_nonce_that_has_grown_old(wire, knows):
-    server = guard(lifetime=60)
+    server = authenticator(lifetime=60)
     call, invite = wire.invite(knows(), BOB)
     wire.receive(challenge(wire, invite, server))
     _, second = wire.sent()
@@ -266,13 +266,13 @@ def test_a_call_given_up_is_not_tried_again(wire, knows):
     alice = knows()
     call, invite = wire.invite(alice, BOB)
     call.terminate()
-    wire.receive(challenge(wire, invite, guard()))
+    wire.receive(challenge(wire, invite, authenticator()))
     assert wire.starts() == ["ACK"]
     assert call.state == "Terminated"
     asked = send(wire, alice, "INVITE")
     invite = wire.one()
     asked.cancel()
-    wire.receive(challenge(wire, invite, guard()))
+    wire.receive(challenge(wire, invite, authenticator()))
     assert asked.wait(0).status == 401
     assert wire.starts() == ["ACK"]
     wire.over()
@@ -281,7 +281,7 @@ def test_a_call_given_up_is_not_tried_again(wire, knows):
 def test_a_call_given_up_while_it_proves_itself(wire, knows):
     call, invite = wire.invite(knows(), BOB)
     wire.receive(wire.answer(invite, 100))
-    wire.receive(challenge(wire, invite, guard()))
+    wire.receive(challenge(wire, invite, authenticator()))
     _, second = wire.sent()
     call.terminate()
     assert wire.sent() == []  # the second INVITE has no response yet
@@ -299,7 +299,7 @@ def test_a_call_given_up_while_it_proves_itself(wire, knows):
 
 
 def test_numbers_stay_in_order_within_a_dialog(wire, knows):
-    server = guard()
+    server = authenticator()
     call, invite = wire.invite(knows(), BOB)
     wire.receive(wire.answer(invite, 200))
     wire.sent()
@@ -319,7 +319,7 @@ def test_numbers_stay_in_order_within_a_dialog(wire, knows):
 def test_another_server_has_nonces_of_its_own(wire, knows):
     """One target has the credentials accepted and fails; the next one asks again."""
     use(wire, A, B)
-    servers = [guard(), guard(secret=b"another" * 5)]
+    servers = [authenticator(), authenticator(secret=b"another" * 5)]
     asked = send(wire, knows())
     wire.receive(challenge(wire, wire.one(), servers[0]))
     second = wire.one()
@@ -337,7 +337,7 @@ def test_another_server_has_nonces_of_its_own(wire, knows):
 
 def test_the_next_nonce_is_taken_once(wire, knows):
     """The 200 comes again; the count of the nonce that it brought goes on."""
-    server = guard()
+    server = authenticator()
     call, invite = wire.invite(knows(), BOB)
     wire.receive(challenge(wire, invite, server))
     _, second = wire.sent()
@@ -366,7 +366,7 @@ def proof(server, wire, request, wrong=False):
 
 @pytest.mark.parametrize("wrong", [False, True])
 def test_the_server_proves_itself_too(wire, knows, wrong):
-    server = guard()
+    server = authenticator()
     asked = send(wire, knows())
     wire.receive(challenge(wire, wire.one(), server))
     request = wire.one()
@@ -382,7 +382,7 @@ def test_the_server_proves_itself_too(wire, knows, wrong):
 
 @pytest.mark.parametrize("status", [300, 404])
 def test_a_proof_of_a_failure_is_of_no_use(wire, knows, status):
-    server = guard()
+    server = authenticator()
     asked = send(wire, knows())
     wire.receive(challenge(wire, wire.one(), server))
     request = wire.one()
@@ -391,7 +391,7 @@ def test_a_proof_of_a_failure_is_of_no_use(wire, knows, status):
 
 
 def test_a_call_answered_by_an_impostor(wire, knows):
-    server = guard()
+    server = authenticator()
     call, invite = wire.invite(knows(), BOB)
     wire.receive(challenge(wire, invite, server))
     _, second = wire.sent()
@@ -402,7 +402,7 @@ def test_a_call_answered_by_an_impostor(wire, knows):
 
 
 def test_information_that_makes_no_sense_is_passed_over(wire, knows):
-    server = guard()
+    server = authenticator()
     call, invite = wire.invite(knows(), BOB)
     wire.receive(challenge(wire, invite, server))
     _, second = wire.sent()
@@ -413,7 +413,7 @@ def test_information_that_makes_no_sense_is_passed_over(wire, knows):
 
 
 def test_each_branch_of_a_fork_has_its_ack_with_credentials(wire, knows):
-    server = guard()
+    server = authenticator()
     alice = knows()
     alice.keep_forks = True
     call, invite = wire.invite(alice, BOB)
@@ -435,7 +435,7 @@ def test_each_branch_of_a_fork_has_its_ack_with_credentials(wire, knows):
 
 def test_credentials_may_make_it_large(wire, knows):
     use(wire, A, TCP)
-    server = guard()
+    server = authenticator()
     _, first = wire.invite(knows(), BOB, headers=[("X-Large", "x" * 650)])
     assert first.via.transport == "UDP"
     wire.receive(challenge(wire, first, server))

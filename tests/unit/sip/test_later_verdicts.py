@@ -26,9 +26,9 @@ async def no_password(user, realm):
     raise AssertionError
 
 
-def make_guard(lookup=no_password, **options):
+def make_authenticator(lookup=no_password, **options):
     return DigestServer(
-        "biloxi.com", lookup, secret=b"secret" * 6, tokens=counter("guard"), **options
+        "biloxi.com", lookup, secret=b"secret" * 6, tokens=counter("authenticator"), **options
     )
 
 
@@ -75,7 +75,7 @@ def find(wire, wanted, account):
 
 @pytest.fixture
 def alice(wire):
-    wire.agent(guard=make_guard())
+    wire.agent(authenticator=make_authenticator())
     return Caller(wire)
 
 
@@ -223,7 +223,7 @@ def flood(wire, count, host="10.0.0.9"):
 
 def test_so_many_wait_and_of_one_source_an_eighth(wire):
     wire = type(wire)(limits=Limits(max_lookups=16))
-    wire.agent(guard=make_guard())
+    wire.agent(authenticator=make_authenticator())
     flood(wire, 2)
     waiting = take(wire)
     assert len(waiting) == 2
@@ -249,7 +249,7 @@ def flood_answers(wire, host):
 
 def test_of_all_sources_together(wire):
     wire = type(wire)(limits=Limits(max_lookups=2))
-    wire.agent(guard=make_guard())
+    wire.agent(authenticator=make_authenticator())
     for number in (1, 2):
         flood(wire, 1, f"10.0.0.{number + 100}")
     assert len(take(wire)) == 2
@@ -276,7 +276,7 @@ def test_what_goes_wrong_when_it_is_served_is_answered(wire, alice):
 
 def test_a_server_on_its_own():
     """`verify` waits for nothing; `verification` says what to find."""
-    server = make_guard(blocking=False)
+    server = make_authenticator(blocking=False)
     client = DigestClient({"biloxi.com": ("alice", "wonderland")}, tokens=counter("c"))
     exchange = client.exchange("OPTIONS", HOME)
     texts = [text for _, text in server.challenge(0.0).headers]
@@ -299,11 +299,11 @@ def test_a_function_that_gives_an_awaitable_is_known_by_it(wire):
     async def password():
         return "wonderland"
 
-    guard = make_guard(lambda user, realm: password())
-    wire.agent(guard=guard)
+    authenticator = make_authenticator(lambda user, realm: password())
+    wire.agent(authenticator=authenticator)
     Caller(wire).prove("OPTIONS")
     (wanted,) = take(wire)
-    assert guard._later
+    assert authenticator._later
     find(wire, wanted, asyncio.run(wanted.find()))
     assert wire.one().status == 200
 
@@ -333,7 +333,7 @@ class NotSeen:
     [(later, {}), (blocking, {"blocking": True}), (NotSeen(), {}), (NotSeen(), {"blocking": True})],
 )
 def test_a_party_whose_passwords_are_elsewhere(listening, make_party, lookup, options):
-    bob = listening("bob@biloxi.com").configure(guard=make_guard(lookup, **options))
+    bob = listening("bob@biloxi.com").configure(authenticator=make_authenticator(lookup, **options))
     alice = make_party("alice@atlanta.com", credentials=("alice", "wonderland"))
     call = alice.invite(bob).wait(5)
     (its,) = bob.calls
@@ -351,7 +351,7 @@ def test_a_lookup_that_raises(listening, make_party, options):
     async def lookup_later(user, realm):
         raise OSError("the database is down")
 
-    guard = make_guard(lookup if options else lookup_later, **options)
-    bob = listening("bob@biloxi.com").configure(guard=guard)
+    authenticator = make_authenticator(lookup if options else lookup_later, **options)
+    bob = listening("bob@biloxi.com").configure(authenticator=authenticator)
     alice = make_party("alice@atlanta.com", credentials=("alice", "wonderland"))
     assert alice.options(bob).wait(5).status == 500

@@ -170,9 +170,9 @@ def tcp(wire):
     return type(wire)("TCP")
 
 
-def several(wire, *guards):
-    for number, guard in enumerate(guards):
-        wire.agent(f"sip:user{number}@host{number}.com", guard=guard)
+def several(wire, *authenticators):
+    for number, authenticator in enumerate(authenticators):
+        wire.agent(f"sip:user{number}@host{number}.com", authenticator=authenticator)
 
 
 def answer(wire, password="wonderland", realm="one", uri="sip:nobody@host1.com"):
@@ -224,7 +224,7 @@ def test_one_that_cannot_look_is_a_failure_of_ours(wire):
 )
 def test_credentials_are_for_a_name_of_ours(wire, uri, status):
     names = ("203.0.113.7:5070", "[2001:db8::1]", "sip:sales@pbx.biloxi.com")
-    wire.agent(guard=make(), names=tuple(map(read_name, names)))
+    wire.agent(authenticator=make(), names=tuple(map(read_name, names)))
     wire.receive(wire.request("OPTIONS"))
     challenges = wire.one().lines("WWW-Authenticate")
     client = DigestClient({REALM: Account("alice", "wonderland")}, tokens=tokens("c"))

@@ -1,4 +1,4 @@
-"""A user agent with a guard: requests outside of dialogs are challenged (RFC 3261 §22.2)."""
+"""An agent with an authenticator challenges requests outside of dialogs (RFC 3261 §22.2)."""
 
 import pytest
 
@@ -14,19 +14,19 @@ def counter(prefix):
     return lambda: f"{prefix}{next(made):08}"
 
 
-def make_guard(**options):
+def make_authenticator(**options):
     return DigestServer(
         "biloxi.com",
         lambda user, realm: {"alice": "wonderland"}.get(user),
         secret=b"secret" * 6,
-        tokens=counter("guard"),
+        tokens=counter("authenticator"),
         **options,
     )
 
 
 @pytest.fixture
 def bob(wire):
-    return wire.agent(guard=make_guard())
+    return wire.agent(authenticator=make_authenticator())
 
 
 @pytest.fixture
@@ -118,8 +118,8 @@ def test_a_request_for_a_handler(wire, bob, client):
 
 
 def test_the_proof_covers_the_body(wire, client):
-    guard = make_guard(qop=("auth-int",))
-    wire.agent(guard=guard).handle_method("MESSAGE")
+    authenticator = make_authenticator(qop=("auth-int",))
+    wire.agent(authenticator=authenticator).handle_method("MESSAGE")
     exchange, _ = prove(wire, client, "MESSAGE", body=b"hello", kind="text/plain")
     wire.happened[0].incoming.respond(200, None, {"Content-Type": "text/plain"}, b"well")
     answer = wire.one()
@@ -147,7 +147,7 @@ def test_wrong_credentials(wire, bob, user, password):
 
 
 def test_a_nonce_that_has_grown_old(wire, client):
-    wire.agent(guard=make_guard(lifetime=60))
+    wire.agent(authenticator=make_authenticator(lifetime=60))
     exchange = client.exchange("OPTIONS", "sip:bob@biloxi.com")
     challenge = challenge_of(wire, "OPTIONS")
     (header,) = exchange.challenged(challenge.lines("WWW-Authenticate"))
@@ -194,7 +194,7 @@ def test_a_stray_ack_is_not_answered(wire, bob):
 
 
 def test_two_of_ours(pair):
-    pair.bob.guard = make_guard()
+    pair.bob.authenticator = make_authenticator()
     pair.bob.auto_answer = True
     pair.alice.digest = DigestClient(
         {"biloxi.com": ("alice", "wonderland")}, tokens=counter("cnonce")
@@ -210,7 +210,7 @@ def test_two_of_ours(pair):
 
 
 def test_two_of_ours_with_a_wrong_password(pair):
-    pair.bob.guard = make_guard()
+    pair.bob.authenticator = make_authenticator()
     pair.alice.digest = DigestClient({"biloxi.com": ("alice", "x")}, tokens=counter("cnonce"))
     call = pair.call()
     pair.quiet()
@@ -222,7 +222,7 @@ def test_two_of_ours_with_a_wrong_password(pair):
 
 
 def test_a_party_with_passwords(listening, make_party):
-    bob = listening("bob@biloxi.com").configure(guard={"alice": "wonderland"})
+    bob = listening("bob@biloxi.com").configure(authenticator={"alice": "wonderland"})
     place = NextHop("127.0.0.1", bob.contact_uri.port)
     alice = make_party("alice@atlanta.com", credentials=("alice", "wonderland"))
     call = alice.invite(bob).wait(5)
@@ -238,23 +238,23 @@ def test_a_party_with_passwords(listening, make_party):
     assert "refused user 'dave'" in str(error.error)
 
 
-def test_a_guard_of_its_own_is_there_before_the_agent(listening, make_party):
-    guard = make_guard()
-    bob = make_party("bob@biloxi.com").configure(guard=guard)
+def test_a_authenticator_of_its_own_is_there_before_the_agent(listening, make_party):
+    authenticator = make_authenticator()
+    bob = make_party("bob@biloxi.com").configure(authenticator=authenticator)
     bob.listen(None, address="127.0.0.1")
-    assert bob._agent.guard is guard
+    assert bob._agent.authenticator is authenticator
     carol = make_party("carol@atlanta.com")
     assert carol.options(bob).wait(5).status == 401
 
 
 def test_passwords_are_for_the_realm_of_the_host(make_party):
-    bob = Party().configure(guard={"alice": "wonderland"})
+    bob = Party().configure(authenticator={"alice": "wonderland"})
     with pytest.raises(Incomplete):
         bob.listen(None)
-    bob = make_party("bob@biloxi.com", guard={"alice": "wonderland"}).listen(
+    bob = make_party("bob@biloxi.com", authenticator={"alice": "wonderland"}).listen(
         None, address="127.0.0.1"
     )
-    [(_, challenge)] = bob._agent.guard.challenge(0.0).headers[:1]
+    [(_, challenge)] = bob._agent.authenticator.challenge(0.0).headers[:1]
     assert 'realm="biloxi.com"' in challenge
 
 
@@ -295,12 +295,12 @@ def test_who_is_not_here_is_told_to_nobody_unknown(wire, bob, client, method):
     assert wire.one().status == (405 if method == "REGISTER" else 404)
 
 
-def test_a_guard_of_passwords_may_offer_others_first(make_party):
+def test_a_authenticator_of_passwords_may_offer_others_first(make_party):
     bob = make_party("bob@biloxi.com")
     for algorithms in (("SHA-256", "MD5"), ("SHA-256",)):
-        bob.configure(guard={"alice": "tea"}, guard_algorithms=algorithms)
-        guard = bob._agent_now("listen").guard
-        offered = [text for _, text in guard.challenge(0.0).headers]
+        bob.configure(authenticator={"alice": "tea"}, authenticator_algorithms=algorithms)
+        authenticator = bob._agent_now("listen").authenticator
+        offered = [text for _, text in authenticator.challenge(0.0).headers]
         assert [text.rpartition("algorithm=")[2] for text in offered] == list(algorithms)
     bob.configure(names=["203.0.113.7:5070", "sip:sales@biloxi.com"])
     assert bob._agent.names == (
