@@ -9,6 +9,7 @@ from sipparty.sip.core import FlowWanted
 from sipparty.sip.events import CallReceived
 from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.routing import NextHop
+from sipparty.sip.wanted import TargetAnswered
 from sipparty.testing import SequentialTokens
 
 
@@ -467,3 +468,12 @@ def test_of_several_agents_the_first_answers_for_the_host(wire):
         wire.agent(f"sip:{name}@biloxi.com").product = name
     wire.receive(wire.request("OPTIONS", "sip:10.0.0.1"))
     assert wire.one().contact.username == "bob"
+
+
+@pytest.mark.parametrize(("status", "answers"), [(503, 0), (486, 1), (200, 1)])
+def test_a_target_that_answers_again_is_reported(wire, status, answers):
+    """A 503 says that it does not serve (RFC 3261 §21.5.4)."""
+    wire.core.suspect(wire.flow)
+    _, invite = wire.invite(wire.agent("sip:alice@atlanta.com"))
+    wire.receive(wire.answer(invite, status))
+    assert wire.kinds().count(TargetAnswered) == answers

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sipparty.sip.events import CallEnded, CallEstablished
+from sipparty.errors import PortsExhausted
+from sipparty.sip.events import CallEnded, CallEstablished, CallReceived
 
 
 @pytest.fixture
@@ -250,3 +251,26 @@ def test_a_call_of_ours_without_an_offer_has_none(wire):
     wire.receive(wire.answer(invite, 200, body=b"offer"))
     assert wire.one().body == b"nothing of offer"  # §13.2.2.4: the ACK answers
     assert (call.state, call.session) == ("InDialog", None)
+
+
+# -------------------------------------------------------------------- media that cannot be had
+
+
+def test_no_ports_are_left_for_a_call(wire, talker):
+    def exhausted(dialog, flow):
+        raise PortsExhausted("none is left")
+
+    call = wire.invited(body=b"theirs")
+    talker.open_session = exhausted
+    call.accept()
+    refusal = wire.one()
+    assert (refusal.status, refusal["Retry-After"]) == (503, "10")
+
+
+def test_a_fault_of_a_session_is_reported_with_its_call(wire, talker, caplog):
+    """An INVITE that is answered at once is reported when its media is there, or has raised."""
+    talker.observed = talker.auto_answer = True
+    talker.open_session = fail
+    wire.receive(wire.request("INVITE", body=b"theirs"))
+    assert wire.one().status == 500
+    assert wire.kinds() == [CallReceived, CallEnded]
