@@ -110,6 +110,22 @@ def test_a_usage_outlives_the_call_that_it_shares_a_dialog_with(wire, alice, up)
     wire.over()
 
 
+def test_a_dialog_keeps_no_more_than_the_usages_that_are_left(wire):
+    alice = wire.agent("sip:alice@atlanta.com", media=True)
+    call, invite = wire.invite(alice)
+    wire.medias[0].size = 10_000
+    wire.receive(wire.answer(invite, 200, body=b"theirs"))
+    wire.sent()
+    subscribe(wire, alice, call)
+    before, state = wire.core.transactions.held, call.dialog_state
+    kept = state.bytes_held
+    assert kept > 10_000
+    wire.receive(within(wire, invite, "BYE", 1))
+    assert wire.one().status == 200
+    assert state.bytes_held == state.weight < kept - 9_000
+    assert wire.core.transactions.held < before
+
+
 def test_the_call_outlives_it_as_well(wire, alice, up):
     call, invite = up
     _, request = subscribe(wire, alice, call)
