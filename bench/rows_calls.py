@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from certificates import make_certificate
-from libraries import LIBRARIES, REFERENCE, Library, program
+from libraries import FLOOR, LIBRARIES, OURS, REFERENCE, Library, program
 from plan import Plan
 from processes import ADDRESS, Child, Failed, cores, cpu_clock, free_port
 from report import Column, Row, Table
@@ -96,7 +96,7 @@ def _costs(names: list[str], plan: Plan, rate: int, way: Way) -> dict[str, Row |
     """The cost of a call of each, who take turns: the median of the rounds, failures summed up."""
     found: dict[str, list[tuple[Load, float]]] = {name: [] for name in names}
     failed: dict[str, Row | Failed] = {}
-    for _ in range(plan.rounds):
+    for _ in range(plan.rounds if way.transport != "TLS" else 1):
         for name in names:
             try:
                 if name not in failed:
@@ -199,14 +199,15 @@ def _taking(plan: Plan, title: str, about: str, way: Way, titles: dict[str, str]
     return Table(title, about, columns, rows, missing)
 
 
-def _turns(plan: Plan) -> str:
-    return f"the median of {plan.rounds} turns" if plan.rounds > 1 else "one run"
+def _turns(plan: Plan, way: Way = UDP) -> str:
+    several = plan.rounds > 1 and way.transport != "TLS"
+    return f"the median of {plan.rounds} turns" if several else "one run"
 
 
 def _how(plan: Plan, way: Way) -> str:
     return (
         f"CPU of a call at {plan.rate} calls/s over {_window(plan, way):g} s, after {plan.warm}"
-        f" calls to warm up, {_turns(plan)}. The most calls a second: the highest rate at"
+        f" calls to warm up, {_turns(plan, way)}. The most calls a second: the highest rate at"
         f" which {plan.step:g} s passed without a retransmission, a failed call or a backlog,"
         f" found in at most {_steps(plan, way)} steps; ≥ where SIPp had no CPU left for more, or"
         " the last step was good as well."
@@ -257,7 +258,7 @@ def high_rate(plan: Plan) -> Table:
     """The rate at which sipparty promises not to make a caller send anything twice."""
     rows: list[Row] = []
     missing = []
-    for name, found in _costs(_takers("UDP"), plan, plan.high_rate, UDP).items():
+    for name, found in _costs([OURS, "aiosipua", FLOOR], plan, plan.high_rate, UDP).items():
         if isinstance(found, Failed):
             missing.append(f"{name}: {found}")
         else:
