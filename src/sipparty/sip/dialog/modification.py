@@ -14,9 +14,10 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from sipparty.concurrency.waiting import Waitable
 from sipparty.errors import CallFailed, NegotiationError, ParseError, copy_of
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.bodies import session_description
@@ -37,10 +38,11 @@ _OPEN = ("Waiting", "Describing", "Sent", "Answered", "Backoff")
 _OVER = ("Done", "Failed")
 
 
-class Modification(FSM):
+class Modification(Waitable["Modification"], FSM):
     """A change inside a call; made by `call.hold()`, `call.resume()` and `call.update_media()`.
 
-    Wait for it with `wait(timeout)` in a thread, or `await` it in a coroutine.
+    Wait for it with `wait(timeout)` in a thread, or `await` it in a coroutine: it gives the change
+    itself, or raises its `error`, and then the call is as it was.
 
     Args:
         call: The call.
@@ -93,33 +95,13 @@ class Modification(FSM):
     def __str__(self) -> str:
         return f"{self.name} of {self._call.name} ({self.state})"
 
-    # ---------------------------------------------------------------- waiting for the outcome
+    # ---------------------------------------------------------------- the outcome
 
-    @staticmethod
-    def settled(state: str) -> bool:
+    def settled(self, state: str) -> bool:
         """Whether it has its outcome in this state."""
         return state in _OVER
 
-    def wait(self, timeout: float | None = None) -> Self:
-        """Block until it is done, and return it.
-
-        Args:
-            timeout: Seconds; None for as long as it takes.
-
-        Raises:
-            CallFailed: It failed; this is its `error`. The call is as it was.
-            Timeout: The time ran out; it goes on.
-            WouldDeadlock: Called on the engine's own thread.
-        """
-        self.waitForStateCondition(self.settled, timeout)
-        return self._outcome()
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        """Wait as `wait` does, in a coroutine."""
-        yield from self.stateCondition(self.settled).__await__()
-        return self._outcome()
-
-    def _outcome(self) -> Self:
+    def _outcome(self) -> Modification:
         if self.error is not None:
             raise copy_of(self.error)
         return self
