@@ -19,11 +19,6 @@ LOOPBACK = "127.0.0.1"
 
 
 @pytest.fixture
-def alice(make_party):
-    return make_party("alice@atlanta.com")
-
-
-@pytest.fixture
 def bob(listening):
     return listening("bob@biloxi.com")
 

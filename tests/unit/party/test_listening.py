@@ -24,11 +24,6 @@ PATIENCE = 10
 linux = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux alone")
 
 
-@pytest.fixture
-def alice(make_party):
-    return make_party("alice@atlanta.com")
-
-
 def port_of(party):
     return party.contact_uri.port
 

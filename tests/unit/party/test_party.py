@@ -25,16 +25,6 @@ LOOPBACK = "127.0.0.1"
 PATIENCE = 10
 
 
-@pytest.fixture
-def alice(make_party):
-    return make_party("alice@atlanta.com")
-
-
-@pytest.fixture
-def bob(listening):
-    return listening()
-
-
 def at(party):
     return f"{LOOPBACK}:{party.contact_uri.port}"
 

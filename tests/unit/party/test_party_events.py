@@ -21,16 +21,6 @@ LOOPBACK = "127.0.0.1"
 PATIENCE = 10
 
 
-@pytest.fixture
-def alice(make_party):
-    return make_party("alice@atlanta.com")
-
-
-@pytest.fixture
-def bob(listening):
-    return listening()
-
-
 class TestDeciding:
     """A handler for `CallReceived` says what becomes of a call."""
 

@@ -39,16 +39,6 @@ VALUES = {
 every_setting = pytest.mark.parametrize("name", VALUES)
 
 
-@pytest.fixture
-def alice(make_party):
-    return make_party("alice@atlanta.com")
-
-
-@pytest.fixture
-def bob(listening):
-    return listening()
-
-
 def declared():
     return {n for n, one in Party.deep_attributes.items() if isinstance(one, Setting)}
 
