@@ -37,6 +37,7 @@ from sipparty.errors import CallUnreachable, ParseError, SIPPartyError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.core import Core, FlowWanted, TargetFailed
+from sipparty.sip.dialog import Dialog
 from sipparty.sip.events import Event
 from sipparty.sip.flow import Flow
 from sipparty.sip.limits import Limits
@@ -338,25 +339,25 @@ class Engine(LoopPortal):
             await self.aclose()
 
     async def hang_up(self, agents: Iterable[UserAgent], patience: float) -> None:
-        """End the dialogs of some agents, and wait for the ends to be confirmed; their media are
-        over then, whatever the other side does.
+        """End the dialogs and services of some agents, and wait for the ends to be confirmed; their
+        media are over then, whatever the other side does.
 
         Args:
-            agents: Whose dialogs.
+            agents: Whose dialogs and services.
             patience: Seconds to wait at the most.
         """
+        agents = list(agents)
         dialogs = [dialog for agent in agents for dialog in agent.dialogs]
-        for dialog in dialogs:
-            if dialog.takes("terminate"):
+        handles = [*dialogs, *(service for agent in agents for service in agent.services)]
+        for handle in handles:
+            if handle.takes("terminate"):
                 try:
-                    self.run(dialog.hit, "terminate")
+                    self.run(handle.hit, "terminate")
                 except Exception:
-                    _log.exception("%s could not be ended.", dialog.name)
+                    _log.exception("%s could not be ended.", handle.name)
         waits = [
-            asyncio.ensure_future(
-                dialog.stateCondition(lambda state: state in ("Terminated", "Error"))
-            )
-            for dialog in dialogs
+            asyncio.ensure_future(handle.stateCondition(handle.final.__contains__))
+            for handle in handles
         ]
         if waits:
             _, late = await asyncio.wait(waits, timeout=patience)
@@ -402,13 +403,13 @@ class Engine(LoopPortal):
         for transaction in transactions:
             transaction.flow_lost(transaction.flow, reason)
         for agent in list(self.core.directory.agents):
-            for dialog in list(agent.dialogs):
+            for handle in [*agent.dialogs, *agent.services]:
                 try:
-                    dialog.give_up(CallUnreachable(f"The call was given up: {reason}."))
-                    if dialog.session is not None:
-                        dialog.session.stop()
+                    handle.give_up(CallUnreachable(f"{handle.WHAT} was given up: {reason}."))
+                    if isinstance(handle, Dialog) and handle.session is not None:
+                        handle.session.stop()
                 except Exception:
-                    _log.exception("%s could not be ended.", dialog.name)
+                    _log.exception("%s could not be ended.", handle.name)
 
     def _close_now(self) -> None:
         if self.closed:

@@ -64,9 +64,9 @@ class EventHandlers(EventSource):
     def event_happened(self, event: Event) -> None:
         """Hand an event to its handlers; called by the engine."""
         handlers = self.handlers_of(event)
-        call = getattr(event, "call", None)
-        if call is not None and call._handlers:
-            handlers += call.handlers_of(event)
+        subject = getattr(event, event.SUBJECT, None)
+        if subject is not None and subject._handlers:
+            handlers += subject.handlers_of(event)
         answer = None
         if isinstance(event, RequestReceived):
             answer = self._methods.get(event.request.method)

@@ -23,25 +23,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self
 
 from sipparty.concurrency.waiting import verb
 from sipparty.errors import Incomplete, UsageError
-from sipparty.party.engine_user import EngineUser
-from sipparty.party.events import EventHandlers
-from sipparty.party.locating import hop_text, locate
+from sipparty.party.locating import locate
+from sipparty.party.requests import RequestVerbs
 from sipparty.party.setting import media_options
-from sipparty.party.settings import PartySettings, Target
+from sipparty.party.settings import Target
 from sipparty.sip import (
     AOR,
     URI,
-    ClientRequest,
     Dialog,
     Flow,
-    NextHop,
     Part,
-    Request,
     Session,
     SimpleCall,
 )
 from sipparty.sip.flow import host_port
-from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.routing import route_to
 
 if TYPE_CHECKING:
@@ -69,7 +64,7 @@ __all__ = ["STANDARD_PORT", "Party"]
 STANDARD_PORT = -1
 
 
-class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
+class Party(RequestVerbs, Generic[CallT, SessionT]):
     """Somebody who makes and takes calls (RFC 3261's user agent).
 
     The settings below may be given to the constructor, to `configure`, set as attributes, or given
@@ -148,7 +143,10 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
             from sipparty.party.agent import make_agent
 
             agent = make_agent(self, text)
-            self._agents = [*(former for former in self._agents if former.dialogs), agent]
+            self._agents = [
+                *(former for former in self._agents if former.dialogs or former.services),
+                agent,
+            ]
         return agent
 
     @property
@@ -438,46 +436,6 @@ class Party(EngineUser, EventHandlers, PartySettings, Generic[CallT, SessionT]):
         from sipparty.party.calls import stream_of_calls
 
         return stream_of_calls(self)
-
-    @verb
-    def send(
-        self, request: Request, proxy: str | None = None, *, flow: Flow | None = None
-    ) -> ClientRequest:
-        """Send a request of its own, outside of any dialog; returns at once.
-
-        Args:
-            request: The request. A copy is sent, in which To, From, Call-ID, CSeq, Max-Forwards and
-                Contact are filled in where they lack; it is `request` of what is returned.
-            proxy: The next hop, as for `invite`.
-            flow: A flow that is there already, as for `invite`.
-
-        Raises:
-            Incomplete: The uri lacks user or host.
-            ParseError: The request-URI or the proxy is no address to send to.
-            TypeError: It is no `Request`.
-            UsageError: It is an INVITE, ACK or CANCEL, which are a call's.
-        """
-        if not isinstance(request, Request):
-            raise TypeError(f'send() takes a Request("OPTIONS", "sip:bob@b.com"), not {request!r}.')
-        if request.method in ("INVITE", "ACK", "CANCEL"):
-            # Nobody here would acknowledge a 2xx, and the other side would hang up (§13.3.1.4).
-            raise UsageError(f"{request.method} is not sent alone: call with party.invite(target).")
-        agent = self._agent_now("send")
-        proxy = self.proxy if proxy is None else proxy
-        request = request.copy()
-        if proxy is not None:
-            request.add("Route", route_to(proxy), first=True)
-        first = request.get("Route")
-        hop = NextHop.of(request.uri_text if first is None else first.uri_text)
-        return send_out_of_dialog(agent, request, hop, flow)
-
-    def options(self, target: Target, proxy: str | None = None) -> ClientRequest:
-        """Ask what somebody can do (RFC 3261 §11); returns at once."""
-        uri, hop = locate(target)
-        if hop is not None and proxy is None:
-            proxy = hop_text(hop)
-        request = Request("OPTIONS", uri, [("Accept", "application/sdp")])
-        return self.send(request, proxy)
 
     @property
     def calls(self) -> list[CallT]:

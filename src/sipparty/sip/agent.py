@@ -17,6 +17,7 @@ from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.grammar import check_line, is_token
+from sipparty.sip.handle import Handle
 from sipparty.sip.message import Request
 from sipparty.sip.out_of_dialog import IncomingRequest
 from sipparty.sip.redirects import MAX_REDIRECTS
@@ -103,6 +104,9 @@ class UserAgent(ValueBinder):
             came by a socket it listens on; None for the system's choice.
         product: What User-Agent says.
         observed: Whether anybody takes the events of its dialogs; else they are not made.
+        dialogs: Its calls, and what else counts as one, that are neither new nor over.
+        services: What else lasts at it: registrations, subscriptions, publications. They end when
+            it is closed.
         history: What keeps the messages of its calls; None for nothing.
     """
 
@@ -141,6 +145,7 @@ class UserAgent(ValueBinder):
         #: What it is called besides, in the URIs of credentials.
         self.names: tuple[Name, ...] = ()
         self.dialogs: set[Dialog] = set()
+        self.services: set[Handle] = set()
         self.methods: dict[str, Callable[[ServerTransaction], None]] = {
             "INVITE": self._take_invite,
             "OPTIONS": self.answer_options,

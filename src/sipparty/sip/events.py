@@ -5,7 +5,7 @@ The engine hands each to the handlers of the party that it is for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sipparty.records import Record, field
 
@@ -47,6 +47,8 @@ class Event(Record):
     """
 
     agent: UserAgent
+    #: The attribute that has the handle it is about, whose own handlers take it too; "" for none.
+    SUBJECT: ClassVar[str] = ""
 
     @property
     def topic(self) -> Hashable:
@@ -70,6 +72,7 @@ class CallEvent(Event):
     """
 
     call: SimpleCall
+    SUBJECT = "call"
 
     @property
     def topic(self) -> Hashable:

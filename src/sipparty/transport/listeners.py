@@ -236,7 +236,7 @@ class Listeners:
     def let_leave(self) -> None:
         """Release those who wait for the end of their last dialog, where it came."""
         for agent, endpoint in list(self.leaving):
-            if not agent.dialogs:
+            if not (agent.dialogs or agent.services):
                 self.release(agent, endpoint)
 
     def leave(self, agent: UserAgent, *, later: bool = False) -> None:

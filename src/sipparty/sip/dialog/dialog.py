@@ -5,26 +5,21 @@ messages of its peer. It belongs to a dialog of RFC 3261, its `dialog_state`. A 
 subclass: its table says what happens, `methods` which requests it takes. `SimpleCall` is the one
 for INVITE.
 
-Verbs return at once and return the usage. To wait for what comes of one:
-
-    call.wait(timeout=5)                            in a thread
-    await call                                      in a coroutine
-    call.waitForStateCondition(lambda state: state != call.States.InitiatingDialog)
+Verbs return at once and return the usage, a `Handle` to wait for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsBytes, TypeVar, overload
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsBytes
 
-from sipparty.concurrency.streams import Feed, Stream
-from sipparty.errors import BuildError, CallFailed, TableError, UsageError, copy_of
-from sipparty.fsm import FSM, verb
+from sipparty.errors import BuildError, CallFailed, TableError, UsageError
+from sipparty.fsm import verb
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.state import DialogState
-from sipparty.sip.events import CallEnded, Event
+from sipparty.sip.events import CallEnded
 from sipparty.sip.grammar import is_token
-from sipparty.sip.handlers import EventSource, check_kind
+from sipparty.sip.handle import Handle
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.shares import Share
 from sipparty.sip.transaction.server import ServerTransaction
@@ -38,13 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Dialog"]
 
-E = TypeVar("E", bound=Event)
-
 #: Requests that are verbs of their own, not to be sent by `Dialog.send`.
 _OWN_VERBS = ("INVITE", "ACK", "CANCEL", "BYE")
 
 
-class Dialog(EventSource, FSM, abstract=True):
+class Dialog(Handle, abstract=True):
     """A usage of a dialog, in one of the states of `States`.
 
     Args:
@@ -59,11 +52,9 @@ class Dialog(EventSource, FSM, abstract=True):
             nobody was asked to.
     """
 
-    __slots__ = (
-        *("__dict__", "agent", "authenticated", "core", "dialog_state", "last_error", "role"),
-        *("session", "silent"),
-    )
+    __slots__ = (*("authenticated", "dialog_state", "role", "session", "silent"),)
 
+    LAST_EVENT = CallEnded
     #: The requests taken inside the dialog: the method, and the name of what handles it; a handler
     #: is called with the server transaction and answers it. Those of the bases are added; None
     #: takes an inherited one away.
@@ -150,36 +141,6 @@ class Dialog(EventSource, FSM, abstract=True):
     def __str__(self) -> str:
         return f"{self.name} ({self.role or 'new'}, {self.state})"
 
-    # ---------------------------------------------------------------- waiting for an outcome
-
-    def settled(self, state: str) -> bool:
-        """Whether no verb is under way in this state; what `wait` waits for."""
-        return state not in ("Initial", "InitiatingDialog", "TerminatingDialog")
-
-    def wait(self, timeout: float | None = None) -> Self:
-        """Block until the verb under way has its outcome, and return the usage.
-
-        Args:
-            timeout: Seconds; None for as long as it takes.
-
-        Raises:
-            CallFailed: It ended in `Error`; this is its `last_error`.
-            Timeout: The time ran out; the verb goes on.
-            WouldDeadlock: Called on the engine's own thread.
-        """
-        self.waitForStateCondition(self.settled, timeout)
-        return self._outcome()
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        """Wait as `wait` does, in a coroutine."""
-        yield from self.stateCondition(self.settled).__await__()
-        return self._outcome()
-
-    def _outcome(self) -> Self:
-        if self.state == "Error" and self.last_error is not None:
-            raise copy_of(self.last_error)
-        return self
-
     @property
     def messages(self) -> list[WireRecord]:
         """The messages of the call, each once and in order; `Ladder(call.messages)` draws them.
@@ -192,89 +153,6 @@ class Dialog(EventSource, FSM, abstract=True):
             raise UsageError("No messages are kept: give the party history=True before the call.")
         kept: list[WireRecord] = history.of(self.call_id)
         return kept
-
-    def events(self, kind: type[E] = Event) -> Stream[E]:  # type: ignore[assignment]
-        """Return what happens to the call from now on, to loop over: `for event in call.events()`
-        in a thread, `async for` in a coroutine. The loop ends after `CallEnded`. What happened
-        before is not in it, which in a thread may be that the call was answered.
-
-        Args:
-            kind: The class of the events that are wanted; all of the call by default.
-
-        Raises:
-            TypeError: It is no class of events.
-        """
-        check_kind("events", kind)
-        stream: Stream[E] = Stream(self.portal)
-        feed: Feed[E] = Feed(stream, lambda event: event, kind, CallEnded)
-        stream.on_close = lambda _: self.off(Event, feed)
-        self.on(Event, feed)
-        if self.state in self.final:
-            stream.end()
-        return stream
-
-    @overload
-    def wait_for(self, what: str, timeout: float | None = None) -> str: ...
-    @overload
-    def wait_for(self, what: type[E], timeout: float | None = None) -> E: ...
-    def wait_for(self, what: str | type[E], timeout: float | None = None) -> str | E:
-        """Block until the call is in a state, or an event of a kind happens to it.
-
-        Args:
-            what: A state, such as "Terminated"; or a class of events, such as `CallProgressed`, of
-                which the next one is waited for.
-            timeout: Seconds; None for as long as it takes.
-
-        Returns:
-            The state, or the event.
-
-        Raises:
-            CallFailed: The call is over, and that will not come; `last_error` where there is one.
-            Timeout: The time ran out; the call goes on.
-            TypeError: It is neither a state nor a class of events.
-            UsageError: There is no such state.
-            WouldDeadlock: Called on the engine's own thread: use `until` there.
-        """
-        if isinstance(what, str):
-            return self._came_to(what, self.waitForStateCondition(self._either(what), timeout))
-        with self.events(what) as stream:
-            try:
-                return stream.next(timeout)
-            except StopIteration:
-                raise self._over_before(what.__name__) from None
-
-    @overload
-    async def until(self, what: str, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
-    @overload
-    async def until(self, what: type[E], timeout: float | None = None) -> E: ...  # noqa: ASYNC109
-    async def until(
-        self,
-        what: str | type[E],
-        timeout: float | None = None,  # noqa: ASYNC109 - the same call in both kinds
-    ) -> str | E:
-        """Do what `wait_for` does, in a coroutine."""
-        if isinstance(what, str):
-            return self._came_to(what, await self.stateCondition(self._either(what), timeout))
-        with self.events(what) as stream:
-            try:
-                return await stream.anext(timeout)
-            except StopAsyncIteration:
-                raise self._over_before(what.__name__) from None
-
-    def _either(self, state: str) -> Callable[[str], bool]:
-        if state not in self.States:
-            raise UsageError(f"There is no state {state!r}: it is one of {self.States!r}.")
-        return lambda now: now == state or now in self.final
-
-    def _came_to(self, wanted: str, state: str) -> str:
-        if state != wanted:
-            raise self._over_before(repr(wanted))
-        return state
-
-    def _over_before(self, what: str) -> CallFailed:
-        if self.last_error is not None:
-            return copy_of(self.last_error)
-        return CallFailed(f"The call is over, and {what} will not come.")
 
     # ---------------------------------------------------------------- the dialog it belongs to
 
@@ -372,17 +250,6 @@ class Dialog(EventSource, FSM, abstract=True):
     def peer_lost(self, error: CallFailed) -> None:
         """Take note that a response has ended the usage, or its dialog."""
         self.hear("peer_lost", error)
-
-    def _emit(self, event: Callable[..., Event], *values: Any) -> None:
-        """Emit an event of a kind about this usage."""
-        self.core.emit(event(self.agent, self, *values))
-
-    def _handlers_changed(self) -> None:
-        self.agent.observed = True
-
-    def give_up(self, error: CallFailed) -> None:
-        """End the usage at once, whatever is under way in it: nothing can be sent any more."""
-        self.hear("failed", error)
 
     def abandon(self, error: Exception) -> None:
         """End the usage because of a defect: taking its first request has raised."""
