@@ -10,6 +10,7 @@
     baresip     starts baresip
     linphone    starts linphonec
     kamailio    starts a Kamailio
+    pbx         starts a Kamailio that is a PBX: registrar, presence server, edge proxies
 
 What goes wrong inside of our stack is logged there, so that a peer cannot stop it; here any error
 in the log of `sipparty` fails the test.
@@ -39,6 +40,7 @@ from .certificates import Certificates
 from .kamailio import Kamailio
 from .linphone import Linphone
 from .media import OURS
+from .pbx import PBX
 from .peer import UDP, Ports, Transport
 from .sipp import SIPp
 from .tshark import Capture
@@ -334,6 +336,30 @@ def kamailio(
 
     def start(**options: Any) -> Kamailio:
         peer = Kamailio(tmp_path, ports, transport, capture, certificates=certificates, **options)
+        made.append(peer)
+        peer.wait_until_ready()
+        return peer
+
+    try:
+        yield start
+    finally:
+        for peer in made:
+            peer.stop()
+
+
+@pytest.fixture
+def pbx(
+    tmp_path: Path,
+    ports: Ports,
+    transport: Transport,
+    capture: Capture | None,
+    certificates: Certificates,
+) -> Iterator[Callable[..., PBX]]:
+    """Starts a PBX, with the options of `PBX`."""
+    made: list[PBX] = []
+
+    def start(**options: Any) -> PBX:
+        peer = PBX(tmp_path, ports, transport, capture, certificates, **options)
         made.append(peer)
         peer.wait_until_ready()
         return peer

@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
@@ -50,6 +50,7 @@ __all__ = [
     "Transport",
     "bound_ports",
     "everywhere",
+    "missing",
     "over",
     "require",
     "wait_for",
@@ -119,15 +120,17 @@ def over(*transports: Transport) -> pytest.MarkDecorator:
 everywhere = over(UDP, UDP6, TCP, TCP6)
 
 
+def missing(reason: str) -> NoReturn:
+    """Skip the test for a reason, or fail it where peers are required."""
+    if os.environ.get("SIPPARTY_REQUIRE_PEERS") == "1":
+        pytest.fail(f"{reason}, and SIPPARTY_REQUIRE_PEERS=1 says that it has to be.")
+    pytest.skip(reason)
+
+
 def require(program: str) -> str:
     """Return the path of a program; skip the test, or fail it, where there is none."""
     path = shutil.which(program)
-    if path is None:
-        reason = f"{program} is not installed"
-        if os.environ.get("SIPPARTY_REQUIRE_PEERS") == "1":
-            pytest.fail(f"{reason}, and SIPPARTY_REQUIRE_PEERS=1 says that it has to be.")
-        pytest.skip(reason)
-    return path
+    return missing(f"{program} is not installed") if path is None else path
 
 
 def wait_for(
