@@ -95,6 +95,7 @@ class UserAgent(ValueBinder):
         reject_offer: Makes of an offer and an address of ours the answer that takes no stream of
             it; None where there is nobody who can.
         methods: What is done with each method outside of a dialog.
+        in_dialog: What is done with each method inside a dialog whose usages do not take it.
         digest: What answers challenges (RFC 3261 §22); None where there are no credentials.
         authenticator: What challenges requests outside of dialogs (§22.2); None where they are
             taken from anybody. ACK and CANCEL are never challenged (§22.1), nor are requests inside
@@ -153,6 +154,7 @@ class UserAgent(ValueBinder):
             "BYE": self._refuse_stray,
             "CANCEL": self._refuse_stray,
         }
+        self.in_dialog: dict[str, Callable[[ServerTransaction, DialogState | None], None]] = {}
         self.supported: tuple[str, ...] = SUPPORTED
         self._product = "sipparty"
         #: Gives the address that is advertised in the place of the one that we send from; None for
@@ -253,15 +255,25 @@ class UserAgent(ValueBinder):
         except (NegotiationError, ParseError):
             return b""  # what cannot be read can have no answer
 
-    def handle_method(self, method: str) -> None:
-        """Take requests of a method outside of dialogs: each becomes a `RequestReceived` event.
+    def handle_method(
+        self,
+        method: str,
+        take: Callable[[ServerTransaction, DialogState | None], None] | None = None,
+    ) -> None:
+        """Take requests of a method, outside of dialogs and in those whose usages do not take it.
+
+        Args:
+            method: The method.
+            take: What is done with each, given its dialog or None; by default it becomes a
+                `RequestReceived` event.
 
         Raises:
             BuildError: The method is not a token.
         """
         if not is_token(method):
             raise BuildError(f"{method!r} cannot be a method: expected a token.")
-        self.methods[method] = self._take_request
+        self.in_dialog[method] = inside = take or self._take_request
+        self.methods[method] = lambda transaction: inside(transaction, None)
         self._capabilities = None
 
     def emit(self, event: Event) -> None:
@@ -401,8 +413,9 @@ class UserAgent(ValueBinder):
         # §15.1.2: a BYE that names no dialog.
         self.refuse(transaction, 481)
 
-    def _take_request(self, transaction: ServerTransaction) -> None:
-        self.emit(RequestReceived(self, IncomingRequest(transaction, self)))
+    def _take_request(self, transaction: ServerTransaction, state: DialogState | None) -> None:
+        call: Any = None if state is None else state.call
+        self.emit(RequestReceived(self, IncomingRequest(transaction, self), call))
 
     def _take_invite(self, transaction: ServerTransaction) -> None:
         request = transaction.request

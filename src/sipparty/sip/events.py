@@ -184,9 +184,17 @@ class RequestReceived(Event):
 
     Args:
         incoming: The request, to be answered with `incoming.respond(status)`.
+        call: The call in which it came; None outside of calls.
     """
 
     incoming: IncomingRequest
+    call: SimpleCall | None = None
+    SUBJECT = "call"
+
+    @property
+    def topic(self) -> Hashable:
+        """The call."""
+        return None if self.call is None else id(self.call)
 
     @property
     def request(self) -> Request:

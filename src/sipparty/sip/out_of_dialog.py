@@ -24,11 +24,12 @@ _NO_CONTACT = frozenset({"BYE", "CANCEL", "INFO", "MESSAGE", "PUBLISH"})
 class _OutOfDialog:
     """The user of a request outside of dialogs: the request of its caller, and what that lacks."""
 
-    __slots__ = ("agent", "request")
+    __slots__ = ("agent", "request", "user")
 
-    def __init__(self, agent: Any, request: Request) -> None:
+    def __init__(self, agent: Any, request: Request, user: Any = None) -> None:
         self.agent = agent
         self.request = request
+        self.user = user
         if "Via" in request:
             del request["Via"]  # it was sent before; responses to two would go astray
         tokens = agent.core.tokens
@@ -55,10 +56,12 @@ class _OutOfDialog:
         return sent
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
-        pass
+        if self.user is not None:
+            self.user.response_received(client_request, response)
 
     def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
-        pass
+        if self.user is not None:
+            self.user.request_failed(client_request, error)
 
     def request_redirected(self, client_request: ClientRequest) -> None:
         pass
@@ -74,7 +77,11 @@ def add_contact(request: Request, agent: Any, flow: Flow) -> None:
 
 
 def send_out_of_dialog(
-    agent: Any, request: Request, next_hop: NextHop, endpoint: Hashable = None
+    agent: Any,
+    request: Request,
+    next_hop: NextHop,
+    endpoint: Hashable = None,
+    user: Any = None,
 ) -> ClientRequest:
     """Send a request outside of dialogs.
 
@@ -84,10 +91,11 @@ def send_out_of_dialog(
             (RFC 3261 §8.1.1), and a Contact in what is sent; Via is not its own.
         next_hop: Where it goes first.
         endpoint: What to send from, or a whole flow; None for the agent's own.
+        user: Who is given what comes of it, by `response_received` and `request_failed`; None for
+            nobody.
     """
-    client_request = ClientRequest(
-        agent.core, _OutOfDialog(agent, request), next_hop, endpoint, agent, Origin.PROGRAM
-    )
+    sender = _OutOfDialog(agent, request, user)
+    client_request = ClientRequest(agent.core, sender, next_hop, endpoint, agent, Origin.PROGRAM)
     client_request.portal = agent.portal
     client_request.request = request
     client_request.start()

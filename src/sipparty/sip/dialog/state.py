@@ -340,6 +340,11 @@ class DialogState:
             usage.core.weigh(self)
 
     @property
+    def call(self) -> Dialog | None:
+        """Its usage of INVITE; None where it has none."""
+        return next((usage for usage in self.usages if "INVITE" in usage.methods), None)
+
+    @property
     def is_unproven(self) -> bool:
         """Whether a peer began it that has not shown yet that it receives what it is sent."""
         return self.half_open and self.share is not None and not self.share.proofs
@@ -385,7 +390,11 @@ class DialogState:
                 if self.agent.understands(transaction):
                     usage.request_received(transaction, self)
                 return
-        if any(request.method in usage.methods for usage in self.usages):
+        take = self.agent.in_dialog.get(request.method)
+        if take is not None:
+            if self.agent.understands(transaction):
+                take(transaction, self)
+        elif any(request.method in usage.methods for usage in self.usages):
             self.agent.refuse(transaction, 481)  # RFC 6665 §4.1.3: no such usage
         else:
             self.agent.refuse_method(transaction)
