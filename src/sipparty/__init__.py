@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         SimpleCall,
         Timing,
     )
+    from sipparty.sip.dialog.replaces import CallReplaced
     from sipparty.sip.events import (
         AttackDetected,
         CallEnded,
@@ -106,6 +107,7 @@ __all__ = [
     "CallReceived",
     "CallRedirected",
     "CallRejected",
+    "CallReplaced",
     "CallResumed",
     "CallTimedOut",
     "CallUnreachable",
@@ -166,13 +168,17 @@ __version__ = "0.1.0"
 
 #: Where the names are looked for, in order.
 _MODULES = ("errors", "sip.events", "sip", "parties", "party", "transport", "concurrency.engine")
+#: Where those are that few programs use, whose modules nothing else loads.
+_LATE = {
+    "CallReplaced": "sip.dialog.replaces",
+}
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
         from importlib import import_module
 
-        for module in (*_MODULES, "media"):
+        for module in (_LATE[name],) if name in _LATE else (*_MODULES, "media"):
             found = getattr(import_module(f"sipparty.{module}"), name, None)
             if found is not None:
                 globals()[name] = found

@@ -34,6 +34,7 @@ class InviteOptions(TypedDict, total=False):
     media: Mapping[str, Any] | None
     redirects: int | None
     flow: Flow | None
+    replaces: SimpleCall | str | None
 
 
 class CallBlock(Generic[CallT]):

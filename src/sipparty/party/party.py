@@ -342,6 +342,7 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
         dialog: type[CallT] | None = None,
         redirects: int | None = None,
         flow: Flow | None = None,
+        replaces: SimpleCall | str | None = None,
     ) -> CallT:
         """Call somebody; returns the dialog at once.
 
@@ -364,11 +365,15 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
                 request of its own: the only one to a browser, or to a phone behind a NAT (RFC 7118
                 §5). It is taken whatever the target's address is, while it stands; but not for a
                 sips URI unless it is secure.
+            replaces: The call that this one takes the place of at the target: a call of this party
+                with it, or the text of a Replaces header (RFC 3891). Who cannot do so refuses the
+                call.
 
         Raises:
             Incomplete: The uri lacks user or host.
             ParseError: The target or the proxy is no address.
-            UsageError: The party called does not listen.
+            UsageError: The party called does not listen; or the call cannot be replaced, as it is
+                over, or is ours and not answered yet.
         """
         agent = self._agent_now("invite")
         uri, next_hop = locate(target)
@@ -389,6 +394,7 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
             # The hub takes a flow that it is given whole; an endpoint alone is but a proposal.
             flow=flow,
             redirects=redirects,
+            replaces=replaces,
         )
         made: CallT = call
         return made

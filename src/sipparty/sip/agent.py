@@ -30,7 +30,7 @@ from sipparty.vb import ValueBinder
 __all__ = ["MANY_CALLS", "MAX_CONTACTS", "UserAgent"]
 
 #: The option tags that the stack honours by itself (RFC 3261 §19.2).
-SUPPORTED: tuple[str, ...] = ()
+SUPPORTED: tuple[str, ...] = ("replaces",)
 
 #: From so many calls at a time on, half of them are kept for callers who have shown that they
 #: receive what they are sent: by a connection, credentials, or an ACK before. Fewer are for people.
@@ -331,6 +331,11 @@ class UserAgent(ValueBinder):
             if unknown:
                 self.refuse(transaction, 420, [("Unsupported", ", ".join(unknown))])
                 return False
+        if "replaces" in index and (
+            request._method != "INVITE" or request.facts.to_tag is not None
+        ):
+            self.refuse(transaction, 400, [("Warning", '399 sipparty "Replaces begins a call"')])
+            return False  # RFC 3891 §3
         if request._method != "INVITE":
             return True
         if request._body and not is_understood(request, self.accepts):
@@ -419,7 +424,14 @@ class UserAgent(ValueBinder):
 
     def _take_invite(self, transaction: ServerTransaction) -> None:
         request = transaction.request
-        if self.max_calls is not None and self._busy():
+        replaced = None
+        if "replaces" in (request._index or ()):
+            from sipparty.sip.dialog.replaces import call_to_replace
+
+            replaced = call_to_replace(self, transaction)
+            if replaced is None:
+                return
+        elif self.max_calls is not None and self._busy():
             self.refuse(transaction, 486)
             return
         limited = self.max_calls is not None or self.max_calls_of_one is not None
@@ -446,10 +458,17 @@ class UserAgent(ValueBinder):
         except (NegotiationError, ParseError) as error:
             self.core.refusals.refuse_for(transaction, error)
             return
-        self._take_call(self.server_dialog(self), transaction, data)
+        self._take_call(self.server_dialog(self), transaction, data, replaced)
 
-    def _take_call(self, dialog: Dialog, transaction: ServerTransaction, data: DialogState) -> None:
-        """Begin a dialog, report it, and answer it where nobody is to decide on it.
+    def _take_call(
+        self,
+        dialog: Dialog,
+        transaction: ServerTransaction,
+        data: DialogState,
+        replaced: Dialog | None = None,
+    ) -> None:
+        """Begin a dialog, report it, and answer it where nobody is to decide on it, as on one that
+        takes the place of another call.
 
         Whatever its class raises, it is ended and counted no more, and whoever was given it is
         given the end.
@@ -459,16 +478,21 @@ class UserAgent(ValueBinder):
         data.half_open = transaction.authenticated is None
         dialog.silent = True
         request, flow = transaction.request, transaction.flow
+        at_once = self.auto_answer
+        if replaced is not None:
+            at_once = True
+            dialog.replaces, dialog.media = replaced, getattr(replaced, "media", {})  # type: ignore[attr-defined]
         try:
             dialog.hear("receive_invite", transaction, data)
-            if self.auto_answer and self.open_session is not None and not dialog.prepare():
+            if at_once and self.open_session is not None and not dialog.prepare():
                 return
-            dialog.silent = False
-            if self.observed:
-                dialog._emit(CallReceived, request, flow)
-            if self.auto_answer:
+            if replaced is None:
+                dialog.silent = False
+                if self.observed:
+                    dialog._emit(CallReceived, request, flow)
+            if at_once:
                 # Here already: without a portal its verbs are run at once.
-                if self.rings:
+                if self.rings and replaced is None:
                     dialog.ring()  # type: ignore[attr-defined]
                 dialog.accept()  # type: ignore[attr-defined]
         except Exception as error:

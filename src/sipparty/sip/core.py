@@ -18,6 +18,7 @@ forwards; bytes, out. It is the same for every kind of message. A core has one r
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -103,6 +104,8 @@ class Core:
             policy=self.policy,
         )
         self.dialogs: dict[tuple[str, str, str], DialogState] = {}
+        #: The latest that are over: an INVITE may come too late to replace one (RFC 3891 §3).
+        self.ended: deque[int] = deque(maxlen=64)
         self.counters: dict[str, int] = dict.fromkeys(
             ("received", "sent", "refused", "stray_responses", "stray_acks"), 0
         )
@@ -230,6 +233,7 @@ class Core:
         identity = state.identity
         if self.dialogs.get(identity) is state:
             del self.dialogs[identity]
+            self.ended.append(hash(identity))
 
     def weigh(self, state: DialogState) -> None:
         """Count anew what is kept for a dialog, as after each agreement on media."""

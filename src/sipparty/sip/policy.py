@@ -19,6 +19,8 @@ __all__ = ["CHALLENGES", "CHALLENGES_WITHOUT_QOP", "Policy"]
 
 #: The values of `challenges_without_qop`.
 CHALLENGES_WITHOUT_QOP = ("never", "own", "any")
+#: The values of `replaces`.
+REPLACES = ("never", "same", "referred", "any")
 
 
 class Policy(Record):
@@ -50,6 +52,11 @@ class Policy(Record):
             others began) or "any".
         digest_algorithms: The names of the algorithms by which they are, at least one; None, the
             default, for all. `sipparty.sip.auth.STRONG_ALGORITHMS` leaves MD5 out.
+        replaces: Whose INVITE may take the place of a call by Replaces (RFC 3891 §8): "never",
+            nobody's; "same", that of who has authenticated as the user who is replaced; "referred",
+            the default, also that of whom the replaced side has sent, as Referred-By says, and at a
+            party that asks nobody to authenticate, that of anybody who knows the Call-ID and both
+            tags; "any", the last always.
 
     Raises:
         UsageError: A setting has no such value; as `BuildError`.
@@ -62,6 +69,7 @@ class Policy(Record):
     challenges: str = "home"
     challenges_without_qop: str = "own"
     digest_algorithms: Collection[str] | None = None
+    replaces: str = "referred"
 
     def __post_init__(self) -> None:
         for name in ("unproven_media", "silent_media"):
@@ -81,6 +89,7 @@ class Policy(Record):
         for name, values in (
             ("challenges", CHALLENGES),
             ("challenges_without_qop", CHALLENGES_WITHOUT_QOP),
+            ("replaces", REPLACES),
         ):
             if (value := getattr(self, name)) not in values:
                 raise BuildError(f"{name}={value!r} is not one of {', '.join(map(repr, values))}.")

@@ -128,6 +128,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         parts: Iterable[Part] = (),
         flow: Flow | None = None,
         redirects: int | None = None,
+        replaces: SimpleCall | str | None = None,
     ) -> Self:
         """Call somebody. `party.invite` does it with less to give.
 
@@ -141,6 +142,8 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
             parts: What the body holds beside the offer; it is multipart/mixed then (RFC 5621).
             flow: A flow to the next hop that is there already, to be taken where it can be.
             redirects: How many redirections are followed; None for the agent's `follow_redirects`.
+            replaces: The call of ours with that side that this one takes the place of (RFC 3891);
+                or the text of the Replaces header.
 
         Raises:
             BuildError: A header cannot stand in a message.
@@ -150,6 +153,10 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         """
         if expires is not None and not (isinstance(expires, int | float) and 0 <= expires < 2**32):
             raise UsageError(f"expires is in seconds, from 0 to below 2**32: not {expires!r}.")
+        if replaces is not None:
+            from sipparty.sip.dialog.replaces import replaces_headers
+
+            headers = (*headers, *replaces_headers(replaces))
         body = headers, tuple(parts)
         self.hit("invite", uri, next_hop, routes, expires, late_offer, *body, flow, redirects)
         return self

@@ -72,6 +72,9 @@ class InviteUsage(Dialog, abstract=True):
     #: Steps that are kept.
     MAX_STEPS = 32
 
+    #: The call whose place this one takes, once it is established (RFC 3891); None for none.
+    replaces: InviteUsage | None = None
+
     methods = {"BYE": "_take_bye", "INVITE": "_take_reinvite", "OPTIONS": "_take_options"}
     essential = frozenset({"INVITE"})
 
@@ -260,6 +263,10 @@ class InviteUsage(Dialog, abstract=True):
                 self.core.weigh(self.dialog_state)
             changed = offers.peer_holds != self.held_by_peer
             self.held_by_peer = offers.peer_holds
+        if initial and self.replaces is not None and self.state == "InDialog":
+            from sipparty.sip.dialog.replaces import replace
+
+            replace(self)
         if not self.agent.observed:
             return
         if initial and self.state in ("InDialog", "InitiatingDialog"):
