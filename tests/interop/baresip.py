@@ -1,7 +1,11 @@
 """baresip, a softphone, without sound devices: it plays a WAV file and records to others.
 
 It is told what to do, and tells what happened, over a TCP connection of its own (its module
-ctrl_tcp: JSON in netstrings). Each has a folder of its own; it registers nowhere.
+ctrl_tcp: JSON in netstrings). Each has a folder of its own; it registers where it is told to.
+
+What this version (1.0.0, with libre 1.1.0) lacks: reliable provisional responses (RFC 3262),
+session timers (RFC 4028), UPDATE, and Replaces (RFC 3891): it is neither target nor, by a command
+of its own, transferor of an attended transfer; `transfer` writes any URI into Refer-To.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .certificates import Certificates
+from .pbx import DOMAIN, PASSWORD
 from .peer import Peer, Ports, Transport, require, wait_for
 
 __all__ = ["Baresip"]
@@ -23,7 +28,7 @@ net_interface          {host}
 sip_certificate        {certificate}
 sip_cafile             {authority}
 call_local_timeout     20
-call_max_calls         1
+call_max_calls         {calls}
 audio_source           aufile,{play}
 audio_player           aubridge,sink
 audio_alert            aubridge,alert
@@ -48,6 +53,7 @@ module                 sndfile.so
 module                 uuid.so
 module_tmp             account.so
 module_app             menu.so
+{more}
 module_app             ctrl_tcp.so
 """
 
@@ -67,6 +73,10 @@ class Baresip:
         codecs: Its codecs, the preferred one first.
         answers: Whether it answers calls by itself.
         user: The user part of its address.
+        calls: How many calls it takes at a time.
+        registers: The PBX's URI for it to register with, as `user` of its domain.
+        account: Further parameters of its account, such as ";mwi=yes".
+        modules: Further modules, such as "mwi".
     """
 
     def __init__(
@@ -80,9 +90,13 @@ class Baresip:
         codecs: tuple[str, ...] = ("PCMU", "PCMA"),
         answers: bool = True,
         user: str = "bob",
+        calls: int = 1,
+        registers: str = "",
+        account: str = "",
+        modules: tuple[str, ...] = (),
     ) -> None:
         program = require("baresip")
-        modules = next((place for place in _MODULES if Path(place).is_dir()), _MODULES[0])
+        place = next((place for place in _MODULES if Path(place).is_dir()), _MODULES[0])
         self.user = user
         plain = ports.take(4)
         # TLS has the port after that of the others.
@@ -103,14 +117,21 @@ class Baresip:
             "first": media,
             "last": media + 9,
             "records": self._records,
-            "modules": modules,
+            "modules": place,
+            "calls": calls,
+            "more": "\n".join(f"module_app             {name}.so" for name in modules),
         }
         (folder / "config").write_text(_CONFIG.format(**values))
         names = ",".join(f"{name}/8000/1" for name in codecs)
         mode = "auto" if answers else "manual"
-        account = f"<sip:{user}@{transport.literal};transport={transport.name}>"
-        account += f";regint=0;answermode={mode};audio_codecs={names}\n"
-        (folder / "accounts").write_text(account)
+        host = DOMAIN if registers else transport.literal
+        line = f"<sip:{user}@{host};transport={transport.name}>"
+        if registers:
+            line += f';outbound="{registers}";auth_user={user};auth_pass={PASSWORD};regint=60'
+        else:
+            line += ";regint=0"
+        line += f";answermode={mode};audio_codecs={names}{account}\n"
+        (folder / "accounts").write_text(line)
         (folder / "contacts").write_text("")
         self._peer = Peer([program, "-f", str(folder)], folder, "baresip")
         self._connection: socket.socket | None = None
@@ -123,6 +144,10 @@ class Baresip:
         self._peer.wait_for_output("baresip is ready.")
         self._connection = socket.create_connection(self._control, timeout=5.0)
         self._connection.setblocking(False)
+
+    def wait_until_registered(self) -> None:
+        """Wait until it has registered, which it may have before it told of anything."""
+        self._peer.wait_for_output("[1 binding]")
 
     def uri(self) -> str:
         """The URI to call it by."""

@@ -1,7 +1,7 @@
 """linphonec, the softphone Linphone on a terminal: it plays a WAV file and records to another.
 
-It reads commands as they would be typed, and prints what happened. Each has a home of its own; it
-registers nowhere, and needs no sound device. What this version lacks:
+It reads commands as they would be typed, and prints what happened. Each has a home of its own,
+registers where it is told to, and needs no sound device. What this version lacks:
 
 * By TLS it calls, and cannot be called. Whom a certificate is for it looks up among names alone,
   not addresses, so it is told not to; that the authority is the right one it does check.
@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 from .certificates import Certificates
+from .pbx import DOMAIN, PASSWORD
 from .peer import Peer, Ports, Transport, bound_ports, require, wait_for
 
 __all__ = ["Linphone"]
@@ -44,6 +45,29 @@ audio_rtp_port={media}
 echocancellation=0
 """
 
+_ACCOUNT = """
+[proxy_0]
+reg_proxy=<{proxy}>
+reg_route=<{proxy}>
+reg_identity=sip:{user}@{domain}
+reg_expires=60
+reg_sendregister=1
+publish={publishes}
+
+[auth_info_0]
+username={user}
+passwd={password}
+realm={domain}
+domain={domain}
+"""
+
+_FRIEND = """
+[friend_0]
+url=<{friend}>
+pol=accept
+subscribe=1
+"""
+
 #: What its configuration says for a transport that it does not listen by.
 _NEVER = 0
 
@@ -59,6 +83,10 @@ class Linphone:
         play: The WAV file that it plays to whom it talks to, 8000 samples a second.
         answers: Whether it answers calls by itself.
         user: The user part of its address.
+        registers: The PBX's URI for it to register with, as `user` of its domain.
+        friend: The address of whose presence it subscribes to.
+        publishes: Whether it publishes its own presence.
+        settings: Further lines of its configuration's section "sip".
     """
 
     def __init__(
@@ -71,12 +99,17 @@ class Linphone:
         play: Path,
         answers: bool = True,
         user: str = "bob",
+        registers: str = "",
+        friend: str = "",
+        publishes: bool = False,
+        settings: str = "",
     ) -> None:
         program = require("linphonec")
         self.user = user
         self.port = ports.take()
         self._transport = transport
         self._recording = folder / "heard.wav"
+        self._log = folder / "linphone.log"
         listens = dict.fromkeys(("udp", "tcp", "tls"), _NEVER) | {transport.name: self.port}
         config = _CONFIG.format(
             **listens,
@@ -87,11 +120,22 @@ class Linphone:
             media=ports.take(2),
             authority=certificates.authority,
         )
+        config = config.replace("[sip]\n", f"[sip]\n{settings}", 1)
+        if registers:
+            config += _ACCOUNT.format(
+                proxy=registers,
+                user=user,
+                domain=DOMAIN,
+                password=PASSWORD,
+                publishes=int(publishes),
+            )
+        if friend:
+            config += _FRIEND.format(friend=friend)
         (folder / "config").write_text(config)
         # Without a place for its database it would not listen at all.
         (folder / "home/.local/share/linphone").mkdir(parents=True)
         command = [program, "-c", str(folder / "config"), "-S", "-d", "6"]
-        command += ["-l", str(folder / "linphone.log"), *(["-a"] if answers else [])]
+        command += ["-l", str(self._log), *(["-a"] if answers else [])]
         home = {"HOME": str(folder / "home"), "LC_ALL": "C", "TMPDIR": str(folder)}
         home |= {f"XDG_{name}_HOME": "" for name in ("DATA", "CONFIG", "CACHE", "STATE")}
         home |= {"PULSE_RUNTIME_PATH": str(folder / "pulse")}
@@ -109,6 +153,19 @@ class Linphone:
 
         wait_for(lambda: ready() or not self._peer.running, "linphonec is ready", 10, self.describe)
         assert self._peer.running, self.describe()
+
+    def wait_until_registered(self) -> None:
+        """Wait until it has registered; it does not print that."""
+        self.wait_for_log(r"to \[LinphoneRegistrationOk\]")
+
+    def wait_for_log(self, pattern: str, timeout: float = 5.0) -> None:
+        """Wait until what matches a regular expression is in its log."""
+        wait_for(
+            lambda: re.search(pattern, self._log.read_text(errors="replace")),
+            f"linphonec logged {pattern!r}",
+            timeout,
+            self.describe,
+        )
 
     def uri(self) -> str:
         """The URI to call it by."""

@@ -69,7 +69,7 @@ loadmodule "tls.so"
 modparam("tls", "private_key", "{key}")
 modparam("tls", "certificate", "{certificate}")
 modparam("tls", "ca_list", "{authority}")
-modparam("tls", "verify_certificate", 1)
+modparam("tls", "verify_certificate", 0)
 modparam("tls", "require_certificate", 0)
 modparam("tls", "tls_method", "TLSv1.2+")
 """

@@ -1,12 +1,15 @@
-"""What the PBX that tests register with does by itself, seen by SIPp alone."""
+"""Other programs register with the PBX, and are called through it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from .pbx import PASSWORD
-from .peer import TCP, UDP, Transport, over
+from .calls import ended, talk
+from .media import THEIRS, write_tone
+from .pbx import DOMAIN, PASSWORD
+from .peer import TCP, TLS, UDP, Transport, over
 from .sipp import SIPp
 
 Make = Callable[..., Any]
@@ -16,3 +19,38 @@ Make = Callable[..., Any]
 def test_sipp_registers(sipp: SIPp, pbx: Make, transport: Transport) -> None:
     port = pbx(transports=[transport.name]).ports[transport.name]
     sipp.call("uac_registers", port, user="sipp", USER="sipp", PASSWORD=PASSWORD).finish()
+
+
+@over(UDP, TCP, TLS)
+def test_baresip_registers_and_is_called(
+    pbx: Make, baresip: Make, talking: Make, transport: Transport, tmp_path: Path
+) -> None:
+    office = pbx(transports=[transport.name])
+    hop = office.uri(transport.name)
+    tone = write_tone(tmp_path / "tone.wav", THEIRS, 30)
+    peer = baresip(play=tone, registers=hop)
+    peer.wait_until_registered()
+    alice = talking(credentials=("alice", PASSWORD), proxy=hop)
+    call = alice.invite(f"bob@{DOMAIN}").wait(5)
+    peer.wait_for_event("CALL_ESTABLISHED")
+    talk(call, 5)
+    call.terminate()
+    ended(call)
+    peer.wait_for_event("CALL_CLOSED")
+
+
+@over(UDP, TCP, TLS)
+def test_linphone_registers_and_is_called(
+    pbx: Make, linphone: Make, talking: Make, transport: Transport, tmp_path: Path
+) -> None:
+    office = pbx(transports=[transport.name])
+    hop = office.uri(transport.name)
+    tone = write_tone(tmp_path / "tone.wav", THEIRS, 30)
+    peer = linphone(play=tone, registers=hop)
+    peer.wait_until_registered()
+    alice = talking(credentials=("alice", PASSWORD), proxy=hop)
+    call = alice.invite(f"bob@{DOMAIN}").wait(5)
+    peer.wait_for_output("Media streams established")
+    talk(call, 5)
+    call.terminate()
+    ended(call)
