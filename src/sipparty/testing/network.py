@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Any, Final
@@ -55,13 +55,15 @@ class SimulatedNetwork:
         duplication: The share of datagrams that arrive twice, alike.
         delay: The least and the greatest delay of a message, in seconds, alike.
         clock: The clock to move; a new one at 0.0 by default.
-        hosts: The address of each host name, for cores that ask for a flow to one.
+        hosts: The address of each host name, for cores that ask for a flow to one; or several in
+            order, of which those that were tried in vain are passed over (RFC 3263 §4.3).
         log_limit: How many messages `log` keeps; bounds the memory of a long run.
 
     Attributes:
         clock: The clock; its `now` is what cores are given.
         counters: How many messages, or copies, met each fate of `Carried.fate`, and how many were
             "sent".
+        hosts: As above; may be changed.
         log: What became of the messages, in the order it was settled.
         events: What happened in cores that were attached without a handler: (time, core, event).
 
@@ -77,14 +79,14 @@ class SimulatedNetwork:
         duplication: float = 0.0,
         delay: tuple[float, float] = (0.0, 0.0),
         clock: VirtualClock | None = None,
-        hosts: Mapping[str, str] | None = None,
+        hosts: Mapping[str, str | Sequence[str]] | None = None,
         log_limit: int = 1_000_000,
     ) -> None:
         self.clock = VirtualClock() if clock is None else clock
         self.counters: Counter[str] = Counter()
         self.log: list[Carried] = []
         self.events: list[tuple[float, Core, Any]] = []
-        self._hosts = dict(hosts or {})
+        self.hosts: dict[str, str | Sequence[str]] = dict(hosts or {})
         self._log_limit = log_limit
         self._chance = random.Random(seed).random
         self._default = Link(loss, duplication, delay)
@@ -394,13 +396,19 @@ class SimulatedNetwork:
             core.flow_found(wanted, wanted.endpoint, self.clock.now)
             return
         hop = wanted.next_hop
-        host = self._hosts.get(hop.host, hop.host)
+        found = self.hosts.get(hop.host, hop.host)
         transport = hop.transport or ("TLS" if hop.secure else "UDP")
-        if numeric_family(host) is None:
-            core.flow_failed(wanted, f"{hop.host} has no address here.", self.clock.now)
+        port = hop.port or default_port(transport)
+        for host in (found,) if isinstance(found, str) else found:
+            if numeric_family(host) is None:
+                core.flow_failed(wanted, f"{hop.host} has no address here.", self.clock.now)
+                return
+            if (transport, host, port) not in wanted.tried:
+                break
+        else:
+            core.flow_failed(wanted, f"Every address of {hop.host} was tried.", self.clock.now)
             return
-        remote = host, hop.port or default_port(transport)
-        flow = node.flow(transport, node.address(wanted.endpoint), remote)
+        flow = node.flow(transport, node.address(wanted.endpoint), (host, port))
         core.flow_found(wanted, flow, self.clock.now)
 
     def _send(self, node: Node, data: bytes, flow: Flow) -> None:
