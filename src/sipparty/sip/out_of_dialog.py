@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, SupportsBytes
 
 from sipparty.concurrency.waiting import verb
@@ -52,7 +52,7 @@ class _OutOfDialog:
         bytes(request)
         uri = client_request.target or as_request_uri(request.uri_text)
         sent = Request.of(request.method, uri, list(request._fields), request.body)
-        add_contact(sent, self.agent, flow)
+        add_contact(sent, self.agent.contact, flow)
         return sent
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
@@ -70,10 +70,10 @@ class _OutOfDialog:
         pass
 
 
-def add_contact(request: Request, agent: Any, flow: Flow) -> None:
+def add_contact(request: Request, contact: Callable[[Flow], str], flow: Flow) -> None:
     """Add a Contact to a request that may have one and has none (RFC 3261 §8.1.1.8)."""
     if request.method not in _NO_CONTACT and "Contact" not in request:
-        request.add("Contact", agent.contact(flow))
+        request.add("Contact", contact(flow))
 
 
 def send_out_of_dialog(

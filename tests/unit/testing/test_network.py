@@ -532,3 +532,21 @@ def test_a_call_by_a_flow_goes_that_way_whatever_its_target():
     assert network.log[0].destination == B
     dialog.terminate()
     network.run()
+
+
+def test_a_name_with_several_addresses_is_tried_in_order():
+    """RFC 3263 §4.3: the next one, where one is silent; when all are, the call has failed."""
+    network = SimulatedNetwork(hosts={"party.com": ["10.0.0.8", B[0]]})
+    alice, bob = cores(network, A, B)
+    dialog = call(network, alice, "sip:user1@party.com")
+    network.run(lambda: dialog.state == "InDialog")
+    assert network.clock.now == pytest.approx(32)
+    assert bob.dialogs
+    alice.core.at(network.clock.now)
+    dialog.terminate()
+    network.hosts["party.com"] = ("10.0.0.7", "10.0.0.8")
+    dialog = call(network, alice, "sip:user1@party.com")
+    network.run()
+    assert dialog.state == "Error"
+    assert {item.destination[0] for item in network.log if item.sent > 33} == {"10.0.0.8"}
+    assert alice.core.idle()

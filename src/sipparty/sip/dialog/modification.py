@@ -126,8 +126,7 @@ class Modification(Waitable["Modification"], FSM):
         assert call.session is not None
         self.tries += 1
         self._ack = None
-        fields = [("contact", state.contact, f"Contact: {state.contact}")]
-        fields += call.agent.capability_fields
+        fields = [*call.agent.capability_fields]
         fields.append(field("Content-Type", call.session.content_type))
         self._request = state.send_request(call, "INVITE", fields, offer, self)
 

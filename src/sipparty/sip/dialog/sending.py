@@ -51,7 +51,7 @@ class Sender:
         if number != state.local_seq:
             number = None  # others have left since, and what is lower would be refused (§12.2.2)
         request = state.request(self.method, self.fields, self.body, number)
-        add_contact(request, self.usage.agent, flow)
+        add_contact(request, state.contact_on, flow)
         return request
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:

@@ -208,6 +208,15 @@ class DialogState:
         """Choose the Contact that the peer has of us, for a request that came by a flow."""
         self.contact = self.agent.contact(flow, secure and flow.transport in SECURE_TRANSPORTS)
 
+    def contact_on(self, flow: Flow) -> str:
+        """Return the Contact of a request of ours: the one that the peer has, unless we send from
+        another address since, which a target refresh has to say (§12.2.1.1).
+        """
+        before = self.invite_flow or self.back
+        if not self.contact or (before is not None and before.local[0] != flow.local[0]):
+            self.give_contact(flow, self.secure or is_secure(self.contact[1:]))
+        return self.contact
+
     def follow(self, flow: Flow) -> None:
         """Send requests by the flow that a re-INVITE came by, once its sender has acknowledged what
         went back there: a peer may move to another address or connection (§12.2.2).

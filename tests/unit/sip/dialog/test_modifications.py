@@ -335,3 +335,16 @@ def test_one_that_is_not_answered_in_time_is_cancelled(wire, up):
     call.terminate()
     wire.receive(wire.answer(wire.one(), 200))
     wire.over()
+
+
+def test_a_change_that_leaves_from_another_address_names_it(wire, up):
+    """RFC 3261 §12.2.1.1: the Contact of a target refresh is where we are now."""
+    call, invite = up
+    assert invite.contact.uri_text == "sip:alice@10.0.0.1:5060"
+    wire.hold_flows = True
+    call.hold()
+    assert wire.sent() == []
+    (wanted,) = wire.wanted
+    wire.core.flow_found(wanted, wire.flow_by(local=("10.0.0.33", 5060)), wire.now)
+    assert wire.one().contact.uri_text == "sip:alice@10.0.0.33:5060"
+    call.terminate()
