@@ -16,6 +16,7 @@ and retransmission and timers of hours, in one thread and in no time:
     `seeded_tokens`              ones that look real, the same for the same seed
     `SimulatedNetwork`           carries messages between cores: loss, delay, partitions, a log
     `Core`                       what a core must have to be attached; your own machines may, too
+    `Registrar`                  a registrar as a role of a core: digest, Path, outbound, GRUU
     ===========================  ==================================================================
 
 What to test with comes from `sipparty.testing.strategies`: Hypothesis strategies for messages and
@@ -28,6 +29,7 @@ from sipparty.testing.attached import Core
 from sipparty.testing.clock import SequentialTokens, VirtualClock, seeded_tokens
 from sipparty.testing.impairments import Carried, Cut, Fate, Link, Place
 from sipparty.testing.network import SimulatedNetwork
+from sipparty.testing.registrar import RegisteredContact, Registrar
 
 __all__ = [
     "Carried",
@@ -36,6 +38,8 @@ __all__ = [
     "Fate",
     "Link",
     "Place",
+    "RegisteredContact",
+    "Registrar",
     "SequentialTokens",
     "SimulatedNetwork",
     "VirtualClock",
