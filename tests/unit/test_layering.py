@@ -55,10 +55,8 @@ LAYERS = [
     ("party", "calls setting settings engine_user events locating requests media listening agent"),
     ("party", "party __init__"),
     ("", "parties"),
-    (
-        "testing",
-        "clock impairments attached network registrar __init__ strategies.pieces strategies.headers",
-    ),
+    ("testing", "clock impairments attached network registrar __init__"),
+    ("testing", "strategies.pieces strategies.headers"),
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),
     ("testing", "strategies"),
     ("cli", "melody compare echo screen talk demo commands __init__ __main__"),
