@@ -32,11 +32,13 @@ __all__ = [
     "credentials",
     "flag",
     "host_names",
+    "interval",
     "line",
     "local_address",
     "media_options",
     "media_types",
     "next_hop",
+    "one_of",
     "seconds",
     "seconds_or_0",
     "setting",
@@ -158,6 +160,24 @@ def seconds(_party: Any, name: str, value: Any) -> float:
 def seconds_or_0(_party: Any, name: str, value: Any) -> float:
     """Return a time, or 0 for none at all."""
     return 0.0 if value == 0 and value is not False else seconds(_party, name, value)
+
+
+def interval(_party: Any, name: str, value: Any) -> int:
+    """Return a session interval (RFC 4028 §4, §5)."""
+    if count(_party, name, value) not in range(90, 2**32):
+        raise UsageError(f"{name} is in whole seconds, 90 or more (RFC 4028 §4): not {value!r}.")
+    return int(value)
+
+
+def one_of(*values: str) -> Check:
+    """Return the check of a setting that is one of some texts."""
+
+    def check(_party: Any, name: str, value: Any) -> str:
+        if value not in values:
+            raise UsageError(f"{name} is {' or '.join(map(repr, values))}, not {value!r}.")
+        return str(value)
+
+    return check
 
 
 def line(_party: Any, name: str, value: Any) -> str:

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
         patience: float | None
         follow_redirects: int | None
         retry_wait: float | None
+        session_expires: int | None
+        min_se: int | None
+        session_refresher: str | None
         keep_forks: bool | None
         history: bool | None
         accepts: Iterable[str] | None
@@ -156,6 +159,25 @@ class PartySettings(DeepClass):
         binds={"retry_wait": ""},
         doc="Seconds that a request waits at the most, each time, where a server asks for time by"
         " 413 or 503 with Retry-After (RFC 3261 §21.4.11, §21.5.4); 0 for not at all.",
+    )
+    session_expires: int | None = setting(
+        check=checks.interval,
+        binds={"session_expires": ""},
+        doc="The session interval that calls ask for, in seconds, 90 or more; 1800 is usual (RFC"
+        " 4028). None asks for no session timer; one that the other side asks for is kept.",
+    )
+    min_se: int = setting(
+        90,
+        check=checks.interval,
+        binds={"min_se": ""},
+        doc="The shortest session interval that is taken, in seconds, 90 or more; less is answered"
+        " 422 (RFC 4028 §9).",
+    )
+    session_refresher: str | None = setting(
+        check=checks.one_of("local", "remote"),
+        binds={"session_refresher": ""},
+        doc='Who is to refresh sessions where that is ours to choose: "local" or "remote". None'
+        " leaves it to the side that is called, and there chooses who calls (RFC 4028 Table 2).",
     )
     keep_forks: bool = setting(
         False,

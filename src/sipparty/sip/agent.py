@@ -30,7 +30,7 @@ from sipparty.vb import ValueBinder
 __all__ = ["MANY_CALLS", "MAX_CONTACTS", "UserAgent"]
 
 #: The option tags that the stack honours by itself (RFC 3261 §19.2).
-SUPPORTED: tuple[str, ...] = ("replaces",)
+SUPPORTED: tuple[str, ...] = ("replaces", "timer")
 
 #: From so many calls at a time on, half of them are kept for callers who have shown that they
 #: receive what they are sent: by a connection, credentials, or an ACK before. Fewer are for people.
@@ -88,6 +88,11 @@ class UserAgent(ValueBinder):
         follow_redirects: How many redirections a request of ours follows; False or 0 for none.
         retry_wait: Seconds that a request of ours waits at the most where a server asks for that
             with 413 or 503 and Retry-After; 0, the default, for not at all.
+        session_expires: The session interval that is asked for, in seconds (RFC 4028); None for no
+            session timer, but where the other side asks for one.
+        min_se: The shortest that is taken, in seconds; less is answered 422.
+        session_refresher: Who is to refresh sessions where that is ours to choose: "local",
+            "remote", or None, which leaves it to the other side, and that to who calls.
         check_offer: Judges the offer of a call that somebody is to decide on, before they are given
             it: raises `NegotiationError` or `ParseError` for one that could not be answered.
             None to find out when the call is accepted.
@@ -138,6 +143,9 @@ class UserAgent(ValueBinder):
         self.media_options: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
         self.reject_offer: Callable[[bytes, str], bytes] | None = None
         self.keep_forks = False
+        self.session_expires: int | None = None
+        self.min_se = 90
+        self.session_refresher: str | None = None
         self.observed = True
         self.portal: Portal | None = None
         self.digest: DigestClient | None = None
@@ -440,6 +448,13 @@ class UserAgent(ValueBinder):
         ):
             self.refuse(transaction, 503, self.core.refusals.overloaded)
             return
+        if "session-expires" in (request._index or ()):
+            from sipparty.sip.dialog.session_timer import refusal
+
+            headers = refusal(self, request)
+            if headers:
+                self.refuse(transaction, 422, headers)
+                return
         tokens = self.core.tokens
         try:
             data = DialogState.of_request(request, transaction.tag, tokens.number(24))

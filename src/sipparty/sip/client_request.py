@@ -74,6 +74,8 @@ class ClientRequest(Waitable[Response]):
         redirects: How many redirections are followed; None, the default, for as many as the user
             agent's `follow_redirects` says.
         cancelled: Whether it was cancelled.
+        min_se: The session interval that 422 responses to it have asked for, in seconds (RFC 4028
+            §7.4); 0 for none.
         authorization: What answers challenges; None where there are no credentials.
         unproven: What is wrong with the 2xx to an INVITE whose server did not prove itself where it
             tried to (RFC 7616 §3.5); the user has to end what it made. Other requests fail of it.
@@ -91,7 +93,17 @@ class ClientRequest(Waitable[Response]):
     __slots__ = (
         *("_alerted", "_edits", "_failure", "_over", "_queue", "_redirects", "_reliable"),
         *("_seeking", "_timer", "_tried", "agent", "attempts", "authorization", "cancelled"),
-        *("endpoint", "error", "flow", "host", "next_hop", "number", "origin", "provisional"),
+        *(
+            "endpoint",
+            "error",
+            "flow",
+            "host",
+            "min_se",
+            "next_hop",
+            "number",
+            "origin",
+            "provisional",
+        ),
         *("redirects", "request", "response", "target", "transaction", "unproven", "user"),
     )
 
@@ -112,6 +124,7 @@ class ClientRequest(Waitable[Response]):
         self.origin = origin
         self.state = self._entered = "Initial"
         self._portal = self._watchers = None
+        self.min_se = 0
         self.request: Request | None = None
         self.response: Response | None = None
         self.provisional: tuple[Response, ...] = ()

@@ -209,6 +209,7 @@ def _raise_interval(asked: str, *names: str) -> Policy:
                     changed = True
             if changed and asked == "min-se":
                 made["Min-SE"] = f"{least:.0f}"  # RFC 4028 §7.4
+                request.min_se = max(request.min_se, int(least))
             return changed
 
         return _edited(request, edit)

@@ -28,6 +28,9 @@ VALUES = {
     "patience": (10, 10),
     "follow_redirects": (0, 0),
     "retry_wait": (5, 5),
+    "session_expires": (1800, 1800),
+    "min_se": (300, 300),
+    "session_refresher": ("local", "local"),
     "keep_forks": (True, True),
     "history": (True, True),
     "accepts": (["Application/PIDF+xml"], ("application/pidf+xml",)),
@@ -293,3 +296,17 @@ def test_a_source_has_one_call_where_few_descriptors_allow_few(alice, make_party
     monkeypatch.setattr(settings.PartySettings, "_most_calls", lambda party: 1)
     line = make_party("line@biloxi.com").listen(None, address=LOOPBACK)
     assert alice.invite(line).wait(10).state == "InDialog"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("session_expires", 89, "90 or more"),
+        ("session_expires", 2**32, "90 or more"),
+        ("min_se", 89, "90 or more"),
+        ("session_refresher", "uac", "'local' or 'remote'"),
+    ],
+)
+def test_a_session_timer_that_cannot_be_is_refused(name, value, says):
+    with pytest.raises(UsageError, match=says):
+        Party("bob@b.com", **{name: value})

@@ -52,7 +52,7 @@ _FOR_USERS = (
     *("accept", "hold", "invite", "reject", "resume", "ring", "send", "terminate", "update_media"),
     *("States", "authenticated", "call_id", "forks", "held", "held_by_peer", "last_error", "local"),
     *("name", "party", "progress", "remote", "remote_target", "role", "session", "state"),
-    *("cause", "duration", "ended_by", "messages", "steps"),
+    *("cause", "duration", "ended_by", "messages", "session_timer", "steps"),
     *("events", "off", "on", "stateCondition", "until", "wait", "waitForStateCondition"),
     *("wait_for", "dot", "mermaid", "text"),
 )

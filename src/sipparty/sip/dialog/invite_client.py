@@ -144,6 +144,10 @@ class ClientInvite:
             return None
         fields = [("contact", contact, f"Contact: {contact}")]
         fields += call.agent.capability_fields
+        if call.agent.session_expires is not None:
+            from sipparty.sip.dialog.session_timer import invite_fields
+
+            fields += invite_fields(call.agent)
         fields = replaced(fields, self._headers)
         body = self.offer
         kind = call.session.content_type if body and call.session is not None else None
@@ -287,6 +291,10 @@ class ClientInvite:
             self._take_fork(response, state, tag)
             return
         ack = acks[tag] = Acknowledgement(call, state, self.request, self.request.number or 0)
+        if call.agent.session_expires is not None or "session-expires" in (response._index or ()):
+            from sipparty.sip.dialog.session_timer import take_2xx
+
+            take_2xx(call, self.request, response)
         if self.early:
             self.leave_early(state)
         if call.state != "InitiatingDialog":
@@ -310,6 +318,9 @@ class ClientInvite:
         ack = self.acks[tag] = Acknowledgement(fork, state, self.request, self.request.number or 0)
         self._refuse_offer(ack, response)
         fork.hear("forked", state, self)
+        from sipparty.sip.dialog.session_timer import take_2xx
+
+        take_2xx(fork, self.request, response)
         call._emit(CallForked, fork)
         if call.state != "InDialog" or not call.agent.keep_forks:
             fork.hit("terminate")

@@ -158,6 +158,15 @@ class ServerInvite:
         if status >= 200:
             fields += call.agent.capability_fields
             self.accepted = True
+            request, agent = self.transaction._request, call.agent
+            if (
+                call.session_timer is not None
+                or agent.session_expires is not None
+                or "session-expires" in (request._index or ())  # type: ignore[union-attr]
+            ):
+                from sipparty.sip.dialog.session_timer import answer_fields
+
+                fields += answer_fields(call, self.transaction.request)
         if given:
             fields = replaced(fields, given)
         self.transaction.answer(status, reason, fields, body, repeat=True)
@@ -315,10 +324,18 @@ def take_reinvite(
     if call.state != "InDialog":
         transaction.answer(481)  # RFC 5407 §3.2.2
         return
-    if offers is not None and not offers.may_offer:
+    inviting = call.session_timer is not None and call.session_timer.inviting
+    if inviting or (offers is not None and not offers.may_offer):
         # §14.2, and RFC 5407 §3.1.5: an offer of ours is not answered yet.
         transaction.answer(491)
         return
+    if "session-expires" in (request._index or ()):
+        from sipparty.sip.dialog.session_timer import refusal
+
+        headers = refusal(call.agent, request)
+        if headers:
+            call.agent.refuse(transaction, 422, headers)
+            return
     try:
         target = state.new_target(request)
     except ParseError as error:

@@ -40,6 +40,7 @@ from sipparty.sip.transports import SECURE_TRANSPORTS
 
 if TYPE_CHECKING:
     from sipparty.sip.agent import UserAgent
+    from sipparty.sip.dialog.session_timer import SessionTimer
 
 __all__ = ["InviteUsage"]
 
@@ -55,12 +56,13 @@ class InviteUsage(Dialog, abstract=True):
         patience: How long the call may stay unanswered, in seconds.
         held: Whether we hold the other side.
         held_by_peer: Whether the other side holds us.
+        session_timer: The session timer (RFC 4028); None where there was never one.
     """
 
     __slots__ = (
         *("_hang_up_fields", "_hang_up_due", "_invite", "_invited", "_modifications", "_stated"),
         *("_steps", "ended_by_peer", "forks", "held", "held_by_peer", "offer_answer", "patience"),
-        "progress",
+        *("progress", "session_timer"),
     )
 
     #: How long a call may stay unanswered where nobody says otherwise, in seconds. It is as long as
@@ -93,6 +95,7 @@ class InviteUsage(Dialog, abstract=True):
         self.ended_by_peer = False
         self.held = self.held_by_peer = False
         self._modifications: tuple[Modification, ...] = ()
+        self.session_timer: SessionTimer | None = None
         #: Time, state and input of each step, one after the other.
         self._steps: tuple[Any, ...] = ()
         #: What the message that ended the call has said of why, and what ours is to say.
@@ -330,6 +333,8 @@ class InviteUsage(Dialog, abstract=True):
     def modification_over(self, modification: Modification) -> None:
         """Go on to the next change."""
         self._modifications = tuple(one for one in self._modifications if one is not modification)
+        if self.session_timer is not None:
+            self.session_timer.change_over(modification)
         self.proceed()
 
     # ---------------------------------------------------------------- requests inside the call
@@ -446,6 +451,8 @@ class InviteUsage(Dialog, abstract=True):
             self._invited = None
         if self.offer_answer is not None:
             self.offer_answer.hit("close")
+        if self.session_timer is not None:
+            self.session_timer.hear("close")
         for modification in self._modifications:
             modification.hear("failed", CallFailed("The call has ended."))
         if self.session is not None:

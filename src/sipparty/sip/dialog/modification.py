@@ -127,6 +127,8 @@ class Modification(Waitable["Modification"], FSM):
         self.tries += 1
         self._ack = None
         fields = [*call.agent.capability_fields]
+        if call.session_timer is not None:
+            fields += call.session_timer.request_fields()
         fields.append(field("Content-Type", call.session.content_type))
         self._request = state.send_request(call, "INVITE", fields, offer, self)
 
@@ -195,6 +197,10 @@ class Modification(Waitable["Modification"], FSM):
             pass  # the one before stands
         self._ack = Acknowledgement(call, state, client_request, client_request.number or 0)
         self._ack.complete()
+        if call.session_timer is not None or "session-expires" in (response._index or ()):
+            from sipparty.sip.dialog.session_timer import take_2xx
+
+            take_2xx(call, client_request, response)
         self.hear("accepted", response)
 
     def _backoff(self, response: Response) -> float:
