@@ -130,6 +130,12 @@ class Flow:
             stopped = [media.stopped for media in phone.medias]
             assert all(stopped), f"{phone.name} has media open: {stopped}"
 
+    def fails(self, call, status):
+        """Let time pass until a call has failed with a status, and its ACK is there."""
+        self.until_state("Error", call)
+        assert call.last_error.status == status, call.last_error
+        self.run(1)
+
     # ---------------------------------------------------------------- the ladder
 
     @property

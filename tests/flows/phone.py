@@ -131,6 +131,11 @@ class Phone:
         return self.agent.uri
 
     @property
+    def address(self):
+        """The same without its scheme."""
+        return self.uri.partition(":")[2]
+
+    @property
     def contact(self):
         """The URI of its Contact."""
         return f"sip:{self.name}@{self.host}:{self.port}"

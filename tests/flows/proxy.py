@@ -34,7 +34,8 @@ class Proxy:
 
     Attributes:
         targets: For each address of record, groups of URIs: those of one group are called at once,
-            the next group where all of them have failed.
+            the next group where all of them have failed. An empty group fails at once.
+        refused: The status and headers that calls to an address of record are refused with.
         rewrite: Changes each message that is forwarded; None for nothing.
     """
 
@@ -58,6 +59,7 @@ class Proxy:
         self.timed_out = timed_out
         self.forwarded = forwarded
         self.targets = {}
+        self.refused = {}
         self.rewrite = None
         self.calls = {}
         self.core = Core(seeded_tokens(name))
@@ -87,12 +89,12 @@ class Proxy:
             self.respond(transaction, 483)
         elif self._is_admitted(transaction):
             targets = self.targets_of(request)
-            if not targets:
+            if refusal := self.refused.get(address_of(request.uri_text)):
+                self.respond(transaction, *refusal)
+            elif not targets:
                 self.respond(transaction, 404)
-                return True
-            Forwarding(self, transaction, targets).next_group()
-            if request.method == "INVITE":
-                transaction.respond(request.response(100))
+            else:
+                Forwarding(self, transaction, targets).begin()
         return True
 
     def ack(self, request, flow):
@@ -146,11 +148,10 @@ class Proxy:
         Request-URI.
         """
         uri = request.uri_text
-        parts = split_sip_uri(uri)
-        address = f"{parts.user}@{parts.host}"
+        address = address_of(uri)
         if request.facts.to_tag is None and address in self.targets:
             return self.targets[address]
-        if parts.host == self.domain:
+        if address.endswith(f"@{self.domain}"):
             return []
         return [[uri]]
 
@@ -179,6 +180,12 @@ class Proxy:
         return self.address[0] in self.flow.resolve_all(DNameURI.parse(route).parts.host)
 
 
+def address_of(uri):
+    """The user and host of a URI, which are an address of record."""
+    parts = split_sip_uri(uri)
+    return f"{parts.user}@{parts.host}"
+
+
 class Forwarding:
     """One request, forwarded with state (RFC 3261 §16.6, §16.7)."""
 
@@ -195,6 +202,13 @@ class Forwarding:
         self.timer = None
         if self.is_invite:
             proxy.calls[transaction] = self
+
+    def begin(self):
+        """Forward to the first group of targets, then answer 100."""
+        self.next_group()
+        if self.is_invite:
+            self.transaction.respond(self.request.response(100))
+        self.go_on()
 
     def next_group(self):
         """Forward to the next group of targets."""
@@ -252,15 +266,15 @@ class Forwarding:
             self.failures.append(response)
             if status >= 600:
                 self.cancel()
-            self._next()
+            self.go_on()
 
     def timed_out(self, branch):
         branch.failed = True
         tag = self.core.tokens.tag()
         self.failures.append(branch.sent.response(self.proxy.timed_out, to_tag=tag))
-        self._next()
+        self.go_on()
 
-    def _next(self):
+    def go_on(self):
         """Where all have failed, go to the next group; else answer with the best (§16.7)."""
         if self.done or not all(branch.failed for branch in self.branches):
             return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pytest
 
-from sipparty.errors import CallFailed
 from sipparty.sip.events import CallProgressed
 
 from .servers import redirect_server
@@ -427,19 +426,11 @@ def test_3_8_no_answer(flow, alice, bob, proxy1):
         assert flow["F15"].to.tag == flow["F6"].to.tag
 
 
-def fails(flow, call, status):
-    """Let time pass until a call has failed with a status."""
-    flow.until_state("Error", call)
-    assert isinstance(call.last_error, CallFailed)
-    assert call.last_error.status == status
-    flow.run(1)
-
-
 def test_3_9_busy(flow, alice, bob, proxy1):
     """Bob is busy."""
     call = alice.call(bob.uri, proxy=proxy1)
     bob.incoming().reject(486)
-    fails(flow, call, 486)
+    flow.fails(call, 486)
     if flow.clean:
         assert (
             flow
@@ -467,7 +458,7 @@ def test_3_10_no_response_from_user_agent(flow, alice, proxy1, proxy2):
     proxy2.targets["bob@biloxi.example.com"] = [[f"sip:bob@{host}"]]
     proxy2.timed_out = 480
     call = alice.call("sip:bob@biloxi.example.com", proxy=proxy1)
-    fails(flow, call, 480)
+    flow.fails(call, 480)
     if flow.clean:
         assert (
             flow
@@ -498,7 +489,7 @@ def test_3_11_temporarily_unavailable(flow, alice, bob, proxy1):
     its.ring()
     flow.until_progress(call)
     its.reject(480)
-    fails(flow, call, 480)
+    flow.fails(call, 480)
     if flow.clean:
         assert (
             flow
