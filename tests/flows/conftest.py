@@ -59,4 +59,5 @@ def pytest_assertrepr_compare(op, left, right):
     if op != "==" or not isinstance(left, Flow) or not isinstance(right, str):
         return None
     figure = [" ".join(line.split()[:4]) for line in right.splitlines() if line.strip()]
-    return ["the ladder differs from the figure:", *difflib.ndiff(figure, left.lines)]
+    diff = difflib.unified_diff(figure, left.lines, "figure", "ladder", n=1, lineterm="")
+    return ["the ladder differs from the figure:", *diff]
