@@ -59,6 +59,14 @@ class Flow:
         """A host that is reached and never answers; returns its address."""
         return self.attach(name, Silent(), host, names)
 
+    def crash(self, phone):
+        """Have a phone answer nothing any more, and be no part of the flow."""
+        address = phone.host, phone.port
+        self.network.detach(address)
+        self.network.attach(Silent(), address)
+        self.cores.remove(phone.core)
+        self.phones.remove(phone)
+
     def moved(self, name, old, new):
         """Give a phone another address, in the place of the one that it has."""
         self._names[new] = name
@@ -160,13 +168,18 @@ class Flow:
     def __eq__(self, figure):
         """Whether the ladder so far is that of a figure, message by message.
 
-        What stands behind the message is its label there: `flow["F3"]` gives the message then.
+        What stands behind the message is its label there: `flow["F3"]` gives the message then. What
+        follows a last line "..." is not compared.
         """
         rows = [line.split() for line in figure.splitlines() if line.strip()]
         self._labels = {}
+        lines = self.lines
+        if rows[-1] == ["..."]:
+            del rows[-1]
+            del lines[len(rows) :]
         for row, (_, _, message) in zip(rows, self.messages, strict=False):
             self._labels.update(dict.fromkeys(row[4:], message))
-        return self.lines == [" ".join(row[:4]) for row in rows]
+        return lines == [" ".join(row[:4]) for row in rows]
 
     __hash__ = object.__hash__
 

@@ -30,6 +30,7 @@ class Proxy:
         record_route: Whether it stays in the path of dialogs.
         no_answer: Seconds after which an INVITE goes to the next group of targets; None for never.
         timed_out: The status for a target that sends nothing at all.
+        min_se: The shortest session interval, in seconds, that it lets through (RFC 4028 §8.1).
         forwarded: Whether it sends 181 when an INVITE goes to a further group of targets.
 
     Attributes:
@@ -49,6 +50,7 @@ class Proxy:
         record_route=True,
         no_answer=None,
         timed_out=408,
+        min_se=0,
         forwarded=False,
     ):
         self.flow = flow
@@ -57,6 +59,7 @@ class Proxy:
         self.record_route = record_route
         self.no_answer = no_answer
         self.timed_out = timed_out
+        self.min_se = min_se
         self.forwarded = forwarded
         self.targets = {}
         self.refused = {}
@@ -89,7 +92,10 @@ class Proxy:
             self.respond(transaction, 483)
         elif self._is_admitted(transaction):
             targets = self.targets_of(request)
-            if refusal := self.refused.get(address_of(request.uri_text)):
+            expires = int((request.get("Session-Expires") or "0").split(";")[0])
+            if 0 < expires < self.min_se:
+                self.respond(transaction, 422, [("Min-SE", str(self.min_se))])
+            elif refusal := self.refused.get(address_of(request.uri_text)):
                 self.respond(transaction, *refusal)
             elif not targets:
                 self.respond(transaction, 404)
