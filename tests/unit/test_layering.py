@@ -58,6 +58,7 @@ LAYERS = [
     ("", "parties"),
     ("testing", "clock impairments attached network registrar __init__"),
     ("testing", "strategies.pieces strategies.headers"),
+    ("b2bua", "relay pipe bridge b2bua __init__"),
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),
     ("testing", "strategies"),
     ("cli", "melody compare echo screen talk demo commands __init__ __main__"),
@@ -67,6 +68,7 @@ LAYERS = [
 #: package itself names what is everywhere, and loads it late.
 FOR_TYPES_ALONE = {
     ("sipparty.errors", "sipparty.sip.message"),
+    ("sipparty.b2bua.bridge", "sipparty.b2bua.b2bua"),
     ("sipparty.party.agent", "sipparty.party.party"),
     ("sipparty.party.listening", "sipparty.party.party"),
     ("sipparty.party.settings", "sipparty.party.party"),

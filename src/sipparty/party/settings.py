@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         authenticator: DigestServer | Mapping[str, str] | None
         authenticator_algorithms: Iterable[str] | None
         names: Iterable[str] | None
+        catch_all: bool | None
 else:
     Settings = dict
 
@@ -209,6 +210,13 @@ class PartySettings(DeepClass):
         check=checks.texts,
         also=("authenticator",),
         doc="What an authenticator with passwords offers, in order.",
+    )
+    catch_all: bool = setting(
+        False,
+        check=checks.flag,
+        binds={"catch_all": ""},
+        doc="Take the calls and requests to every user that nobody else here listens as, such as"
+        " the numbers of a trunk; `request.uri` says who was meant.",
     )
     names: Iterable[str] = setting(
         (),

@@ -109,6 +109,7 @@ class UserAgent(ValueBinder):
         local_address: The numeric address of this host that it sends from, but for answers to what
             came by a socket it listens on; None for the system's choice.
         product: What User-Agent says.
+        catch_all: Whether it takes the requests to every user that no other agent there is.
         observed: Whether anybody takes the events of its dialogs; else they are not made.
         dialogs: Its calls, and what else counts as one, that are neither new nor over.
         services: What else lasts at it: registrations, subscriptions, publications. They end when
@@ -146,6 +147,7 @@ class UserAgent(ValueBinder):
         self.session_expires: int | None = None
         self.min_se = 90
         self.session_refresher: str | None = None
+        self.catch_all = False
         self.observed = True
         self.portal: Portal | None = None
         self.digest: DigestClient | None = None

@@ -99,7 +99,7 @@ class Directory:
         """Return the agent a request-URI names among those that receive by a flow's endpoint.
 
         The one whose address of record it is, port ignored; else the one whose contact it is; else
-        the only one there, if the user is its own or the URI names none.
+        the only one there, if the user is its own or the URI names none; else one that takes all.
 
         Raises:
             ParseError: It is no URI; its status is 416 for one of another scheme.
@@ -124,4 +124,6 @@ class Directory:
                 host, port = agent.address_on(flow)
                 if here not in ((host.lower(), port), flow.local):
                     agent = None
+            if agent is None:
+                agent = next((one for one in listener.agents if one.catch_all), None)
         return agent

@@ -36,6 +36,7 @@ VALUES = {
     "accepts": (["Application/PIDF+xml"], ("application/pidf+xml",)),
     "authenticator": ({"alice": "tea"}, {"alice": "tea"}),
     "authenticator_algorithms": (["SHA-256"], ("SHA-256",)),
+    "catch_all": (True, True),
     "names": (["203.0.113.7"], ("203.0.113.7",)),
 }
 

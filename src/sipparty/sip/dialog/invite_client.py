@@ -157,7 +157,10 @@ class ClientInvite:
             body, kind = bytes(whole), str(whole.content_type)
         if kind is not None:
             fields.append(field("Content-Type", kind))
-        return template.request("INVITE", fields, body, client_request.number)
+        request = template.request("INVITE", fields, body, client_request.number)
+        if call.max_forwards != 70:
+            request["Max-Forwards"] = call.max_forwards
+        return request
 
     def _describe(self, flow: Flow) -> None:
         """Have the media where it is for a flow, and an offer that says so: another target may be

@@ -77,6 +77,9 @@ class InviteUsage(Dialog, abstract=True):
     #: The call whose place this one takes, once it is established (RFC 3891); None for none.
     replaces: InviteUsage | None = None
 
+    #: What Max-Forwards of its INVITE says (RFC 3261 §8.1.1.6); less where it continues another.
+    max_forwards = 70
+
     methods = {"BYE": "_take_bye", "INVITE": "_take_reinvite", "OPTIONS": "_take_options"}
     essential = frozenset({"INVITE"})
 

@@ -1,0 +1,274 @@
+"""Two calls joined: what comes of one is done in the other.
+
+Laws:
+
+* A leg ends with the other one: none is left alone, however the other has ended.
+* What a leg is answered is what the other was: its provisional responses, its success with the same
+  description, or its failure. A failure that only concerns us (credentials, a lost server) is not
+  passed on as such.
+* Each leg is a call of its own: its dialog, timers, CSeq and retransmissions are not passed on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sipparty.b2bua.pipe import Pipe
+from sipparty.b2bua.relay import Origin
+from sipparty.errors import CallFailed, NegotiationError, SIPPartyError
+from sipparty.sip import ClientRequest, Message, Response, SimpleCall
+from sipparty.sip.dialog.session import Pending
+from sipparty.sip.events import (
+    CallEnded,
+    CallEstablished,
+    CallEvent,
+    CallHeld,
+    CallProgressed,
+    CallResumed,
+)
+from sipparty.sip.transaction.server import ServerTransaction
+
+if TYPE_CHECKING:
+    from sipparty.b2bua.b2bua import B2BUA
+
+__all__ = ["Bridge", "Leg"]
+
+_log = logging.getLogger(__name__)
+
+#: What a failure of the other leg is passed on as, where not as it is: 401 and 407 ask us, not the
+#: caller, and 503 would have the caller avoid us (RFC 3261 §16.7 item 6).
+_PASSED_AS = {401: 500, 407: 500, 503: 500}
+
+
+class Leg(SimpleCall):
+    """One of the two calls of a `Bridge`.
+
+    Attributes:
+        bridge: The bridge; None before it is one of two.
+        other: The other leg.
+        described: What its other side has described last.
+        to_offer: What it is to be offered.
+        to_answer: What its offer is to be answered with.
+        asked: Whether its other side was given a description as an offer that nobody has made.
+        waiting: What its session has still to give.
+        origin: The o= line of what it is given.
+    """
+
+    #: Requests inside the call that go to the other one.
+    methods = {"INFO": "_pass_on", "MESSAGE": "_pass_on"}
+
+    bridge: Bridge | None = None
+    other: Leg | None = None
+    described: bytes | None = None
+    to_offer: bytes | None = None
+    to_answer: bytes | None = None
+    asked = False
+    waiting: Pending[Any] | None = None
+    origin: Origin | None = None
+
+    def own(self, description: bytes) -> bytes:
+        """Return a description of the other side's as this one is given it."""
+        if self.bridge is not None:
+            description = self.bridge.b2bua.change_description(description, self)
+        return description if self.origin is None else self.origin.put_on(description)
+
+    def _pass_on(self, transaction: ServerTransaction) -> None:
+        """Send a request inside the call on to the other one, and its outcome back."""
+        other, request = self.other, transaction.request
+        if other is None or other.dialog_state is None or not other._may_send(other.dialog_state):
+            transaction.answer(481)
+            return
+        kept = ("content-type", "content-disposition", "info-package")
+        fields = [field for field in request._fields if field[0] in kept]
+        passing = _Passing(transaction)
+        other.dialog_state.send_request(other, request.method, fields, request.body, passing)
+
+
+class _Passing:
+    """The user of a request that is passed on: gives its outcome to the one it came of."""
+
+    def __init__(self, transaction: ServerTransaction) -> None:
+        self._transaction = transaction
+
+    def response_received(self, client_request: ClientRequest, response: Response) -> None:
+        if response.status >= 200:
+            kept = ("content-type", "accept", "allow", "retry-after", "warning", "recv-info")
+            fields = [field for field in response._fields if field[0] in kept]
+            status = _PASSED_AS.get(response.status, response.status)
+            self._transaction.answer(status, None, fields, response.body)
+
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
+        self._transaction.answer(error.status or 500)
+
+    def request_over(self, client_request: ClientRequest) -> None:
+        pass
+
+
+class Bridge:
+    """An incoming call and the one that is made for it; made by a `B2BUA`.
+
+    Args:
+        b2bua: Whose it is; its hooks say what is passed on.
+        incoming: The call that has come.
+        outgoing: The call that is made for it.
+
+    Attributes:
+        over: Whether both calls have ended.
+    """
+
+    def __init__(self, b2bua: B2BUA, incoming: Leg, outgoing: Leg) -> None:
+        self.b2bua = b2bua
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self._pipes: tuple[Pipe, ...] = ()
+        for leg, other in ((incoming, outgoing), (outgoing, incoming)):
+            leg.bridge, leg.other = self, other
+
+    def watch(self) -> None:
+        """Follow what happens in both from now on."""
+        for leg in (self.incoming, self.outgoing):
+            leg.on(CallEvent, _Follow(self))
+
+    @property
+    def over(self) -> bool:
+        """Whether both calls have ended."""
+        return all(leg.state in leg.final for leg in (self.incoming, self.outgoing))
+
+    # ---------------------------------------------------------------- what happens in a leg
+
+    def happened(self, event: CallEvent) -> None:
+        """Do in one leg what has happened in the other."""
+        leg: Any = event.call
+        if leg.bridge is not self:
+            return
+        for kind, act in _ACTIONS.items():
+            if isinstance(event, kind):
+                act(self, leg, event)
+                return
+
+    def _progressed(self, leg: Leg, event: CallProgressed) -> None:
+        response, incoming = event.response, self.incoming
+        if response.status <= 100 or incoming.state != "InitiatingDialog":
+            return
+        media = incoming.to_answer is not None or (bool(response.body) and not self.b2bua.relays)
+        headers = self._headers(response, incoming)
+        incoming.ring(response.status, response.reason or None, headers, media)
+        if media:
+            self._connect()
+
+    def _established(self, leg: Leg, event: CallEvent) -> None:
+        incoming = self.incoming
+        if leg is self.outgoing and incoming.takes("accept"):
+            response = getattr(event, "response", None)
+            incoming.accept([] if response is None else self._headers(response, incoming))
+        self._connect()
+
+    def _ended(self, leg: Leg, event: CallEnded) -> None:
+        other, error = leg.other, event.error
+        assert other is not None
+        message = getattr(event, "request", None) or (None if error is None else error.response)
+        headers = [] if message is None else self._headers(message, other)
+        if other.waiting is not None:
+            waiting, other.waiting = other.waiting, None
+            if other.state not in other.final and other.state != "InitiatingDialog":
+                waiting.fail(NegotiationError("The other call has ended."))
+        if other is self.incoming and other.state == "InitiatingDialog" and error is not None:
+            status = error.status or 500
+            other.reject(_PASSED_AS.get(status, status), None, headers)
+        elif other.takes("terminate") and other.state != "TerminatingDialog":
+            stated = leg._stated
+            other.terminate(reason=None if stated is None else stated.reason or None)
+
+    def _held(self, leg: Leg, event: CallHeld | CallResumed) -> None:
+        other = leg.other
+        if self.b2bua.relays or event.by != "remote" or other is None or other.state != "InDialog":
+            return  # where descriptions are passed on, so is the hold
+        if isinstance(event, CallHeld):
+            other.hold()
+        elif other.held:
+            other.resume()
+
+    def _headers(self, message: Message, leg: Leg) -> Sequence[tuple[str, str]]:
+        return self.b2bua.passed_headers(message, leg)
+
+    def _connect(self) -> None:
+        """Have each heard in the other call, where media comes here."""
+        sessions: Any = [self.incoming.session, self.outgoing.session]
+        if self.b2bua.relays or self._pipes or None in sessions:
+            return
+        self._pipes = Pipe(), Pipe()
+        for session, other, pipe in zip(sessions, sessions[::-1], self._pipes, strict=True):
+            session.record(pipe)
+            other.play(pipe)
+
+    # ---------------------------------------------------------------- descriptions
+
+    def offered(self, leg: Leg, offer: bytes) -> None:
+        """Have the other side of a leg offered what this one's has."""
+        other = leg.other
+        assert other is not None
+        if other.state == "InDialog":
+            other.to_offer = offer
+            self._offer_inside(other, leg)
+        elif other is self.incoming and other.state == "InitiatingDialog":
+            other.to_offer = offer
+            other.accept()
+
+    def answered(self, leg: Leg, answer: bytes) -> None:
+        """Give the answer of a leg's other side to the one that has offered."""
+        other = leg.other
+        assert other is not None
+        if other.waiting is not None:
+            waiting, other.waiting = other.waiting, None
+            waiting.resolve(other.own(answer))
+        elif leg.asked and other.state == "InDialog":
+            # It was asked what it would have, in the words of the other's last description.
+            other.to_offer = answer
+            self._offer_inside(other, None)
+        else:
+            other.to_answer = answer
+        leg.asked = False
+
+    def _offer_inside(self, leg: Leg, offerer: Leg | None) -> None:
+        """Offer what is to be offered by a re-INVITE; a refusal goes back to the offerer."""
+        change = leg.update_media()
+
+        async def follow() -> None:
+            try:
+                await change
+            except (CallFailed, SIPPartyError) as error:
+                waiting = None if offerer is None else offerer.waiting
+                if offerer is None or waiting is None:
+                    _log.warning("%s: the other media could not be passed on: %s", leg.name, error)
+                    return
+                offerer.waiting = None
+                status = getattr(error, "status", None) or 488
+                waiting.fail(NegotiationError(str(error), status=_PASSED_AS.get(status, status)))
+
+        self.b2bua.run(follow())
+
+
+class _Follow:
+    """The handler that gives the events of a leg to its bridge, on the engine's loop."""
+
+    immediate = True
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    def __call__(self, event: CallEvent) -> None:
+        try:
+            self._bridge.happened(event)
+        except Exception:
+            _log.exception("%s could not be passed on.", type(event).__name__)
+
+
+_ACTIONS: dict[type[CallEvent], Any] = {
+    CallProgressed: Bridge._progressed,
+    CallEstablished: Bridge._established,
+    CallEnded: Bridge._ended,
+    CallHeld: Bridge._held,
+    CallResumed: Bridge._held,
+}
