@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         SimpleCall,
         Timing,
     )
+    from sipparty.sip.dialog.record import Reason
     from sipparty.sip.dialog.replaces import CallReplaced
     from sipparty.sip.events import (
         AttackDetected,
@@ -138,6 +139,7 @@ __all__ = [
     "Party",
     "PlaybackEnded",
     "Policy",
+    "Reason",
     "RecordingFailed",
     "RemoteFellSilent",
     "RemoteLeft",
@@ -171,6 +173,7 @@ _MODULES = ("errors", "sip.events", "sip", "parties", "party", "transport", "con
 #: Where those are that few programs use, whose modules nothing else loads.
 _LATE = {
     "CallReplaced": "sip.dialog.replaces",
+    "Reason": "sip.dialog.record",
 }
 
 

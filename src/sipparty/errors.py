@@ -224,7 +224,14 @@ class CallFailed(SIPPartyError):
 
 
 class CallRejected(CallFailed):
-    """The other side answered with a final response of 3xx to 6xx."""
+    """The other side answered with a final response of 3xx to 6xx.
+
+    Attributes:
+        retry_after: Seconds after which it may be tried again, as the response says (RFC 3261
+            §20.33); None where it says nothing.
+    """
+
+    retry_after: float | None = None
 
 
 class CallTimedOut(CallFailed):

@@ -80,6 +80,7 @@ FOR_TYPES_ALONE = {
     ("sipparty.sip.events", "sipparty.sip.agent"),
     ("sipparty.sip.handle", "sipparty.sip.agent"),
     ("sipparty.sip.events", "sipparty.sip.dialog.call"),
+    ("sipparty.sip.events", "sipparty.sip.dialog.record"),
     ("sipparty.sip.events", "sipparty.sip.out_of_dialog"),
     ("sipparty.sip.dialog.dialog", "sipparty.sip.agent"),
     ("sipparty.sip.dialog.invite_usage", "sipparty.sip.agent"),

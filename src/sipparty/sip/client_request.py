@@ -8,7 +8,7 @@ failure.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -74,6 +74,7 @@ class ClientRequest(Waitable[Response]):
         redirects: How many redirections are followed; None, the default, for as many as the user
             agent's `follow_redirects` says.
         cancelled: Whether it was cancelled.
+        cancel_fields: What its CANCEL says besides, such as a Reason.
         min_se: The session interval that 422 responses to it have asked for, in seconds (RFC 4028
             §7.4); 0 for none.
         authorization: What answers challenges; None where there are no credentials.
@@ -92,7 +93,16 @@ class ClientRequest(Waitable[Response]):
 
     __slots__ = (
         *("_alerted", "_edits", "_failure", "_over", "_queue", "_redirects", "_reliable"),
-        *("_seeking", "_timer", "_tried", "agent", "attempts", "authorization", "cancelled"),
+        *(
+            "_seeking",
+            "_timer",
+            "_tried",
+            "agent",
+            "attempts",
+            "authorization",
+            "cancelled",
+            "cancel_fields",
+        ),
         *(
             "endpoint",
             "error",
@@ -125,6 +135,7 @@ class ClientRequest(Waitable[Response]):
         self.state = self._entered = "Initial"
         self._portal = self._watchers = None
         self.min_se = 0
+        self.cancel_fields: Sequence[Field] = ()
         self.request: Request | None = None
         self.response: Response | None = None
         self.provisional: tuple[Response, ...] = ()
@@ -312,6 +323,9 @@ class ClientRequest(Waitable[Response]):
         if request is None or not isinstance(invite, InviteClientTransaction):
             return  # §9.1: any other request is answered too soon for a CANCEL to matter
         cancel = cancel_for(request)
+        if self.cancel_fields:
+            cancel._fields += self.cancel_fields
+            cancel._index = None
         self.host.transactions.request(cancel, invite.flow, NOBODY, invite.branch, invite.sent_by)
         invite.cancel()
 

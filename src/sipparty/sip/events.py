@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sipparty.errors import CallFailed
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.dialog.call import SimpleCall
+    from sipparty.sip.dialog.record import Cause
     from sipparty.sip.flow import Flow
     from sipparty.sip.message import Request, Response
     from sipparty.sip.out_of_dialog import IncomingRequest
@@ -177,6 +178,11 @@ class CallEnded(CallEvent):
     """
 
     error: CallFailed | None
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why, as `call.cause` has it."""
+        return self.call.cause
 
 
 class RequestReceived(Event):

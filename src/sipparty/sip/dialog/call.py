@@ -21,7 +21,14 @@ from sipparty.errors import UsageError
 from sipparty.fsm import Row, Timer, verb
 from sipparty.sip.dialog.invite_usage import InviteUsage
 from sipparty.sip.dialog.modification import Modification
-from sipparty.sip.dialog.record import Cause, Step, cause_of, ended_by, reason_fields
+from sipparty.sip.dialog.record import (
+    Cause,
+    Reason,
+    Step,
+    cause_of,
+    ended_by,
+    reason_fields,
+)
 from sipparty.sip.dialog.session import SessionT
 from sipparty.sip.flow import Flow
 from sipparty.sip.multipart import Part
@@ -52,7 +59,7 @@ _FOR_USERS = (
     *("accept", "hold", "invite", "reject", "resume", "ring", "send", "terminate", "update_media"),
     *("States", "authenticated", "call_id", "forks", "held", "held_by_peer", "last_error", "local"),
     *("name", "party", "progress", "remote", "remote_target", "role", "session", "state"),
-    *("cause", "duration", "ended_by", "messages", "session_timer", "steps"),
+    *("answered_elsewhere", "cause", "duration", "ended_by", "messages", "session_timer", "steps"),
     *("events", "off", "on", "stateCondition", "until", "wait", "waitForStateCondition"),
     *("wait_for", "dot", "mermaid", "text"),
 )
@@ -238,6 +245,8 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         status: int = 486,
         reason: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
+        *,
+        retry_after: int | None = None,
     ) -> Self:
         """Refuse the call with a final status from 300 to 699; 486 Busy Here by default.
 
@@ -246,25 +255,30 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         Args:
             status: The status code; 302 with a Contact in `headers` sends the caller elsewhere.
             reason: The reason phrase; the registered one by default.
-            headers: Further headers.
+            headers: Further headers; `("Reason", str(Reason("Q.850", 17, "User busy")))` says why.
+            retry_after: Seconds after which the caller may try again (RFC 3261 §20.33).
 
         Raises:
             UnexpectedInput: The call is not one to answer, or is answered already.
         """
         if status not in range(300, 700):
             raise UsageError(f"{status!r} does not refuse a call: expected 300 to 699.")
+        if retry_after is not None:
+            headers = [*headers, ("Retry-After", str(retry_after))]
         if self._is_answerable("reject"):
             self._stated = Cause(status, reason or "", f"The call was refused with {status}.")
             self.hit("reject", status, reason, headers)
         return self
 
     @verb
-    def terminate(self, headers: Iterable[tuple[str, str]] = (), reason: str | None = None) -> Self:
+    def terminate(
+        self, headers: Iterable[tuple[str, str]] = (), reason: str | Reason | None = None
+    ) -> Self:
         """End the call: cancel or refuse it before it is answered, hang up after.
 
         Args:
-            headers: Further headers of the BYE, or of the refusal.
-            reason: Why, in words; sent as Reason (RFC 3326) there.
+            headers: Further headers of the BYE, the CANCEL or the refusal.
+            reason: Why, in words or as `Reason("Q.850", 16)`; sent as Reason (RFC 3326) there.
 
         Raises:
             UnexpectedInput: The call is over, or being ended.
@@ -367,3 +381,11 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         """Why the call has ended, as status, reason phrase and a sentence; None before."""
         by = self.ended_by
         return None if by is None else cause_of(by, self._stated, self.last_error)
+
+    @property
+    def answered_elsewhere(self) -> bool:
+        """Whether somebody else has answered the call, so that it is not missed here: its CANCEL
+        says "Call completed elsewhere", that is cause 200 (RFC 3326 §3.1).
+        """
+        cancelled = any(step.what == "cancel_received" for step in self.steps)
+        return cancelled and self._stated is not None and self._stated.status == 200

@@ -22,7 +22,7 @@ from sipparty.sip.dialog.invite_server import ServerInvite, take_reinvite
 from sipparty.sip.dialog.modification import Modification
 from sipparty.sip.dialog.offer_answer import OfferAnswer
 from sipparty.sip.dialog.outcomes import log_media_fault, media_failure, rejection
-from sipparty.sip.dialog.record import Cause, stated_cause
+from sipparty.sip.dialog.record import Cause, error_fields, stated_cause
 from sipparty.sip.dialog.session import Session
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import (
@@ -422,7 +422,10 @@ class InviteUsage(Dialog, abstract=True):
     def _send_bye(self) -> None:
         state = self.dialog_state
         assert state is not None
-        if not state.send_bye(self, self._hang_up_fields):
+        fields = self._hang_up_fields
+        if self.last_error is not None:
+            fields = fields or error_fields(self.last_error)
+        if not state.send_bye(self, fields):
             self._hung_up()
 
     def _hung_up(self) -> None:

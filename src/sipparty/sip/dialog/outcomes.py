@@ -13,6 +13,7 @@ from enum import Enum
 
 from sipparty.errors import CallFailed, CallRejected, NegotiationError, ParseError, PortsExhausted
 from sipparty.sip.message import Response
+from sipparty.sip.retries import retry_after
 
 __all__ = ["Ends", "log_media_fault", "media_failure", "rejection", "warning", "what_ends"]
 
@@ -59,12 +60,14 @@ def rejection(response: Response) -> CallRejected:
     reason = f" {response.reason}" if response.reason else ""
     asks = response.status in (401, 407)
     hint = " Give the party that calls credentials=(user, password)." if asks else ""
-    return CallRejected(
+    error = CallRejected(
         f"The other side answered {response.status}{reason}.{hint}",
         response.status,
         response.reason,
         response,
     )
+    error.retry_after = retry_after(response)
+    return error
 
 
 def warning(error: Exception) -> tuple[str, str]:

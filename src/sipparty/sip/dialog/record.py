@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sipparty.errors import CallFailed, CallTimedOut, CallUnreachable
+from sipparty.errors import CallFailed, CallTimedOut, CallUnreachable, ParseError
 from sipparty.sip.fields import Field, field
 from sipparty.sip.grammar import quote
 from sipparty.sip.message import Message
+from sipparty.sip.status import reason_phrase
+from sipparty.sip.typed import TokenValue
 
-__all__ = ["Cause", "Step", "cause_of", "ended_by", "reason_fields", "stated_cause"]
+__all__ = [
+    "Cause",
+    "Reason",
+    "Step",
+    "cause_of",
+    "ended_by",
+    "error_fields",
+    "read_reasons",
+    "reason_fields",
+    "stated_cause",
+]
 
 
 class Step(NamedTuple):
@@ -35,12 +46,62 @@ class Cause(NamedTuple):
         status: The status code that stands for it, such as 486; None where none does.
         reason: The reason phrase; "" for none.
         text: A sentence.
+        q850: The cause of Q.850 that a Reason has (RFC 3326), such as 16; None where none does.
     """
 
     status: int | None
     reason: str
     text: str
+    q850: int | None = None
 
+    @property
+    def protocol(self) -> str:
+        """What `cause` is of: "SIP", "Q.850", or "" where there is none."""
+        return "SIP" if self.status is not None else "Q.850" if self.q850 is not None else ""
+
+    @property
+    def cause(self) -> int | None:
+        """The status, or else the cause of Q.850."""
+        return self.q850 if self.status is None else self.status
+
+
+class Reason(NamedTuple):
+    """A value of a Reason header (RFC 3326 §2); `str` gives it as it is written.
+
+    Attributes:
+        protocol: What the cause is of: "SIP", "Q.850", or another.
+        cause: The status code, or the cause of Q.850; None for none.
+        text: Words; "" for none.
+    """
+
+    protocol: str
+    cause: int | None = None
+    text: str = ""
+
+    @classmethod
+    def parse(cls, value: TokenValue) -> Reason | None:
+        """Read a value of a message's; None where its cause is none of its protocol."""
+        protocol = next((one for one in _CAUSES if one == value.value.upper()), value.value)
+        text, cause = value.parameter("text") or "", value.parameter("cause")
+        text = "" if len(text) > MAX_TEXT else text
+        if cause is None:
+            return cls(protocol, None, text)
+        number = int(cause) if cause.isascii() and cause.isdigit() and len(cause) < 4 else -1
+        return cls(protocol, number, text) if number in _CAUSES.get(protocol, _ANY) else None
+
+    def __str__(self) -> str:
+        cause = {} if self.cause is None else {"cause": str(self.cause)}
+        return str(TokenValue.of(self.protocol, cause)) + (
+            f";text={quote(self.text)}" * bool(self.text)
+        )
+
+
+#: Values of Reason that are read of one message, and characters of a text that is.
+MAX_REASONS = 8
+MAX_TEXT = 500
+#: What a cause may be, by its protocol (RFC 3326 §2; Q.850 has seven bits).
+_CAUSES = {"SIP": range(100, 700), "Q.850": range(128)}
+_ANY = range(1000)
 
 #: Who has ended a call, by the input that did; others by the error that they came with.
 _ENDED_BY = {
@@ -59,8 +120,6 @@ _WORDS = {
     "timeout": "Nobody answered in time.",
     "network": "The other side could not be reached.",
 }
-_CAUSE = re.compile(r";\s*cause\s*=\s*([1-6][0-9][0-9])(?![0-9])", re.IGNORECASE)
-_TEXT = re.compile(r';\s*text\s*=\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 
 
 def ended_by(steps: Sequence[Step], error: CallFailed | None) -> str | None:
@@ -79,25 +138,52 @@ _ENDS = ("TerminatingDialog", "Terminated", "Error")
 def cause_of(by: str, stated: Cause | None, error: CallFailed | None) -> Cause:
     """Return why a call has ended: by what failed, else by what a message said, else in words."""
     if error is not None:
-        return Cause(error.status, error.reason or "", str(error))
+        reasons = [] if error.response is None else read_reasons(error.response)
+        return Cause(error.status, error.reason or "", str(error), _code(reasons, "Q.850"))
     return stated or Cause(None, "", _WORDS[by])
 
 
 def stated_cause(message: Message) -> Cause | None:
-    """Return what the Reason of a BYE or CANCEL says (RFC 3326); None for nothing about SIP."""
-    text = (message._text("reason") or "")[:512]
-    if not text.lower().startswith("sip"):
+    """Return what the Reason of a BYE or CANCEL says (RFC 3326); None for nothing to read."""
+    reasons = read_reasons(message)
+    if not reasons:
         return None
-    status, words = _CAUSE.search(text), _TEXT.search(text)
-    said = "" if words is None else re.sub(r"\\(.)", r"\1", words[1])
+    said = next((one.text for one in reasons if one.text), "")
     whole = f"The other side ended the call: {said}." if said else _WORDS["remote"]
-    return Cause(None if status is None else int(status[1]), said, whole)
+    return Cause(_code(reasons, "SIP"), said, whole, _code(reasons, "Q.850"))
 
 
-def reason_fields(reason: str | None) -> list[Field]:
-    """Return the Reason header of a request that ends a call (RFC 3326), for words; none for None.
+def _code(reasons: Sequence[Reason], protocol: str) -> int | None:
+    return next((one.cause for one in reasons if one.protocol == protocol), None)
+
+
+def read_reasons(message: Message) -> list[Reason]:
+    """Return what each Reason of a message says, `MAX_REASONS` at the most; what cannot be read is
+    left out.
+    """
+    try:
+        values = [Reason.parse(text) for text in message._values("reason")[:MAX_REASONS]]
+    except ParseError:
+        return []
+    return [one for one in values if one is not None]
+
+
+def reason_fields(reason: str | Reason | None) -> list[Field]:
+    """Return the Reason header of a message that ends a call (RFC 3326), for words or a `Reason`;
+    none for None.
 
     Raises:
-        BuildError: The words hold a control character.
+        BuildError: The words hold a control character, or the protocol is no token.
     """
-    return [] if reason is None else [field("Reason", f"SIP;text={quote(reason)}")]
+    if reason is None:
+        return []
+    return [
+        field("Reason", str(Reason("SIP", None, reason) if isinstance(reason, str) else reason))
+    ]
+
+
+def error_fields(error: CallFailed | None) -> list[Field]:
+    """Return the Reason of a BYE that an error has us send (RFC 3326 §3.2)."""
+    if error is None or error.status is None:
+        return []
+    return reason_fields(Reason("SIP", error.status, reason_phrase(error.status)))

@@ -237,7 +237,7 @@ def test_a_call_that_failed(wire, alice, status, by, cause):
                 "The other side ended the call: Call completed elsewhere.",
             ),
         ),
-        ("Q.850;cause=16", Cause(None, "", "The other side ended the call.")),
+        ("Q.850;cause=16", Cause(None, "", "The other side ended the call.", 16)),
         ("SIP;cause=999999;text=", Cause(None, "", "The other side ended the call.")),
     ],
 )
