@@ -56,6 +56,20 @@ Max-Forwards: 70
       <ereg regexp=":.*" search_in="hdr" header="From" assign_to="them"/>
       <ereg regexp=":.*" search_in="hdr" header="To" assign_to="us"/>
     </action>""",
+    # What INVITED answers with, after other requests have come.
+    "KEEP_INVITE": """<action>
+      <ereg regexp=":.*" search_in="hdr" header="Via" assign_to="via"/>
+      <ereg regexp=":.*" search_in="hdr" header="From" assign_to="them"/>
+      <ereg regexp=":.*" search_in="hdr" header="To" assign_to="us"/>
+      <ereg regexp=":.*" search_in="hdr" header="CSeq" assign_to="cseq"/>
+    </action>""",
+    # Of each response to the INVITE by the side that is called, whatever came after it.
+    "INVITED": f"""Via[$via]
+From[$them]
+To[$us];tag=called[call_number]
+Call-ID: [call_id]
+CSeq[$cseq]
+{_CONTACT}""",
     "SDP": """Content-Type: application/sdp
 Content-Length: [len]
 
