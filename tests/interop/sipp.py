@@ -185,7 +185,9 @@ class SIPp:
         text = (_SCENARIOS / f"{scenario}.xml").read_text()
         file = self._folder / f"{name}.xml"
         known = {**_PARTS, **values}
-        file.write_text(_PLACEHOLDER.sub(lambda match: str(known[match[1]]), text))
+        while _PLACEHOLDER.search(text):  # a value may hold others
+            text = _PLACEHOLDER.sub(lambda match: str(known[match[1]]), text)
+        file.write_text(text)
         host = self._transport.host
         command = [self._program, *target, "-sf", str(file), "-t", self._transport.sipp]
         command += ["-i", host, "-p", str(port), "-bind_local", "-mi", host, "-mp", str(media)]

@@ -1,0 +1,101 @@
+"""What changes a call while it is set up and after, with SIPp on the other side: session timers,
+reliable provisional responses and UPDATE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.sip.dialog import session_timer
+
+from .calls import ended, first, incoming
+from .media import THEIRS, write_tone
+from .peer import TCP, UDP, over, wait_for
+from .sipp import SIPp
+
+Make = Callable[..., Any]
+
+# ---------------------------------------------------------------- session timers (RFC 4028)
+
+
+@pytest.fixture
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals below 90 s are taken as they are: nobody waits 45 s for a refresh here."""
+    monkeypatch.setattr(session_timer, "MIN_INTERVAL", 1)
+
+
+REFRESHES: dict[str, dict[str, object]] = {
+    "UPDATE": {"ALLOW": "INVITE, ACK, BYE, CANCEL, UPDATE", "BODY": "Content-Length: 0", "ACK": ""},
+    "INVITE": {
+        "ALLOW": "INVITE, ACK, BYE, CANCEL",
+        "BODY": "%SDP%",
+        "ACK": '<recv request="ACK"/>',
+    },
+}
+
+
+@over(UDP, TCP)
+@pytest.mark.parametrize("method", REFRESHES)
+def test_we_refresh(sipp: SIPp, parties: Make, short_intervals: None, method: str) -> None:
+    """422 names a longer interval; of that which SIPp takes, half goes by before each refresh."""
+    values = REFRESHES[method]
+    run = sipp.answer("uas_timer", MIN=120, EXPIRES=2, METHOD=method, **values)
+    alice = parties(NoMediaSimpleCallsParty, session_expires=90)
+    call = alice.invite(run.uri()).wait(5)
+    assert (call.session_timer.interval, call.session_timer.refresher) == (2, "local")
+    wait_for(lambda: call.session_timer.interval == 1800, "it is refreshed")
+    assert call.terminate().wait(5).state == "Terminated"
+    run.finish()
+
+
+@over(UDP, TCP)
+def test_sipp_does_not_refresh(sipp: SIPp, parties: Make, short_intervals: None) -> None:
+    """RFC 4028 §10: the call is hung up before its session expires, and says why."""
+    run = sipp.answer("uas_timer_lapses", EXPIRES=2)
+    call = parties(NoMediaSimpleCallsParty, session_expires=90).invite(run.uri()).wait(5)
+    call.waitForStateCondition(lambda state: state == "Error", 5)
+    assert call.ended_by == "timeout"
+    run.finish()
+
+
+@over(UDP, TCP)
+def test_sipp_refreshes(sipp: SIPp, parties: Make) -> None:
+    bob = parties(NoMediaSimpleCallsParty, "bob")
+    calls = incoming(bob)
+    sipp.call("uac_timer", bob.contact_uri.port).finish()
+    ended(calls[-1])
+
+
+@pytest.mark.parametrize("caller", ["we", "it"])
+def test_linphone_has_a_session_timer(
+    linphone: Make, talking: Make, tmp_path: Path, caller: str
+) -> None:
+    tone = write_tone(tmp_path / "tone.wav", THEIRS, 30)
+    timers = "session_expires_enabled=1\nsession_expires_value=300\n"
+    peer = linphone(play=tone, settings=timers)
+    alice = talking(session_expires=200)
+    if caller == "we":
+        call = alice.invite(peer.uri()).wait(5)
+    else:
+        calls = incoming(alice)
+        peer.tell(f"call {alice.contact_uri}")
+        call = first(calls)
+    peer.wait_for_output("Media streams established")
+    wait_for(lambda: call.session_timer, "a session timer was agreed on")
+    assert call.session_timer.interval == 200
+    call.terminate()
+    ended(call)
+
+
+def test_baresip_has_no_session_timer(baresip: Make, talking: Make, tmp_path: Path) -> None:
+    """Debian's version does not know them: we refresh alone (RFC 4028 §7.2)."""
+    peer = baresip(play=write_tone(tmp_path / "tone.wav", THEIRS, 30))
+    call = talking(session_expires=90).invite(peer.uri()).wait(5)
+    assert (call.session_timer.interval, call.session_timer.refresher) == (90, "local")
+    call.terminate()
+    ended(call)
