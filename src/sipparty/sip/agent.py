@@ -166,6 +166,7 @@ class UserAgent(ValueBinder):
         }
         self.in_dialog: dict[str, Callable[[ServerTransaction, DialogState | None], None]] = {}
         self.supported: tuple[str, ...] = SUPPORTED
+        self._allow_events: tuple[str, ...] = ()
         self._product = "sipparty"
         #: Gives the address that is advertised in the place of the one that we send from; None for
         #: that itself. Whoever changes what it says calls `moved`.
@@ -237,8 +238,20 @@ class UserAgent(ValueBinder):
                 field("Supported", ", ".join(self.supported)),
                 field("User-Agent", self.product),
             ]
+            if self._allow_events:
+                fields.append(field("Allow-Events", ", ".join(self._allow_events)))
             self._capabilities = fields
         return fields
+
+    @property
+    def allow_events(self) -> tuple[str, ...]:
+        """The event packages that others may subscribe to (RFC 6665 §4.4.4)."""
+        return self._allow_events
+
+    @allow_events.setter
+    def allow_events(self, names: tuple[str, ...]) -> None:
+        self._allow_events = names
+        self._capabilities = None
 
     @property
     def product(self) -> str:
@@ -384,6 +397,8 @@ class UserAgent(ValueBinder):
             ("Supported", ", ".join(self.supported)),
             ("Contact", self.contact(transaction.flow)),
         ]
+        if self._allow_events:
+            headers.append(("Allow-Events", ", ".join(self._allow_events)))
         if busy:
             self.refuse(transaction, 486, headers)
         else:

@@ -106,6 +106,9 @@ class Core:
         self.dialogs: dict[tuple[str, str, str], DialogState] = {}
         #: The latest that are over: an INVITE may come too late to replace one (RFC 3891 §3).
         self.ended: deque[int] = deque(maxlen=64)
+        #: The NOTIFYs that may make a dialog of a request of ours, by Call-ID and local tag: what
+        #: takes one, and says whether it is its own (RFC 6665 §4.4.1).
+        self.forming: dict[tuple[str, str], Callable[[ServerTransaction], bool]] = {}
         self.counters: dict[str, int] = dict.fromkeys(
             ("received", "sent", "refused", "stray_responses", "stray_acks"), 0
         )
@@ -374,7 +377,8 @@ class Core:
     def idle(self) -> bool:
         """Whether nothing is under way: no transaction, dialog or timer."""
         layer = self.transactions
-        return not (self.dialogs or layer.clients or layer.servers or len(self.timers))
+        waiting = self.dialogs or self.forming or len(self.timers)
+        return not (waiting or layer.clients or layer.servers)
 
     def counts(self) -> dict[str, int]:
         """Return how much is under way, beside the counters of what was."""

@@ -25,7 +25,7 @@ from sipparty.sip.routing import NextHop
 if TYPE_CHECKING:
     from sipparty.sip.client_request import ClientRequest
 
-__all__ = ["POLICIES", "Edit", "Policy", "Retry", "later", "retry_after"]
+__all__ = ["POLICIES", "Edit", "Policy", "Retry", "later", "leading_number", "retry_after"]
 
 #: A change of a request before it is sent; False where there was nothing to change.
 Edit = Callable[[Request], bool]
@@ -55,10 +55,11 @@ class Retry(Record):
 
 def retry_after(response: Response) -> float | None:
     """Return the seconds of a Retry-After (RFC 3261 §20.33); None where there is none to read."""
-    return _leading_number(response._text("retry-after"))
+    return leading_number(response._text("retry-after"))
 
 
-def _leading_number(text: str | None) -> float | None:
+def leading_number(text: str | None) -> float | None:
+    """Return the digits that a text begins with, 2**32 - 1 at the most; None where it has none."""
     text = (text or "").strip()
     digits = text[: len(text) - len(text.lstrip("0123456789"))]
     return min(float(digits), 2.0**32 - 1) if digits else None
@@ -195,7 +196,7 @@ def _raise_interval(asked: str, *names: str) -> Policy:
     """
 
     def policy(request: ClientRequest, response: Response) -> Retry | None:
-        least = _leading_number(response._text(asked))
+        least = leading_number(response._text(asked))
         if least is None:
             return None
 
@@ -203,7 +204,7 @@ def _raise_interval(asked: str, *names: str) -> Policy:
             changed = False
             for name in names:
                 text = made._text(name.lower())
-                seconds = _leading_number(text)
+                seconds = leading_number(text)
                 if text is not None and seconds is not None and seconds < least:
                     made[name] = f"{least:.0f}{text.strip().lstrip('0123456789')}"
                     changed = True

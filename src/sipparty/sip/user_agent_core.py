@@ -53,7 +53,9 @@ class UserAgentCore:
         if tag is not None:
             dialog = self._core.dialogs.get((facts.call_id, tag, facts.from_tag or ""))
             if dialog is None:
-                self._refuse(transaction, 481)
+                forming = self._core.forming.get((facts.call_id, tag))
+                if forming is None or not forming(transaction):
+                    self._refuse(transaction, 481)
             else:
                 dialog.request_received(transaction)
             return True

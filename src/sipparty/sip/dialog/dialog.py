@@ -17,7 +17,7 @@ from sipparty.errors import BuildError, CallFailed, TableError, UsageError
 from sipparty.fsm import verb
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.state import DialogState
-from sipparty.sip.events import CallEnded
+from sipparty.sip.events import CallEnded, Event
 from sipparty.sip.grammar import is_token
 from sipparty.sip.handle import Handle
 from sipparty.sip.message import Message, Request, Response
@@ -54,7 +54,7 @@ class Dialog(Handle, abstract=True):
 
     __slots__ = (*("authenticated", "dialog_state", "role", "session", "silent"),)
 
-    LAST_EVENT = CallEnded
+    LAST_EVENT: ClassVar[type[Event] | None] = CallEnded
     #: The requests taken inside the dialog: the method, and the name of what handles it; a handler
     #: is called with the server transaction and answers it. Those of the bases are added; None
     #: takes an inherited one away.

@@ -1,0 +1,373 @@
+"""The notifier (RFC 6665 §4.2): a subscription to us, from SUBSCRIBE to our last NOTIFY.
+
+Laws:
+
+* A SUBSCRIBE is answered at once (§4.2.1.1). Whoever is to decide on it and has not in
+  `DECISION_TIME` has it pending.
+* Each 2xx is followed by a NOTIFY at once (§4.2.1.2). After that there is one at a time, no sooner
+  than the package allows; what changes meanwhile is told by the next, which tells the last state.
+* A subscriber that answers no NOTIFY, or knows no such subscription, has none (§4.2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from sipparty.errors import CallFailed, CallTimedOut, ParseError, UsageError
+from sipparty.fsm import Row, Timer, verb
+from sipparty.sip.client_request import ClientRequest
+from sipparty.sip.dialog.outcomes import rejection
+from sipparty.sip.dialog.state import DialogState
+from sipparty.sip.fields import field
+from sipparty.sip.message import Response
+from sipparty.sip.notification.package import EventPackage
+from sipparty.sip.notification.usage import ENDING, SubscriptionUsage
+from sipparty.sip.transaction.server import ServerTransaction
+
+if TYPE_CHECKING:
+    from sipparty.sip.agent import UserAgent
+    from sipparty.sip.notification.resource import Resource
+
+__all__ = ["Notifier"]
+
+StateT = TypeVar("StateT")
+
+
+_LIVE = ("Pending", "Active")
+_OVER = ("Terminated", "Error")
+_LATE = ("notified", "lost", "given_up", "changed", "tell")
+
+
+class Notifier(SubscriptionUsage, Generic[StateT]):
+    """A subscription of somebody's to a state of ours; made by the stack.
+
+    Attributes:
+        resource: What is subscribed to; None where another request than SUBSCRIBE began it.
+        value: The state that this subscriber alone is told; None for that of the resource.
+    """
+
+    #: Seconds that a handler has to decide; then the subscription is pending. A SUBSCRIBE may take
+    #: no longer than software does (RFC 6665 §4.2.1.1).
+    DECISION_TIME = 2.0
+
+    methods = {"SUBSCRIBE": "_take_subscribe"}
+
+    table = (
+        Row("Initial", "receive", "Undecided", "_receive"),
+        Row("Initial", "begin", "Active", "_begin"),
+        Row("Undecided", "accept", "Active", "_answer", "_notify"),
+        Row("Undecided", ("pend", "timer_decision"), "Pending", "_answer", "_notify"),
+        Row("Undecided", "reject", "Terminated", "_refuse"),
+        Row("Undecided", "terminate", "Terminated", "_refuse"),
+        Row("Undecided", "changed", "Undecided"),
+        Row("Undecided", "given_up", "Error", "_note_error"),
+        Row("Pending", "accept", "Active", "_notify"),
+        Row("Pending", "reject", "Ending", "_reject_late"),
+        Row("Pending", "changed", "Pending"),
+        Row("Active", "changed", "Active", "_notify_in_time"),
+        Row("Active", "timer_notify", "Active", "_send"),
+        Row("Pending", "tell", "Pending", "_send"),
+        Row("Active", "tell", "Active", "_send"),
+        Row("Pending", "notified", "Pending", "_notify_more"),
+        Row("Active", "notified", "Active", "_notify_more"),
+        Row("Pending", "refreshed", "Pending", "_notify"),
+        Row("Active", "refreshed", "Active", "_notify"),
+        # §4.4.1: it is over when the last NOTIFY is answered.
+        Row(_LIVE, ("terminate", "timer_expires", "unsubscribed"), "Ending", "_notify_last"),
+        Row("Ending", ("notified", "lost"), "Terminated"),
+        Row("Ending", ("refreshed", "unsubscribed", "changed", "tell"), "Ending"),
+        Row(_LIVE, ("lost", "given_up"), "Error", "_note_error"),
+        Row("Ending", "given_up", "Terminated"),
+        *(Row(state, _LATE, state) for state in _OVER),
+    )
+    timers = (
+        Timer("timer_decision", "DECISION_TIME", "Undecided"),
+        Timer("timer_expires", "seconds_left", *_LIVE),
+        Timer("timer_notify", "_notify_delay", "Active"),
+    )
+    final = _OVER
+
+    value: StateT | None
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        package: EventPackage[StateT],
+        event_id: str = "",
+        resource: Resource[StateT] | None = None,
+    ) -> None:
+        self.value = None
+        self.resource = resource
+        self._transaction: ServerTransaction | None = None
+        #: Whether a NOTIFY is on its way, and whether there is more to tell after it.
+        self._notifying = self._changed = False
+        self._notified_at = float("-inf")
+        self._number = 0
+        #: How long the next NOTIFY has to wait; None where there is none to send.
+        self._notify_delay: float | None = None
+        #: Called once when it is over.
+        self.on_leave: Callable[[Notifier[Any]], object] | None = None
+        super().__init__(agent, package, event_id)
+        self.role = "notifier"
+
+    # ---------------------------------------------------------------- verbs
+
+    @verb
+    def accept(self, state: StateT | None = None) -> Self:
+        """Grant the subscription, now or when it was pending.
+
+        Args:
+            state: What this subscriber is told; None for the state of the resource.
+
+        Raises:
+            UnexpectedInput: It was granted or refused before.
+        """
+        self._check("accept")
+        if state is not None:
+            self.value = state
+        self.hit("accept")
+        return self
+
+    @verb
+    def pend(self) -> Self:
+        """Have the subscriber wait: somebody is asked, who may take their time (§4.2.1.3).
+
+        Raises:
+            UnexpectedInput: It was decided before.
+        """
+        self.hit("pend")
+        return self
+
+    @verb
+    def reject(self, status: int = 403, reason: str | None = None) -> Self:
+        """Refuse the subscription. One that is pending is ended as "rejected".
+
+        Args:
+            status: The status, 300 to 699, where the SUBSCRIBE is not answered yet.
+            reason: The reason phrase; the registered one by default.
+
+        Raises:
+            UnexpectedInput: It was granted or refused before.
+            UsageError: The status refuses nothing.
+        """
+        if status not in range(300, 700):
+            raise UsageError(f"{status!r} does not refuse a subscription: expected 300 to 699.")
+        self.hit("reject", status, reason)
+        return self
+
+    @verb
+    def notify(self, state: StateT) -> Self:
+        """Tell this subscriber a state of its own; as soon as the package allows.
+
+        Raises:
+            UnexpectedInput: The subscription is over.
+        """
+        self._check("changed")
+        self.value = state
+        self.hit("changed")
+        return self
+
+    @verb
+    def terminate(self, reason: str = "probation", retry_after: float | None = None) -> Self:
+        """End the subscription, and tell the subscriber why (§4.1.3).
+
+        Args:
+            reason: "deactivated" (it subscribes anew at once, elsewhere perhaps), "probation"
+                (later), "rejected", "timeout", "giveup", "noresource" or "invariant".
+            retry_after: Seconds after which it may subscribe anew; None to say nothing.
+
+        Raises:
+            UnexpectedInput: It is over, or being ended.
+        """
+        self.hit("terminate", reason, retry_after)
+        return self
+
+    @verb
+    def begin(self, state: DialogState, expires: float, value: StateT | None = None) -> Self:
+        """Begin a subscription that a request other than SUBSCRIBE has asked for, such as REFER
+        (RFC 3515 §2.4.4), and that was answered; the first NOTIFY is sent at once.
+
+        Args:
+            state: The dialog.
+            expires: Seconds that it lasts.
+            value: What is told.
+        """
+        self.value = value
+        self._expires_at = self.core.timers.now + expires
+        self.hit("begin", state)
+        return self
+
+    def give_up(self, error: CallFailed) -> None:
+        """End it at once: nothing can be sent any more."""
+        self.hear("given_up", error)
+
+    def settled(self, state: str) -> bool:
+        """Whether it is decided on, and not being ended; what `wait` waits for."""
+        return state in (*_LIVE, *_OVER)
+
+    def _check(self, input: str) -> None:
+        if not self.takes(input) or self.state in self.final:
+            raise self._unexpected(input)
+
+    def leave(self) -> None:
+        """Be over, and counted no more."""
+        super().leave()
+        on_leave, self.on_leave = self.on_leave, None
+        if on_leave is not None:
+            on_leave(self)
+
+    # ---------------------------------------------------------------- SUBSCRIBE
+
+    def _receive(self, transaction: ServerTransaction, state: DialogState, expires: int) -> None:
+        self._transaction = transaction
+        self.authenticated = transaction.authenticated
+        self._expires_at = self.core.timers.now + expires
+        self.join(state)
+
+    def _answer(self) -> None:
+        self._answer_subscribe(self._transaction, ceil(self.seconds_left))
+        self._transaction = None
+
+    def _answer_subscribe(self, transaction: ServerTransaction | None, expires: int) -> None:
+        state = self.dialog_state
+        if transaction is None or state is None or transaction.answered:
+            return  # it has waited too long, and nobody waits for the answer any more
+        contact = state.contact or self.agent.contact(transaction.flow)
+        fields = [field("Contact", contact), field("Expires", str(expires))]
+        transaction.answer(200, None, fields)
+
+    def _refuse(self, status: int = 480, reason: str | None = None) -> None:
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            self.core.refusals.refuse(transaction, status, reason)
+        self.reason = "rejected"
+
+    def _take_subscribe(self, transaction: ServerTransaction) -> None:
+        """Take a refresh (§4.2.1.4), or the end of the subscription.
+
+        Raises:
+            ParseError: A header is wrong.
+        """
+        if not self.takes("refreshed"):
+            # Its first is not answered yet; or it is over, and there is none.
+            self.agent.refuse(transaction, 500 if self.state == "Undecided" else 481)
+            return
+        state, request = self.dialog_state, transaction.request
+        assert state is not None
+        state.remote_target = state.new_target(request)  # §12.2.2: it is a target refresh
+        resource = self.resource
+        asked = request.expires
+        if resource is not None:
+            expires = resource.interval(asked)
+            if expires is None:
+                least = str(resource.min_expires)
+                self.agent.refuse(transaction, 423, [("Min-Expires", least)])
+                return
+        else:
+            expires = self.package.expires if asked is None else min(asked, self.package.expires)
+        self._answer_subscribe(transaction, expires)
+        self._expires_at = self.core.timers.now + expires
+        if expires:
+            if self.state in _LIVE:
+                self.rearm("timer_expires")
+            self.hear("refreshed")
+        else:
+            self.hear("unsubscribed")
+
+    # ---------------------------------------------------------------- NOTIFY
+
+    def _begin(self, state: DialogState) -> None:
+        self.join(state)
+        self._notify()
+
+    def _state(self) -> StateT | None:
+        if self.value is not None or self.resource is None:
+            return self.value
+        return self.resource.state
+
+    def _notify(self) -> None:
+        """Tell the state, when what is under way has led to the state that it is told in."""
+        self.hear("tell")
+
+    def _notify_in_time(self) -> None:
+        """Tell the state as soon as may be."""
+        if self._notifying:
+            self._changed = True
+            return
+        wait = self._notified_at + self.package.interval - self.core.timers.now
+        if wait <= 0:
+            self._send()
+        elif self._notify_delay is None:
+            self._notify_delay = wait
+            self.rearm("timer_notify")
+
+    def _notify_more(self) -> None:
+        self._notifying = False
+        if self._changed:
+            self._changed = False
+            self._notify_in_time()
+
+    def _send(self) -> None:
+        """Tell the state now, or, where a NOTIFY is on its way, after it."""
+        if self._notifying:
+            self._changed = True
+            return
+        if self._notify_delay is not None and self.state == "Active":
+            self._notify_delay = None
+            self.rearm("timer_notify")
+        granted = self.state == "Active"
+        word = "active" if granted else "pending"
+        # Who is not granted it yet is told nothing (§6.2).
+        self._send_notify(f"{word};expires={ceil(self.seconds_left)}", granted)
+
+    def _notify_last(self, reason: str = "timeout", retry_after: float | None = None) -> None:
+        """End the subscription (§4.2.2); an input that says nothing is its expiry."""
+        self.reason = reason
+        self.retry_after = retry_after
+        wait = "" if retry_after is None else f";retry-after={ceil(retry_after)}"
+        # What was pending is told nothing in the end either.
+        self._send_notify(f"terminated;reason={reason}{wait}", self.state == "Active")
+
+    def _reject_late(self, *_: object) -> None:
+        self._notify_last("rejected")
+
+    def _send_notify(self, substate: str, with_state: bool) -> None:
+        state, value = self.dialog_state, self._state() if with_state else None
+        assert state is not None
+        fields = [field("Event", self.event), field("Subscription-State", substate)]
+        body = b""
+        try:
+            if value is not None:
+                body = self.package.build(self.package.numbered(value, self._number))
+                fields.append(field("Content-Type", self.package.accepts[0]))
+                self._number += 1
+            self._notifying, self._changed = True, False
+            self._notified_at = self.core.timers.now
+            self.request = state.send_request(self, "NOTIFY", fields, body, self)
+        except (ParseError, UsageError) as error:
+            self.hear("lost", CallFailed(f"The subscriber cannot be notified: {error}"))
+
+    def response_received(self, client_request: ClientRequest, response: Response) -> None:
+        """Take the response to a NOTIFY (§4.2.2)."""
+        if response.status < 200:
+            return
+        state = self.dialog_state
+        if state is not None:
+            state.proven = True  # it has the branch, which was sent to that address alone
+            state.prove()
+        if client_request is not self.request:
+            return
+        if response.status in ENDING:
+            self.hear("lost", rejection(response))
+        else:
+            self.hear("notified")
+
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
+        """Take note that there will be none."""
+        if client_request is self.request:
+            if isinstance(error, CallTimedOut):
+                self.hear("lost", error)
+            else:
+                self.hear("notified")

@@ -1,0 +1,1 @@
+"""Event packages: what is notified of by SIP, each a small class."""
