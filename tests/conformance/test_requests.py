@@ -19,13 +19,12 @@ OTHERS = (
     ("RFC 3261 §10.3", "REGISTER", {"Expires": "60"}),
     ("RFC 6086 §4.2.2", "INFO", {"Info-Package": "dtmf"}),
     ("RFC 3311 §5.2", "UPDATE", {}),
-    ("RFC 3262 §3", "PRACK", {"RAck": "1 1 INVITE"}),
 )
 
 
 def _lists_all(scene: Scene, message: Message) -> str:
     said = {one.lower() for one in message.elements("unsupported")}
-    return "" if said == {"foo", "bar", "100rel"} else f"Unsupported is {said}"
+    return "" if said == {"foo", "bar", "singing"} else f"Unsupported is {said}"
 
 
 METHODS = (
@@ -34,6 +33,12 @@ METHODS = (
     *(
         Probe(clause, f"{method} is refused", Send(method, headers), Expect(405, {"Allow": "BYE"}))
         for clause, method, headers in OTHERS
+    ),
+    Probe(
+        "RFC 3262 §3",
+        "PRACK for no provisional response is refused",
+        Send("PRACK", {"RAck": "1 1 INVITE"}),
+        Expect(481),
     ),
     Probe(
         "RFC 3261 §11.2",
@@ -276,7 +281,7 @@ EXTENSIONS = (
     Probe(
         "RFC 3261 §8.2.2.3",
         "extensions nobody knows are all named",
-        Send("INVITE", {"Require": ("foo, bar", "100rel")}),
+        Send("INVITE", {"Require": ("foo, bar", "singing")}),
         Expect(420, check=_lists_all),
         Ack(),
     ),

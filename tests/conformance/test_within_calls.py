@@ -37,10 +37,19 @@ WITHIN = (
             ("MESSAGE", {"Content-Type": "text/plain"}),
             ("INFO", {}),
             ("UPDATE", {}),
-            ("PRACK", {"RAck": "1 1 INVITE"}),
             ("REFER", {"Refer-To": "<sip:carol@chicago.com>"}),
             ("SUBSCRIBE", {"Event": "dialog"}),
         )
+    ),
+    Probe(
+        "RFC 3262 §3",
+        "PRACK for no provisional response is refused, and the call goes on",
+        UP,
+        Within("PRACK", {"RAck": "1 1 INVITE"}),
+        Expect(481),
+        Within("OPTIONS"),
+        Expect(200),
+        END,
     ),
     Probe(
         "RFC 3261 §8.2.1",

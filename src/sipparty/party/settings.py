@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         min_se: int | None
         session_refresher: str | None
         keep_forks: bool | None
+        reliable_provisionals: str | None
         history: bool | None
         accepts: Iterable[str] | None
         authenticator: DigestServer | Mapping[str, str] | None
@@ -185,6 +186,17 @@ class PartySettings(DeepClass):
         check=checks.flag,
         binds={"keep_forks": ""},
         doc="Whether further answers to a forked call are kept.",
+    )
+    reliable_provisionals: str = setting(
+        "supported",
+        check=checks.one_of("supported", "required", "off"),
+        binds={"reliable_provisionals": ""},
+        doc="Whether provisional responses are sent until a PRACK comes (RFC 3262)."
+        ' "supported": those to us are acknowledged; ours are reliable where the caller requires'
+        " it, and where the caller supports it and they carry the answer to its offer"
+        ' (`ring(media=True)`), or `ring(reliable=True)` asks for it. "required": calls are made'
+        " to and taken from those alone who support it, others get 421 Extension Required; all of"
+        ' ours are reliable. "off": none is, and who requires it gets 420 Bad Extension.',
     )
     history: bool = setting(
         False,

@@ -5,6 +5,7 @@ requests that come for it. A `Party` has one; it is the part of the party withou
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from sipparty.errors import BuildError, NegotiationError, ParseError
@@ -12,6 +13,7 @@ from sipparty.fsm import Portal
 from sipparty.sip.admission import Admission, Name
 from sipparty.sip.auth import DigestClient, DigestServer
 from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood, session_description
+from sipparty.sip.call_limits import MANY_CALLS, has_its_part
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
 from sipparty.sip.events import CallReceived, Event, RequestReceived
 from sipparty.sip.fields import Field, field
@@ -30,11 +32,8 @@ from sipparty.vb import ValueBinder
 __all__ = ["MANY_CALLS", "MAX_CONTACTS", "UserAgent"]
 
 #: The option tags that the stack honours by itself (RFC 3261 §19.2).
-SUPPORTED: tuple[str, ...] = ("replaces", "timer")
+SUPPORTED: tuple[str, ...] = ("100rel", "replaces", "timer")
 
-#: From so many calls at a time on, half of them are kept for callers who have shown that they
-#: receive what they are sent: by a connection, credentials, or an ACK before. Fewer are for people.
-MANY_CALLS = 64
 
 #: Contact values remembered for each user agent; all are forgotten when there are more.
 MAX_CONTACTS = 1024
@@ -163,10 +162,12 @@ class UserAgent(ValueBinder):
             "ACK": lambda _: None,
             "BYE": self._refuse_stray,
             "CANCEL": self._refuse_stray,
+            "PRACK": self._refuse_stray,
         }
         self.in_dialog: dict[str, Callable[[ServerTransaction, DialogState | None], None]] = {}
         self.supported: tuple[str, ...] = SUPPORTED
         self._allow_events: tuple[str, ...] = ()
+        self._reliable_provisionals = "supported"
         self._product = "sipparty"
         #: Gives the address that is advertised in the place of the one that we send from; None for
         #: that itself. Whoever changes what it says calls `moved`.
@@ -262,6 +263,18 @@ class UserAgent(ValueBinder):
     def product(self, product: str) -> None:
         self._product = product
         self._capabilities = None
+
+    def _set_reliable_provisionals(self, wanted: str) -> None:
+        self._reliable_provisionals = wanted
+        others = tuple(tag for tag in self.supported if tag != "100rel")
+        self.supported = others if wanted == "off" else ("100rel", *others)
+        self._capabilities = None
+
+    #: Whether provisional responses are reliable (RFC 3262): "supported", "required" or "off".
+    #: It is read for each of them, so that it enters no function of ours.
+    reliable_provisionals = property(
+        attrgetter("_reliable_provisionals"), _set_reliable_provisionals
+    )
 
     def new_session(self, dialog: Dialog, flow: Flow) -> Session | None:
         """Make and open the media session of a dialog, or give the one that it has, moved to where
@@ -416,29 +429,6 @@ class UserAgent(ValueBinder):
     def _busy(self) -> bool:
         return self.max_calls is not None and len(self.dialogs) >= self.max_calls
 
-    def _has_its_part(self, transaction: ServerTransaction) -> bool:
-        """Whether a source has as many calls as it may have of this agent's; or whether all sources
-        have that have shown nothing yet: where there are many, half of `max_calls` is for others.
-        """
-        count, most, share = len(self.dialogs), self.max_calls_of_one, transaction.share
-        full = (
-            most is not None
-            and count >= most
-            and sum(one.share is share for one in self.dialogs) >= most
-        )
-        half = ((self.max_calls or 0) + 1) // 2
-        if not full and (self.max_calls or 0) >= MANY_CALLS and count >= half:
-            proven = (
-                transaction.flow.reliable
-                or transaction.authenticated is not None
-                or transaction.share.proofs
-            )
-            full = not proven and sum(one.is_unproven for one in self.dialogs) >= half
-        if full:
-            self.core.counters["refused"] += 1
-            self.core.attacks.note("flood", transaction.flow, self.core.timers.now)
-        return full
-
     def _refuse_stray(self, transaction: ServerTransaction) -> None:
         # §15.1.2: a BYE that names no dialog.
         self.refuse(transaction, 481)
@@ -461,7 +451,7 @@ class UserAgent(ValueBinder):
             return
         limited = self.max_calls is not None or self.max_calls_of_one is not None
         if not self.core.has_capacity_for(transaction) or (
-            limited and self._has_its_part(transaction)
+            limited and has_its_part(self, transaction)
         ):
             self.refuse(transaction, 503, self.core.refusals.overloaded)
             return
@@ -471,6 +461,12 @@ class UserAgent(ValueBinder):
             headers = refusal(self, request)
             if headers:
                 self.refuse(transaction, 422, headers)
+                return
+        if self._reliable_provisionals == "required":
+            from sipparty.sip.dialog.reliable import caller_says
+
+            if not caller_says(request):
+                self.refuse(transaction, 421, [("Require", "100rel")])
                 return
         tokens = self.core.tokens
         try:

@@ -105,6 +105,11 @@ class CallProgressed(CallEvent):
     response: Response
 
     @property
+    def reliable(self) -> bool:
+        """Whether it was sent reliably, and acknowledged with a PRACK (RFC 3262)."""
+        return "RSeq" in self.response and "Require" in self.response
+
+    @property
     def merge_key(self) -> Hashable | None:
         """The status."""
         return self.response.status

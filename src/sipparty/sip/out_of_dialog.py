@@ -17,8 +17,9 @@ from sipparty.sip.values import CSeq
 
 __all__ = ["IncomingRequest", "add_contact", "send_out_of_dialog"]
 
-#: Requests that have no Contact (RFC 3261 §20 Table 2, RFC 3428 §4, RFC 3903, RFC 6086).
-_NO_CONTACT = frozenset({"BYE", "CANCEL", "INFO", "MESSAGE", "PUBLISH"})
+#: Requests that have no Contact (RFC 3261 §20 Table 2, RFC 3262 Table 1, RFC 3428 §4, RFC 3903,
+#: RFC 6086).
+_NO_CONTACT = frozenset({"BYE", "CANCEL", "INFO", "MESSAGE", "PRACK", "PUBLISH"})
 
 
 class _OutOfDialog:

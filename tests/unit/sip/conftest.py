@@ -364,6 +364,12 @@ def make_pair():
 
 
 @pytest.fixture
+def media():
+    """The class of the media sessions."""
+    return Media
+
+
+@pytest.fixture
 def host():
     return Host()
 

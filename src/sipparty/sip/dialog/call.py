@@ -79,22 +79,31 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         Row("InitiatingDialog", "provisional", "InitiatingDialog", "_note_progress"),
         Row("InitiatingDialog", "success", "InDialog", "_establish"),
         Row("InitiatingDialog", "unusable", "Error", "_note_error", "acknowledge_and_hang_up"),
+        Row("InitiatingDialog", "early_unusable", "Error", "_note_error", "_end_early"),
         Row("InitiatingDialog", "failed", "Error", "_note_error"),
         # The side that is called.
         Row("Initial", "receive_invite", "InitiatingDialog", "_receive"),
         Row("InitiatingDialog", "ring", "InitiatingDialog", "_send_progress"),
         Row("InitiatingDialog", "timer_ringing", "InitiatingDialog", "_send_progress"),
+        Row("InitiatingDialog", "ready", "InitiatingDialog", "_accept_when_ready"),
         Row("InitiatingDialog", "accept", "InDialog", "_send_acceptance"),
         Row("InitiatingDialog", "reject", "Terminated", "_send_rejection"),
         Row("InitiatingDialog", "media_failed", "Error", "_note_error", "_refuse_media"),
         Row("InitiatingDialog", "cancel_received", "Terminated", "_send_487"),
+        Row("InitiatingDialog", "unacknowledged", "Error", "_note_error", "_refuse_media"),
         Row("InDialog", "unacknowledged", "TerminatingDialog", "_note_error", "_hang_up"),
         # Both.
         Row("InitiatingDialog", "bye_received", "Terminated", "_end_by_bye"),
         Row("InitiatingDialog", "timer_expires", "Error", "_give_up"),
         Row("InitiatingDialog", "terminate", "TerminatingDialog", "_end_early"),
         Row("InDialog", "terminate", "TerminatingDialog", "_hang_up"),
-        Row("InDialog", "media_failed", "TerminatingDialog", "_note_error", "_hang_up"),
+        Row(
+            "InDialog",
+            ("media_failed", "early_unusable"),
+            "TerminatingDialog",
+            "_note_error",
+            "_hang_up",
+        ),
         # RFC 5057 §5: the other side knows no such call, or is gone.
         Row("InitiatingDialog", "peer_lost", "InitiatingDialog"),
         Row("InDialog", "peer_lost", "TerminatingDialog", "_note_error", "_hang_up"),
@@ -175,6 +184,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         reason: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
         media: bool = False,
+        reliable: bool | None = None,
     ) -> Self:
         """Report progress to the caller, with a provisional status from 101 to 199.
 
@@ -188,14 +198,22 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
                 response carries the answer to the offer, as the 200 will again. Nothing is sent to
                 a host that the signalling does not come from before the caller has shown that it
                 is there.
+            reliable: Whether it is sent until the caller acknowledges it with a PRACK (RFC 3262).
+                None for as the party's `reliable_provisionals` says; a caller that requires it has
+                it always. One that is not acknowledged within 32 s ends the call.
 
         Raises:
             UnexpectedInput: The call is not one to answer, or is answered already.
+            UsageError: The status is no provisional one; or it is to be reliable, and the caller or
+                the party does not support that.
         """
         if status not in range(101, 200):
             raise UsageError(f"{status!r} is not a provisional status: expected 101 to 199.")
         if self._is_answerable("ring"):
-            ringing = status, reason, given_fields(headers) if headers else (), media
+            if reliable:
+                self._invited.check_reliable()
+            given = given_fields(headers) if headers else ()
+            ringing = status, reason, given, media, reliable
             if media and self._invited.body is None:
                 self._invited.ringing = ringing
                 self.prepare()
@@ -233,10 +251,10 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
             if headers:
                 invited.fields = given_fields(headers)
             invited.accepting = True
-            if invited.body is not None:
-                self.hit("accept")
-            else:
+            if invited.body is None:
                 self.prepare()
+            elif invited.responses is None or self.may_accept:
+                self.hit("accept")
         return self
 
     @verb

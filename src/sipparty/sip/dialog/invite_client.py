@@ -11,7 +11,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -54,11 +54,18 @@ class ClientInvite:
         early: The dialogs that provisional responses have made, by remote tag.
         acks: What acknowledges the 2xx, by remote tag: one for each dialog.
         answered: The dialog of the 2xx that the session is still busy with; None for none.
+        agreed: The remote tag of the early dialog that the first offer was answered in for certain,
+            by a reliable provisional response; None before.
+        answers: The answers that such responses of other forks have brought, by remote tag.
+        responses: The last provisional response in each early dialog, by remote tag.
+        rseqs: The RSeq of the last reliable one, likewise.
+        unacknowledged: How many of our PRACKs are not answered yet.
     """
 
     __slots__ = (
-        *("_call", "_failure", "_headers", "_late_offer", "_media_flow", "_parts", "_ready"),
-        *("acks", "answered", "early", "offer", "request", "template"),
+        *("_failure", "_headers", "_late_offer", "_media_flow", "_parts", "_ready", "acks"),
+        *("agreed", "answered", "answers", "call", "early", "offer", "request", "responses"),
+        *("rseqs", "template", "unacknowledged"),
     )
 
     def __init__(
@@ -100,7 +107,7 @@ class ClientInvite:
         if expires is not None:
             call.patience = expires
             checked = replaced(checked, [field("Expires", str(ceil(expires)))])
-        self._call = call
+        self.call = call
         self._headers = checked
         self._parts = parts
         self._late_offer = late_offer
@@ -109,6 +116,11 @@ class ClientInvite:
         self._failure: Exception | None = None
         self.offer = b""
         self.early: dict[str, DialogState] = {}
+        self.agreed: str | None = None
+        self.answers: dict[str, bytes] = {}
+        self.responses: dict[str, Response] = {}
+        self.rseqs: dict[str, int] = {}
+        self.unacknowledged = 0
         self.acks: dict[str, Acknowledgement] = {}
         self.answered: DialogState | None = None
         self.request = ClientRequest(call.core, self, hop, endpoint, agent)
@@ -118,13 +130,17 @@ class ClientInvite:
 
     def build_request(self, client_request: ClientRequest, flow: Flow) -> Request | None:
         """Make the INVITE for the flow that it takes; None while its offer is being made."""
-        template, call = self.template, self._call
+        template, call = self.template, self.call
         if client_request.attempts and self.early:
             # §12.3: the final response to the attempt before has ended what it had begun.
             self.leave_early()
-            self.early = {}
+            self.early, self.responses, self.rseqs, self.answers = {}, {}, {}, {}
             if call.offer_answer is not None:
                 call.offer_answer.previewed = None
+            if self.agreed is not None:
+                # The session has its answer: for another target it begins anew.
+                self.agreed = None
+                self._media_flow = None
         target = client_request.target
         if target is not None:
             template.remote_target = target
@@ -148,6 +164,8 @@ class ClientInvite:
             from sipparty.sip.dialog.session_timer import invite_fields
 
             fields += invite_fields(call.agent)
+        if call.agent.reliable_provisionals == "required":
+            fields.append(field("Require", "100rel"))  # RFC 3262 §4
         fields = replaced(fields, self._headers)
         body = self.offer
         kind = call.session.content_type if body and call.session is not None else None
@@ -166,7 +184,7 @@ class ClientInvite:
         """Have the media where it is for a flow, and an offer that says so: another target may be
         reached from another address of ours, which media for the first cannot come to.
         """
-        call, former = self._call, self._media_flow
+        call, former = self.call, self._media_flow
         self._media_flow = flow
         if former is not None and _hosts(call, flow) == _hosts(call, former):
             return
@@ -199,20 +217,20 @@ class ClientInvite:
         """Take a response to the INVITE."""
         status = response.status
         if status < 200:
-            self._call.hear("provisional", response)
+            self.call.hear("provisional", response)
         elif status < 300:
             self._take_success(response)
         else:
-            self._call.hear("failed", rejection(response))
+            self.call.hear("failed", rejection(response))
 
     def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
         """Take note that it will have no response."""
-        self._call.hear("failed", error)
+        self.call.hear("failed", error)
 
     def request_redirected(self, client_request: ClientRequest) -> None:
         """Emit where the call goes now."""
-        if self._call.agent.observed:
-            self._call._emit(CallRedirected, client_request.target)
+        if self.call.agent.observed:
+            self.call._emit(CallRedirected, client_request.target)
 
     def request_over(self, client_request: ClientRequest) -> None:
         """Drop what was kept to acknowledge its answers: none can come any more."""
@@ -220,59 +238,94 @@ class ClientInvite:
         if state is not None:
             # Who has answered has given up by now (§13.3.1.4).
             late = CallTimedOut("The media was not agreed on in time.", 408, "Request Timeout")
-            self._call.hear("unusable", late, state)
+            self.call.hear("unusable", late, state)
         acks, self.acks, self.early = self.acks, {}, {}
-        self._call._invite = None
+        self.call._invite = None
         for ack in acks.values():
             ack.usage._invite = None
             if ack.failure:
                 message = f"The answer could not be acknowledged: {ack.failure}"
                 ack.usage.peer_lost(CallUnreachable(message, 503, "Service Unavailable"))
 
-    def note_progress(self, response: Response) -> None:
-        """Have the early dialog that a provisional response makes (§12.1.2), and its media."""
+    def note_progress(self, response: Response) -> bool:
+        """Have the early dialog that a provisional response makes (§12.1.2), and its media.
+
+        Returns:
+            Whether it is to be reported: not a reliable one that came before, or out of order.
+        """
         try:
             tag = response.facts.to_tag or ""
             state = self.early.get(tag)
-            if state is None and tag and len(self.early) < self._call.MAX_FORKS:
+            if state is None and tag and len(self.early) < self.call.MAX_FORKS:
                 state = self.early[tag] = self.template.answered_by(response)
             if state is not None:
-                self._call.join(state)
+                self.call.join(state)
         except ParseError:
-            return
+            return True
+        if state is not None:
+            if "rseq" in (response._index or ()):
+                from sipparty.sip.dialog.reliable import rseq_of, take_reliable
+
+                rseq = rseq_of(response)
+                if rseq and not take_reliable(self, response, state, rseq):
+                    return False
+                if rseq:
+                    self.responses[tag] = response
+                    return True
+            self.responses[tag] = response
         if response.body and self.offer:
             self._take_preview(response, tag)
+        return True
 
     def _take_preview(self, response: Response, tag: str) -> None:
         """Let early media flow; an answer that cannot be used is left for the 2xx to mend."""
-        call, offers = self._call, self._call.offer_answer
-        if offers is None or offers.previewed is not None:
+        call, offers = self.call, self.call.offer_answer
+        if offers is None or offers.previewed is not None or self.agreed is not None:
             return
 
         def failed(error: Exception) -> None:
             log_media_fault(call.name, "The early media could not be agreed on", error)
-
-        def done() -> None:
-            try:
-                offers.session.start(early=True)
-            except Exception as error:
-                log_media_fault(call.name, "The early media could not be started", error)
 
         try:
             answer = session_description(response)
         except ParseError:
             return
         if answer:
-            offers.preview(answer, tag, done, failed)
+            offers.preview(answer, tag, self.start_early, failed)
+
+    def start_early(self) -> None:
+        """Let early media flow."""
+        call = self.call
+        try:
+            if call.session is not None:
+                call.session.start(early=True)
+        except Exception as error:
+            log_media_fault(call.name, "The early media could not be started", error)
+
+    def agree(self, tag: str, answer: bytes, failed: Callable[[Exception], object]) -> None:
+        """Take the answer that a reliable provisional response brings: the exchange is complete."""
+        offers = self.call.offer_answer
+        assert offers is not None
+        self.agreed = tag
+
+        def done() -> None:
+            self.start_early()
+            self.call.proceed()
+
+        if offers.previewed == tag:
+            offers.hit("receive_answer")
+            done()
+        else:
+            offers.take_answer(answer, done, failed)
 
     def leave_early(self, but: DialogState | None = None) -> None:
         """End the early dialogs, all but one; a 2xx for one of them finds it still."""
         for state in self.early.values():
             if state is not but:
-                state.leave(self._call)
+                state.leave(self.call)
 
     def _take_success(self, response: Response) -> None:
-        call, acks = self._call, self.acks
+        call, acks = self.call, self.acks
         try:
             tag = response.facts.to_tag or ""
             state = self.early.get(tag)
@@ -312,7 +365,7 @@ class ClientInvite:
             self._take_answer(ack, response, tag)
 
     def _take_fork(self, response: Response, state: DialogState, tag: str) -> None:
-        call = self._call
+        call = self.call
         if len(self.acks) > call.MAX_FORKS:
             return
         fork = type(call)(call.agent)
@@ -330,7 +383,7 @@ class ClientInvite:
 
     def _take_answer(self, ack: Acknowledgement, response: Response, tag: str) -> None:
         """Agree on media by a 2xx (§13.2.2.4), now or later."""
-        call, offers, state = self._call, self._call.offer_answer, ack.state
+        call, offers, state = self.call, self.call.offer_answer, ack.state
 
         def done(answer: bytes = b"") -> None:
             if self.answered is not state:
@@ -349,6 +402,9 @@ class ClientInvite:
             self._refuse_offer(ack, response)
             call.hear("unusable", failure, state)
 
+        if tag == self.agreed:
+            done()  # RFC 6337 §3.1.1: what it describes besides means nothing
+            return
         if offers is None:
             if response._body:
                 self._refuse_offer(ack, response)
@@ -390,7 +446,12 @@ class ClientInvite:
         except ParseError:
             return  # what cannot be read can have no answer
         if offer:
-            ack.body = self._call.agent.refuse_streams(offer, flow)
+            ack.body = self.refusal_of(offer)
+
+    def refusal_of(self, offer: bytes) -> bytes:
+        """Return the answer that takes none of an offer's streams; b"" where there can be none."""
+        flow = self.request.flow
+        return b"" if flow is None else self.call.agent.refuse_streams(offer, flow)
 
     # ---------------------------------------------------------------- ending before the call is up
 
@@ -401,7 +462,7 @@ class ClientInvite:
             self.request.cancel_fields = self._call._hang_up_fields
             self.request.cancel()
         else:
-            self._call.acknowledge_and_hang_up(state)
+            self.call.acknowledge_and_hang_up(state)
 
     def give_up(self, patience: float) -> str:
         """End it for want of an answer; say so."""
@@ -411,7 +472,7 @@ class ClientInvite:
     def ended_by_bye(self) -> None:
         """Take note that its 2xx was followed by a BYE before it was acknowledged."""
         if self.answered is not None:
-            self._call.acknowledge(self.answered)
+            self.call.acknowledge(self.answered)
 
     def acknowledge(self, state: DialogState) -> None:
         """Acknowledge the 2xx that has made a dialog, for the first time."""

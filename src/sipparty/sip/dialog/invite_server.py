@@ -7,7 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sipparty.errors import CallFailed, NegotiationError, ParseError, PortsExhausted
+from sipparty.errors import (
+    CallFailed,
+    NegotiationError,
+    ParseError,
+    PortsExhausted,
+    UsageError,
+)
 from sipparty.sip.bodies import session_description
 from sipparty.sip.dialog.outcomes import log_media_fault, media_failure, warning
 from sipparty.sip.dialog.state import DialogState
@@ -19,6 +25,7 @@ from sipparty.sip.user_headers import given_fields, replaced
 
 if TYPE_CHECKING:
     from sipparty.sip.dialog.invite_usage import InviteUsage
+    from sipparty.sip.dialog.reliable import ReliableResponses
 
 __all__ = ["ServerInvite", "take_reinvite"]
 
@@ -33,20 +40,25 @@ class ServerInvite:
         initial: Whether it is the one that begins the call.
 
     Attributes:
-        body: What the 2xx carries; None before that is made.
+        agreed: Whether the first offer was answered, and both sides have that for certain, before
+            the 2xx: reliable provisional responses allow it (RFC 3262 §5).
+        body: What the 2xx carries, unless a reliable provisional response has carried it before;
+            None before that is made.
         describing: Whether that is being made.
         accepting: Whether the 2xx is to be sent as soon as it is.
         accepted: Whether the 2xx was sent.
         early: Whether there is early media.
         fields: What else the 2xx says.
+        offered: Whether it carries an offer that was answered.
+        responses: The reliable provisional responses to it; None before the first.
         ringing: The provisional response that is to be sent as soon as `body` is there, as its
             status, reason phrase, fields, and whether with media; None for none.
         states_expiry: Whether the call is given up when the caller's own patience is over.
     """
 
     __slots__ = (
-        *("_call", "accepted", "accepting", "body", "describing", "dialog_state", "early"),
-        *("fields", "initial", "ringing", "states_expiry", "transaction"),
+        *("accepted", "accepting", "agreed", "body", "call", "describing", "dialog_state", "early"),
+        *("fields", "initial", "offered", "responses", "ringing", "states_expiry", "transaction"),
     )
 
     def __init__(
@@ -56,13 +68,14 @@ class ServerInvite:
         state: DialogState,
         initial: bool,
     ) -> None:
-        self._call = call
+        self.call = call
         self.transaction = transaction
         self.dialog_state = state
         self.initial = initial
         self.body: bytes | None = None
         self.describing = self.accepting = self.accepted = self.states_expiry = False
-        self.early = False
+        self.early = self.agreed = self.offered = False
+        self.responses: ReliableResponses | None = None
         self.fields: list[Field] = []
         self.ringing: tuple[Any, ...] | None = None
         transaction.user = self
@@ -84,7 +97,7 @@ class ServerInvite:
             done: Called when `body` is there, at once or later.
             failed: Called with what was raised instead.
         """
-        call, request = self._call, self.transaction.request
+        call, request = self.call, self.transaction.request
         offers = call.offer_answer
 
         def made(body: bytes | None) -> None:
@@ -112,6 +125,7 @@ class ServerInvite:
             return
         self.describing = True
         if offer:
+            self.offered = True
             offers.make_answer(offer, made, not_made)
         else:
             offers.make_offer("2xx", offers.session.offer, made, not_made)
@@ -120,7 +134,7 @@ class ServerInvite:
         """End a call that is not answered yet for what its media raised; the caller gets an answer,
         whatever it is.
         """
-        call, transaction = self._call, self.transaction
+        call, transaction = self.call, self.transaction
         status = 500
         if isinstance(error, NegotiationError | ParseError):
             status = error.status
@@ -138,7 +152,7 @@ class ServerInvite:
     @property
     def offers(self) -> bool:
         """Whether the 2xx carries an offer, so that the ACK has to bring the answer."""
-        offers = self._call.offer_answer
+        offers = self.call.offer_answer
         return offers is not None and bool(self.body) and offers.answered_in("ACK")
 
     # ---------------------------------------------------------------- responses
@@ -151,7 +165,7 @@ class ServerInvite:
         body: bytes = b"",
     ) -> None:
         """Send a provisional response or a 2xx (RFC 3261 §12.1.1)."""
-        call, contact = self._call, self.dialog_state.contact
+        call, contact = self.call, self.dialog_state.contact
         fields = [("contact", contact, f"Contact: {contact}")]
         if body and call.session is not None:
             fields.append(field("Content-Type", call.session.content_type))
@@ -182,21 +196,94 @@ class ServerInvite:
         if isinstance(error, NegotiationError | ParseError):
             self.refuse(error.status, None, [warning(error)])
         else:
-            log_media_fault(self._call.name, "The media failed", error)
+            log_media_fault(self.call.name, "The media failed", error)
             self.refuse(500)
 
-    def report(self, status: int, reason: str | None, fields: Sequence[Field], media: bool) -> None:
-        """Send a provisional response; with media, the answer in it, and begin."""
+    def report(
+        self,
+        status: int,
+        reason: str | None,
+        fields: Sequence[Field],
+        media: bool,
+        reliable: bool | None = None,
+    ) -> None:
+        """Send a provisional response; with media, the answer in it, and begin.
+
+        Reliably where that is asked for here or by the caller; and by default where it carries the
+        answer and the caller knows how (RFC 3262).
+        """
         self.early = self.early or media
         # An offer cannot stand in a response that may be lost (RFC 3261 §13.2.1).
         body = (self.body or b"") if self.early and not self.offers else b""
+        if (
+            body
+            or reliable
+            or self.responses is not None
+            or "require" in (self.transaction.request._index or ())
+            or self.call.agent.reliable_provisionals == "required"
+        ) and self._report_reliably(status, reason, fields, media, reliable):
+            return
         self.respond(status, reason, fields, body)
         if media and body:
-            self._call.start_media(early=True)
+            self.call.start_media(early=True)
+
+    def check_reliable(self) -> None:
+        """Check that a provisional response can be sent reliably.
+
+        Raises:
+            UsageError: It cannot.
+        """
+        from sipparty.sip.dialog.reliable import caller_says
+
+        if self.call.agent.reliable_provisionals == "off":
+            raise UsageError('The party has reliable_provisionals="off".')
+        if not caller_says(self.transaction.request):
+            raise UsageError(
+                "The caller takes no reliable provisional response: its INVITE does not say 100rel"
+                " in Supported. Leave reliable out to send one where that can be."
+            )
+
+    def _report_reliably(
+        self,
+        status: int,
+        reason: str | None,
+        fields: Sequence[Field],
+        media: bool,
+        reliable: bool | None,
+    ) -> bool:
+        """Report it reliably, now or later, if it is to be."""
+        from sipparty.sip.dialog.reliable import ReliableResponses, caller_says
+
+        call, offers, agent = self.call, self.call.offer_answer, self.call.agent
+        says = caller_says(self.transaction.request)
+        if reliable is None:
+            reliable = agent.reliable_provisionals == "required" or bool(self.early and self.body)
+        if says != "required" and not (reliable and says and agent.reliable_provisionals != "off"):
+            return False
+        if self.body is None and not session_description(self.transaction.request):
+            # RFC 3262 §5: the first one to an INVITE without an offer brings it.
+            self.ringing = (status, reason, fields, media, reliable)
+            call.prepare()
+            return True
+        responses = self.responses
+        if responses is None:
+            responses = self.responses = call._responses = ReliableResponses(self)
+        body = self.body if (self.early or not self.offered) and self.body else b""
+        if not responses.report(status, reason, fields, media, body):
+            return True
+        if body and offers is not None:
+            self.body = b""  # RFC 6337 §3.1.1: it is not said again
+            if not self.offered:
+                offers.place = "reliable 1xx"
+            elif media:
+                call.start_media(early=True)
+        return True
 
     def accept(self) -> None:
         """Send the 2xx of an INVITE that begins a call."""
         self.dialog_state.early = False
+        if self.responses is not None:
+            self.responses.hear("stop")
         self.respond(200, None, self.fields, self.body or b"")
 
     def refuse_call(self, error: CallFailed) -> None:
@@ -205,26 +292,26 @@ class ServerInvite:
         if isinstance(cause, NegotiationError | ParseError):
             headers.append(warning(cause))
         elif isinstance(cause, PortsExhausted):
-            headers += self._call.core.refusals.overloaded
+            headers += self.call.core.refusals.overloaded
         self.refuse(error.status or 488, None, headers)
 
     # ---------------------------------------------------------------- ending before the call is up
 
     def withdraw(self) -> None:
         """Refuse it for our user."""
-        self.transaction.answer(603, None, self._call._hang_up_fields)
-        self._call.hit("ended")
+        self.transaction.answer(603, None, self.call._hang_up_fields)
+        self.call.hit("ended")
 
     def give_up(self, patience: float) -> str:
         """End it for want of an answer; say so."""
         # RFC 3261 §13.3.1: an invitation that ran out is answered with 487.
         self.refuse(487 if self.states_expiry else 480)
-        self._call.ended_by_peer = True
+        self.call.ended_by_peer = True
         return f"The call was not answered here within {patience:g} s."
 
     def ended_by_bye(self) -> None:
         """Take note of a BYE before our answer (§15.1.2)."""
-        self._call.ended_by_peer = True
+        self.call.ended_by_peer = True
         self.refuse(487)
 
     # ---------------------------------------------------------------- a transaction's user
@@ -232,12 +319,12 @@ class ServerInvite:
     def cancelled(self, cancel: Request) -> None:
         """Take a CANCEL (RFC 3261 §9.2)."""
         if self.initial:
-            self._call.hear("cancel_received", cancel)
+            self.call.hear("cancel_received", cancel)
         elif not self.accepted:
             self.refuse(487)
-            if self._call.offer_answer is not None:
-                self._call.offer_answer.hear("roll_back")
-            self._call.abandon_invite(self)
+            if self.call.offer_answer is not None:
+                self.call.offer_answer.hear("roll_back")
+            self.call.abandon_invite(self)
 
     def ack_received(self, ack: Request) -> None:
         """Pass an ACK inside the dialog on to the INVITE's transaction, where it is for its 2xx."""
@@ -249,7 +336,7 @@ class ServerInvite:
         """Take the first ACK for a 2xx, and with it the answer where that carried an offer."""
         if not self.accepted:
             return
-        call = self._call
+        call = self.call
         offers = call.offer_answer is not None and self.offers
         self.transaction.user = None
         if self.dialog_state.half_open:
@@ -275,12 +362,12 @@ class ServerInvite:
         call.offer_answer.take_answer(answer, self._agreed, self._fail_media)
 
     def _agreed(self) -> None:
-        self._call.media_agreed(self.initial)
-        self._call.proceed()
+        self.call.media_agreed(self.initial)
+        self.call.proceed()
 
     def _fail_media(self, error: Exception) -> None:
         what = "The ACK carries bad media"
-        self._call.hear("media_failed", media_failure(self._call.name, what, error))
+        self.call.hear("media_failed", media_failure(self.call.name, what, error))
 
     def unacknowledged(self) -> None:
         """RFC 3261 §13.3.1.4: without an ACK the session ends with a BYE."""
@@ -288,13 +375,15 @@ class ServerInvite:
             return  # it was a failure
         if self.dialog_state.share is not None:
             self.dialog_state.share.doubt()
-        self._call.abandon_invite(self)
+        self.call.abandon_invite(self)
         error = CallFailed("Our answer was never acknowledged.", 408, "Request Timeout")
-        self._call.hear("unacknowledged", error)
+        self.call.hear("unacknowledged", error)
 
     def stop(self) -> None:
         """Send the 2xx no more; answer it where the call has ended first (§15.1.2)."""
         self.transaction.user = None
+        if self.responses is not None:
+            self.responses.hear("stop")
         if self.accepted:
             self.transaction.stop()
         elif not self.initial:

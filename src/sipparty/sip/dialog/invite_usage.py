@@ -60,7 +60,8 @@ class InviteUsage(Dialog, abstract=True):
     """
 
     __slots__ = (
-        *("_hang_up_fields", "_hang_up_due", "_invite", "_invited", "_modifications", "_stated"),
+        *("_hang_up_fields", "_hang_up_due", "_invite", "_invited", "_modifications"),
+        *("_responses", "_stated"),
         *("_steps", "ended_by_peer", "forks", "held", "held_by_peer", "offer_answer", "patience"),
         *("progress", "session_timer"),
     )
@@ -80,7 +81,12 @@ class InviteUsage(Dialog, abstract=True):
     #: What Max-Forwards of its INVITE says (RFC 3261 §8.1.1.6); less where it continues another.
     max_forwards = 70
 
-    methods = {"BYE": "_take_bye", "INVITE": "_take_reinvite", "OPTIONS": "_take_options"}
+    methods = {
+        "BYE": "_take_bye",
+        "INVITE": "_take_reinvite",
+        "OPTIONS": "_take_options",
+        "PRACK": "_take_prack",
+    }
     essential = frozenset({"INVITE"})
 
     def __init__(self, agent: UserAgent) -> None:
@@ -93,6 +99,8 @@ class InviteUsage(Dialog, abstract=True):
         self._invite: Any = None
         #: The last `ServerInvite`, until its 2xx is acknowledged.
         self._invited: Any = None
+        #: The reliable provisional responses to the INVITE that began the call; None for none.
+        self._responses: Any = None
         self._hang_up_due = False
         #: Whether the other side, or its patience or ours, has ended the call, and no verb.
         self.ended_by_peer = False
@@ -168,11 +176,13 @@ class InviteUsage(Dialog, abstract=True):
         invite.request.start()
 
     def _note_progress(self, response: Response) -> None:
-        self.progress = response.status
-        if response.status > 100:
-            self._invite.note_progress(response)
+        status = response.status
+        if status > 100:
+            if not self._invite.note_progress(response):
+                return
             if self.agent.observed:
                 self._emit(CallProgressed, response)
+        self.progress = status
 
     def _establish(self, state: DialogState) -> None:
         self.acknowledge(state)
@@ -217,10 +227,25 @@ class InviteUsage(Dialog, abstract=True):
 
     def _prepared(self) -> None:
         invited = self._invited
-        if invited is not None and invited.ringing is not None:
+        if invited is None:
+            return
+        if invited.ringing is not None:
             self.hear("ring", *invited.ringing)
-        if invited is not None and invited.accepting:
+        if invited.accepting:
+            # What rings may have to be acknowledged first.
+            self.hear("accept" if invited.ringing is None else "ready")
+
+    def _accept_when_ready(self) -> None:
+        if self.may_accept:
             self.hear("accept")
+
+    @property
+    def may_accept(self) -> bool:
+        """Whether the 2xx may be sent now: RFC 3262 §3 has it wait for some PRACKs."""
+        invited = self._invited
+        return invited.body is not None and not (
+            invited.responses is not None and invited.responses.delays_answer
+        )
 
     def _send_progress(
         self,
@@ -228,10 +253,11 @@ class InviteUsage(Dialog, abstract=True):
         reason: str | None = None,
         fields: Sequence[Field] = (),
         media: bool = False,
+        reliable: bool | None = None,
     ) -> None:
         status = status or self.progress  # which is sent again
         if status is not None:
-            self._invited.report(status, reason, fields, media)
+            self._invited.report(status, reason, fields, media, reliable)
             self.progress = status
 
     def _send_acceptance(self) -> None:
@@ -375,6 +401,11 @@ class InviteUsage(Dialog, abstract=True):
     def _take_options(self, transaction: ServerTransaction) -> None:
         self.agent.answer_options(transaction)
 
+    def _take_prack(self, transaction: ServerTransaction) -> None:
+        from sipparty.sip.dialog.reliable import take_prack
+
+        take_prack(self, self._responses, transaction)
+
     def _take_reinvite(self, transaction: InviteServerTransaction) -> None:
         assert self.dialog_state is not None
         take_reinvite(self, transaction, self.dialog_state, self._invited)
@@ -390,7 +421,7 @@ class InviteUsage(Dialog, abstract=True):
         if self.last_error is None:
             self.last_error = error
 
-    def _end_early(self) -> None:
+    def _end_early(self, *_: object) -> None:
         (self._invite or self._invited).withdraw()
 
     def _give_up(self) -> None:

@@ -36,7 +36,12 @@ _ENDS = {
 #: What ends the usage if it refuses a request that the usage cannot do without: 489 is for NOTIFY.
 _ESSENTIAL = (403, 405, 489, 501)
 #: What ends nothing if it refuses this method.
-_EXCEPTIONS = {("REFER", 484)}
+_EXCEPTIONS = {
+    ("REFER", 484),
+    # RFC 3262 §3: what a PRACK is for may be over, and the INVITE has an outcome of its own.
+    ("PRACK", 481),
+    ("PRACK", 408),
+}
 
 
 def what_ends(method: str, status: int, essential: Collection[str] = ()) -> Ends:

@@ -230,14 +230,14 @@ def test_a_method_that_is_not_taken_inside(wire, bob):
     wire.receive(wire.within(answer, "DANCE"))
     refusal = wire.one()
     assert refusal.status == 501
-    assert refusal.allow == ("INVITE", "OPTIONS", "ACK", "BYE", "CANCEL")
+    assert refusal.allow == ("INVITE", "OPTIONS", "ACK", "BYE", "CANCEL", "PRACK")
 
 
 def test_an_extension_that_is_not_known_inside(wire, bob):
     call, answer = up(wire)
-    wire.receive(wire.within(answer, "BYE", headers=["Require: 100rel, dancing"]))
+    wire.receive(wire.within(answer, "BYE", headers=["Require: singing, dancing"]))
     refusal = wire.one()
-    assert (refusal.status, refusal.unsupported) == (420, ("100rel", "dancing"))
+    assert (refusal.status, refusal.unsupported) == (420, ("singing", "dancing"))
     assert call.state == "InDialog"
 
 

@@ -20,7 +20,8 @@ from sipparty.sip.events import CallEnded
 
 SEEDS = 400
 BODIES = (b"", b"offer", b"bad", b"garbage", b"x")
-VERBS = ("terminate", "accept", "ring", "reject", "hold", "resume", "early", "send")
+VERBS = ("terminate", "accept", "ring", "reject", "hold", "resume", "early", "send", "reliable")
+RELIABLE = ([], ["Supported: 100rel"], ["Require: 100rel"])
 STATUSES = (100, 180, 183, 200, 200, 200, 302, 408, 481, 486, 491, 500, 503)
 
 
@@ -36,6 +37,7 @@ class Run:
             follow_redirects=pick([0, 5]),
             retry_wait=pick([0.0, 20.0]),
             keep_forks=pick([True, False]),
+            reliable_provisionals=pick(["supported", "supported", "required", "off"]),
         )
         self.make_session, self.agent.open_session = self.agent.open_session, self.open_session
         self.pending, self.sessions, self.calls = [], [], []
@@ -73,6 +75,7 @@ class Run:
     def invited(self):
         self.number += 1
         unique = {"branch": f"z9hG4bKi{self.number}", "call_id": f"c{self.number}"}
+        unique["headers"] = self.chance.choice(RELIABLE)
         self.receive(self.wire.request("INVITE", body=self.chance.choice(BODIES), **unique))
 
     def invite(self):
@@ -89,6 +92,8 @@ class Run:
         headers = [("Contact", "<sip:z@10.0.0.44>")] if status == 302 else []
         headers += [("Retry-After", "3")] if status in (500, 503) else []
         contact = None if status == 302 else "<sip:bob@10.0.0.9>"
+        if status in (180, 183) and self.chance.random() < 0.6:
+            headers += [("Require", "100rel"), ("RSeq", str(self.chance.randrange(1, 5)))]
         body = self.chance.choice(BODIES) if status in (183, 200) else b""
         self.wire.receive(self.wire.answer(request, status, tag, contact, headers, body))
 
@@ -96,11 +101,16 @@ class Run:
         if not self.answers:
             return
         answer = self.chance.choice(self.answers)
-        method = self.chance.choice(["ACK", "ACK", "ACK", "BYE", "INVITE", "OPTIONS", "INFO"])
+        methods = ["ACK", "ACK", "ACK", "BYE", "INVITE", "OPTIONS", "INFO", "PRACK"]
+        likely = "RSeq" in answer and self.chance.random() < 0.6
+        method = "PRACK" if likely else self.chance.choice(methods)
         self.number += 1
         number = answer.cseq.number if method == "ACK" else self.number
         body, branch = self.chance.choice(BODIES), f"z9hG4bKw{self.number}"
-        self.receive(self.wire.within(answer, method, number, body=body, branch=branch))
+        rack = f"RAck: {answer.get('RSeq', 1)} {answer.cseq.number} INVITE"
+        headers = [rack] if method == "PRACK" else []
+        changes = {"body": body, "branch": branch, "headers": headers}
+        self.receive(self.wire.within(answer, method, number, **changes))
 
     def again(self):
         if self.received:
@@ -141,6 +151,8 @@ class Run:
                 call.send("INFO")
             elif verb == "early":
                 call.ring(183, media=True)
+            elif verb == "reliable":
+                call.ring(183, media=self.chance.random() < 0.5, reliable=True)
             else:
                 getattr(call, verb)()
         except (UnexpectedInput, UsageError):
