@@ -32,6 +32,7 @@ VALUES = {
     "min_se": (300, 300),
     "session_refresher": ("local", "local"),
     "keep_forks": (True, True),
+    "reliable_provisionals": ("off", "off"),
     "history": (True, True),
     "accepts": (["Application/PIDF+xml"], ("application/pidf+xml",)),
     "authenticator": ({"alice": "tea"}, {"alice": "tea"}),

@@ -459,7 +459,7 @@ class ClientInvite:
         """Cancel it; hang up where it is answered, and the media being agreed on."""
         state, self.answered = self.answered, None
         if state is None:
-            self.request.cancel_fields = self._call._hang_up_fields
+            self.request.cancel_fields = self.call._hang_up_fields
             self.request.cancel()
         else:
             self.call.acknowledge_and_hang_up(state)
