@@ -5,6 +5,7 @@ requests that come for it. A `Party` has one; it is the part of the party withou
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -12,19 +13,19 @@ from sipparty.errors import BuildError, NegotiationError, ParseError
 from sipparty.fsm import Portal
 from sipparty.sip.admission import Admission, Name
 from sipparty.sip.auth import DigestClient, DigestServer
-from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood, session_description
-from sipparty.sip.call_limits import MANY_CALLS, has_its_part
+from sipparty.sip.bodies import MULTIPARTS, SDP, is_understood
+from sipparty.sip.call_limits import MANY_CALLS
 from sipparty.sip.dialog import Dialog, DialogState, Session, SimpleCall
-from sipparty.sip.events import CallReceived, Event, RequestReceived
+from sipparty.sip.events import Event, RequestReceived
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.grammar import check_line, is_token
 from sipparty.sip.handle import Handle
+from sipparty.sip.incoming_calls import take_invite
 from sipparty.sip.message import Request
 from sipparty.sip.out_of_dialog import IncomingRequest
 from sipparty.sip.redirects import MAX_REDIRECTS
 from sipparty.sip.transaction import ServerTransaction
-from sipparty.sip.transports import SECURE_TRANSPORTS
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 from sipparty.vb import ValueBinder
@@ -157,7 +158,7 @@ class UserAgent(ValueBinder):
         self.dialogs: set[Dialog] = set()
         self.services: set[Handle] = set()
         self.methods: dict[str, Callable[[ServerTransaction], None]] = {
-            "INVITE": self._take_invite,
+            "INVITE": partial(take_invite, self),
             "OPTIONS": self.answer_options,
             "ACK": lambda _: None,
             "BYE": self._refuse_stray,
@@ -436,95 +437,3 @@ class UserAgent(ValueBinder):
     def _take_request(self, transaction: ServerTransaction, state: DialogState | None) -> None:
         call: Any = None if state is None else state.call
         self.emit(RequestReceived(self, IncomingRequest(transaction, self), call))
-
-    def _take_invite(self, transaction: ServerTransaction) -> None:
-        request = transaction.request
-        replaced = None
-        if "replaces" in (request._index or ()):
-            from sipparty.sip.dialog.replaces import call_to_replace
-
-            replaced = call_to_replace(self, transaction)
-            if replaced is None:
-                return
-        elif self.max_calls is not None and self._busy():
-            self.refuse(transaction, 486)
-            return
-        limited = self.max_calls is not None or self.max_calls_of_one is not None
-        if not self.core.has_capacity_for(transaction) or (
-            limited and has_its_part(self, transaction)
-        ):
-            self.refuse(transaction, 503, self.core.refusals.overloaded)
-            return
-        if "session-expires" in (request._index or ()):
-            from sipparty.sip.dialog.session_timer import refusal
-
-            headers = refusal(self, request)
-            if headers:
-                self.refuse(transaction, 422, headers)
-                return
-        if self._reliable_provisionals == "required":
-            from sipparty.sip.dialog.reliable import caller_says
-
-            if not caller_says(request):
-                self.refuse(transaction, 421, [("Require", "100rel")])
-                return
-        tokens = self.core.tokens
-        try:
-            data = DialogState.of_request(request, transaction.tag, tokens.number(24))
-            data.back = flow = transaction.flow
-            data.proven = flow.reliable or transaction.authenticated is not None
-            data.next_hop()  # a route that cannot be followed is refused now, not when we hang up
-            if data.secure and flow.transport not in SECURE_TRANSPORTS:
-                # RFC 5630 §4.1: it came in clear, and so would what we send.
-                self.refuse(transaction, 480, [("Warning", '380 sipparty "SIPS Not Allowed"')])
-                return
-            if request._body and self.check_offer is not None and not self.auto_answer:
-                # §8.2.3 comes before §13.3.1: nobody is called for what cannot be taken.
-                offer = session_description(request, self.accepts)
-                if offer:
-                    self.check_offer(offer, flow)
-        except (NegotiationError, ParseError) as error:
-            self.core.refusals.refuse_for(transaction, error)
-            return
-        self._take_call(self.server_dialog(self), transaction, data, replaced)
-
-    def _take_call(
-        self,
-        dialog: Dialog,
-        transaction: ServerTransaction,
-        data: DialogState,
-        replaced: Dialog | None = None,
-    ) -> None:
-        """Begin a dialog, report it, and answer it where nobody is to decide on it, as on one that
-        takes the place of another call.
-
-        Whatever its class raises, it is ended and counted no more, and whoever was given it is
-        given the end.
-        """
-        dialog.authenticated = transaction.authenticated
-        data.share = transaction.share
-        data.half_open = transaction.authenticated is None
-        dialog.silent = True
-        request, flow = transaction.request, transaction.flow
-        at_once = self.auto_answer
-        if replaced is not None:
-            at_once = True
-            dialog.replaces, dialog.media = replaced, getattr(replaced, "media", {})  # type: ignore[attr-defined]
-        try:
-            dialog.hear("receive_invite", transaction, data)
-            if at_once and self.open_session is not None and not dialog.prepare():
-                return
-            if replaced is None:
-                dialog.silent = False
-                if self.observed:
-                    dialog._emit(CallReceived, request, flow)
-            if at_once:
-                # Here already: without a portal its verbs are run at once.
-                if self.rings and replaced is None:
-                    dialog.ring()  # type: ignore[attr-defined]
-                dialog.accept()  # type: ignore[attr-defined]
-        except Exception as error:
-            dialog.abandon(error)
-            raise
-        finally:
-            dialog.portal = self.portal
