@@ -75,8 +75,7 @@ class ClientRequest(Waitable[Response]):
             agent's `follow_redirects` says.
         cancelled: Whether it was cancelled.
         cancel_fields: What its CANCEL says besides, such as a Reason.
-        min_se: The session interval that 422 responses to it have asked for, in seconds (RFC 4028
-            §7.4); 0 for none.
+        min_se: The seconds that 422 responses have asked for (RFC 4028 §7.4); 0 for none.
         authorization: What answers challenges; None where there are no credentials.
         unproven: What is wrong with the 2xx to an INVITE whose server did not prove itself where it
             tried to (RFC 7616 §3.5); the user has to end what it made. Other requests fail of it.
@@ -93,27 +92,9 @@ class ClientRequest(Waitable[Response]):
 
     __slots__ = (
         *("_alerted", "_edits", "_failure", "_over", "_queue", "_redirects", "_reliable"),
-        *(
-            "_seeking",
-            "_timer",
-            "_tried",
-            "agent",
-            "attempts",
-            "authorization",
-            "cancelled",
-            "cancel_fields",
-        ),
-        *(
-            "endpoint",
-            "error",
-            "flow",
-            "host",
-            "min_se",
-            "next_hop",
-            "number",
-            "origin",
-            "provisional",
-        ),
+        *("_seeking", "_timer", "_tried", "agent", "attempts", "authorization", "cancelled"),
+        *("cancel_fields", "endpoint", "error", "flow", "host", "min_se", "next_hop", "number"),
+        *("origin", "provisional"),
         *("redirects", "request", "response", "target", "transaction", "unproven", "user"),
     )
 
@@ -134,7 +115,6 @@ class ClientRequest(Waitable[Response]):
         self.origin = origin
         self.state = self._entered = "Initial"
         self._portal = self._watchers = None
-        self.min_se = 0
         self.cancel_fields: Sequence[Field] = ()
         self.request: Request | None = None
         self.response: Response | None = None
@@ -142,7 +122,7 @@ class ClientRequest(Waitable[Response]):
         self.error: CallFailed | None = None
         self.flow: Flow | None = None
         self.transaction: ClientTransaction | None = None
-        self.attempts = 0
+        self.attempts = self.min_se = 0
         self.number: int | None = None
         self.unproven: CallFailed | None = None
         #: Whether the last attempt had a provisional response that is more than a next hop's 100.
@@ -322,10 +302,7 @@ class ClientRequest(Waitable[Response]):
         invite, request = self.transaction, self.request
         if request is None or not isinstance(invite, InviteClientTransaction):
             return  # §9.1: any other request is answered too soon for a CANCEL to matter
-        cancel = cancel_for(request)
-        if self.cancel_fields:
-            cancel._fields += self.cancel_fields
-            cancel._index = None
+        cancel = cancel_for(request, self.cancel_fields)
         self.host.transactions.request(cancel, invite.flow, NOBODY, invite.branch, invite.sent_by)
         invite.cancel()
 

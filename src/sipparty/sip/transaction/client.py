@@ -12,6 +12,7 @@ Laws:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from sipparty.errors import UsageError
@@ -257,13 +258,13 @@ def ack_for_failure(invite: Request, response: Response) -> Request:
     return Request.of("ACK", invite.uri_text, fields)
 
 
-def cancel_for(invite: Request) -> Request:
-    """Make the CANCEL for an INVITE (RFC 3261 §9.1), without its Via."""
+def cancel_for(invite: Request, extra: Sequence[Field] = ()) -> Request:
+    """Make the CANCEL for an INVITE (RFC 3261 §9.1), without its Via and with further headers."""
     fields: list[Field] = [
         line
         for line in invite._fields
         if line[0] in ("from", "to", "call-id", "max-forwards", "route")
     ]
     number = (invite._text("cseq") or "0").split(None, 1)[0]
-    fields.append(field("CSeq", f"{number} CANCEL"))
+    fields += (field("CSeq", f"{number} CANCEL"), *extra)
     return Request.of("CANCEL", invite.uri_text, fields)
