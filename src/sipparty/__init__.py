@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         SimpleCall,
         Timing,
     )
+    from sipparty.sip.bindings import Binding
     from sipparty.sip.dialog.record import Reason
     from sipparty.sip.dialog.replaces import CallReplaced
     from sipparty.sip.events import (
@@ -88,6 +89,15 @@ if TYPE_CHECKING:
         MediaEvent,
         RequestReceived,
     )
+    from sipparty.sip.registration import (
+        Registered,
+        Registration,
+        RegistrationDelayed,
+        RegistrationFailed,
+        RegistrationLost,
+        RegistrationRefreshed,
+        Unregistered,
+    )
     from sipparty.transport import TLSConfig, WebSocketConfig
 
 __all__ = [
@@ -97,6 +107,7 @@ __all__ = [
     "AlreadyListening",
     "AttackDetected",
     "AudioParty",
+    "Binding",
     "BuildError",
     "CallEnded",
     "CallEstablished",
@@ -141,6 +152,12 @@ __all__ = [
     "Policy",
     "Reason",
     "RecordingFailed",
+    "Registered",
+    "Registration",
+    "RegistrationDelayed",
+    "RegistrationFailed",
+    "RegistrationLost",
+    "RegistrationRefreshed",
     "RemoteFellSilent",
     "RemoteLeft",
     "Request",
@@ -158,6 +175,7 @@ __all__ = [
     "ToneSource",
     "TransportError",
     "UnexpectedInput",
+    "Unregistered",
     "UsageError",
     "WAVRecorder",
     "WAVSource",
@@ -172,6 +190,14 @@ __version__ = "0.1.0"
 _MODULES = ("errors", "sip.events", "sip", "parties", "party", "transport", "concurrency.engine")
 #: Where those are that few programs use, whose modules nothing else loads.
 _LATE = {
+    "Binding": "sip.bindings",
+    "Registered": "sip.registration",
+    "Registration": "sip.registration",
+    "RegistrationDelayed": "sip.registration",
+    "RegistrationFailed": "sip.registration",
+    "RegistrationLost": "sip.registration",
+    "RegistrationRefreshed": "sip.registration",
+    "Unregistered": "sip.registration",
     "CallReplaced": "sip.dialog.replaces",
     "Reason": "sip.dialog.record",
 }

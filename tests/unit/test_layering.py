@@ -41,6 +41,7 @@ LAYERS = [
     ("sip", "notification.package notification.events notification.usage notification.renewal"),
     ("sip", "notification.notice notification.states notification.forming notification.subscriber"),
     ("sip", "notification.notifier notification.resource notification packages"),
+    ("sip", "bindings registering registration_flow outbound registration"),
     ("sip", "directory user_agent_core core framing __init__"),
     ("sdp", "grammar timing fields formats reader media description capability negotiated"),
     ("sdp", "offeranswer negotiation __init__"),
@@ -109,6 +110,8 @@ FOR_TYPES_ALONE = {
     ("sipparty.sip.notification.states", "sipparty.sip.notification.subscriber"),
     ("sipparty.sip.request_user", "sipparty.sip.client_request"),
     ("sipparty.sip.retries", "sipparty.sip.client_request"),
+    ("sipparty.sip.registration_flow", "sipparty.sip.registration"),
+    ("sipparty.sip.outbound", "sipparty.sip.registration"),
 }
 
 #: Modules that stand for the world outside: sockets, clocks, threads, chance.

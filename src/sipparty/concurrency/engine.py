@@ -45,7 +45,7 @@ from sipparty.sip.policy import Policy
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction import Timing
 from sipparty.sip.unproven import UnprovenHosts
-from sipparty.sip.wanted import AccountWanted, TargetAnswered
+from sipparty.sip.wanted import AccountWanted, KeepAliveWanted, TargetAnswered
 from sipparty.trace import Wire
 from sipparty.transport import Hub, Resolver, TLSConfig, WebSocketConfig
 from sipparty.transport.stream import Connection
@@ -227,6 +227,8 @@ class Engine(LoopPortal):
             self.hub.mark_down(event.flow, event.retry_after)
         elif isinstance(event, TargetAnswered):
             self.hub.mark_up(event.flow)
+        elif isinstance(event, KeepAliveWanted):
+            self.hub.keepalives.keep(event, self)
         elif event.agent is None:
             # Of nobody in particular: every party is notified, once.
             for owner in dict.fromkeys(agent.owner for agent in self.core.directory.receiving()):

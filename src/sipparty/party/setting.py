@@ -43,6 +43,7 @@ __all__ = [
     "seconds_or_0",
     "setting",
     "texts",
+    "urn",
 ]
 
 #: Gives what is to be kept of a value, or raises: from the party, the setting's name, the value.
@@ -184,6 +185,16 @@ def line(_party: Any, name: str, value: Any) -> str:
     """Return text that can stand in a header."""
     if not isinstance(value, str):
         raise TypeError(f"{name} is text, not {value!r}.")
+    return check_line(value, name)
+
+
+def urn(_party: Any, name: str, value: Any) -> str:
+    """Return a URN (RFC 2141 §2): "urn:uuid:" and a UUID, as a rule."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is text, not {value!r}.")
+    kind, _, rest = value[4:].partition(":")
+    if value[:4].lower() != "urn:" or not kind or not rest or set(value) & set(' \t\r\n<>"\\'):
+        raise UsageError(f'{name} is a URN, such as f"urn:uuid:{{uuid.uuid4()}}", not {value!r}.')
     return check_line(value, name)
 
 

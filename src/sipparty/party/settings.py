@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         authenticator: DigestServer | Mapping[str, str] | None
         authenticator_algorithms: Iterable[str] | None
         names: Iterable[str] | None
+        instance_id: str | None
         catch_all: bool | None
 else:
     Settings = dict
@@ -235,6 +236,14 @@ class PartySettings(DeepClass):
         check=checks.host_names,
         binds={"names": "_read_names"},
         doc="Further hosts and addresses that an authenticator takes credentials for.",
+    )
+
+    instance_id: str | None = setting(
+        check=checks.urn,
+        binds={"instance_id": ""},
+        doc="What names this party among all user agents, as a URN that stays the same over"
+        ' restarts: "urn:uuid:..." (RFC 5626 §4.1). Registrations say it. By default one is made up'
+        " where it is needed.",
     )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

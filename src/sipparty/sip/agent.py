@@ -115,6 +115,10 @@ class UserAgent(ValueBinder):
         services: What else lasts at it: registrations, subscriptions, publications. They end when
             it is closed.
         history: What keeps the messages of its calls; None for nothing.
+        registration: The `Registration` whose route, flow and Contact its requests take; None while
+            it has none that stands.
+        instance_id: What names it among all user agents, such as "urn:uuid:..." (RFC 5626 §4.1);
+            None where it has no need of that.
     """
 
     def __init__(self, core: Any, uri: str, owner: Any = None, display_name: str = "") -> None:
@@ -157,6 +161,10 @@ class UserAgent(ValueBinder):
         self.names: tuple[Name, ...] = ()
         self.dialogs: set[Dialog] = set()
         self.services: set[Handle] = set()
+        self.registration: Any = None
+        self.instance_id: str | None = None
+        #: What its REGISTER requests share, by registrar and reg-id.
+        self.register_series: dict[tuple[str, int], Any] = {}
         self.methods: dict[str, Callable[[ServerTransaction], None]] = {
             "INVITE": partial(take_invite, self),
             "OPTIONS": self.answer_options,
@@ -188,6 +196,12 @@ class UserAgent(ValueBinder):
         """Take note that what is advertised may be another from here on."""
         self._contacts.clear()
         self._sent_by.clear()
+        if self.registration is not None:
+            self.registration.address_changed()
+
+    def contact_changed(self) -> None:
+        """Take note that a registration gives another Contact from here on."""
+        self._contacts.clear()
 
     def sent_by(self, flow: Flow) -> str:
         """Return what a Via of ours says before its parameters (RFC 3261 §18.1.1)."""
@@ -211,6 +225,8 @@ class UserAgent(ValueBinder):
         contact = self._contacts.get(key)
         if contact is None:
             contact = self.contact_at(self.address_on(flow), flow.transport, secure)
+            if self.registration is not None:
+                contact = self.registration.route.contact_for(flow, contact, secure)
             if len(self._contacts) >= MAX_CONTACTS:
                 # Each connection of ours has a port of its own.
                 self._contacts.clear()

@@ -10,6 +10,7 @@ from sipparty.errors import CallFailed
 from sipparty.sip.auth import Origin
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.flow import Flow
+from sipparty.sip.grammar import split_list
 from sipparty.sip.message import Request, Response
 from sipparty.sip.routing import NextHop, as_request_uri
 from sipparty.sip.transaction.server import ServerTransaction
@@ -53,6 +54,8 @@ class _OutOfDialog:
         bytes(request)
         uri = client_request.target or as_request_uri(request.uri_text)
         sent = Request.of(request.method, uri, list(request._fields), request.body)
+        if self.agent.registration is not None and "Route" in sent:
+            sent["Route"] = list(self.agent.registration.route.rerouted(_routes(sent), flow))
         add_contact(sent, self.agent.contact, flow)
         return sent
 
@@ -77,6 +80,11 @@ def add_contact(request: Request, contact: Callable[[Flow], str], flow: Flow) ->
         request.add("Contact", contact(flow))
 
 
+def _routes(request: Request) -> tuple[str, ...]:
+    """Return the values of Route, each alone."""
+    return tuple([text for line in request.lines("Route") for text in split_list(line, "Route")])
+
+
 def send_out_of_dialog(
     agent: Any,
     request: Request,
@@ -96,6 +104,11 @@ def send_out_of_dialog(
             nobody.
     """
     sender = _OutOfDialog(agent, request, user)
+    if agent.registration is not None and endpoint is None and request.method != "REGISTER":
+        routes, hop, endpoint = agent.registration.route.preload(_routes(request), request.uri_text)
+        next_hop = hop or next_hop
+        if routes:
+            request["Route"] = list(routes)
     client_request = ClientRequest(agent.core, sender, next_hop, endpoint, agent, Origin.PROGRAM)
     client_request.portal = agent.portal
     client_request.request = request

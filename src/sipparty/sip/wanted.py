@@ -14,6 +14,9 @@ __all__ = [
     "AccountWanted",
     "FlowUser",
     "FlowWanted",
+    "KeepAliveUser",
+    "KeepAliveWanted",
+    "KeptAlive",
     "TargetAnswered",
     "TargetFailed",
 ]
@@ -91,3 +94,31 @@ class AccountWanted(Event, eq=False):
 
     find: Callable[[], Any]
     user: AccountUser
+
+
+class KeptAlive(Protocol):
+    """What keeps a flow open."""
+
+    def stop(self) -> object:
+        """Keep it open no longer."""
+
+
+class KeepAliveUser(Protocol):
+    """Who asked for a flow to be kept open."""
+
+    def keep_alive_started(self, kept: KeptAlive) -> None:
+        """Take what does it."""
+
+
+class KeepAliveWanted(Event, eq=False):
+    """The core asks for a flow to be kept open (RFC 5626 §4.4); who may not do so does nothing.
+
+    Args:
+        flow: The flow.
+        interval: The most seconds between pings; None for the RFC's.
+        user: Who asks, and is given what does it.
+    """
+
+    flow: Flow
+    interval: float | None
+    user: KeepAliveUser

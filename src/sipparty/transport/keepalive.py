@@ -28,6 +28,7 @@ from sipparty.sip.core import Core
 from sipparty.sip.events import Event, FlowConfirmed, FlowLost
 from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.routing import NextHop
+from sipparty.sip.wanted import KeepAliveWanted
 from sipparty.transport import stun
 from sipparty.transport.stream import Connection
 from sipparty.transport.udp import UDPEndpoint
@@ -60,6 +61,7 @@ class KeepAlive(FSM):
         flow: The flow; None while there is none.
         mapped: Our address as the peer sees it, by STUN; None where that is not known.
         failures: How often in a row no flow could be formed.
+        given: The flow that it is to keep open, while that stands; None for any that leads there.
     """
 
     table = (
@@ -130,6 +132,7 @@ class KeepAlive(FSM):
         self.flow: Flow | None = None
         self.mapped: Address | None = None
         self.failures = 0
+        self.given: Flow | None = None
         self._keeper = keeper
         self._stun = stun
         self._transaction: bytes | None = None
@@ -290,9 +293,12 @@ class KeepAlive(FSM):
 
     def _move(self, reason: str) -> None:
         # The peer did answer: nothing is wrong with it. It may be our address that has changed.
-        if self.flow is not None:
-            self._keeper.reroute(self.flow)
+        flow = self.flow
+        if flow is not None:
+            self._keeper.reroute(flow)
         self._let_go()
+        if flow is not None and self.agent.registration is not None:
+            self.agent.registration.flow_lost(flow, reason)
         if not self._lost:
             self._lost = True
             self._keeper.emit(FlowLost(self.agent, self.target, reason))
@@ -348,6 +354,22 @@ class KeepAlives:
         kept.start()
         return kept
 
+    def keep(self, wanted: KeepAliveWanted, portal: Portal | None = None) -> None:
+        """Begin to keep a flow open that a registration has formed; its user is given what does so.
+        Where somebody keeps a flow to that place open already, nothing is done.
+        """
+        agent, flow = wanted.agent, wanted.flow
+        hop = NextHop(flow.remote[0], flow.remote[1], flow.transport)
+        if any(kept.flow is flow for kept in self._kept.values()) or (agent, hop) in self._kept:
+            return
+        kept = KeepAlive(self, agent, hop, wanted.interval, stun.is_available())
+        self._kept[agent, hop] = kept
+        kept.portal = portal
+        kept.given = flow
+        wanted.user.keep_alive_started(kept)
+        if kept.state == "Initial":
+            kept.start()
+
     def stop(self, agent: UserAgent | None = None) -> None:
         """Stop every one of an agent; of all agents for None."""
         for (owner, _), kept in list(self._kept.items()):
@@ -380,7 +402,7 @@ class KeepAlives:
 
     def look(self, keep_alive: KeepAlive) -> None:
         """Ask for a flow, as for a request."""
-        self._core.locate(keep_alive.hop, None, keep_alive.agent, keep_alive)
+        self._core.locate(keep_alive.hop, keep_alive.given, keep_alive.agent, keep_alive)
 
     def ping(self, keep_alive: KeepAlive, flow: Flow, transaction: bytes | None) -> None:
         """Send a ping."""

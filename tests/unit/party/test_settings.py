@@ -39,6 +39,7 @@ VALUES = {
     "authenticator_algorithms": (["SHA-256"], ("SHA-256",)),
     "catch_all": (True, True),
     "names": (["203.0.113.7"], ("203.0.113.7",)),
+    "instance_id": ("urn:uuid:1", "urn:uuid:1"),
 }
 
 every_setting = pytest.mark.parametrize("name", VALUES)

@@ -91,6 +91,8 @@ class ClientInvite:
                 NextHop.of(DNameURI.parse(check_line(route, "route")).uri_text)
         if "?" in uri or ";" in uri:
             uri = as_request_uri(uri)
+        if agent.registration is not None and next_hop is None and endpoint is None:
+            routes, next_hop, endpoint = agent.registration.route.preload(routes, uri)
         self.template = template = DialogState(
             call_id=tokens.call_id(),
             local=f"{agent.address};tag={tag}",
@@ -150,6 +152,8 @@ class ClientInvite:
         same = isinstance(given, Flow) and given.endpoint is flow.endpoint
         template.endpoint = given if same else flow.endpoint
         template.invite_flow = flow
+        if call.agent.registration is not None and template.route_set:
+            template.route_set = call.agent.registration.route.rerouted(template.route_set, flow)
         # RFC 3261 §8.1.1.8: a sips: URI where the request-URI is one.
         template.contact = contact = call.agent.contact(flow, template.secure)
         if self._media_flow is not flow:
