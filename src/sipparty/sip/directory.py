@@ -122,7 +122,9 @@ class Directory:
             elif agent is not None:
                 here = parts.host, parts.port or default_port(flow.transport)
                 host, port = agent.address_on(flow)
-                if here not in ((host.lower(), port), flow.local):
+                registration = agent.registration
+                mapped = None if registration is None else registration.mapped_address
+                if here not in ((host.lower(), port), flow.local, mapped):
                     agent = None
             if agent is None:
                 agent = next((one for one in listener.agents if one.catch_all), None)
