@@ -297,8 +297,9 @@ class KeepAlive(FSM):
         if flow is not None:
             self._keeper.reroute(flow)
         self._let_go()
-        if flow is not None and self.agent.registration is not None:
-            self.agent.registration.flow_lost(flow, reason)
+        registration = getattr(self.agent, "registration", None)
+        if flow is not None and registration is not None:
+            registration.flow_lost(flow, reason)
         if not self._lost:
             self._lost = True
             self._keeper.emit(FlowLost(self.agent, self.target, reason))
