@@ -36,6 +36,8 @@ PAGES = (
     "sipparty.sip.events",
     "sipparty.sip.handlers",
     "sipparty.sip.dialog",
+    "sipparty.sip.registration",
+    "sipparty.sip.bindings",
     "sipparty.sip.transaction",
     "sipparty.sip.auth",
     "sipparty.sdp",
@@ -46,6 +48,7 @@ PAGES = (
     "sipparty.parse",
     "sipparty.transport",
     "sipparty.trace",
+    "sipparty.b2bua",
     "sipparty.testing",
 )
 
