@@ -10,18 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sipparty.errors import (
-    CallFailed,
-    CallTimedOut,
-    UsageError,
-)
+from sipparty.errors import CallFailed, CallTimedOut, UsageError
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.dialog.invite_client import ClientInvite
 from sipparty.sip.dialog.invite_server import ServerInvite, take_reinvite
 from sipparty.sip.dialog.modification import Modification
 from sipparty.sip.dialog.offer_answer import OfferAnswer
-from sipparty.sip.dialog.outcomes import log_media_fault, media_failure, rejection
+from sipparty.sip.dialog.outcomes import end_media, media_failure, rejection
 from sipparty.sip.dialog.record import Cause, error_fields, stated_cause
 from sipparty.sip.dialog.session import Session
 from sipparty.sip.dialog.state import DialogState
@@ -147,10 +143,7 @@ class InviteUsage(Dialog, abstract=True):
         offers = self.offer_answer
         if offers is not None:
             offers.hit("close")
-        if session is None:
-            self.offer_answer = None
-        else:
-            self.offer_answer = OfferAnswer(session, self.core.timers)
+        self.offer_answer = None if session is None else OfferAnswer(session, self.core.timers)
         return self.offer_answer
 
     def start_media(self, early: bool = False) -> None:
@@ -158,10 +151,7 @@ class InviteUsage(Dialog, abstract=True):
         if self.session is None:
             return
         try:
-            if early:
-                self.session.start(early=True)
-            else:
-                self.session.start()
+            self.session.start(**({"early": True} if early else {}))
         except Exception as error:
             what = "The media could not be started"
             self.hear("media_failed", media_failure(self.name, what, error))
@@ -196,16 +186,14 @@ class InviteUsage(Dialog, abstract=True):
     def acknowledge(self, state: DialogState) -> None:
         """Become the dialog that a 2xx makes, and acknowledge it."""
         if self.state in self.final:
-            # It takes no requests any more; our BYE is all that is left to say.
-            self.dialog_state = state
+            self.dialog_state = state  # it takes no requests any more; our BYE is all that is left
         elif self not in state.usages:
             self.join(state)
         self._invite.acknowledge(state)
 
     def acknowledge_and_hang_up(self, *arguments: Any) -> None:
         """Acknowledge a 2xx that nobody wants any more, and hang up."""
-        # Of "success" and "unusable" alike, the dialog comes last.
-        self.acknowledge(arguments[-1])
+        self.acknowledge(arguments[-1])  # of "success" and "unusable" alike, the dialog is last
         self._send_bye()
 
     # ---------------------------------------------------------------- being called
@@ -493,11 +481,7 @@ class InviteUsage(Dialog, abstract=True):
         for modification in self._modifications:
             modification.hear("failed", CallFailed("The call has ended."))
         if self.session is not None:
-            try:
-                self.session.stop()
-            except Exception as error:
-                # The call is over all the same, and who waits for its end is notified.
-                log_media_fault(self.name, "The media could not be ended", error)
+            end_media(self.name, self.session)
         if self.agent.observed and not self.silent:
             self._emit(CallEnded, self.last_error)
 

@@ -12,10 +12,19 @@ from collections.abc import Collection
 from enum import Enum
 
 from sipparty.errors import CallFailed, CallRejected, NegotiationError, ParseError, PortsExhausted
+from sipparty.sip.dialog.session import Session
 from sipparty.sip.message import Response
 from sipparty.sip.retries import retry_after
 
-__all__ = ["Ends", "log_media_fault", "media_failure", "rejection", "warning", "what_ends"]
+__all__ = [
+    "Ends",
+    "end_media",
+    "log_media_fault",
+    "media_failure",
+    "rejection",
+    "warning",
+    "what_ends",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -107,3 +116,13 @@ def log_media_fault(call: str, what: str, error: Exception) -> None:
     """Log what a call's media raised, where it is no fault of the other side's."""
     if not isinstance(error, NegotiationError | ParseError | PortsExhausted):
         _log.error("%s: %s.", call, what, exc_info=error)
+
+
+def end_media(call: str, session: Session) -> None:
+    """Stop the media of a call that is over, whatever that raises: who waits for its end is
+    notified all the same.
+    """
+    try:
+        session.stop()
+    except Exception as error:
+        log_media_fault(call, "The media could not be ended", error)
