@@ -216,6 +216,10 @@ failure_route[FLOW] {{
 _CARRIERS = {"udp": "udp", "tcp": "tcp", "ws": "tcp", "tls": "tls", "wss": "tls"}
 
 
+def _kind(transport: str) -> socket.SocketKind:
+    return socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+
+
 class PBX:
     """One Kamailio, and one for each edge before it.
 
@@ -240,7 +244,7 @@ class PBX:
         ports: Ports,
         transport: Transport,
         capture: Capture | None,
-        certificates: Certificates,
+        certificates: Certificates | None,
         *,
         transports: Iterable[str] = (),
         edges: int = 0,
@@ -287,15 +291,16 @@ class PBX:
 
     def _command(self, name: str, ports: dict[str, int], routes: str) -> list[str]:
         host = self._transport.literal
-        made = self._certificates
-        secure = {"tls", "wss"} & ports.keys()
-        tls = _TLS.format(key=made.key, certificate=made.certificate, authority=made.authority)
+        tls, made = "", self._certificates
+        if {"tls", "wss"} & ports.keys():
+            assert made is not None, "TLS takes certificates."
+            tls = _TLS.format(key=made.key, certificate=made.certificate, authority=made.authority)
         listen = "\n".join(f"listen={_CARRIERS[by]}:{host}:{port}" for by, port in ports.items())
         head = _HEAD.format(
             children=self._children,
-            tls="enable_tls=yes" if secure else "",
+            tls="enable_tls=yes" if tls else "",
             listen=listen,
-            modules=tls if secure else "",
+            modules=tls,
         )
         file = self._folder / f"{name}.cfg"
         file.write_text(head + routes)
@@ -314,16 +319,23 @@ class PBX:
     def kill(self, name: str = "pbx") -> None:
         """End the PBX, or an edge, at once: it says nothing to anybody."""
         self._peers.pop(name).stop(signal=9)
+        # Its processes end one after the other; until then a new one could not listen.
+        for by, port in self._all_ports()[name].items():
+            wait_for(
+                lambda port=port, by=by: port not in bound_ports(_kind(by)),  # type: ignore[misc]
+                f"port {port} is free",
+            )
+
+    def _all_ports(self) -> dict[str, dict[str, int]]:
+        return {"pbx": self.ports, **{f"edge{n}": edge for n, edge in enumerate(self.edges)}}
 
     def wait_until_ready(self) -> None:
         """Wait until all of it listens."""
-        every = {"pbx": self.ports, **{f"edge{n}": edge for n, edge in enumerate(self.edges)}}
-        for name, ports in every.items():
+        for name, ports in self._all_ports().items():
             for by, port in ports.items():
-                kind = socket.SOCK_DGRAM if by == "udp" else socket.SOCK_STREAM
                 wait_for(
-                    lambda port=port, kind=kind, name=name: (  # type: ignore[misc]
-                        port in bound_ports(kind) or not self._peers[name].running
+                    lambda port=port, by=by, name=name: (  # type: ignore[misc]
+                        port in bound_ports(_kind(by)) or not self._peers[name].running
                     ),
                     f"{name} listens on port {port}",
                     10,

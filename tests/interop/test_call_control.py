@@ -12,6 +12,7 @@ import pytest
 
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.sip.dialog import session_timer
+from sipparty.sip.events import CallProgressed
 
 from .calls import ended, first, incoming
 from .media import THEIRS, write_tone
@@ -98,4 +99,32 @@ def test_baresip_has_no_session_timer(baresip: Make, talking: Make, tmp_path: Pa
     call = talking(session_expires=90).invite(peer.uri()).wait(5)
     assert (call.session_timer.interval, call.session_timer.refresher) == (90, "local")
     call.terminate()
+    ended(call)
+
+
+# ---------------------------------------------------------------- provisional responses (RFC 3262)
+
+
+@over(UDP, TCP)
+def test_sipp_rings_reliably(sipp: SIPp, parties: Make) -> None:
+    run = sipp.answer("uas_prack")
+    alice = parties(NoMediaSimpleCallsParty)
+    seen: list[CallProgressed] = []
+    alice.on(CallProgressed, seen.append)
+    call = alice.invite(run.uri()).wait(5)
+    assert call.terminate().wait(5).state == "Terminated"
+    run.finish()
+    assert [(event.response.status, event.reliable) for event in seen] == [(180, True), (183, True)]
+
+
+@over(UDP, TCP)
+@pytest.mark.parametrize("option", ["Supported", "Require"])
+def test_we_ring_reliably(sipp: SIPp, parties: Make, option: str) -> None:
+    bob = parties(NoMediaSimpleCallsParty, "bob", history=True)
+    calls = incoming(bob, lambda call: call.ring(reliable=True))
+    run = sipp.call("uac_prack", bob.contact_uri.port, OPTION=option, MILLISECONDS=0)
+    call = first(calls)
+    wait_for(lambda: any(one.data.startswith(b"PRACK") for one in call.messages), "PRACK came")
+    call.accept()
+    run.finish()
     ended(call)
