@@ -33,8 +33,9 @@ At the end, for the clean run alone, the figure and what its text says of header
         \"\"\"
         assert "Route" not in flow["F1"]
 
-A message in the ladder is its method or status. What stands behind it labels it. Where the library
-may send something else than the figure shows, the docstring of the test says why.
+A message in the ladder is its method or status, and what stands behind it labels it; `rows_of` says
+what else a figure may have. Where the library may send something else than the figure shows, the
+docstring of the test says why.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ import difflib
 
 import pytest
 
-from .flow import Flow
+from .flow import Flow, rows_of
 
 
 @pytest.fixture(params=[None, 1, 2, 3], ids=["clean", "loss-1", "loss-2", "loss-3"])
@@ -58,6 +59,6 @@ def pytest_assertrepr_compare(op, left, right):
     """Show where a ladder differs from the figure."""
     if op != "==" or not isinstance(left, Flow) or not isinstance(right, str):
         return None
-    figure = [" ".join(line.split()[:4]) for line in right.splitlines() if line.strip()]
+    figure = [line for line, _ in rows_of(right)]
     diff = difflib.unified_diff(figure, left.lines, "figure", "ladder", n=1, lineterm="")
     return ["the ladder differs from the figure:", *diff]

@@ -166,20 +166,16 @@ class Flow:
         return [f"{one} > {other} {what(message)}" for one, other, message in self.messages]
 
     def __eq__(self, figure):
-        """Whether the ladder so far is that of a figure, message by message.
-
-        What stands behind the message is its label there: `flow["F3"]` gives the message then. What
-        follows a last line "..." is not compared.
-        """
-        rows = [line.split() for line in figure.splitlines() if line.strip()]
-        self._labels = {}
+        """Whether the ladder so far is that of a figure, message by message: see `rows_of`."""
+        rows = rows_of(figure)
         lines = self.lines
-        if rows[-1] == ["..."]:
+        if rows[-1][0] == "...":
             del rows[-1]
             del lines[len(rows) :]
-        for row, (_, _, message) in zip(rows, self.messages, strict=False):
-            self._labels.update(dict.fromkeys(row[4:], message))
-        return lines == [" ".join(row[:4]) for row in rows]
+        self._labels = {
+            label: message for (_, label), (_, _, message) in zip(rows, self.messages, strict=False)
+        }
+        return lines == [line for line, _ in rows]
 
     __hash__ = object.__hash__
 
@@ -189,6 +185,27 @@ class Flow:
 
     def __str__(self):
         return "\n".join(self.lines)
+
+
+def rows_of(figure):
+    """Read a figure: (line, label) pairs, a line for each message.
+
+    alice > bob INVITE F1               the message, and its label: `flow["F1"]` gives it then
+    alice > bob INVITE/200/ACK F1 F2    three of one transaction: methods this way, statuses
+                                        the other way
+    ...                                 what follows is not compared
+    """
+    rows = []
+    for text in figure.splitlines():
+        words = text.split()
+        if words == ["..."]:
+            rows.append(("...", None))
+        elif words:
+            one, _, other, names, *labels = words
+            for name in names.split("/"):
+                way = f"{other} > {one}" if name.isdigit() and "/" in names else f"{one} > {other}"
+                rows.append((f"{way} {name}", labels.pop(0) if labels else None))
+    return rows
 
 
 class Silent:

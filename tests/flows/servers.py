@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sipparty.sip import Core
 from sipparty.sip.uri_grammar import split_sip_uri
-from sipparty.testing import seeded_tokens
+from sipparty.testing import Registrar, seeded_tokens
 
 
 class Server:
@@ -69,3 +69,11 @@ def redirect_server(flow, name, targets, names=()):
             server.respond(transaction, 302, [("Contact", f"<{target}>")])
 
     return Server(flow, name, serve, names)
+
+
+def registrar(flow, name, domain, accounts=None, **settings):
+    """A registrar: see `sipparty.testing.Registrar`."""
+    core = Core(seeded_tokens(name))
+    core.roles = []
+    flow.attach(name, core, names=[domain])
+    return Registrar(core, domain, accounts, **settings)

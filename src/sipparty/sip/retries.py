@@ -167,13 +167,17 @@ def _unsupported_scheme(request: ClientRequest, response: Response) -> Retry | N
 
 
 def _bad_extension(request: ClientRequest, response: Response) -> Retry | None:
-    """420: leave out what is not supported (§8.1.3.5)."""
+    """420: leave out what is not supported (§8.1.3.5), but for what the request would be another
+    without: a call that is to replace one would ring as a further one (RFC 3891 §6.2).
+    """
     unknown = {
         tag.strip().lower()
         for line in response.lines("Unsupported")
         for tag in line.split(",")
         if tag.strip()
     }
+    if "replaces" in unknown and request.request is not None and "Replaces" in request.request:
+        return None
 
     def edit(made: Request) -> bool:
         changed = False

@@ -81,6 +81,15 @@ def test_what_was_not_required_cannot_be_left_out(ask, asks, given):
     assert asked.response.status == 420
 
 
+def test_a_call_that_is_to_replace_another_is_not_placed_as_a_further_one(wire, alice):
+    """RFC 3891 §6.2: Require is there for just that."""
+    call, invite = wire.invite(alice, replaces="c9;to-tag=1;from-tag=2")
+    assert list(invite.require) == ["replaces"]
+    wire.receive(wire.answer(invite, 420, headers=[("Unsupported", "replaces")]))
+    assert wire.starts() == ["ACK"]
+    assert (call.state, call.last_error.status) == ("Error", 420)
+
+
 # ---------------------------------------------------------------- 415 and 413
 
 
