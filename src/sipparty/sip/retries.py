@@ -168,7 +168,8 @@ def _unsupported_scheme(request: ClientRequest, response: Response) -> Retry | N
 
 def _bad_extension(request: ClientRequest, response: Response) -> Retry | None:
     """420: leave out what is not supported (§8.1.3.5), but for what the request would be another
-    without: a call that is to replace one would ring as a further one (RFC 3891 §6.2).
+    without: a call that is to replace one would ring as a further one (RFC 3891 §6.2), one to
+    who supports 100rel alone would be one to anybody.
     """
     unknown = {
         tag.strip().lower()
@@ -176,8 +177,11 @@ def _bad_extension(request: ClientRequest, response: Response) -> Retry | None:
         for tag in line.split(",")
         if tag.strip()
     }
-    if "replaces" in unknown and request.request is not None and "Replaces" in request.request:
-        return None
+    made = request.request
+    if made is not None and made.method == "INVITE":
+        reliable = getattr(request.agent, "reliable_provisionals", "") == "required"
+        if ("replaces" in unknown and "Replaces" in made) or ("100rel" in unknown and reliable):
+            return None
 
     def edit(made: Request) -> bool:
         changed = False

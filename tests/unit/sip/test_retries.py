@@ -90,6 +90,14 @@ def test_a_call_that_is_to_replace_another_is_not_placed_as_a_further_one(wire, 
     assert (call.state, call.last_error.status) == ("Error", 420)
 
 
+def test_a_call_to_who_supports_100rel_alone_is_not_one_to_others(wire, alice):
+    alice.reliable_provisionals = "required"
+    call, invite = wire.invite(alice)
+    wire.receive(wire.answer(invite, 420, headers=[("Unsupported", "100rel")]))
+    assert wire.starts() == ["ACK"]
+    assert (call.state, call.last_error.status) == ("Error", 420)
+
+
 # ---------------------------------------------------------------- 415 and 413
 
 
