@@ -112,10 +112,11 @@ class Phone:
         self.events = []
         self.medias = []
         self._calls = 0
-        self._reactions = []
+        #: What is done at events, by their kind; whether there is something is asked by the library.
+        self._handlers = {}
         self.chance = random.Random(name)
         self.core = Core(seeded_tokens(name))
-        self.agent = UserAgent(self.core, f"sip:{name}@{domain}")
+        self.agent = UserAgent(self.core, f"sip:{name}@{domain}", owner=self)
         self.agent.auto_answer = False
         self.agent.open_session = self._open
         for setting, value in settings.items():
@@ -148,7 +149,7 @@ class Phone:
 
     def _take(self, event):
         self.events.append(event)
-        for kind, reaction in self._reactions:
+        for kind, reaction in self._handlers.items():
             if isinstance(event, kind):
                 reaction(event)
 
@@ -160,7 +161,11 @@ class Phone:
 
     def when(self, kind, reaction):
         """Have something done at each event of a kind, at once."""
-        self._reactions.append((kind, reaction))
+        self._handlers[kind] = reaction
+
+    def invite(self, uri, headers=(), **options):
+        """Place a call that somebody has asked for, such as by REFER."""
+        return self.call(uri, headers=headers, **options)
 
     def call(self, target, *, proxy=None, kind=SimpleCall, **options):
         """Call a URI, or another phone directly; through a proxy, its outbound one, if given."""

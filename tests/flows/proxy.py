@@ -15,8 +15,8 @@ from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 from sipparty.testing import seeded_tokens
 
-#: Methods whose requests make dialogs, and so have Record-Route added.
-_RECORD_ROUTED = ("INVITE", "SUBSCRIBE", "REFER")
+#: Methods whose requests make dialogs, and so have Record-Route added (RFC 6665 §4.3).
+_RECORD_ROUTED = ("INVITE", "SUBSCRIBE", "NOTIFY", "REFER")
 
 
 class Proxy:
@@ -35,7 +35,8 @@ class Proxy:
 
     Attributes:
         targets: For each address of record, groups of URIs: those of one group are called at once,
-            the next group where all of them have failed. An empty group fails at once.
+            the next group where all of them have failed. An empty group fails at once. Or what
+            returns them.
         refused: The status and headers that calls to an address of record are refused with.
         rewrite: Changes each message that is forwarded; None for nothing.
     """
@@ -107,8 +108,7 @@ class Proxy:
         """Forward the ACK of a 2xx (§16.11)."""
         if request.facts.to_tag is None or not (groups := self.targets_of(request)):
             return False
-        target = groups[0][0]
-        sent, way = self.forwarded_to(request, target)
+        sent, way = self.forwarded_to(request, groups[0][0], flow)
         # The same branch for the same ACK each time.
         branch = "z9hG4bK" + self.core.tokens.tag_of(request.facts.branch or "", request.call_id)
         self.core.transactions.put_via(sent, way, branch)
@@ -156,30 +156,48 @@ class Proxy:
         uri = request.uri_text
         address = address_of(uri)
         if request.facts.to_tag is None and address in self.targets:
-            return self.targets[address]
+            targets = self.targets[address]
+            return targets() if callable(targets) else targets
         if address.endswith(f"@{self.domain}"):
             return []
         return [[uri]]
 
-    def forwarded_to(self, request, target):
-        """Return a request as it is forwarded to a target (§16.6), and the flow that it takes."""
+    def forwarded_to(self, request, target, source):
+        """Return a request as it is forwarded to a target (§16.6), and the flow that it takes.
+
+        Args:
+            request: The request.
+            target: A URI; or a URI and the Route values that lead to it.
+            source: The flow that it came by.
+        """
+        target, path = target if isinstance(target, tuple) else (target, ())
         sent = Request.of(request.method, target, list(request._fields), request.body)
         sent["Max-Forwards"] = (request.max_forwards or 70) - 1
         routes = [one for line in request.lines("Route") for one in split_list(line)]
-        if routes and self.is_here(routes[0]):  # §16.4
-            del routes[0]
-            if routes:
-                sent["Route"] = routes
-            else:
-                del sent["Route"]
-        if self.record_route and request.method in _RECORD_ROUTED:
-            before = request.lines("Record-Route")
-            sent["Record-Route"] = [f"<sip:{self.domain_name};lr>", *before]
+        own = routes.pop(0) if routes and self.is_here(routes[0]) else ""  # §16.4
+        routes = [*path, *routes]
+        if "Route" in sent:
+            del sent["Route"]
+        if routes:
+            sent["Route"] = routes
+        route = self.own_route(request, source, own)
+        if route and request.method in _RECORD_ROUTED:
+            sent["Record-Route"] = [route, *request.lines("Record-Route")]
         if self.rewrite is not None:
             self.rewrite(sent)
         hop = NextHop.of(DNameURI.parse(routes[0]).uri_text if routes else target)
-        address = self.flow.resolve(hop.host), hop.port or 5060
+        address = self.flow_of(own, source) or (self.flow.resolve(hop.host), hop.port or 5060)
         return sent, self.flow.network.flow(self.address, address)
+
+    def own_route(self, request, source, own):
+        """The Record-Route value that it adds; "" for none. `own` is the Route value that has led
+        here.
+        """
+        return f"<sip:{self.domain_name};lr>" if self.record_route else ""
+
+    def flow_of(self, own, source):
+        """The address that a Route value of its own leads to by itself; None for none."""
+        return None
 
     def is_here(self, route):
         """Whether a Route value is one of its own."""
@@ -190,6 +208,58 @@ def address_of(uri):
     """The user and host of a URI, which are an address of record."""
     parts = split_sip_uri(uri)
     return f"{parts.user}@{parts.host}"
+
+
+class EdgeProxy(Proxy):
+    """One that user agents keep a flow to (RFC 5626 §5): it gives the flow a token, and finds it
+    again by that.
+
+    Attributes:
+        tokens: The address at the end of each flow, by its token.
+    """
+
+    def __init__(self, flow, name, domain="", **settings):
+        self.tokens = {}
+        super().__init__(flow, name, domain, **settings)
+
+    def request(self, transaction):
+        """Refuse what is for a flow that is not known: 430 (§5.3)."""
+        routes = transaction.request.lines("Route")
+        token = routes and self.is_here(routes[0]) and DNameURI.parse(routes[0]).parts.user
+        if token and token not in self.tokens:
+            self.respond(transaction, 430)
+            return True
+        return super().request(transaction)
+
+    def forwarded_to(self, request, target, source):
+        """Add a Path to a REGISTER of a user agent's (§5.1)."""
+        sent, way = super().forwarded_to(request, target, source)
+        if request.method == "REGISTER" and "Path" not in request:
+            sent["Path"] = [f"<sip:{self.token_for(source)}@{self.domain_name};lr;ob>"]
+        return sent, way
+
+    def token_for(self, source):
+        """The token of a flow."""
+        for token, address in self.tokens.items():
+            if address == source.remote:
+                return token
+        token = self.core.tokens.tag()
+        self.tokens[token] = source.remote
+        return token
+
+    def own_route(self, request, source, own):
+        """Stay in the path by the token: of the flow that it came for, or of its sender's."""
+        if own and (token := DNameURI.parse(own).parts.user):
+            return f"<sip:{token}@{self.domain_name};lr>"
+        outgoing = "contact" in (request._index or request._make_index()) and ";ob" in str(
+            request.lines("Contact")
+        )
+        return f"<sip:{self.token_for(source)}@{self.domain_name};lr>" if outgoing else ""
+
+    def flow_of(self, own, source):
+        """The other end of the flow, unless that is where the request comes from (§5.3)."""
+        address = self.tokens.get(DNameURI.parse(own).parts.user) if own else None
+        return None if address == source.remote else address
 
 
 class Forwarding:
@@ -307,7 +377,8 @@ class Branch:
         self.failed = self.answered = self.cancelled = self.rang = False
         forwarding.branches.append(self)
         self.core = forwarding.core
-        sent, way = forwarding.proxy.forwarded_to(forwarding.request, target)
+        source = forwarding.transaction.flow
+        sent, way = forwarding.proxy.forwarded_to(forwarding.request, target, source)
         self.sent = sent
         self.transaction = self.core.transactions.request(sent, way, self)
 

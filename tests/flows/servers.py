@@ -71,8 +71,10 @@ def redirect_server(flow, name, targets, names=()):
     return Server(flow, name, serve, names)
 
 
-def registrar(flow, name, domain, accounts=None, **settings):
-    """A registrar: see `sipparty.testing.Registrar`."""
+def registrar(flow, name, domain, accounts=None, *, proxy=None, **settings):
+    """A registrar: see `sipparty.testing.Registrar`; in a proxy, if given, or by itself."""
+    if proxy is not None:
+        return Registrar(proxy.core, domain, accounts, **settings)
     core = Core(seeded_tokens(name))
     core.roles = []
     flow.attach(name, core, names=[domain])
