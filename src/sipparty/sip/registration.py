@@ -215,6 +215,8 @@ class Registration(Handle):
             RegistrationFlow(self, uri, tuple(route), number if outbound else 0)
             for number, route in enumerate(routes, 1)
         ]
+        #: The flow that the registrar has answered by last.
+        self._answered: RegistrationFlow | None = None
         self.portal = agent.portal
 
     # ---------------------------------------------------------------- verbs
@@ -309,7 +311,9 @@ class Registration(Handle):
         """All bindings of the address of record, as the registrar said last; those of other user
         agents too. Empty while it does not stand.
         """
-        return () if self.response is None else bindings_of(self.response)
+        latest = self._answered
+        said = self.response if latest is None or latest.response is None else latest.response
+        return () if self.response is None or said is None else bindings_of(said)
 
     @property
     def contact(self) -> str:
@@ -398,6 +402,7 @@ class Registration(Handle):
         if all(one.state == "Over" for one in self.flows):
             self.hear("over", flow.error)
         elif flow.state == "Registered":
+            self._answered = flow
             self.hear("registered")
         elif flow.error is not None and not flow.stands and not self.has_other(flow):
             self.hear("delayed", flow.error, flow.delay if flow.state == "BackingOff" else 0.0)
