@@ -112,7 +112,7 @@ class Phone:
         self.events = []
         self.medias = []
         self._calls = 0
-        #: What is done at events, by their kind; whether there is something is asked by the library.
+        #: What is done at events, by their kind; the library asks whether there is something.
         self._handlers = {}
         self.chance = random.Random(name)
         self.core = Core(seeded_tokens(name))

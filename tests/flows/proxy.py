@@ -197,7 +197,6 @@ class Proxy:
 
     def flow_of(self, own, source):
         """The address that a Route value of its own leads to by itself; None for none."""
-        return None
 
     def is_here(self, route):
         """Whether a Route value is one of its own."""

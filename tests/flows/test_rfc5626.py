@@ -121,8 +121,8 @@ def test_9_3_incoming_call_and_proxy_crash(flow, outbound):
 
 
 def test_9_4_re_registration(flow, outbound):
-    """Bob's phone finds that the flow to the first edge proxy has failed, and registers by it again,
-    with the same Call-ID and reg-id.
+    """Bob's phone finds that the flow to the first edge proxy has failed, and registers by it
+    again, with the same Call-ID and reg-id.
     """
     before = flow.now
     first = outbound.registration.flows[0]
@@ -146,7 +146,7 @@ def test_9_4_re_registration(flow, outbound):
 
 
 def test_9_5_outgoing_call(flow, outbound):
-    """Bob calls alice by his first flow; his Contact has "ob", and the edge proxy stays in the path."""
+    """Bob calls alice by his first flow: his Contact has "ob"; the edge proxy stays in between."""
     call = outbound.bob.call(outbound.alice.uri)
     its = outbound.alice.incoming().accept()
     flow.until_talking(call, its)
