@@ -18,7 +18,6 @@ OTHERS = (
     ("RFC 3903 §6", "PUBLISH", {"Event": "presence", "Expires": "60"}),
     ("RFC 3261 §10.3", "REGISTER", {"Expires": "60"}),
     ("RFC 6086 §4.2.2", "INFO", {"Info-Package": "dtmf"}),
-    ("RFC 3311 §5.2", "UPDATE", {}),
 )
 
 
@@ -40,6 +39,7 @@ METHODS = (
         Send("PRACK", {"RAck": "1 1 INVITE"}),
         Expect(481),
     ),
+    Probe("RFC 3261 §12.2.2", "UPDATE for no call is refused", Send("UPDATE"), Expect(481)),
     Probe(
         "RFC 3261 §11.2",
         "OPTIONS say what there is",

@@ -36,10 +36,17 @@ WITHIN = (
         for method, headers in (
             ("MESSAGE", {"Content-Type": "text/plain"}),
             ("INFO", {}),
-            ("UPDATE", {}),
             ("REFER", {"Refer-To": "<sip:carol@chicago.com>"}),
             ("SUBSCRIBE", {"Event": "dialog"}),
         )
+    ),
+    Probe(
+        "RFC 3311 §5.2",
+        "UPDATE refreshes the target",
+        UP,
+        Within("UPDATE"),
+        Expect(200, {"Contact": "sip:", "Allow": "UPDATE"}),
+        END,
     ),
     Probe(
         "RFC 3262 §3",

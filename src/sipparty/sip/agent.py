@@ -172,6 +172,7 @@ class UserAgent(ValueBinder):
             "BYE": self._refuse_stray,
             "CANCEL": self._refuse_stray,
             "PRACK": self._refuse_stray,
+            "UPDATE": self._refuse_stray,
         }
         self.in_dialog: dict[str, Callable[[ServerTransaction, DialogState | None], None]] = {}
         self.supported: tuple[str, ...] = SUPPORTED

@@ -15,7 +15,7 @@ theirs a `ServerInvite`; offers and answers are an `OfferAnswer`. The laws behin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from sipparty.errors import UsageError
 from sipparty.fsm import Row, Timer, verb
@@ -34,6 +34,9 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.multipart import Part
 from sipparty.sip.routing import NextHop
 from sipparty.sip.user_headers import given_fields
+
+if TYPE_CHECKING:
+    from sipparty.sip.dialog.early import EarlyDialog
 
 __all__ = ["SimpleCall"]
 
@@ -59,7 +62,16 @@ _FOR_USERS = (
     *("accept", "hold", "invite", "reject", "resume", "ring", "send", "terminate", "update_media"),
     *("States", "authenticated", "call_id", "forks", "held", "held_by_peer", "last_error", "local"),
     *("name", "party", "progress", "remote", "remote_target", "role", "session", "state"),
-    *("answered_elsewhere", "cause", "duration", "ended_by", "messages", "session_timer", "steps"),
+    *(
+        "answered_elsewhere",
+        "early",
+        "cause",
+        "duration",
+        "ended_by",
+        "messages",
+        "session_timer",
+        "steps",
+    ),
     *("events", "off", "on", "stateCondition", "until", "wait", "waitForStateCondition"),
     *("wait_for", "dot", "mermaid", "text"),
 )
@@ -322,41 +334,68 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
     # ---------------------------------------------------------------- changes inside the call
 
     @verb
-    def hold(self, direction: str = "sendonly") -> Modification:
+    def hold(
+        self,
+        direction: str = "sendonly",
+        *,
+        method: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> Modification:
         """Put the other side on hold (RFC 3264 §8.4): it sends nothing until `resume`.
 
         Args:
             direction: What we do meanwhile: "sendonly" sends, such as music; "inactive" does not.
+            method: What asks for it: "INVITE" or "UPDATE" (RFC 3311). None for an UPDATE before
+                the call is answered, which reliable provisional responses with media allow, and
+                else a re-INVITE. Where the other side takes no UPDATE, a re-INVITE follows.
+            headers: Further headers of that request.
 
         Returns:
             A handle to be waited for: `call.hold().wait(timeout)`, or `await call.hold()`. Where it
             fails, the call goes on as it was.
 
         Raises:
-            UnexpectedInput: The call is not established yet.
-            UsageError: The call has no media, or the direction is neither.
+            UnexpectedInput: The call is not established yet, nor its first offer answered by a
+                reliable provisional response.
+            UsageError: The call has no media; the direction is neither, or there is no such method.
         """
         if direction not in ("sendonly", "inactive"):
             raise UsageError(f'A hold is "sendonly" or "inactive", not {direction!r}.')
-        return self._modify(direction, held=True)
+        return self._modify(direction, True, method=method, headers=headers)
 
     @verb
-    def resume(self) -> Modification:
+    def resume(
+        self, *, method: str | None = None, headers: Iterable[tuple[str, str]] = ()
+    ) -> Modification:
         """End the hold; as `hold`."""
-        return self._modify("sendrecv", held=False)
+        return self._modify("sendrecv", False, method=method, headers=headers)
 
     @verb
-    def update_media(self, /, **settings: object) -> Modification:
+    def update_media(
+        self,
+        /,
+        *,
+        method: str | None = None,
+        late_offer: bool = False,
+        headers: Iterable[tuple[str, str]] = (),
+        **settings: object,
+    ) -> Modification:
         """Offer other media; as `hold`.
 
         Args:
+            method: As for `hold`; or "PRACK", in a call of ours that is not answered yet: the PRACK
+                for the provisional response that brings the answer has the offer (RFC 3262 §5).
+                Where none comes, it is a re-INVITE.
+            late_offer: Have the other side make the offer, by a re-INVITE without one.
+            headers: Further headers of the request, but not of a PRACK.
             settings: What is changed, as the `update` of the media session takes it: for audio
                 `codecs`, `ptime`, `direction`. Without any the offer is made anew.
 
         Raises:
             UsageError: The call has no media, or its session no such setting.
         """
-        return self._modify(None, settings=settings)
+        how: Any = {"method": method, "late_offer": late_offer, "headers": headers}
+        return self._modify(None, None, settings, **how)
 
     # ---------------------------------------------------------------- what a user reads
 
@@ -366,6 +405,15 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         added = (vars(kind) for kind in kinds[: kinds.index(SimpleCall)])
         names = {*_FOR_USERS, *self.__dict__, *(name for one in added for name in one)}
         return sorted(name for name in names if name[0] != "_")
+
+    @property
+    def early(self) -> tuple[EarlyDialog, ...]:
+        """The early dialogs of a call of ours, each of a phone that rings, as a proxy that forks
+        makes them; with the last response of each, and whether media is agreed on with it.
+        """
+        from sipparty.sip.dialog.early import early_dialogs
+
+        return early_dialogs(self)
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -11,7 +11,8 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -283,6 +284,8 @@ class ClientInvite:
 
     def _take_preview(self, response: Response, tag: str) -> None:
         """Let early media flow; an answer that cannot be used is left for the 2xx to mend."""
+        from sipparty.sip.dialog.early import start_early
+
         call, offers = self.call, self.call.offer_answer
         if offers is None or offers.previewed is not None or self.agreed is not None:
             return
@@ -295,32 +298,7 @@ class ClientInvite:
         except ParseError:
             return
         if answer:
-            offers.preview(answer, tag, self.start_early, failed)
-
-    def start_early(self) -> None:
-        """Let early media flow."""
-        call = self.call
-        try:
-            if call.session is not None:
-                call.session.start(early=True)
-        except Exception as error:
-            log_media_fault(call.name, "The early media could not be started", error)
-
-    def agree(self, tag: str, answer: bytes, failed: Callable[[Exception], object]) -> None:
-        """Take the answer that a reliable provisional response brings: the exchange is complete."""
-        offers = self.call.offer_answer
-        assert offers is not None
-        self.agreed = tag
-
-        def done() -> None:
-            self.start_early()
-            self.call.proceed()
-
-        if offers.previewed == tag:
-            offers.hit("receive_answer")
-            done()
-        else:
-            offers.take_answer(answer, done, failed)
+            offers.preview(answer, tag, partial(start_early, call), failed)
 
     def leave_early(self, but: DialogState | None = None) -> None:
         """End the early dialogs, all but one; a 2xx for one of them finds it still."""
@@ -395,6 +373,8 @@ class ClientInvite:
             self.answered = None
             ack.body = answer
             call.hear("success", state)
+            if call._modifications:
+                call.proceed()
 
         def failed(error: Exception) -> None:
             # Whatever a session raises, a 2xx is acknowledged, and the call hung up.
@@ -419,7 +399,11 @@ class ClientInvite:
         except ParseError as error:
             failed(error)
             return
-        if offers.answered_in("2xx"):
+        if self.agreed is not None:
+            from sipparty.sip.dialog.early import agree_anew
+
+            agree_anew(self, body or self.answers.get(tag, b""), done, failed)
+        elif offers.answered_in("2xx"):
             if offers.previewed is not None and offers.previewed == tag:
                 offers.hit("receive_answer")
                 done()

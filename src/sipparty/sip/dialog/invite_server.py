@@ -15,6 +15,7 @@ from sipparty.errors import (
     UsageError,
 )
 from sipparty.sip.bodies import session_description
+from sipparty.sip.dialog.offer_answer import refuse_offer
 from sipparty.sip.dialog.outcomes import log_media_fault, media_failure, warning
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallReceived
@@ -219,7 +220,7 @@ class ServerInvite:
             body
             or reliable
             or self.responses is not None
-            or "require" in (self.transaction.request._index or ())
+            or "require" in (self.transaction._request._index or ())  # type: ignore[union-attr]
             or self.call.agent.reliable_provisionals == "required"
         ) and self._report_reliably(status, reason, fields, media, reliable):
             return
@@ -414,9 +415,13 @@ def take_reinvite(
         transaction.answer(481)  # RFC 5407 §3.2.2
         return
     inviting = call.session_timer is not None and call.session_timer.inviting
-    if inviting or (offers is not None and not offers.may_offer):
-        # §14.2, and RFC 5407 §3.1.5: an offer of ours is not answered yet.
+    inviting = inviting or any(one.inviting for one in call._modifications)
+    if inviting:
         transaction.answer(491)
+        return
+    if offers is not None and not offers.may_offer:
+        # §14.2, and RFC 5407 §3.1.5: an offer of ours is not answered yet; RFC 6337 §4.3, UAS-UsI.
+        refuse_offer(offers, transaction, call.core.tokens)
         return
     if "session-expires" in (request._index or ()):
         from sipparty.sip.dialog.session_timer import refusal

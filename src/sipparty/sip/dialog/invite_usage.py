@@ -7,15 +7,15 @@ inside of it a `Modification`; offers and answers are an `OfferAnswer`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sipparty.errors import CallFailed, CallTimedOut, UsageError
+from sipparty.errors import CallFailed, CallTimedOut
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.dialog.invite_client import ClientInvite
 from sipparty.sip.dialog.invite_server import ServerInvite, take_reinvite
-from sipparty.sip.dialog.modification import Modification
+from sipparty.sip.dialog.modification import Modification, begin_first, change
 from sipparty.sip.dialog.offer_answer import OfferAnswer
 from sipparty.sip.dialog.outcomes import end_media, media_failure, rejection
 from sipparty.sip.dialog.record import Cause, error_fields, stated_cause
@@ -59,7 +59,7 @@ class InviteUsage(Dialog, abstract=True):
         *("_hang_up_fields", "_hang_up_due", "_invite", "_invited", "_modifications"),
         *("_responses", "_stated"),
         *("_steps", "ended_by_peer", "forks", "held", "held_by_peer", "offer_answer", "patience"),
-        *("progress", "session_timer"),
+        *("progress", "session_timer", "updating"),
     )
 
     #: How long a call may stay unanswered where nobody says otherwise, in seconds. It is as long as
@@ -82,6 +82,7 @@ class InviteUsage(Dialog, abstract=True):
         "INVITE": "_take_reinvite",
         "OPTIONS": "_take_options",
         "PRACK": "_take_prack",
+        "UPDATE": "_take_update",
     }
     essential = frozenset({"INVITE"})
 
@@ -102,6 +103,8 @@ class InviteUsage(Dialog, abstract=True):
         self.ended_by_peer = False
         self.held = self.held_by_peer = False
         self._modifications: tuple[Modification, ...] = ()
+        #: The transaction of an UPDATE whose answer is being made; None for none.
+        self.updating: ServerTransaction | None = None
         self.session_timer: SessionTimer | None = None
         #: Time, state and input of each step, one after the other.
         self._steps: tuple[Any, ...] = ()
@@ -263,7 +266,10 @@ class InviteUsage(Dialog, abstract=True):
         self._invited.ended_by_bye()  # §9.2: as by a BYE
 
     def _refuse_media(self, error: CallFailed) -> None:
-        self._invited.refuse_call(error)
+        if self._invited is None:
+            self._end_early()
+        else:
+            self._invited.refuse_call(error)
 
     def invite_acknowledged(self, invited: ServerInvite) -> bool:
         """Take the ACK for our 2xx; return whether what it brings is of any use yet."""
@@ -278,7 +284,7 @@ class InviteUsage(Dialog, abstract=True):
         """Begin what was agreed on by an INVITE and its answer."""
         offers, changed = self.offer_answer, False
         if offers is not None:
-            self.start_media()
+            self.start_media(not initial and self.state == "InitiatingDialog")
             if weigh and self.dialog_state is not None:
                 self.core.weigh(self.dialog_state)
             changed = offers.peer_holds != self.held_by_peer
@@ -305,54 +311,24 @@ class InviteUsage(Dialog, abstract=True):
     # ---------------------------------------------------------------- changes inside the call
 
     def _modify(
-        self, direction: str | None, held: bool | None = None, settings: Any = None
+        self,
+        direction: str | None = None,
+        held: bool | None = None,
+        settings: Mapping[str, Any] | None = None,
+        **how: Any,
     ) -> Modification:
-        """Ask for a change, after those that were asked for before."""
-        session = self.session
-        if self.state in ("Initial", "InitiatingDialog"):
-            verb = "update_media" if held is None else "hold" if held else "resume"
-            raise self._unexpected(verb)
-        if session is None:
-            raise UsageError("This call has no media that could be changed.")
-        if settings and hasattr(session, "check_update"):
-            session.check_update(**settings)
-
-        def make() -> Any:
-            if settings:
-                session.update(**settings)
-            return session.offer() if direction is None else session.offer(direction)
-
-        modification = Modification(self, make, held)
-        if self.state == "InDialog":
-            self._modifications += (modification,)
-            self.proceed()
-        else:
-            modification.hit("failed", CallFailed("The call is over."))
-        return modification
+        """Ask for a change, after those that were asked for before; see `change`."""
+        return change(self, direction, held, settings, **how)
 
     def proceed(self) -> None:
-        """Begin the first of the changes, where no INVITE of either side is under way (§14.1)."""
-        offers = self.offer_answer
-        if self._modifications and self.state == "InDialog" and self._invited is None:
-            first = self._modifications[0]
-            if first.state == "Waiting" and offers is not None and offers.may_offer:
-                first.hit("begin")
+        """Begin the first of the changes, where it may begin."""
+        if self._modifications:
+            begin_first(self, self._modifications[0])
 
-    def modified(self, modification: Modification) -> None:
-        """Take note of a change that the other side has agreed to."""
-        self.media_agreed(False)
-        if modification.held is not None and modification.held != self.held:
-            self.held = modification.held
-            if self.agent.observed:
-                self._emit(CallHeld if self.held else CallResumed, "local")
-        self.modification_over(modification)
+    def _take_update(self, transaction: ServerTransaction, state: DialogState) -> None:
+        from sipparty.sip.dialog.update import take_update
 
-    def modification_over(self, modification: Modification) -> None:
-        """Go on to the next change."""
-        self._modifications = tuple(one for one in self._modifications if one is not modification)
-        if self.session_timer is not None:
-            self.session_timer.change_over(modification)
-        self.proceed()
+        take_update(self, transaction, state)
 
     # ---------------------------------------------------------------- requests inside the call
 
@@ -373,7 +349,9 @@ class InviteUsage(Dialog, abstract=True):
             # §15: the side that was called ends the call by its answer. §14.2: ours is in progress.
             self.agent.refuse(transaction, 481 if method == "BYE" else 491)
         else:
-            getattr(self, str(self.methods[method]))(transaction)
+            handler = getattr(self, str(self.methods[method]))
+            # Of several early dialogs it may be any.
+            handler(transaction, state) if method == "UPDATE" else handler(transaction)
 
     def _take_bye(self, transaction: ServerTransaction) -> None:
         # RFC 5407 §3.2.1: also while a BYE of our own is under way.
@@ -478,6 +456,8 @@ class InviteUsage(Dialog, abstract=True):
             self.offer_answer.hit("close")
         if self.session_timer is not None:
             self.session_timer.hear("close")
+        if self.updating is not None and not self.updating.answered:
+            self.updating.answer(481)
         for modification in self._modifications:
             modification.hear("failed", CallFailed("The call has ended."))
         if self.session is not None:

@@ -1,37 +1,48 @@
-"""A change inside a call: hold, resume, other media; asked for by a re-INVITE (RFC 3261 §14.1).
+"""A change inside a call: hold, resume, other media; asked for by a re-INVITE (RFC 3261 §14.1), an
+UPDATE (RFC 3311 §5.1), or the PRACK for a provisional response (RFC 3262 §5).
 
 Laws:
 
 * One at a time, in the order in which they were asked for; none while an INVITE of either side is
-  not done with.
+  not done with, but in an early dialog whose first offer and answer are complete for certain
+  (RFC 6337 §3.2): there it is an UPDATE. In a confirmed one it is a re-INVITE by default, as that
+  may wait for the consent of a person (RFC 3311 §5.1).
+* Where the other side takes no UPDATE in a confirmed dialog, it is a re-INVITE.
 * Its failure leaves the call and its media as they were. 408, 481 and their like end the call, as
   they do for any request inside it (RFC 5057 §5).
-* One that is not answered in time is cancelled, and so is one of a call that ends (§9.1): who has
-  sent a provisional response may never send another.
+* A re-INVITE that is not answered in time is cancelled, and so is one of a call that ends (§9.1):
+  who has sent a provisional response may never send another.
 * Where both sides ask at once, both are refused with 491 and try again, each after a time of its
   own, so that they do not meet again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sipparty.concurrency.waiting import Waitable
-from sipparty.errors import CallFailed, NegotiationError, ParseError, copy_of
+from sipparty.errors import CallFailed, NegotiationError, ParseError, UsageError, copy_of
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.bodies import session_description
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.outcomes import media_failure, rejection
-from sipparty.sip.fields import field
+from sipparty.sip.dialog.state import DialogState
+from sipparty.sip.events import CallHeld, CallResumed
+from sipparty.sip.fields import Field, field
 from sipparty.sip.message import Response
 from sipparty.sip.retries import retry_after
+from sipparty.sip.user_headers import given_fields, replaced
 
 if TYPE_CHECKING:
     from sipparty.sip.dialog.invite_usage import InviteUsage
+    from sipparty.sip.dialog.reliable import Prack
 
-__all__ = ["Modification"]
+__all__ = ["METHODS", "Modification", "begin_first", "change", "changing_dialog", "may_change"]
+
+#: What may ask for a change.
+METHODS = ("INVITE", "UPDATE", "PRACK")
 
 _OPEN = ("Waiting", "Describing", "Sent", "Answered", "Backoff")
 #: The states that it ends in.
@@ -46,10 +57,15 @@ class Modification(Waitable["Modification"], FSM):
 
     Args:
         call: The call.
-        make: Gives the offer that asks for it: a method of the session, as a rule.
+        make: Gives the offer that asks for it: a method of the session, as a rule. None for a
+            re-INVITE without an offer: the other side makes one then (RFC 3261 §14.1).
         held: Whether the other side is on hold by it; None where that stays as it is.
+        method: One of `METHODS`; None for what fits when it is sent.
+        fields: Further header lines.
 
     Attributes:
+        method: The method that it is sent by, once it is; before that, what was asked for.
+        prack: The PRACK that is to bring it; None for none.
         error: Why it failed; None where it has not.
         tries: How often it was sent.
     """
@@ -59,7 +75,10 @@ class Modification(Waitable["Modification"], FSM):
     #: Seconds that its answer may take.
     PATIENCE = 180.0
 
-    __slots__ = ("_ack", "_call", "_delay", "_make", "_request", "error", "held", "tries")
+    __slots__ = (
+        *("_ack", "_agreed", "_answer", "_call", "_delay", "_fields", "_make", "_request", "_rseq"),
+        *("_state", "error", "held", "method", "prack", "tries"),
+    )
 
     table = (
         Row("Waiting", "begin", "Describing", "_describe"),
@@ -79,7 +98,12 @@ class Modification(Waitable["Modification"], FSM):
     final = _OVER
 
     def __init__(
-        self, call: InviteUsage, make: Callable[[], Any], held: bool | None = None
+        self,
+        call: InviteUsage,
+        make: Callable[[], Any] | None,
+        held: bool | None = None,
+        method: str | None = None,
+        fields: Sequence[Field] = (),
     ) -> None:
         self._delay = 0.0
         super().__init__(call.core.timers)
@@ -89,6 +113,16 @@ class Modification(Waitable["Modification"], FSM):
         self.tries = 0
         self._call = call
         self._make = make
+        self._fields = fields
+        #: The dialog that it was sent in; the RSeq of the last reliable provisional response there,
+        #: the answer that one of those has brought, and whether one has brought the offer, which
+        #: was answered.
+        self._state: DialogState | None = None
+        self._rseq = 0
+        self._answer = b""
+        self._agreed = False
+        self.method = method
+        self.prack: Prack | None = None
         self._ack: Acknowledgement | None = None
         self._request: ClientRequest | None = None
 
@@ -109,28 +143,50 @@ class Modification(Waitable["Modification"], FSM):
     # ---------------------------------------------------------------- actions
 
     def _describe(self) -> None:
-        offers = self._call.offer_answer
+        call, offers = self._call, self._call.offer_answer
         assert offers is not None
+        early = call.state == "InitiatingDialog"
+        if early and self.method != "PRACK":
+            self.method = "UPDATE"
+        elif self.method is None or (self.method == "PRACK" and self.prack is None):
+            self.method = "INVITE"
+        self._state = changing_dialog(call)
+        if self._make is None:
+            self.hear("described", b"")
+            return
 
         def made(offer: bytes | None) -> None:
-            if offer:
+            if call.state not in ("InitiatingDialog", "InDialog"):
+                self.hear("failed", CallFailed("The call is over."))
+            elif offer:
                 self.hear("described", offer)
             else:
                 self.hear("failed", CallFailed("The call has no media that could be changed."))
 
-        offers.make_offer("INVITE", self._make, made, self._refused)
+        offers.make_offer(self.method, self._make, made, self._refused)
 
     def _send(self, offer: bytes) -> None:
-        call, state = self._call, self._call.dialog_state
+        call, state = self._call, self._state
+        self.tries += 1
+        self._ack, self._rseq, self._answer, self._agreed = None, 0, b"", False
+        prack, self.prack = self.prack, None
+        if prack is not None:
+            self._request = prack.send(offer, self)
+            return
         assert state is not None
         assert call.session is not None
-        self.tries += 1
-        self._ack = None
         fields = [*call.agent.capability_fields]
         if call.session_timer is not None:
             fields += call.session_timer.request_fields()
-        fields.append(field("Content-Type", call.session.content_type))
-        self._request = state.send_request(call, "INVITE", fields, offer, self)
+        if offer:
+            fields.append(field("Content-Type", call.session.content_type))
+        fields = replaced(fields, self._fields)
+        self._request = state.send_request(call, self.method or "", fields, offer, self)
+
+    @property
+    def inviting(self) -> bool:
+        """Whether it is a re-INVITE without an offer, and not answered yet."""
+        return self._make is None and self.state == "Sent"
 
     def _cancel(self) -> None:
         if self._request is not None:
@@ -139,19 +195,41 @@ class Modification(Waitable["Modification"], FSM):
     def _take_answer(self, response: Response) -> None:
         offers = self._call.offer_answer
         assert offers is not None
+        if self._agreed:
+            self._acknowledge()
+            self.hear("done")
+            return
         try:
-            answer = session_description(response)
+            answer = self._answer or session_description(response)
             if not answer:
                 raise NegotiationError("The answer holds no session description.")
         except (NegotiationError, ParseError) as error:
             self._refused(error)
             return
-        offers.take_answer(answer, lambda: self.hear("done"), self._refused)
+        if self._make is not None:
+            offers.take_answer(answer, lambda: self.hear("done"), self._refused)
+            return
+
+        def made(body: bytes) -> None:
+            self._acknowledge(body)
+            self.hear("done")
+
+        offers.make_answer(answer, made, self._refused)
+
+    def _acknowledge(self, body: bytes = b"") -> None:
+        if self._ack is not None:
+            self._ack.body = body
+            self._ack.complete()
 
     def _refused(self, error: Exception) -> None:
         """Fail for what the session raised."""
-        what = "The media could not be changed"
-        self.hear("failed", media_failure(self._call.name, what, error))
+        call = self._call
+        failure = media_failure(call.name, "The media could not be changed", error)
+        self.hear("failed", failure)
+        if self._make is None and self._ack is not None:
+            # RFC 6337 §2.3: an offer in a 2xx cannot be refused, but by the end of the call.
+            self._acknowledge()
+            call.hear("media_failed", failure)
 
     def _roll_back(self, *_: object) -> None:
         offers = self._call.offer_answer
@@ -165,21 +243,40 @@ class Modification(Waitable["Modification"], FSM):
         self._call.proceed()
 
     def _finish(self) -> None:
-        self._call.modified(self)
+        call = self._call
+        call.media_agreed(False)
+        if self.held is not None and self.held != call.held:
+            call.held = self.held
+            if call.agent.observed:
+                call._emit(CallHeld if self.held else CallResumed, "local")
+        self._leave()
 
     def _fail(self, error: CallFailed) -> None:
         self.error = error
         if self.state != "Waiting":
             self._roll_back()
         self._cancel()
-        self._call.modification_over(self)
+        prack, self.prack = self.prack, None
+        if prack is not None:
+            prack.send()  # which says that the response came, all the same
+        self._leave()
 
-    # ---------------------------------------------------------------- the INVITE's user
+    def _leave(self) -> None:
+        """Go on to the next change."""
+        call = self._call
+        call._modifications = tuple(one for one in call._modifications if one is not self)
+        if call.session_timer is not None:
+            call.session_timer.change_over(self)
+        call.proceed()
+
+    # ---------------------------------------------------------------- the request's user
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
-        """Take a response to the INVITE; a 2xx is acknowledged each time it comes."""
+        """Take a response; a 2xx to an INVITE is acknowledged each time it comes."""
         status = response.status
         if status < 200:
+            if "rseq" in (response._index or ()) and self.state == "Sent":
+                self._take_reliable(response)
             return
         if status >= 300:
             self._delay = self._backoff(response)
@@ -189,22 +286,59 @@ class Modification(Waitable["Modification"], FSM):
         if self._ack is not None:
             self._ack.send()
             return
-        call, state = self._call, self._call.dialog_state
+        call, state = self._call, self._state
         assert state is not None
         try:
-            state.remote_target = state.new_target(response)
+            if self.method != "PRACK":
+                state.remote_target = state.new_target(response)
         except ParseError:
             pass  # the one before stands
-        self._ack = Acknowledgement(call, state, client_request, client_request.number or 0)
-        self._ack.complete()
+        if self.method == "INVITE":
+            self._ack = Acknowledgement(call, state, client_request, client_request.number or 0)
+            if self._make is not None or self.state != "Sent":
+                self._acknowledge()
         if call.session_timer is not None or "session-expires" in (response._index or ()):
             from sipparty.sip.dialog.session_timer import take_2xx
 
             take_2xx(call, client_request, response)
         self.hear("accepted", response)
 
+    def _take_reliable(self, response: Response) -> None:
+        """Acknowledge a reliable provisional response to a re-INVITE (RFC 3262 §4, §5)."""
+        from sipparty.sip.dialog.reliable import Prack, rseq_of
+
+        call, offers, rseq = self._call, self._call.offer_answer, rseq_of(response)
+        if not rseq or self._state is None or (self._rseq and rseq != self._rseq + 1):
+            return
+        self._rseq = rseq
+        prack = Prack(call, self._state, response, rseq, call.proceed)
+        try:
+            body = session_description(response)
+        except ParseError:
+            body = b""
+        if self._make is not None or not body or self._agreed or offers is None:
+            self._answer = self._answer or body
+            prack.send()
+            return
+
+        def made(answer: bytes) -> None:
+            self._agreed = True
+            prack.send(answer)
+
+        def refused(error: Exception) -> None:
+            prack.send()
+            self._refused(error)
+            call.hear("media_failed", self.error)
+
+        offers.make_answer(body, made, refused)
+
     def _backoff(self, response: Response) -> float:
         """Return after how many seconds to try again; less than 0 for never (§14.1, §14.2)."""
+        if self.method == "PRACK":
+            return -1.0  # what it acknowledges is acknowledged
+        if self.method == "UPDATE" and response.status in (405, 501):
+            self.method = "INVITE"
+            return 0.0 if self._call.state == "InDialog" else -1.0
         if response.status == 500:
             seconds = retry_after(response)
             return -1.0 if seconds is None or seconds > 10 else seconds
@@ -224,3 +358,103 @@ class Modification(Waitable["Modification"], FSM):
 
     def request_over(self, client_request: ClientRequest) -> None:
         """Take note that nothing more can come."""
+
+
+# -------------------------------------------------------------------- the changes of a call
+
+
+def change(
+    call: InviteUsage,
+    direction: str | None = None,
+    held: bool | None = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    method: str | None = None,
+    late_offer: bool = False,
+    headers: Iterable[tuple[str, str]] = (),
+) -> Modification:
+    """Ask for a change inside a call, after those that were asked for before.
+
+    Args:
+        call: The call.
+        direction: What the offer is limited to, as `Session.offer` has it.
+        held: Whether the other side is on hold by it; None where that stays as it is.
+        settings: What the session is to change, as its `update` takes it.
+        method: One of `METHODS`; None for what fits when it is sent.
+        late_offer: Whether the other side is to make the offer.
+        headers: Further headers of the request.
+
+    Raises:
+        UnexpectedInput: The call does not stand yet, nor is its first offer answered for certain.
+        UsageError: There is no such method, or no media.
+    """
+    if method is not None and method not in METHODS:
+        raise UsageError(f"A change is asked for by {', '.join(METHODS)}, not by {method!r}.")
+    if late_offer and (method not in (None, "INVITE") or settings or call.state != "InDialog"):
+        raise UsageError(
+            "late_offer has the other side offer media: in a call that is established, by"
+            " re-INVITE, and without settings."
+        )
+    early = call.state == "InitiatingDialog"
+    if call.state == "Initial" or (early and method != "PRACK" and changing_dialog(call) is None):
+        raise call._unexpected("update_media" if held is None else "hold" if held else "resume")
+    if method == "PRACK" and (call.role != "caller" or not early):
+        raise UsageError("A PRACK has an offer in a call of ours that is not answered yet.")
+    session = call.session
+    if session is None and method != "PRACK":
+        raise UsageError("This call has no media that could be changed.")
+    if settings and session is not None and hasattr(session, "check_update"):
+        session.check_update(**settings)
+
+    def make() -> Any:
+        session = call.session
+        assert session is not None
+        if settings:
+            session.update(**settings)
+        return session.offer() if direction is None else session.offer(direction)
+
+    given = given_fields(headers) if headers else ()
+    modification = Modification(call, None if late_offer else make, held, method, given)
+    if call.state in ("InitiatingDialog", "InDialog"):
+        call._modifications += (modification,)
+        call.proceed()
+    else:
+        modification.hit("failed", CallFailed("The call is over."))
+    return modification
+
+
+def changing_dialog(call: InviteUsage) -> DialogState | None:
+    """Return the dialog that changes are asked for in: of several early ones, that whose offer was
+    answered for certain; None before there is one.
+    """
+    if call.state == "InDialog":
+        return call.dialog_state
+    if call._invite is not None:
+        state: DialogState | None = call._invite.early.get(call._invite.agreed)
+        return state
+    return call.dialog_state if call._invited is not None and call._invited.agreed else None
+
+
+def may_change(call: InviteUsage, state: DialogState) -> bool:
+    """Whether an offer may be taken in a dialog, by what was answered so far."""
+    offers = call.offer_answer
+    return changing_dialog(call) is state and (offers is None or offers.may_offer)
+
+
+def begin_first(call: InviteUsage, first: Modification) -> None:
+    """Begin a change where it may begin: no INVITE of either side is under way (§14.1), or the
+    PRACK is there that brings it, or none is under way in an early dialog (RFC 6337 §4.3).
+    """
+    offers, state, invite = call.offer_answer, changing_dialog(call), call._invite
+    if first.state != "Waiting" or offers is None or state is None or not offers.may_offer:
+        return
+    if call.updating is not None:
+        return
+    if call.state == "InDialog":
+        ready = call._invited is None
+    elif first.method == "PRACK":
+        ready = first.prack is not None
+    else:
+        ready = invite is None or not invite.unacknowledged
+    if ready:
+        first.hit("begin")

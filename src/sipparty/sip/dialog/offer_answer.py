@@ -20,8 +20,11 @@ from typing import Any, Final
 from sipparty.fsm import FSM, Row, Timers
 from sipparty.late import late_pattern
 from sipparty.sip.dialog.session import Pending, Session
+from sipparty.sip.fields import field
+from sipparty.sip.tokens import Tokens
+from sipparty.sip.transaction.server import ServerTransaction
 
-__all__ = ["ANSWERED_IN", "OfferAnswer", "is_hold"]
+__all__ = ["ANSWERED_IN", "OfferAnswer", "is_hold", "refuse_offer"]
 
 #: By where an offer stands, the messages that its answer may stand in (RFC 6337 Table 1).
 ANSWERED_IN: Final = {
@@ -47,16 +50,22 @@ class OfferAnswer(FSM):
 
     Attributes:
         place: Where the open offer stands, one of `ANSWERED_IN`, where it is ours; else "".
+        exchanges: How many offers were answered so far.
         previewed: The To tag of the response whose description was taken as a preview; else None.
         peer_holds: Whether the other side has us on hold, by the last that was agreed on.
     """
 
-    __slots__ = ("_busy_with", "_later", "_wanted", "peer_holds", "place", "previewed", "session")
+    __slots__ = (
+        *("_busy_with", "_later", "_wanted", "exchanges", "peer_holds", "place", "previewed"),
+        "session",
+    )
 
     table = (
         Row("Stable", "send_offer", "LocalOffer"),
         Row("Stable", "receive_offer", "RemoteOffer"),
         Row("LocalOffer", "receive_answer", "Stable"),
+        # Another fork has the call: its answer takes the place of the one before.
+        Row("Stable", "reopen", "LocalOffer"),
         Row("RemoteOffer", "send_answer", "Stable"),
         # What raises leaves the session as it was.
         Row(("LocalOffer", "RemoteOffer"), "fail", "Stable"),
@@ -74,6 +83,7 @@ class OfferAnswer(FSM):
         self.place = ""
         self.previewed: str | None = None
         self.peer_holds = False
+        self.exchanges = 0
         #: The step that the session takes its time for, the one whose outcome is wanted, and what
         #: it is to be asked for then.
         self._busy_with: object = None
@@ -125,6 +135,7 @@ class OfferAnswer(FSM):
 
         def made(answer: bytes) -> None:
             self.peer_holds = is_hold(offer)
+            self.exchanges += 1
             self.hit("send_answer")
             done(answer)
 
@@ -140,6 +151,7 @@ class OfferAnswer(FSM):
 
         def taken(_: object) -> None:
             self.peer_holds = is_hold(answer)
+            self.exchanges += 1
             self.hit("receive_answer")
             done()
 
@@ -210,6 +222,18 @@ class OfferAnswer(FSM):
         self._wanted = self._later = None
         if self._busy_with is None:
             self.session.rollback()
+
+
+def refuse_offer(
+    offers: OfferAnswer | None, transaction: ServerTransaction, tokens: Tokens
+) -> None:
+    """Refuse a request with an offer where another is not answered yet: 491 for one of ours, 500
+    with Retry-After from 0 to 10 seconds for one of theirs (RFC 3311 §5.2).
+    """
+    if offers is not None and offers.state == "LocalOffer":
+        transaction.answer(491)
+    else:
+        transaction.answer(500, None, [field("Retry-After", str(tokens.number(16) % 11))])
 
 
 def is_hold(description: bytes) -> bool:

@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sipparty.errors import CallTimedOut, NegotiationError, ParseError
+from sipparty.errors import CallFailed, CallTimedOut, NegotiationError, ParseError
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.bodies import SDP, session_description
 from sipparty.sip.client_request import ClientRequest
+from sipparty.sip.dialog.early import agree, start_early
+from sipparty.sip.dialog.offer_answer import refuse_offer
 from sipparty.sip.dialog.outcomes import media_failure, warning
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.fields import field
@@ -38,7 +40,6 @@ __all__ = [
     "Prack",
     "ReliableResponses",
     "caller_says",
-    "refuse_offer",
     "rseq_of",
     "take_prack",
     "take_reliable",
@@ -184,7 +185,8 @@ class ReliableResponses(FSM):
             kind = []
             if answer and call.session is not None:
                 kind.append(field("Content-Type", call.session.content_type))
-            transaction.answer(200, None, kind, answer)
+            if not transaction.answered:
+                transaction.answer(200, None, kind, answer)
             if answer:
                 call.media_agreed(False)
             elif body:
@@ -214,14 +216,15 @@ class ReliableResponses(FSM):
         else:
             # RFC 3311 §5.2, RFC 6337 §3.1.1: an offer before is not answered yet.
             self.outstanding = True
-            refuse_offer(call, transaction)
+            refuse_offer(offers, transaction, call.core.tokens)
 
     def _refuse(self, transaction: ServerTransaction, error: Exception) -> None:
         """Refuse what a PRACK brings (RFC 6337 §2.3); another one may bring it better, but for an
         answer, without which there is no call.
         """
         status = error.status if isinstance(error, NegotiationError | ParseError) else 500
-        transaction.answer(status, None, [field(*warning(error))])
+        if not transaction.answered:
+            transaction.answer(status, None, [field(*warning(error))])
         call = self._call
         if self.described and not self._invited.offered:
             what = "The PRACK carries bad media"
@@ -240,18 +243,6 @@ class ReliableResponses(FSM):
         elif self.waiting:
             call.hear("ring", *self.waiting.pop(0))
         call.proceed()
-
-
-def refuse_offer(call: InviteUsage, transaction: ServerTransaction) -> None:
-    """Refuse a request with an offer where another is not answered yet: 491 for one of ours, 500
-    with Retry-After from 0 to 10 seconds for one of theirs (RFC 3311 §5.2).
-    """
-    offers = call.offer_answer
-    if offers is not None and offers.state == "LocalOffer":
-        transaction.answer(491)
-    else:
-        seconds = call.core.tokens.number(16) % 11
-        transaction.answer(500, None, [field("Retry-After", str(seconds))])
 
 
 def take_prack(
@@ -296,7 +287,7 @@ class Prack:
         over: Called when nothing more can come of it.
     """
 
-    __slots__ = ("_call", "_over", "_rack", "_state")
+    __slots__ = ("_call", "_over", "_rack", "_state", "_user")
 
     def __init__(
         self,
@@ -311,24 +302,34 @@ class Prack:
         self._rack = f"{rseq} {response.facts.number} INVITE"
         self._over = over
 
-    def send(self, body: bytes = b"") -> None:
-        """Send it, with an answer or an offer."""
+    def send(self, body: bytes = b"", user: Any = None) -> ClientRequest:
+        """Send it, with an answer or an offer.
+
+        Args:
+            body: What it brings.
+            user: Who else is given what comes of it.
+        """
         call = self._call
+        self._user = user
         fields = [field("RAck", self._rack)]
         if body:
             kind = SDP if call.session is None else call.session.content_type
             fields.append(field("Content-Type", kind))
-        self._state.send_request(call, "PRACK", fields, body, self)
+        return self._state.send_request(call, "PRACK", fields, body, self)
 
     # A request's user.
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
         """Go on with what waits for it."""
+        if self._user is not None:
+            self._user.response_received(client_request, response)
         if response._status >= 200:
             self._over()
 
-    def request_failed(self, client_request: ClientRequest, error: Exception) -> None:
+    def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
         """Go on: the INVITE has an end of its own."""
+        if self._user is not None:
+            self._user.request_failed(client_request, error)
         self._over()
 
     def request_over(self, client_request: ClientRequest) -> None:
@@ -365,20 +366,26 @@ def take_reliable(invite: ClientInvite, response: Response, state: DialogState, 
         call.hear("early_unusable", media_failure(call.name, what, error, 488, response))
 
     if invite.offer and offers is not None:
-        # The PRACK first: it says that the response came, not that it is liked.
-        prack.send()
+        answers = invite.agreed is None and offers.answered_in("reliable 1xx")
+        change = next((one for one in call._modifications if one.method == "PRACK"), None)
+        if not (body and answers and change is not None and change.state == "Waiting"):
+            # At once: it says that the response came, not that it is liked.
+            prack.send()
+            change = None
         if failure is not None:
             failed(failure)
-        elif body and invite.agreed is None and offers.answered_in("reliable 1xx"):
-            invite.agree(tag, body, failed)
+        elif body and answers:
+            if change is not None:
+                change.prack = prack
+            agree(invite, tag, body, failed)
         elif body and tag != invite.agreed:
             invite.answers.setdefault(tag, body)
     elif body and invite.agreed is None and offers is not None and offers.may_offer:
+        invite.agreed = tag
 
         def answered(answer: bytes) -> None:
-            invite.agreed = tag
             prack.send(answer)
-            invite.start_early()
+            start_early(call)
 
         def refused(error: Exception) -> None:
             prack.send(invite.refusal_of(body))

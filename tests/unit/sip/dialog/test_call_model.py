@@ -21,6 +21,7 @@ from sipparty.sip.events import CallEnded
 SEEDS = 400
 BODIES = (b"", b"offer", b"bad", b"garbage", b"x")
 VERBS = ("terminate", "accept", "ring", "reject", "hold", "resume", "early", "send", "reliable")
+VERBS += ("update", "prack", "late")
 RELIABLE = ([], ["Supported: 100rel"], ["Require: 100rel"])
 STATUSES = (100, 180, 183, 200, 200, 200, 302, 408, 481, 486, 491, 500, 503)
 
@@ -102,6 +103,7 @@ class Run:
             return
         answer = self.chance.choice(self.answers)
         methods = ["ACK", "ACK", "ACK", "BYE", "INVITE", "OPTIONS", "INFO", "PRACK"]
+        methods += ["UPDATE"] * 3
         likely = "RSeq" in answer and self.chance.random() < 0.6
         method = "PRACK" if likely else self.chance.choice(methods)
         self.number += 1
@@ -111,6 +113,26 @@ class Run:
         headers = [rack] if method == "PRACK" else []
         changes = {"body": body, "branch": branch, "headers": headers}
         self.receive(self.wire.within(answer, method, number, **changes))
+
+    def from_callee(self):
+        """A request of who was called, in an early dialog or a confirmed one."""
+        invites = [one for one in self.requests if one.method == "INVITE" and not one.to.tag]
+        if not invites:
+            return
+        invite, self.number = self.chance.choice(invites), self.number + 1
+        method = self.chance.choice(["UPDATE", "UPDATE", "INVITE", "PRACK", "BYE", "ACK"])
+        request = self.wire.request(
+            method,
+            invite.contact.uri_text,
+            to=str(invite["From"]),
+            from_=f"{invite['To']};tag={self.chance.choice(['t1', 't2'])}",
+            call_id=invite.call_id,
+            number=self.number,
+            branch=f"z9hG4bKf{self.number}",
+            body=self.chance.choice(BODIES),
+            headers=["RAck: 1 1 INVITE"] if method == "PRACK" else [],
+        )
+        self.receive(request)
 
     def again(self):
         if self.received:
@@ -153,6 +175,12 @@ class Run:
                 call.ring(183, media=True)
             elif verb == "reliable":
                 call.ring(183, media=self.chance.random() < 0.5, reliable=True)
+            elif verb == "update":
+                call.hold(method="UPDATE")
+            elif verb == "prack":
+                call.update_media(method="PRACK")
+            elif verb == "late":
+                call.update_media(late_offer=True)
             else:
                 getattr(call, verb)()
         except (UnexpectedInput, UsageError):
@@ -163,8 +191,8 @@ class Run:
 
     def go(self):
         acts = (self.invited, self.invite, self.response, self.within, self.again, self.cancel)
-        acts += (self.lose_flow, self.settle, self.wait, self.verb)
-        for act in self.chance.choices(acts, (8, 8, 22, 20, 4, 4, 3, 8, 6, 17), k=30):
+        acts += (self.lose_flow, self.settle, self.wait, self.verb, self.from_callee)
+        for act in self.chance.choices(acts, (8, 8, 22, 20, 4, 4, 3, 8, 6, 17, 8), k=30):
             act()
             for message in self.wire.sent():
                 if isinstance(message, Request):

@@ -219,7 +219,7 @@ def test_methods_are_added_to_those_of_the_bases():
         methods = {"OPTIONS": None}
 
     assert Noting.methods == {**SimpleCall.methods, "INFO": "take_note"}
-    assert set(Silent.methods) == {"BYE", "INVITE", "INFO", "PRACK"}
+    assert set(Silent.methods) == {"BYE", "INVITE", "INFO", "PRACK", "UPDATE"}
 
 
 def test_what_one_base_overrides_another_does_not_undo():
