@@ -200,6 +200,11 @@ class UserAgent(ValueBinder):
         if self.registration is not None:
             self.registration.address_changed()
 
+    def support(self, *tags: str) -> None:
+        """Say of further option tags that they are supported (RFC 3261 §20.37)."""
+        self.supported = tuple(dict.fromkeys((*self.supported, *tags)))
+        self._capabilities = None
+
     def contact_changed(self) -> None:
         """Take note that a registration gives another Contact from here on."""
         self._contacts.clear()

@@ -44,7 +44,9 @@ def registrar_uri(agent: Any, registrar: str | None) -> str:
         return f"{agent.scheme}:{host}{port}"
     uri = registrar.strip()
     if not uri.lower().startswith(("sip:", "sips:")):
-        uri = f"{agent.scheme}:[{uri}]" if uri.count(":") > 1 and uri[0] != "[" else f"sip:{uri}"
+        if uri.count(":") > 1 and uri[0] != "[":
+            uri = f"[{uri}]"  # a bare IPv6 address
+        uri = f"{agent.scheme}:{uri}"
     uri = as_request_uri(uri)
     if split_sip_uri(uri).user is not None:
         raise UsageError(

@@ -433,6 +433,9 @@ class Registration(Handle):
         if agent.registration is None:
             agent.registration = self
         agent.contact_changed()
+        # RFC 3327 §5.1, RFC 5626 §4.3, RFC 5627 §4.4: from here on all requests say so.
+        outbound = any(one.outbound for one in self.flows)
+        agent.support("path", *["outbound"] * outbound, *["gruu"] * (self.gruu is not None))
         self._emit(Registered)
 
     def _report_refreshed(self) -> None:

@@ -132,6 +132,7 @@ class RegistrationFlow(FSM):
         self._least = 0
         self._kept: KeptAlive | None = None
         super().__init__(scheduler=self.agent.core.timers)
+        self.portal = self.agent.portal
 
     def __str__(self) -> str:
         return f"{self.name} {self.reg_id or ''} ({self.state})"

@@ -10,6 +10,7 @@ from sipparty import (
     Engine,
     Registered,
     RegistrationLost,
+    RegistrationRefreshed,
     Unregistered,
     UsageError,
 )
@@ -84,6 +85,41 @@ def test_a_party_that_does_not_listen_is_called_back_by_its_connection(make_part
     call = home.party.invite(binding.uri, flow=binding.flow)
     call.wait(PATIENCE)
     assert call.state == "InDialog"
+    call.terminate().wait(PATIENCE)
+
+
+def test_a_party_that_listens_elsewhere_is_registered_there(make_party, make_home, events):
+    home = make_home()
+    bob = make_party(home.aor, credentials=("bob", "tea"))
+    bob.listen(None, address="127.0.0.1")
+    first = bob.contact_uri.port
+    registration = bob.register()
+    registration.wait(PATIENCE)
+    happened = events(bob, RegistrationRefreshed)
+    bob.stop_listen()
+    bob.listen(None, address="127.0.0.1")
+    second = bob.contact_uri.port
+    assert second != first
+    happened.get(timeout=PATIENCE)
+    assert home.bound() == [f"sip:bob@127.0.0.1:{second}"]
+    home.party.invite(home.bound()[0]).wait(PATIENCE).terminate()
+
+
+def test_a_call_goes_by_the_other_flow_where_the_first_is_dead(make_party, make_home):
+    first, second = make_home(outbound=True), make_home(outbound=True)
+    bob = make_party("sip:bob@127.0.0.1", credentials=("bob", "tea"))
+    edges = [f"sip:127.0.0.1:{home.port};lr" for home in (first, second)]
+    registration = bob.register("127.0.0.1", outbound=edges)
+    registration.wait(PATIENCE)
+    for flow in registration.flows:
+        flow.waitForStateCondition(lambda state: state == "Registered", PATIENCE)
+    callee = second.party
+    first.party.engine.close()  # its port is refused from now on, which nobody has found out
+    call = bob.invite(f"registrar@127.0.0.1:{second.port}")
+    call.wait(PATIENCE)
+    assert call.state == "InDialog"
+    [taken] = callee.calls
+    assert taken.remote.uri_text == "sip:bob@127.0.0.1"
     call.terminate().wait(PATIENCE)
 
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from sipparty.errors import CallFailed, CallRejected, CallTimedOut, UsageError
+from sipparty.errors import CallFailed, CallRejected, CallTimedOut, ParseError, UsageError
 from sipparty.sip.registration import Registration
 
 from .registering import AOR, OTHER_PORT, PHONE, REGISTRAR, Site
@@ -150,7 +150,7 @@ def test_a_query_that_fails_says_why():
     site.over()
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 501, 603])
+@pytest.mark.parametrize("status", [400, 403, 404, 501, 505, 513, 555, 600, 603])
 def test_what_is_refused_for_good_ends_in_error(status):
     site = Site(accounts=None)
     site.registrar.script.append((status, []))
@@ -163,6 +163,38 @@ def test_what_is_refused_for_good_ends_in_error(status):
     assert site.names() == ["RegistrationFailed"]
     with pytest.raises(CallRejected):
         registration.wait()
+
+
+@pytest.mark.parametrize("status", [408, 430, 480, 491, 500, 502, 504, 580, 599])
+def test_what_may_pass_is_tried_again(status):
+    site = Site(accounts=None)
+    site.registrar.script.append((status, []))
+    registration = site.register()
+    site.run(lambda: site.happened)
+    assert registration.state == "Retrying"
+    assert registration.last_error.status == status
+    site.run(lambda: registration.state == "Registered")
+    assert site.names() == ["RegistrationDelayed", "Registered"]
+    registration.unregister()
+    site.over()
+
+
+def test_what_says_when_is_tried_again_whatever_it_is():
+    site = Site(accounts=None)
+    site.registrar.script.append((403, [("Retry-After", "5")]))
+    registration = site.register()
+    site.run(lambda: registration.state == "Registered", max_time=6)
+    registration.unregister()
+    site.over()
+
+
+def test_a_redirection_that_is_not_followed_is_the_end():
+    site = Site(accounts=None)
+    site.agent.follow_redirects = 0
+    site.registrar.script.append((302, [("Contact", "<sip:biloxi.com:5080>")]))
+    registration = site.register()
+    site.over()
+    assert "answered 302" in str(registration.last_error)
 
 
 @pytest.mark.parametrize("password", [None, "wrong"])
@@ -453,6 +485,81 @@ def test_mistakes_are_answered_where_they_are_made(wrong):
     assert site.core.idle()
 
 
+def test_two_registrars():
+    site = Site(accounts=None)
+    first = site.registered()
+    second = site.registered("sip:biloxi.com:5080")
+    assert site.agent.services == {first, second}
+    assert site.agent.registration is first
+    first.unregister()
+    site.run(lambda: first.state == "Terminated")
+    assert site.agent.registration is second
+    second.unregister()
+    site.over()
+
+
+def test_another_time_is_asked_for():
+    site = Site(accounts=None)
+    registration = site.registered()
+    for wrong in (0, 2**32, "60", 1.5):
+        with pytest.raises(UsageError, match="expires is a number of seconds"):
+            registration.refresh(expires=wrong)
+    registration.refresh(expires=60)
+    site.pass_(1)
+    assert site.requests()[-1]["Expires"] == 60
+    assert registration.remaining <= 60
+    registration.unregister()
+    site.over()
+
+
+def test_a_refresh_does_not_wait_for_the_next_attempt():
+    site = Site(accounts=None)
+    site.registrar.script.append((503, [("Retry-After", "3000")]))
+    registration = site.register()
+    site.run(lambda: registration.state == "Retrying")
+    registration.refresh()
+    site.run(lambda: registration.state == "Registered", max_time=1)
+    registration.unregister()
+    site.over()
+
+
+def test_what_is_registered_is_supported_from_then_on():
+    site = Site(accounts=None)
+    assert "path" not in site.agent.supported
+    registration = site.registered()
+    assert "path" in site.agent.supported
+    assert "outbound" not in site.agent.supported
+    assert any("path" in line for _, _, line in site.agent.capability_fields)
+    registration.unregister()
+    site.over()
+
+
+def test_a_keep_alive_that_comes_too_late_is_stopped():
+    site = Site(accounts=None)
+    registration = site.registered()
+    [flow] = registration.flows
+    registration.unregister()
+    site.over()
+
+    class Kept:
+        stopped = False
+
+        def stop(self):
+            self.stopped = True
+
+    kept = Kept()
+    flow.keep_alive_started(kept)
+    assert kept.stopped
+
+
+@pytest.mark.parametrize("registrar", ["", "sip:", "mailto:x", "sip:a b", "[::1"])
+def test_a_registrar_that_is_none(registrar):
+    site = Site()
+    with pytest.raises(ParseError):
+        site.register(registrar)
+    assert not site.agent.services
+
+
 def test_a_registration_that_is_over_is_not_refreshed():
     site = Site()
     registration = site.registered()
@@ -468,6 +575,8 @@ def test_a_registration_that_is_over_is_not_refreshed():
         (None, "sip:biloxi.com"),
         ("10.0.0.5", "sip:10.0.0.5"),
         ("10.0.0.5:5080", "sip:10.0.0.5:5080"),
+        ("2001:db8::1", "sip:[2001:db8::1]"),
+        ("[2001:db8::1]:5080", "sip:[2001:db8::1]:5080"),
         ("sip:biloxi.com;transport=tcp", "sip:biloxi.com;transport=tcp"),
     ],
 )
@@ -475,6 +584,20 @@ def test_the_registrar_is_the_domain_or_what_is_given(given, uri):
     site = Site()
     registration = site.register(given)
     assert registration.registrar == uri
+    registration.give_up(CallFailed("The test is over."))
+    site.over()
+
+
+def test_a_secure_address_is_registered_securely():
+    site = Site(aor="sips:bob@biloxi.com")
+    registration = site.register()
+    assert registration.registrar == "sips:biloxi.com"
+    site.pass_(1)
+    [request] = site.requests()[:1]
+    assert request.contact.uri_text.startswith("sips:bob@10.0.0.1")
+    registration.give_up(CallFailed("The test is over."))
+    registration = site.register("10.0.0.5")
+    assert registration.registrar == "sips:10.0.0.5"
     registration.give_up(CallFailed("The test is over."))
     site.over()
 
