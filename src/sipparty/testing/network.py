@@ -392,9 +392,12 @@ class SimulatedNetwork:
         core: Any = node.core
         if not node.addresses:
             return
-        if isinstance(wanted.endpoint, Flow):
-            core.flow_found(wanted, wanted.endpoint, self.clock.now)
-            return
+        given = wanted.endpoint
+        if isinstance(given, Flow):
+            if (given.transport, *given.remote) not in wanted.tried:
+                core.flow_found(wanted, given, self.clock.now)
+                return
+            given = given.endpoint
         hop = wanted.next_hop
         found = self.hosts.get(hop.host, hop.host)
         transport = hop.transport or ("TLS" if hop.secure else "UDP")
@@ -408,7 +411,7 @@ class SimulatedNetwork:
         else:
             core.flow_failed(wanted, f"Every address of {hop.host} was tried.", self.clock.now)
             return
-        flow = node.flow(transport, node.address(wanted.endpoint), (host, port))
+        flow = node.flow(transport, node.address(given), (host, port))
         core.flow_found(wanted, flow, self.clock.now)
 
     def _send(self, node: Node, data: bytes, flow: Flow) -> None:
