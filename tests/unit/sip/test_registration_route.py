@@ -6,6 +6,9 @@ import pytest
 
 from sipparty.errors import CallFailed
 from sipparty.sip import Message, Request, SimpleCall
+from sipparty.sip.notification.forming import Asked
+from sipparty.sip.notification.package import find_package
+from sipparty.sip.notification.subscriber import Subscription
 from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.registration import Registration
 from sipparty.sip.routing import NextHop
@@ -85,6 +88,22 @@ class TestServiceRoute:
             sent = send_out_of_dialog(site.agent, request, NextHop.of("sip:biloxi.com"))
             site.run(lambda sent=sent: sent.finished)
             assert len(uris(site.requests()[0])) == routes
+        self.ended(site, registration)
+
+    def test_subscriptions_take_it(self):
+        site = Site(service_route=SERVICE, outbound=True)
+        registration = site.registered(outbound=True)
+        site.core.at(site.now)
+        site.network.log.clear()
+        subscription = Subscription(site.agent, find_package("x", "text/plain"))
+        subscription.subscribe(Asked("sip:alice@biloxi.com"), 60)
+        site.run(lambda: site.requests())
+        [item] = [one for one in site.network.log if one.data.startswith(b"SUBSCRIBE")][:1]
+        subscribe = Message.parse(item.data)
+        assert uris(subscribe) == ["sip:10.0.0.6;lr", "sip:hsp.biloxi.com;lr"]
+        assert item.destination == ("10.0.0.6", 5060)
+        assert subscribe.contact.uri_text == "sip:bob@10.0.0.1:5060;ob"
+        site.run(lambda: subscription.state == "Error")
         self.ended(site, registration)
 
     def test_a_refresh_without_one_clears_it(self):

@@ -135,6 +135,9 @@ class FirstSubscribe:
         self._asked = asked
         self._expires = expires
         agent = usage.agent
+        if agent.registration is not None and asked.next_hop is None and asked.endpoint is None:
+            routes, hop, endpoint = agent.registration.route.preload(asked.routes, asked.uri)
+            asked = asked._replace(routes=routes, next_hop=hop, endpoint=endpoint)
         self.template = template = template_of(agent, asked.uri, asked.routes)
         hop = template.next_hop() if asked.next_hop is None else asked.next_hop
         if template.secure:
@@ -154,7 +157,10 @@ class FirstSubscribe:
         same = isinstance(given, Flow) and given.endpoint is flow.endpoint
         template.endpoint = given if same else flow.endpoint
         template.invite_flow = flow
-        template.contact = self._usage.agent.contact(flow, template.secure)
+        agent = self._usage.agent
+        if agent.registration is not None and template.route_set:
+            template.route_set = agent.registration.route.rerouted(template.route_set, flow)
+        template.contact = agent.contact(flow, template.secure)
         fields = [
             field("Contact", template.contact),
             *self._asked.fields_for(self._usage, self._expires),
