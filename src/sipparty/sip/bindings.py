@@ -12,7 +12,7 @@ from sipparty.sip.grammar import split_list
 from sipparty.sip.message import Message, Response
 from sipparty.sip.values import DNameURI
 
-__all__ = ["Binding", "bindings_of", "lifetime", "values_of"]
+__all__ = ["Binding", "bindings_of", "lifetime", "read_number", "values_of"]
 
 #: Bindings, and values of other headers, that are read of one response: a registrar may list
 #: whatever it likes.
@@ -57,7 +57,7 @@ class Binding(Record):
             seconds,
             _preference(parameter("q")),
             instance.strip("<> ") if instance else None,
-            int(reg_id) if reg_id and reg_id.isascii() and reg_id.isdigit() else None,
+            read_number(reg_id, 10),
             parameter("pub-gruu") or None,
             parameter("temp-gruu") or None,
             value,
@@ -122,8 +122,15 @@ def _seconds(text: str) -> float:
     return min(float(text), 2.0**32 - 1) if text.isascii() and text.isdigit() else _MALFORMED
 
 
+def read_number(text: str | None, digits: int) -> int | None:
+    """Return a whole number of so many digits at the most; None where the text is none."""
+    text = text or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
+
+
 def _preference(text: str | None) -> float | None:
     try:
-        return None if text is None else max(0.0, min(float(text), 1.0))
+        value = float(text or "nan")
     except ValueError:
         return None
+    return max(0.0, min(value, 1.0)) if value == value else None

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sipparty.errors import CallFailed, CallUnreachable
+from sipparty.errors import CallFailed, CallUnreachable, ParseError
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.auth import Origin
-from sipparty.sip.bindings import Binding, bindings_of, lifetime
+from sipparty.sip.bindings import Binding, bindings_of, lifetime, read_number
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.flow import Address, Flow
 from sipparty.sip.message import Request, Response
@@ -211,10 +211,7 @@ class RegistrationFlow(FSM):
         self.failures, self.error, self._former = 0, None, ""
         self._target = client_request.target
         self._hold(client_request.flow)
-        via = response.via
-        if via is not None:
-            port = via.rport if via.rport and via.rport.isdigit() else via.port
-            self.mapped_address = (via.received or via.host, int(port or 5060))
+        self.mapped_address = _seen_at(response)
         self.outbound = bool(self.reg_id) and _requires_outbound(response)
         if self.outbound:
             self._keep_alive(response)
@@ -241,10 +238,9 @@ class RegistrationFlow(FSM):
         """Have the flow kept open (RFC 5626 §4.4)."""
         if self._kept is not None or self.flow is None:
             return
-        text = (response._text("flow-timer") or "").strip()
-        seconds = float(text) if text.isascii() and text.isdigit() else None
+        seconds = read_number((response._text("flow-timer") or "").strip(), 10)
         if seconds is not None:
-            seconds = min(max(seconds, 5.0), 3600.0)
+            seconds = min(max(seconds, 5), 3600)
         self.agent.emit(KeepAliveWanted(self.agent, self.flow, seconds, self))
 
     def _stop_keeping(self) -> None:
@@ -388,3 +384,16 @@ def _requires_outbound(response: Response) -> bool:
     return "outbound" in [
         tag.strip().lower() for tag in (response._text("require") or "").split(",")
     ]
+
+
+def _seen_at(response: Response) -> Address | None:
+    """Return the address that a request was seen to come from (RFC 3261 §18.2.1, RFC 3581 §4); None
+    where its Via cannot be read.
+    """
+    try:
+        via = response.via
+    except ParseError:
+        return None
+    if via is None:
+        return None
+    return via.received or via.host, read_number(via.rport, 5) or via.port or 5060

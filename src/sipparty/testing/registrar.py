@@ -18,6 +18,7 @@ from typing import Any
 
 from sipparty.records import Record
 from sipparty.sip.auth import Authenticated, DigestServer
+from sipparty.sip.bindings import read_number
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import split_list
@@ -267,7 +268,8 @@ class Registrar:
     def _asked(self, request: Request, contact: DNameURI) -> int:
         text = contact.parameter("expires")
         if text is not None:
-            return int(text) if text.isdigit() else 3600  # §10.2: what is malformed
+            found = read_number(text, 10)
+            return 3600 if found is None else found  # §10.2: what is malformed
         expires = request.get("Expires")
         return self.default if expires is None else int(expires)
 

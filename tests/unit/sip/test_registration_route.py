@@ -172,6 +172,25 @@ class TestBehindNAT:
         registration.give_up(CallFailed("The test is over."))
         wire.over()
 
+    @pytest.mark.parametrize(
+        ("said", "seen"),
+        [
+            (b";received=203.0.113.9", ("203.0.113.9", 5060)),
+            (b";rport=41000", ("10.0.0.1", 41000)),
+            (b";received=203.0.113.9;rport=" + b"9" * 5000, ("203.0.113.9", 5060)),
+            (";received=203.0.113.9;rport=²".encode(), ("203.0.113.9", 5060)),
+            (b"", ("10.0.0.1", 5060)),
+        ],
+    )
+    def test_a_via_that_says_less_or_nonsense(self, wire, said, seen):
+        agent = wire.agent()
+        registration = Registration(agent).begin()
+        answer = wire.answer(wire.one(), 200).replace(b";rport", said, 1)
+        wire.receive(answer)
+        assert registration.mapped_address == seen
+        registration.give_up(CallFailed("The test is over."))
+        wire.over()
+
     def test_it_is_registered_by_choice(self, wire):
         agent = wire.agent()
         registration = Registration(agent, use_mapped_address=True).begin()
