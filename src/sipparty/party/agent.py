@@ -31,6 +31,8 @@ def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
     agent.reject_offer = partial(reject_offer, agent)
     for method in party._methods:
         agent.handle_method(method)
+    for kind in party._handlers or ():
+        kind.enable(agent)
     party._agent = agent  # what is bound already goes over
     if not party.bindings():
         party._follow_settings()

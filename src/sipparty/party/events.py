@@ -33,8 +33,9 @@ class EventHandlers(EventSource):
         self, method: str, handler: Callable[[RequestReceived], R]
     ) -> Callable[[RequestReceived], R]: ...
     def on_request(self, method: str, handler: Callable[[RequestReceived], R] | None = None) -> Any:
-        """Have a handler answer the requests of a method that come outside of dialogs; also as a
-        decorator. A request whose handler raises is answered with 500.
+        """Have a handler answer the requests of a method, outside of dialogs and in those whose
+        usages do not take it; also as a decorator. A request whose handler raises is answered
+        with 500.
 
         Args:
             method: The method, "MESSAGE" or one of your own; it is then part of Allow.
@@ -70,6 +71,11 @@ class EventHandlers(EventSource):
         answer = None
         if isinstance(event, RequestReceived):
             answer = self._methods.get(event.request.method)
+            if answer is None and event.DEFAULT:
+                from sipparty.party.deciding import answered_after
+
+                sources = (self,) if subject is None else (self, subject)
+                handlers = answered_after(event, sources, handlers)
         if not handlers and answer is None:
             return
         dispatcher = self._dispatcher()
@@ -79,13 +85,15 @@ class EventHandlers(EventSource):
         if isinstance(event, CallReceived):
             deciding = (self._handlers or {}).get(CallReceived, ())
         for handler in handlers:
-            failed = late = None
+            failed: Callable[[], None] | None = None
+            late: Callable[[], None] | None = None
             if isinstance(event, CallReceived) and deciding == (handler,):
                 failed, late = partial(_refuse, event), partial(self._refuse_late, event)
+            elif hasattr(handler, "decides"):
+                failed, late = _failures(event)
             dispatcher.run(handler, event, event.topic, failed, late)
         if answer is not None:
-            late = partial(_fail, event, 503, event.agent.core.refusals.overloaded)
-            dispatcher.run(answer, event, event.topic, partial(_fail, event), late)
+            dispatcher.run(answer, event, event.topic, *_failures(event))
 
     @property
     def observed(self) -> bool:
@@ -118,6 +126,12 @@ def _refuse(event: CallReceived) -> None:
     """Refuse a call that nobody else will decide on."""
     if event.call.state == "InitiatingDialog" and event.call.takes("reject"):
         event.call.reject(500)
+
+
+def _failures(event: Event) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return what answers a request whose handler raises, and one that finds no thread."""
+    overloaded = event.agent.core.refusals.overloaded
+    return partial(_fail, event), partial(_fail, event, 503, overloaded)
 
 
 def _fail(event: Event, status: int = 500, headers: Iterable[tuple[str, str]] = ()) -> None:

@@ -456,3 +456,6 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
             self._follow("auto_answer", anew=True)
             for method in self._methods.keys() - current.methods.keys():
                 self.engine.run(current.handle_method, method)
+            for kind in self._handlers or ():
+                if kind.METHOD:
+                    self.engine.run(kind.enable, current)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping
+from math import ceil, inf
+from typing import TYPE_CHECKING, Any, SupportsBytes
 
 from sipparty.concurrency.waiting import verb
 from sipparty.errors import UsageError
@@ -11,12 +13,13 @@ from sipparty.party.events import EventHandlers
 from sipparty.party.locating import hop_text, locate
 from sipparty.party.settings import PartySettings, Target
 from sipparty.sip import ClientRequest, Flow, NextHop, Request
+from sipparty.sip.fields import Field, field
 from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.routing import route_to
+from sipparty.sip.user_headers import given_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
+    from sipparty.sip import Composing, Ping, SentMessage
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.registering import BindingQuery
     from sipparty.sip.registration import Registration
@@ -55,13 +58,16 @@ class RequestVerbs(EngineUser, EventHandlers, PartySettings):
             # Nobody here would acknowledge a 2xx, and the other side would hang up (§13.3.1.4).
             raise UsageError(f"{request.method} is not sent alone: call with party.invite(target).")
         agent = self._agent_now("send")
-        proxy = self.proxy if proxy is None else proxy
         request = request.copy()
+        return send_out_of_dialog(agent, request, self._route(request, proxy), flow)
+
+    def _route(self, request: Request, proxy: str | None) -> NextHop:
+        """Put the proxy into a request; return where it goes first."""
+        proxy = self.proxy if proxy is None else proxy
         if proxy is not None:
             request.add("Route", route_to(proxy), first=True)
         first = request.get("Route")
-        hop = NextHop.of(request.uri_text if first is None else first.uri_text)
-        return send_out_of_dialog(agent, request, hop, flow)
+        return NextHop.of(request.uri_text if first is None else first.uri_text)
 
     def options(self, target: Target, proxy: str | None = None) -> ClientRequest:
         """Ask what somebody can do (RFC 3261 §11); returns at once."""
@@ -177,3 +183,163 @@ class RequestVerbs(EngineUser, EventHandlers, PartySettings):
     def _routes(self, proxy: str | None) -> tuple[str, ...]:
         proxy = self.proxy if proxy is None else proxy
         return () if proxy is None else (route_to(proxy),)
+
+    @verb
+    def ping(
+        self,
+        target: Target,
+        period: float = 30.0,
+        proxy: str | None = None,
+        *,
+        timeout: float = 5.0,
+        misses: int = 1,
+        up: Collection[int] | None = None,
+        flow: Flow | None = None,
+    ) -> Ping:
+        """Ask again and again whether somebody is there, by OPTIONS; the events are `TargetUp` and
+        `TargetDown`. It goes on until its `stop`, or until the party is closed.
+
+        Args:
+            target: Who, as for `invite`.
+            period: The most seconds between pings, of which 80 to 100 % are waited. For a target
+                that is down they are doubled each time, up to 300.
+            proxy: The next hop, as for `invite`.
+            timeout: Seconds that an answer may take.
+            misses: How many in a row have to be lost for a target to be down that was up.
+            up: The statuses that count as up, such as `{200}`; None for any answer.
+            flow: A flow that is there already, as for `invite`.
+
+        Returns:
+            The handle: `state` ("Up", "Down"), `round_trip`, `loss`, `sent`, `received`. To wait
+            for it is to wait until it is known whether the target is there.
+
+        Raises:
+            Incomplete: The uri lacks user or host.
+            ParseError: The target or the proxy is no address to send to.
+            UsageError: A number is none above 0.
+        """
+        from sipparty.sip.ping import Ping
+
+        for name, value in (("period", period), ("timeout", timeout), ("misses", misses)):
+            if not (isinstance(value, int | float) and 0 < value < inf):
+                raise UsageError(f"{name} is a number above 0: not {value!r}.")
+        agent = self._agent_now("ping")
+        uri, hop = locate(target)
+        if hop is not None and proxy is None:
+            proxy = hop_text(hop)
+
+        def send(user: object) -> ClientRequest:
+            request = Request("OPTIONS", uri, [("Accept", "application/sdp")])
+            return send_out_of_dialog(agent, request, self._route(request, proxy), flow, user)
+
+        self._route(Request("OPTIONS", uri), proxy)  # what is no address is one now, not later
+        ping = Ping(agent, uri, send, period, timeout, misses, up)
+        ping.hit("begin")
+        return ping
+
+    @verb
+    def message(
+        self,
+        target: Target,
+        text: str | None = None,
+        proxy: str | None = None,
+        *,
+        body: SupportsBytes | str = b"",
+        content_type: str | None = None,
+        expires: float | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        flow: Flow | None = None,
+    ) -> SentMessage:
+        """Send an instant message (RFC 3428); returns at once.
+
+            party.message("bob@biloxi.com", "Lunch?").wait()
+
+        One to the same target is sent when the one before it is answered (§8). What is larger than
+        1300 bytes goes by TCP.
+
+        Args:
+            target: Who it is for, as for `invite`.
+            text: The text.
+            proxy: The next hop, as for `invite`.
+            body: What is sent in the place of text: bytes, or a `Multipart`.
+            content_type: The media type of the body; of text, "text/plain" by default.
+            expires: Seconds that the message is of any use, sent as Expires with Date (§4).
+            headers: Further headers.
+            flow: A flow that is there already, as for `invite`.
+
+        Returns:
+            The message. To wait for it is to wait for its final response: what was not delivered
+            raises `CallFailed`.
+
+        Raises:
+            Incomplete: The uri lacks user or host.
+            ParseError: The target or the proxy is no address to send to.
+            UsageError: There is nothing to be sent, its type is not given, `expires` is no number
+                of seconds, or 64 messages to the target wait already.
+        """
+        from sipparty.sip.messaging import content_of
+
+        fields, octets = content_of(text, body, content_type)
+        lines = given_fields(headers, "content-type")
+        if expires is not None:
+            lines += _validity(expires)
+        return self._message(target, [*lines, *fields], octets, proxy, flow)
+
+    def _message(
+        self,
+        target: Target,
+        fields: Iterable[Field],
+        body: bytes,
+        proxy: str | None,
+        flow: Flow | None = None,
+        when_over: Any = None,
+    ) -> SentMessage:
+        from sipparty.sip.messaging import SentMessage
+
+        agent = self._agent_now("message")
+        uri, hop = locate(target)
+        if hop is not None and proxy is None:
+            proxy = hop_text(hop)
+        request = Request.of("MESSAGE", uri, list(fields), body)
+        message = SentMessage(agent, uri, when_over=when_over)
+        message.send_to(request, self._route(request, proxy), flow)
+        return message
+
+    @verb
+    def composing(
+        self, target: Target, proxy: str | None = None, *, content_type: str = "text/plain"
+    ) -> Composing:
+        """Notify somebody that a message to them is being written (RFC 3994): call it at each key
+        that is pressed. A notice is sent when that begins, and one when nobody has called for 15
+        seconds; the message itself ends it as well. Who refuses a notice gets no more.
+
+        Args:
+            target: Who the message will be for, as for `message`.
+            proxy: The next hop, as for `message`.
+            content_type: What is being written.
+
+        Returns:
+            The handle, the same one until it is over; its `stop` says that nobody is writing.
+
+        Raises:
+            Incomplete, ParseError: As for `message`.
+        """
+        from sipparty.sip.composing import notify_composing
+
+        def send(document: bytes, when_over: Any) -> None:
+            fields = [field("Content-Type", "application/im-iscomposing+xml")]
+            self._message(target, fields, document, proxy, None, when_over)
+
+        return notify_composing(self._agent_now("composing"), locate(target)[0], send, content_type)
+
+
+def _validity(expires: float) -> list[Field]:
+    """Return what says until when a message is of use (RFC 3428 §4)."""
+    from datetime import UTC, datetime
+
+    from sipparty.sip.typed import Date
+
+    if not (isinstance(expires, int | float) and 0 < expires < 2**32):
+        raise UsageError(f"expires is in seconds, above 0 and below 2**32: not {expires!r}.")
+    now = str(Date.of(datetime.now(UTC)))
+    return [field("Expires", str(ceil(expires))), field("Date", now)]

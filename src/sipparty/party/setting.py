@@ -32,10 +32,12 @@ __all__ = [
     "credentials",
     "flag",
     "host_names",
+    "info_packages",
     "interval",
     "line",
     "local_address",
     "media_options",
+    "media_ranges",
     "media_types",
     "next_hop",
     "one_of",
@@ -220,6 +222,20 @@ def local_address(_party: Any, _name: str, value: Any) -> str:
 def media_types(_party: Any, name: str, value: Any) -> tuple[str, ...]:
     """Return media types in lower case."""
     return tuple(MediaType.parse(kind).essence for kind in _several(name, value))
+
+
+def media_ranges(_party: Any, name: str, value: Any) -> tuple[str, ...]:
+    """Return media types and ranges of them in lower case."""
+    from sipparty.sip.typed import MediaRange
+
+    return tuple(str(MediaRange.parse(kind)).lower() for kind in _several(name, value))
+
+
+def info_packages(_party: Any, name: str, value: Any) -> tuple[str, ...]:
+    """Return names of Info Packages."""
+    from sipparty.sip.info import InfoPackages
+
+    return InfoPackages(_several(name, value)).names
 
 
 def texts(_party: Any, name: str, value: Any) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sipparty.party.party import Party
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.auth import DigestClient, DigestServer
+    from sipparty.sip.info import InfoPackages
 
     class Settings(TypedDict, total=False):
         """What the constructor and `configure` take: the attributes of `Party` by these names."""
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
         reliable_provisionals: str | None
         history: bool | None
         accepts: Iterable[str] | None
+        message_types: Iterable[str] | None
+        info_packages: Iterable[str] | None
         authenticator: DigestServer | Mapping[str, str] | None
         authenticator_algorithms: Iterable[str] | None
         names: Iterable[str] | None
@@ -212,6 +215,19 @@ class PartySettings(DeepClass):
         doc="The media types that a call may bring, as body or part; what else has to be understood"
         " is answered 415 (RFC 5621 §8.4).",
     )
+    message_types: Iterable[str] = setting(
+        ("text/plain", "message/cpim"),
+        check=checks.media_ranges,
+        binds={"message_types": ""},
+        doc="The media types that an instant message may bring, such as `text/*`; what else it has"
+        " is answered 415 (RFC 3428 §7).",
+    )
+    info_packages: Iterable[str] | None = setting(
+        check=checks.info_packages,
+        binds={"info": "_make_info"},
+        doc="The Info Packages that calls of the party take (RFC 6086), said with each INVITE. ()"
+        " is for who sends them and takes none; None, the default, for who knows none.",
+    )
     authenticator: DigestServer | Mapping[str, str] | None = setting(
         check=checks.authenticator,
         binds={"authenticator": "_make_authenticator"},
@@ -347,6 +363,13 @@ class PartySettings(DeepClass):
         return password_authenticator(
             str(self.host), given, self.authenticator_algorithms, os.urandom
         )
+
+    def _make_info(self, names: Iterable[str]) -> InfoPackages:
+        from sipparty.sip.info import InfoPackages, InfoReceived
+
+        assert self._agent is not None
+        InfoReceived.enable(self._agent)  # Allow says so, whether anybody takes one yet or not
+        return InfoPackages(names)
 
     def _make_history(self, wanted: bool) -> History | None:
         party: Any = self

@@ -80,6 +80,9 @@ class UserAgent(ValueBinder):
         rings: Whether an automatic answer is preceded by 180 Ringing.
         accepts: The media types that an INVITE may carry, as its body or in parts of it; multiparts
             always. What else has to be understood is answered 415 (RFC 5621 §8.4).
+        message_types: The media types that a MESSAGE may carry, likewise; also ranges, `text/*`.
+        messaging: What it has of messages under way; None before the first.
+        info: The Info Packages that it takes; None where it knows none.
         max_calls: How many dialogs may be up before further calls are answered 486; None for any.
         max_calls_of_one: How many of them one source may have begun, where there are as many;
             further calls of its are answered 503. None for any.
@@ -165,6 +168,9 @@ class UserAgent(ValueBinder):
         self.instance_id: str | None = None
         #: What its REGISTER requests share, by registrar and reg-id.
         self.register_series: dict[tuple[str, int], Any] = {}
+        self.message_types: tuple[str, ...] = ("text/plain", "message/cpim")
+        self.messaging: Any = None
+        self.info: Any = None
         self.methods: dict[str, Callable[[ServerTransaction], None]] = {
             "INVITE": partial(take_invite, self),
             "OPTIONS": self.answer_options,

@@ -50,6 +50,12 @@ class Event(Record):
     agent: UserAgent
     #: The attribute that has the handle it is about, whose own handlers take it too; "" for none.
     SUBJECT: ClassVar[str] = ""
+    #: The method whose requests make it, where user agents take those for its sake alone.
+    METHOD: ClassVar[str] = ""
+
+    @classmethod
+    def enable(cls, agent: UserAgent) -> None:
+        """Have a user agent take the requests that make it."""
 
     @property
     def topic(self) -> Hashable:
@@ -201,6 +207,8 @@ class RequestReceived(Event):
     incoming: IncomingRequest
     call: SimpleCall | None = None
     SUBJECT = "call"
+    #: What it is answered where its handlers return without doing so; 0 where they have to.
+    DEFAULT: ClassVar[int] = 0
 
     @property
     def topic(self) -> Hashable:

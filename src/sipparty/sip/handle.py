@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 from sipparty.concurrency.streams import Feed, Stream
 from sipparty.errors import CallFailed, UsageError, copy_of
-from sipparty.fsm import FSM
+from sipparty.fsm import FSM, verb
 from sipparty.sip.events import Event
 from sipparty.sip.handlers import EventSource, check_kind
 
@@ -102,8 +102,16 @@ class Handle(EventSource, FSM, abstract=True):
         check_kind("events", kind)
         stream: Stream[E] = Stream(self.portal)
         feed: Feed[E] = Feed(stream, lambda event: event, kind, self.LAST_EVENT)
-        stream.on_close = lambda _: self.off(Event, feed)
-        self.on(Event, feed)
+        last = self.LAST_EVENT or kind
+        kinds: set[type[Event]] = {kind} if issubclass(last, kind) else {kind, last}
+
+        def close(_: object) -> None:
+            for one in kinds:
+                self.off(one, feed)
+
+        stream.on_close = close
+        for one in kinds:
+            self.on(one, feed)
         if self.state in self.final:
             stream.end()
         return stream
@@ -177,3 +185,10 @@ class Handle(EventSource, FSM, abstract=True):
 
     def _handlers_changed(self) -> None:
         self.agent.observed = True
+        for kind in self._handlers or ():
+            if kind.METHOD:
+                self._enable(kind)
+
+    @verb
+    def _enable(self, kind: type[Event]) -> None:
+        kind.enable(self.agent)

@@ -57,6 +57,8 @@ class _OutOfDialog:
         if self.agent.registration is not None and "Route" in sent:
             sent["Route"] = list(self.agent.registration.route.rerouted(_routes(sent), flow))
         add_contact(sent, self.agent.contact, flow)
+        if self.user is not None:
+            self.user.request_built(client_request, sent, flow)
         return sent
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
@@ -100,8 +102,8 @@ def send_out_of_dialog(
             (RFC 3261 §8.1.1), and a Contact in what is sent; Via is not its own.
         next_hop: Where it goes first.
         endpoint: What to send from, or a whole flow; None for the agent's own.
-        user: Who is given what comes of it, by `response_received` and `request_failed`; None for
-            nobody.
+        user: Who is given what comes of it, by `response_received` and `request_failed`, and each
+            time what is about to be sent by a flow, by `request_built`; None for nobody.
     """
     sender = _OutOfDialog(agent, request, user)
     if agent.registration is not None and endpoint is None and request.method != "REGISTER":

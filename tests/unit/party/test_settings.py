@@ -35,6 +35,8 @@ VALUES = {
     "reliable_provisionals": ("off", "off"),
     "history": (True, True),
     "accepts": (["Application/PIDF+xml"], ("application/pidf+xml",)),
+    "message_types": (["Text/*", "a/b"], ("text/*", "a/b")),
+    "info_packages": (["foo", "bar"], ("foo", "bar")),
     "authenticator": ({"alice": "tea"}, {"alice": "tea"}),
     "authenticator_algorithms": (["SHA-256"], ("SHA-256",)),
     "catch_all": (True, True),

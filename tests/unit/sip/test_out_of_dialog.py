@@ -97,6 +97,9 @@ class User:
     def __init__(self):
         self.came = []
 
+    def request_built(self, client_request, request, flow):
+        self.came.append(request.method)
+
     def response_received(self, client_request, response):
         self.came.append(response.status)
 
@@ -104,7 +107,9 @@ class User:
         self.came.append(type(error))
 
 
-@pytest.mark.parametrize(("status", "came"), [(202, [202]), (None, [CallTimedOut])])
+@pytest.mark.parametrize(
+    ("status", "came"), [(202, ["MESSAGE", 202]), (None, ["MESSAGE", CallTimedOut])]
+)
 def test_who_sends_a_request_is_given_what_comes_of_it(wire, status, came):
     agent, user = wire.agent(), User()
     request = Request("MESSAGE", "sip:alice@10.0.0.9")

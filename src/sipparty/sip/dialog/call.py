@@ -15,7 +15,7 @@ theirs a `ServerInvite`; offers and answers are an `OfferAnswer`. The laws behin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, SupportsBytes
 
 from sipparty.errors import UsageError
 from sipparty.fsm import Row, Timer, verb
@@ -36,7 +36,10 @@ from sipparty.sip.routing import NextHop
 from sipparty.sip.user_headers import given_fields
 
 if TYPE_CHECKING:
+    from sipparty.sip.client_request import ClientRequest
+    from sipparty.sip.composing import Composing
     from sipparty.sip.dialog.early import EarlyDialog
+    from sipparty.sip.messaging import SentMessage
 
 __all__ = ["SimpleCall"]
 
@@ -59,19 +62,11 @@ _LATE = (
 
 
 _FOR_USERS = (
-    *("accept", "hold", "invite", "reject", "resume", "ring", "send", "terminate", "update_media"),
+    *("accept", "composing", "hold", "info", "info_packages", "invite", "message", "reject"),
+    *("resume", "ring", "send", "session_timer", "terminate", "update_media"),
     *("States", "authenticated", "call_id", "forks", "held", "held_by_peer", "last_error", "local"),
     *("name", "party", "progress", "remote", "remote_target", "role", "session", "state"),
-    *(
-        "answered_elsewhere",
-        "early",
-        "cause",
-        "duration",
-        "ended_by",
-        "messages",
-        "session_timer",
-        "steps",
-    ),
+    *("answered_elsewhere", "cause", "duration", "early", "ended_by", "messages", "steps"),
     *("events", "off", "on", "stateCondition", "until", "wait", "waitForStateCondition"),
     *("wait_for", "dot", "mermaid", "text"),
 )
@@ -81,6 +76,8 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
     """A call; made by `party.invite` or, for the side that is called, by the stack."""
 
     session: SessionT | None
+    #: The Info Packages that the other side takes (RFC 6086 §5.2); None where it does not say.
+    info_packages: tuple[str, ...] | None = None
 
     __slots__ = ()
 
@@ -396,6 +393,48 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         """
         how: Any = {"method": method, "late_offer": late_offer, "headers": headers}
         return self._modify(None, None, settings, **how)
+
+    # ---------------------------------------------------------------- messages
+
+    @verb
+    def message(
+        self,
+        text: str | None = None,
+        *,
+        body: SupportsBytes | str = b"",
+        content_type: str | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+    ) -> SentMessage:
+        """Send an instant message inside the call (RFC 3428 §4); as `party.message`."""
+        from sipparty.sip.messaging import message_in_call
+
+        return message_in_call(self, text, body, content_type, headers)
+
+    @verb
+    def composing(self, content_type: str = "text/plain") -> Composing:
+        """Notify the other side that a message is being written; as `party.composing`."""
+        from sipparty.sip.composing import composing_in_call
+
+        return composing_in_call(self, content_type)
+
+    @verb
+    def info(
+        self,
+        package: str | None = None,
+        body: SupportsBytes | str = b"",
+        content_type: str | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+    ) -> ClientRequest:
+        """Send an INFO inside the call (RFC 6086), of an Info Package that is in `info_packages`,
+        or of none.
+
+        Raises:
+            UsageError: The other side has not said that it takes the package, or the party has no
+                `info_packages`; or the type of the body is not given.
+        """
+        from sipparty.sip.info import send_info
+
+        return send_info(self, package, body, content_type, headers)
 
     # ---------------------------------------------------------------- what a user reads
 

@@ -169,6 +169,8 @@ class ClientInvite:
             from sipparty.sip.dialog.session_timer import invite_fields
 
             fields += invite_fields(call.agent)
+        if call.agent.info is not None:
+            fields.append(call.agent.info.recv_info)
         if call.agent.reliable_provisionals == "required":
             fields.append(field("Require", "100rel"))  # RFC 3262 §4
         fields = replaced(fields, self._headers)
@@ -221,6 +223,10 @@ class ClientInvite:
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
         """Take a response to the INVITE."""
         status = response.status
+        if self.call.agent.info is not None and status < 300:
+            from sipparty.sip.info import note_packages
+
+            note_packages(self.call, response)
         if status < 200:
             self.call.hear("provisional", response)
         elif status < 300:

@@ -182,6 +182,8 @@ class ServerInvite:
                 from sipparty.sip.dialog.session_timer import answer_fields
 
                 fields += answer_fields(call, self.transaction.request)
+        if call.agent.info is not None:
+            fields += call.agent.info.answer(call, self.transaction.request)
         if given:
             fields = replaced(fields, given)
         self.transaction.answer(status, reason, fields, body, repeat=True)

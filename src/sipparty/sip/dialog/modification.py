@@ -178,6 +178,8 @@ class Modification(Waitable["Modification"], FSM):
         fields = [*call.agent.capability_fields]
         if call.session_timer is not None:
             fields += call.session_timer.request_fields()
+        if call.agent.info is not None:
+            fields.append(call.agent.info.recv_info)
         if offer:
             fields.append(field("Content-Type", call.session.content_type))
         fields = replaced(fields, self._fields)
@@ -301,6 +303,10 @@ class Modification(Waitable["Modification"], FSM):
             from sipparty.sip.dialog.session_timer import take_2xx
 
             take_2xx(call, client_request, response)
+        if call.agent.info is not None:
+            from sipparty.sip.info import note_packages
+
+            note_packages(call, response)
         self.hear("accepted", response)
 
     def _take_reliable(self, response: Response) -> None:

@@ -64,6 +64,8 @@ def take_update(call: InviteUsage, transaction: ServerTransaction, state: Dialog
         fields += agent.capability_fields
         if call.session_timer is not None or request._text("session-expires") is not None:
             fields += answer_fields(call, request)
+        if agent.info is not None:
+            fields += agent.info.answer(call, request)
         if answer and call.session is not None:
             fields.append(field("Content-Type", call.session.content_type))
         transaction.answer(200, None, fields, answer)
