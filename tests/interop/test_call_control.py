@@ -1,5 +1,5 @@
-"""What changes a call while it is set up and after, with SIPp on the other side: session timers,
-reliable provisional responses and UPDATE.
+"""What changes a call while it is set up and after: session timers, reliable provisional responses
+and UPDATE, with SIPp, with softphones, and through Kamailio.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from sipparty.parties import NoMediaSimpleCallsParty
+from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.sip.dialog import session_timer
 from sipparty.sip.events import CallProgressed
 
 from .calls import ended, first, incoming
 from .media import THEIRS, write_tone
-from .peer import TCP, UDP, over, wait_for
+from .pbx import DOMAIN, PASSWORD, PBX
+from .peer import TCP, TLS, UDP, WSS, Transport, over, wait_for
 from .sipp import SIPp
 
 Make = Callable[..., Any]
@@ -128,3 +129,76 @@ def test_we_ring_reliably(sipp: SIPp, parties: Make, option: str) -> None:
     call.accept()
     run.finish()
     ended(call)
+
+
+# ---------------------------------------------------------------- UPDATE (RFC 3311)
+
+
+def exchange_updates(call: Any) -> None:
+    """Hold the other side, which then stops sending and receiving."""
+    call.hold(method="UPDATE").wait(5)
+    assert call.held
+    wait_for(lambda: call.session.negotiated.direction == "inactive", "it has asked for that")
+
+
+@over(UDP, TCP)
+def test_updates_in_a_call_to_sipp(sipp: SIPp, parties: Make) -> None:
+    run = sipp.answer("uas_update")
+    call = parties(SingleRTPSessionSimplenParty).invite(run.uri()).wait(5)
+    exchange_updates(call)
+    assert call.terminate().wait(5).state == "Terminated"
+    run.finish()
+
+
+@over(UDP, TCP)
+def test_updates_in_a_call_of_sipps(sipp: SIPp, parties: Make) -> None:
+    bob = parties(SingleRTPSessionSimplenParty, "bob")
+    calls = incoming(bob)
+    run = sipp.call("uac_update", bob.contact_uri.port)
+    call = first(calls)
+    wait_for(lambda: call._invited is None, "the ACK came")
+    exchange_updates(call)
+    run.finish()
+    ended(call)
+
+
+@over(UDP, TCP)
+def test_an_update_before_the_answer(sipp: SIPp, parties: Make) -> None:
+    """RFC 3262 §5, RFC 3311 §5.1: early media is agreed on by a reliable 183, and then held."""
+    run = sipp.answer("uas_update_early")
+    call = parties(SingleRTPSessionSimplenParty).invite(run.uri())
+    wait_for(lambda: call.session and call.session.negotiated, "early media")
+    call.hold().wait(5)
+    assert call.wait(5).state == "InDialog"
+    assert call.session.negotiated.direction == "sendonly"
+    assert call.terminate().wait(5).state == "Terminated"
+    run.finish()
+
+
+# ---------------------------------------------------------------- end to end through Kamailio
+
+
+@over(UDP, TCP, TLS, WSS)
+def test_through_the_pbx(pbx: Make, parties: Make, transport: Transport) -> None:
+    """PRACK, UPDATE and the session timer follow the route set, from one party to the other."""
+    office: PBX = pbx(transports=[transport.name])
+    carrier = "" if transport.name == "wss" else transport.name
+    options = {"transport": carrier, "proxy": office.uri(transport.name), "history": True}
+    alice, bob = (
+        parties(SingleRTPSessionSimplenParty, name, credentials=(name, PASSWORD), **options)
+        for name in ("alice", "bob")
+    )
+    bob.register(expires=60).wait(5)
+    calls = incoming(bob, lambda call: call.ring(reliable=True))
+    alice.session_expires = 120
+    call = alice.invite(f"bob@{DOMAIN}")
+    its = first(calls)
+    wait_for(lambda: any(one.data.startswith(b"PRACK") for one in its.messages), "PRACK came")
+    its.accept()
+    assert call.wait(5).state == "InDialog"
+    assert call.session_timer.interval == its.session_timer.interval == 120
+    call.hold(method="UPDATE").wait(5)
+    assert its.session.negotiated.direction == "recvonly"
+    its.terminate()
+    for end in (call, its):
+        ended(end)
