@@ -13,6 +13,7 @@ Laws:
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sipparty.errors import CallFailed, CallUnreachable, ParseError
@@ -75,6 +76,7 @@ class RegistrationFlow(FSM):
         Row("Refreshing", ("start", "moved"), "Refreshing"),
         Row("Sending", ("start", "moved"), "Sending"),
         Row(("Registered", "Refreshing"), "flow_lost", "Sending", "_lose", "_send"),
+        Row(("Registered", "Refreshing"), "flow_failed", "BackingOff", "_lose", "_fail"),
         Row("Refreshing", "withdraw", "Ending", "_hurry"),
         Row("Registered", "withdraw", "Withdrawing", "_remove"),
         Row("BackingOff", ("timer_again", "start", "moved"), "Sending", "_send"),
@@ -128,6 +130,7 @@ class RegistrationFlow(FSM):
         #: A binding of ours that is to be removed; "" for none.
         self._former = ""
         self._moved = self._lost = False
+        self._formed_at_once = -inf
         #: What the registrar takes at the least (423), in seconds.
         self._least = 0
         self._kept: KeptAlive | None = None
@@ -157,7 +160,13 @@ class RegistrationFlow(FSM):
         if flow is self.flow:
             text = reason.rstrip(".")
             error = CallUnreachable(f"The flow to the registrar was lost: {text}.", 503)
-            self.hear("flow_lost", error)
+            now = self.agent.core.timers.now
+            if now < self._formed_at_once + 2 * self.BASE_TIME:
+                # §4.5: who registers us and drops the flow each time is not asked at once for ever.
+                self.hear("flow_failed", error, self._wait(None))
+            else:
+                self._formed_at_once = now
+                self.hear("flow_lost", error)
 
     def keep_alive_started(self, kept: KeptAlive) -> None:
         """Take what keeps the flow open."""
@@ -248,9 +257,10 @@ class RegistrationFlow(FSM):
         if kept is not None:
             kept.stop()
 
-    def _lose(self, error: CallFailed) -> None:
+    def _lose(self, error: CallFailed, *_: object) -> None:
         if self._request is not None:
             self._request.cancel()
+            self._request = None
         self.error, self.delay, self._lost = error, 0.0, True
         self._let_go()
         self._forget()
@@ -258,7 +268,6 @@ class RegistrationFlow(FSM):
     def _forget(self) -> None:
         """Count on the binding no more."""
         self.expires_at = None
-        self.outbound = False
         self.response = self._target = None
 
     def _fail(self, error: CallFailed, seconds: float = 0.0) -> None:
@@ -290,6 +299,7 @@ class RegistrationFlow(FSM):
 
     def on_enter_BackingOff(self) -> None:
         """Alike."""
+        self._lost = False
         self._owner.flow_changed(self)
 
     def on_enter_Over(self) -> None:

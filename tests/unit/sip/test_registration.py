@@ -329,6 +329,23 @@ def test_a_flow_that_is_lost_is_formed_anew_at_once():
     assert not flow.dependents
 
 
+def test_a_flow_that_is_lost_each_time_is_not_formed_at_once_for_ever():
+    site = Site(accounts=None)
+    registration = site.registered()
+    [flow] = registration.flows
+    end = site.now + 600
+    while site.now < end:
+        site.run(lambda: flow.state == "Registered")
+        site.core.transport_failed(flow.flow, "the other side closed the connection", site.now)
+        site.network.wake(site.core)
+    assert 10 <= len(site.requests()) <= 40
+    site.run(lambda: flow.state == "Registered")
+    assert flow.failures == 0
+    assert site.names().count("RegistrationLost") == len(site.requests())
+    registration.unregister()
+    site.over()
+
+
 def test_a_flow_that_is_lost_during_a_refresh_is_formed_anew():
     site = Site()
     registration = site.registered()

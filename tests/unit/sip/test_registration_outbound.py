@@ -96,6 +96,19 @@ class TestFlows:
         registration.unregister()
         site.over()
 
+    def test_its_reg_id_takes_the_place_of_the_contact_before(self):
+        site = self.site()
+        registration = site.registered(outbound=True)
+        site.core.at(site.now)
+        site.agent.advertise = lambda agent, flow: ("203.0.113.7", 5060)
+        registration.flow_lost(registration.flows[0].flow, "it is gone")
+        site.run(lambda: registration.state == "Registered")
+        [request] = site.requests()
+        assert len(request.all("Contact")) == 1
+        assert site.bound() == ["sip:bob@203.0.113.7:5060"]
+        registration.unregister()
+        site.over()
+
     def test_one_that_fails_is_tried_after_a_longer_time_while_the_other_stands(self):
         site = self.site()
         registration = self.both(site, expires=600)
