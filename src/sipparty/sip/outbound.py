@@ -84,10 +84,13 @@ class RegisteredRoute:
         """Return the route of a request for the flow that it takes: that of another flow of the
         registration, where the first has failed.
         """
-        for one in self._registration.flows:
-            if one.stands and one.flow is not None and one.flow.remote == flow.remote:
-                mine = [self._route_by(other) for other in self._registration.flows]
-                return self._route_by(one) if routes in mine else routes
+        flows = self._registration.flows
+        taken = next((one for one in flows if one.flow and one.flow.remote == flow.remote), None)
+        if taken is None or not routes or not taken.routes:
+            return routes
+        first = NextHop.of(DNameURI.parse(routes[0]).uri_text)
+        if any(one is not taken and one.routes and one.hop == first for one in flows):
+            return (*taken.routes, *routes[1:])
         return routes
 
     def _route_by(self, flow: RegistrationFlow) -> tuple[str, ...]:

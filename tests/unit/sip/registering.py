@@ -39,7 +39,7 @@ class Site:
         self.agent = UserAgent(self.core, aor)
         self.agent.auto_answer = False
         self.core.directory.bind(self.agent, "phone")
-        self.happened, self.others, self.kept = [], [], []
+        self.happened, self.reported, self.others, self.kept = [], [], [], []
         self.network.attach(self.core, PHONE, endpoint="phone", on_event=self.take)
         if password is not None:
             self.agent.digest = DigestClient(
@@ -50,6 +50,7 @@ class Site:
 
     def take(self, event):
         if isinstance(event, RegistrationEvent):
+            self.reported.append(event)
             self.happened.append((round(self.now, 2), type(event).__name__))
         elif isinstance(event, KeepAliveWanted):
             self.kept.append(Kept(event))

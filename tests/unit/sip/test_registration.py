@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from sipparty.errors import CallFailed, CallRejected, CallTimedOut, ParseError, UsageError
-from sipparty.sip.registration import Registration
+from sipparty.sip.registration import Registration, RegistrationEvent
 
 from .registering import AOR, OTHER_PORT, PHONE, REGISTRAR, Site
 
@@ -627,3 +627,21 @@ def test_the_address_of_a_registrar_elsewhere_gets_credentials():
     assert REGISTRAR not in {item.destination for item in site.network.log}
     registration.unregister()
     site.over()
+
+
+def test_its_events_are_a_stream_that_ends_with_it():
+    site = Site(accounts=None)
+    site.core.at(site.now)
+    registration = Registration(site.agent)
+    seen = []
+    registration.on(RegistrationEvent, seen.append)
+    stream = registration.events()
+    registration.begin()
+    site.run(lambda: registration.state == "Registered")
+    registration.unregister()
+    site.over()
+    for event in site.reported:
+        for handler in registration.handlers_of(event):
+            handler(event)
+    assert [type(event).__name__ for event in stream] == ["Registered", "Unregistered"]
+    assert [event.topic for event in seen] == [id(registration)] * 2

@@ -159,6 +159,24 @@ class TestFlows:
             "sip:orig@biloxi.com;lr",
         ]
         site.run(lambda: sent.finished)
+        site.core.at(site.now)
+        registration.flow_lost(registration.flows[0].flow, "it is gone")
+        made = sent.user.build_request(sent, registration.flows[1].flow)
+        assert [one.uri_text for one in made.all("Route")] == [
+            "sip:10.0.0.6;lr",
+            "sip:orig@biloxi.com;lr",
+        ]
+        registration.unregister()
+        site.over()
+
+    def test_a_route_of_the_programs_own_is_left_whatever_flow_it_takes(self):
+        site = self.site()
+        registration = self.both(site)
+        route, flow = registration.route, registration.flows[1].flow
+        assert route.rerouted(("<sip:10.0.0.9;lr>",), flow) == ("<sip:10.0.0.9;lr>",)
+        assert route.rerouted((), flow) == ()
+        assert route.rerouted(EDGES[1], flow) == EDGES[1]
+        assert route.rerouted(EDGES[0], flow.to(("10.0.0.9", 5060))) == EDGES[0]
         registration.unregister()
         site.over()
 
