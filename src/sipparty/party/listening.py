@@ -114,8 +114,12 @@ def keep_alive(
 ) -> KeepAlive:
     """Do what `Party.keep_alive` says; on the engine's thread."""
     where = party.proxy if target is None else str(target)
+    if where is None and agent.registration is not None:
+        where = str(agent.registration.flows[0].hop)
     if where is None:
-        raise UsageError("What is to be kept open? Give a target, or give the party a proxy.")
+        raise UsageError(
+            "What is to be kept open? Give a target, or give the party a proxy, or register it."
+        )
     if interval is not None:
         seconds(party, "interval", interval)
     if stun and not has_stun():

@@ -300,7 +300,8 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
         `FlowConfirmed` and `FlowLost`. A party that is to be called by that flow listens first.
 
         Args:
-            target: The next hop: a host, host:port or URI; the party's `proxy` by default.
+            target: The next hop: a host, host:port or URI; by default the party's `proxy`, else
+                where it has registered.
             interval: The most seconds between pings, of which 80 to 100 % are waited; by default 24
                 to 29 s over UDP, 95 to 120 s over connections.
             stun: Whether pings over UDP are STUN requests; by default, if the extra `nat` is

@@ -71,13 +71,13 @@ class RegistrationFlow(FSM):
         Row(_ASKING, "refused", "BackingOff", "_fail"),
         Row(_ASKING, "rejected", "Over", "_fail"),
         Row(_ASKING, "again", "Sending", "_send"),
-        Row("Sending", "withdraw", "Ending", "_hurry"),
+        Row("Sending", "withdraw", "Ending", "_end_attempts"),
         Row("Registered", ("timer_refresh", "start", "moved"), "Refreshing", "_send"),
         Row("Refreshing", ("start", "moved"), "Refreshing"),
         Row("Sending", ("start", "moved"), "Sending"),
         Row(("Registered", "Refreshing"), "flow_lost", "Sending", "_lose", "_send"),
         Row(("Registered", "Refreshing"), "flow_failed", "BackingOff", "_lose", "_fail"),
-        Row("Refreshing", "withdraw", "Ending", "_hurry"),
+        Row("Refreshing", "withdraw", "Ending", "_end_attempts"),
         Row("Registered", "withdraw", "Withdrawing", "_remove"),
         Row("BackingOff", ("timer_again", "start", "moved"), "Sending", "_send"),
         Row("BackingOff", "withdraw", "Withdrawing", "_remove"),
@@ -190,7 +190,7 @@ class RegistrationFlow(FSM):
         self._request = request
         request.start()
 
-    def _hurry(self) -> None:
+    def _end_attempts(self) -> None:
         """Have nothing tried again of the request that is under way."""
         assert self._request is not None
         self._request.cancel()

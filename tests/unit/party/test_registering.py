@@ -189,6 +189,22 @@ def test_outbound_keeps_its_flow_open(make_party, make_home):
     assert kept.state == "Stopped"
 
 
+def test_a_plain_flow_is_kept_open_by_choice_and_its_loss_noticed(make_party, make_home, events):
+    home = make_home("TCP")
+    aor = f"{home.aor};transport=tcp"
+    bob = make_party(aor, credentials=("bob", "tea"))
+    with pytest.raises(UsageError, match="What is to be kept open"):
+        bob.keep_alive()
+    registration = bob.register(f"sip:127.0.0.1:{home.port};transport=tcp").wait(PATIENCE)
+    kept = bob.keep_alive()
+    kept.waitForStateCondition(lambda state: state == "Kept", PATIENCE)
+    assert kept.flow is registration.flows[0].flow
+    happened = events(bob, RegistrationLost, Registered)
+    bob.engine.run(kept.hear, "broken", "the test says so")
+    assert "the test says so" in str(happened.get(timeout=PATIENCE).error)
+    assert isinstance(happened.get(timeout=PATIENCE), Registered)
+
+
 def test_in_a_coroutine(make_home):
     home = make_home()
 
