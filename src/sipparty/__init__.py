@@ -77,7 +77,9 @@ if TYPE_CHECKING:
     )
     from sipparty.sip.bindings import Binding
     from sipparty.sip.dialog.record import Reason
+    from sipparty.sip.dialog.referral import TransferRequested
     from sipparty.sip.dialog.replaces import CallReplaced
+    from sipparty.sip.dialog.transfer import Transfer, TransferEnded, TransferProgressed
     from sipparty.sip.events import (
         AttackDetected,
         CallEnded,
@@ -187,6 +189,10 @@ __all__ = [
     "Timeout",
     "Timing",
     "ToneSource",
+    "Transfer",
+    "TransferEnded",
+    "TransferProgressed",
+    "TransferRequested",
     "TransportError",
     "UnexpectedInput",
     "Unregistered",
@@ -214,6 +220,10 @@ _LATE = {
     "Unregistered": "sip.registration",
     "CallReplaced": "sip.dialog.replaces",
     "Reason": "sip.dialog.record",
+    "Transfer": "sip.dialog.transfer",
+    "TransferEnded": "sip.dialog.transfer",
+    "TransferProgressed": "sip.dialog.transfer",
+    "TransferRequested": "sip.dialog.referral",
 }
 
 

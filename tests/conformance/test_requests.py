@@ -13,8 +13,6 @@ from .steps import Ack, Again, Expect, Keep, Later, Quiet, Raw, Send, Within
 OTHERS = (
     ("RFC 3428 §4", "MESSAGE", {"Content-Type": "text/plain"}),
     ("RFC 6665 §4.1.3", "SUBSCRIBE", {"Event": "presence", "Expires": "60"}),
-    ("RFC 6665 §4.1.3", "NOTIFY", {"Event": "presence", "Subscription-State": "active"}),
-    ("RFC 3515 §2.4.2", "REFER", {"Refer-To": "<sip:carol@chicago.com>"}),
     ("RFC 3903 §6", "PUBLISH", {"Event": "presence", "Expires": "60"}),
     ("RFC 3261 §10.3", "REGISTER", {"Expires": "60"}),
     ("RFC 6086 §4.2.2", "INFO", {"Info-Package": "dtmf"}),
@@ -40,6 +38,19 @@ METHODS = (
         Expect(481),
     ),
     Probe("RFC 3261 §12.2.2", "UPDATE for no call is refused", Send("UPDATE"), Expect(481)),
+    Probe(
+        "RFC 6665 §4.1.3",
+        "NOTIFY of no subscription",
+        Send("NOTIFY", {"Event": "presence", "Subscription-State": "active"}),
+        Expect(481),
+    ),
+    Probe(
+        "RFC 3515 §2.4.2",
+        "REFER without approval",
+        Send("REFER", {"Refer-To": "<sip:carol@chicago.com>"}),
+        Expect(603),
+    ),
+    Probe("RFC 3515 §2.4.2", "REFER to nobody", Send("REFER"), Expect(400)),
     Probe(
         "RFC 3261 §11.2",
         "OPTIONS say what there is",

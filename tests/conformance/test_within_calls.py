@@ -36,7 +36,6 @@ WITHIN = (
         for method, headers in (
             ("MESSAGE", {"Content-Type": "text/plain"}),
             ("INFO", {}),
-            ("REFER", {"Refer-To": "<sip:carol@chicago.com>"}),
             ("SUBSCRIBE", {"Event": "dialog"}),
         )
     ),
@@ -54,6 +53,16 @@ WITHIN = (
         UP,
         Within("PRACK", {"RAck": "1 1 INVITE"}),
         Expect(481),
+        Within("OPTIONS"),
+        Expect(200),
+        END,
+    ),
+    Probe(
+        "RFC 3515 §2.4.2",
+        "REFER in a dialog, without approval; the call goes on",
+        UP,
+        Within("REFER", {"Refer-To": "<sip:carol@chicago.com>"}),
+        Expect(603),
         Within("OPTIONS"),
         Expect(200),
         END,

@@ -28,7 +28,7 @@ CLAIMS = {
     "§19.2 Option tags": ("no tag is supported", bool(SUPPORTED)),
     "RFC 3262 (100rel, PRACK)": ("all of it", "PRACK" in SimpleCall.methods),
     "RFC 3311 (UPDATE)": ("all of it", "UPDATE" in SimpleCall.methods),
-    "RFC 3515, 3892 (transfer)": ("REFER", "REFER" in SimpleCall.methods),
+    "RFC 3515, 3892, 5589 (transfer)": ("REFER", hasattr(SimpleCall, "transfer")),
     "RFC 4028 (session timers)": ("all of it", "timer" in SUPPORTED),
     "RFC 3551 (audio profile)": (
         "the other codecs",

@@ -19,8 +19,9 @@ from sipparty.sip.routing import route_to
 from sipparty.sip.user_headers import given_fields
 
 if TYPE_CHECKING:
-    from sipparty.sip import Composing, Ping, SentMessage
+    from sipparty.sip import Composing, Ping, SentMessage, SimpleCall
     from sipparty.sip.agent import UserAgent
+    from sipparty.sip.dialog.transfer import Transfer
     from sipparty.sip.registering import BindingQuery
     from sipparty.sip.registration import Registration
 
@@ -68,6 +69,52 @@ class RequestVerbs(EngineUser, EventHandlers, PartySettings):
             request.add("Route", route_to(proxy), first=True)
         first = request.get("Route")
         return NextHop.of(request.uri_text if first is None else first.uri_text)
+
+    @verb
+    def refer(
+        self,
+        target: Target,
+        to: Target | SimpleCall,
+        proxy: str | None = None,
+        *,
+        reports: bool = True,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        patience: float | None = None,
+    ) -> Transfer:
+        """Ask somebody to call somebody, by REFER outside of a call (RFC 3515); returns at once.
+
+        Args:
+            target: Who is asked.
+            to: Who is to be called; or a call of ours, whose other side is, in our place.
+            proxy: The next hop, as for `invite`.
+            reports: Whether `target` is to report what becomes of it. Without, the handle ends as
+                soon as it has agreed to that (RFC 4488).
+            headers: Further headers of the REFER.
+            patience: Seconds to wait for the outcome; 240 by default.
+
+        Returns:
+            A handle to be waited for, as that of `call.transfer`.
+
+        Raises:
+            BuildError: A header cannot stand in a message.
+            Incomplete: The uri lacks user or host.
+            ParseError: An address is none.
+            UsageError: A party that is meant does not listen, or the call is over.
+        """
+        from sipparty.sip.dialog.transfer import Transfer
+        from sipparty.sip.dialog.transferring import transfer_target
+
+        agent = self._agent_now("refer")
+        uri, hop = locate(target)
+        proxy = self.proxy if proxy is None else proxy
+        routes = () if proxy is None else (route_to(proxy),)
+        return Transfer(agent).begin(
+            transfer_target(to),
+            reports=reports,
+            fields=given_fields(headers),
+            patience=patience,
+            sent_to=(uri, None if routes else hop, routes),
+        )
 
     def options(self, target: Target, proxy: str | None = None) -> ClientRequest:
         """Ask what somebody can do (RFC 3261 §11); returns at once."""

@@ -33,7 +33,7 @@ from sipparty.vb import ValueBinder
 __all__ = ["MANY_CALLS", "MAX_CONTACTS", "UserAgent"]
 
 #: The option tags that the stack honours by itself (RFC 3261 §19.2).
-SUPPORTED: tuple[str, ...] = ("100rel", "replaces", "timer")
+SUPPORTED: tuple[str, ...] = ("100rel", "norefersub", "nosub", "replaces", "tdialog", "timer")
 
 
 #: Contact values remembered for each user agent; all are forgotten when there are more.
@@ -179,8 +179,12 @@ class UserAgent(ValueBinder):
             "CANCEL": self._refuse_stray,
             "PRACK": self._refuse_stray,
             "UPDATE": self._refuse_stray,
+            "NOTIFY": self._refuse_stray,
+            "REFER": lambda transaction: self._take_refer(transaction, None),
         }
-        self.in_dialog: dict[str, Callable[[ServerTransaction, DialogState | None], None]] = {}
+        self.in_dialog: dict[str, Callable[[ServerTransaction, DialogState | None], None]] = {
+            "REFER": self._take_refer
+        }
         self.supported: tuple[str, ...] = SUPPORTED
         self._allow_events: tuple[str, ...] = ()
         self._reliable_provisionals = "supported"
@@ -459,9 +463,14 @@ class UserAgent(ValueBinder):
         return self.max_calls is not None and len(self.dialogs) >= self.max_calls
 
     def _refuse_stray(self, transaction: ServerTransaction) -> None:
-        # §15.1.2: a BYE that names no dialog.
+        # §15.1.2: a BYE that names no dialog; RFC 6665 §4.1.3: a NOTIFY.
         self.refuse(transaction, 481)
 
     def _take_request(self, transaction: ServerTransaction, state: DialogState | None) -> None:
         call: Any = None if state is None else state.call
         self.emit(RequestReceived(self, IncomingRequest(transaction, self), call))
+
+    def _take_refer(self, transaction: ServerTransaction, state: DialogState | None) -> None:
+        from sipparty.sip.dialog.referral import take_refer
+
+        take_refer(self, transaction, state)

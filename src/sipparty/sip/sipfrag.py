@@ -16,7 +16,7 @@ from sipparty.sip.lenient import with_crlf
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Part
 
-__all__ = ["parse_sipfrag"]
+__all__ = ["parse_sipfrag", "status_fragment"]
 
 _HEADER = late_pattern(rf"[{TOKEN_CHARS}]++[ \t]*+:".encode())
 
@@ -47,6 +47,19 @@ def parse_sipfrag(data: bytes) -> Request | Response | Part:
     if message.version.upper() != "SIP/2.0":
         raise ParseError(data, "a start line of SIP/2.0", 0, what="message/sipfrag")
     return message
+
+
+def status_fragment(status: int, reason: str | None = None) -> bytes:
+    """Return a fragment that is a status line (RFC 3515 §2.4.5).
+
+    Args:
+        status: The status code, 100 to 699.
+        reason: The reason phrase; the registered one by default.
+
+    Raises:
+        BuildError: The status is none, or the phrase holds a line break.
+    """
+    return bytes(Response(status, reason)).partition(b"\r\n")[0] + b"\r\n"
 
 
 def _parse_headers(data: bytes) -> Part:

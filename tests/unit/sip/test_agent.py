@@ -9,7 +9,7 @@ from sipparty.sip.agent import MAX_CONTACTS
 from sipparty.sip.events import CallReceived, RequestReceived
 from sipparty.testing import SequentialTokens
 
-ALLOW = ("INVITE", "OPTIONS", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE")
+ALLOW = ("INVITE", "OPTIONS", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "NOTIFY", "REFER")
 ACCEPT = ("application/sdp", "multipart/mixed", "multipart/alternative")
 
 

@@ -15,7 +15,7 @@ theirs a `ServerInvite`; offers and answers are an `OfferAnswer`. The laws behin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Self, SupportsBytes
+from typing import TYPE_CHECKING, Any, Generic, Self, SupportsBytes, Unpack
 
 from sipparty.errors import UsageError
 from sipparty.fsm import Row, Timer, verb
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from sipparty.sip.client_request import ClientRequest
     from sipparty.sip.composing import Composing
     from sipparty.sip.dialog.early import EarlyDialog
+    from sipparty.sip.dialog.transfer import Transfer
+    from sipparty.sip.dialog.transferring import TransferOptions
     from sipparty.sip.messaging import SentMessage
 
 __all__ = ["SimpleCall"]
@@ -48,22 +50,14 @@ _OVER = ("Terminated", "Error")
 
 #: What may still come in after the end, and changes nothing any more.
 _LATE = (
-    "provisional",
-    "failed",
-    "ended",
-    "ended_in_error",
-    "hang_up_failed",
-    "bye_received",
-    "unacknowledged",
-    "peer_lost",
-    "given_up",
-    "media_failed",
+    *("provisional", "failed", "ended", "ended_in_error", "hang_up_failed"),
+    *("bye_received", "unacknowledged", "peer_lost", "given_up", "media_failed"),
 )
 
 
 _FOR_USERS = (
     *("accept", "composing", "hold", "info", "info_packages", "invite", "message", "reject"),
-    *("resume", "ring", "send", "session_timer", "terminate", "update_media"),
+    *("resume", "ring", "send", "session_timer", "terminate", "transfer", "update_media"),
     *("States", "authenticated", "call_id", "forks", "held", "held_by_peer", "last_error", "local"),
     *("name", "party", "progress", "remote", "remote_target", "role", "session", "state"),
     *("answered_elsewhere", "cause", "duration", "early", "ended_by", "messages", "steps"),
@@ -435,6 +429,15 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         from sipparty.sip.info import send_info
 
         return send_info(self, package, body, content_type, headers)
+
+    @verb
+    def transfer(self, target: Any, /, **options: Unpack[TransferOptions]) -> Transfer:
+        """Have the other side call somebody in our place (RFC 5589): an address, or a party that
+        listens; or connect it with that of another call of ours. As `transfer_call`.
+        """
+        from sipparty.sip.dialog.transferring import transfer_call
+
+        return transfer_call(self, target, **options)
 
     # ---------------------------------------------------------------- what a user reads
 

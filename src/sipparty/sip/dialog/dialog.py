@@ -62,6 +62,11 @@ class Dialog(Handle, abstract=True):
     #: The methods that the usage cannot do without: it is over where one is refused for good.
     essential: ClassVar[frozenset[str]] = frozenset()
 
+    #: The usage whose place this one takes, once it is established (RFC 3891); None for none.
+    replaces: Dialog | None = None
+    #: What follows it from state to state, by its `call_moved(usage, input, state)`.
+    followers: tuple[Any, ...] = ()
+
     _own_methods: ClassVar[Mapping[str, str | None]] = {}
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:

@@ -71,9 +71,6 @@ class InviteUsage(Dialog, abstract=True):
     #: Steps that are kept.
     MAX_STEPS = 32
 
-    #: The call whose place this one takes, once it is established (RFC 3891); None for none.
-    replaces: InviteUsage | None = None
-
     #: What Max-Forwards of its INVITE says (RFC 3261 §8.1.1.6); less where it continues another.
     max_forwards = 70
 
@@ -117,6 +114,8 @@ class InviteUsage(Dialog, abstract=True):
         steps = self._steps
         if steps[-2:] != (new, input) and len(steps) < 3 * self.MAX_STEPS and old not in self.final:
             self._steps = (*steps, self.core.timers.now, new, input)
+        for one in self.followers:
+            one.call_moved(self, input, new)
 
     def _may_send(self, state: DialogState) -> bool:
         # §12.1: an early dialog has begun where the response that makes it was sent or received.

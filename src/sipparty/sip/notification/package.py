@@ -33,6 +33,7 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "dialog": ("dialog_info", "DialogPackage"),
     "message-summary": ("message_summary", "MessageSummaryPackage"),
     "presence": ("presence", "PresencePackage"),
+    "refer": ("refer", "ReferPackage"),
     "reg": ("reg_info", "RegPackage"),
 }
 

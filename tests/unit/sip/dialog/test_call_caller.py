@@ -41,7 +41,7 @@ def test_the_invite(wire, alice):
     assert invite.call_id == call.call_id
     assert (invite.cseq.method, invite.max_forwards) == ("INVITE", 70)
     assert invite.contact.uri_text == "sip:alice@10.0.0.1:5060"
-    assert invite.allow == ("INVITE", "OPTIONS", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE")
+    assert " ".join(invite.allow) == "INVITE OPTIONS ACK BYE CANCEL PRACK UPDATE NOTIFY REFER"
     assert invite["Subject"] == "lunch"
     assert invite.body == b""
     assert "Expires" not in invite

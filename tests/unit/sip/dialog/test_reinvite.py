@@ -195,8 +195,8 @@ def test_a_request_of_another_method_that_crosses_our_bye(wire, up):
     call, answer = up
     call.terminate()
     wire.sent()
-    wire.receive(wire.within(answer, "REFER"))
-    assert wire.starts() == [405]
+    wire.receive(wire.within(answer, "REFER", headers=["Refer-To: <sip:carol@10.0.0.8>"]))
+    assert wire.starts() == [481]
     assert call.state == "TerminatingDialog"
 
 
