@@ -120,6 +120,7 @@ class Linphone:
             media=ports.take(2),
             authority=certificates.authority,
         )
+        settings += "default_proxy=0\n" if registers else ""
         config = config.replace("[sip]\n", f"[sip]\n{settings}", 1)
         if registers:
             config += _ACCOUNT.format(

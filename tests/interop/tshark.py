@@ -7,7 +7,7 @@ Laws:
 * `Capture.check` fails on a packet that Wireshark cannot decode: one that is malformed, a SIP port
   that says something which is not SIP, a media port that was not described so that it decodes as
   RTP or RTCP, and whatever Wireshark itself calls an error or warns of.
-* Empty lines that keep a connection open (RFC 5626 §3.5.1) are left out.
+* Empty lines that keep a connection open (RFC 5626 §3.5.1) are left out, and what TCP sends again.
 * STUN, which may come to a media port (RFC 7983) from a peer that opens its NAT, is left out.
 * Of TCP, the data from or to a SIP port are looked at. Each message in a segment is a packet of its
   own here; one that came in several segments is where its last byte is.
@@ -104,8 +104,9 @@ class Capture:
     _ERRORS = frozenset({"6291456", "8388608"})
     #: By its first two bits and its magic cookie (RFC 8489 §5).
     _STUN = "(udp.payload[0] < 40 and udp.payload[4:4] == 21:12:a4:42)"
-    #: A ping and a pong (RFC 5626 §3.5.1).
-    _KEEP_ALIVE = "(tcp.payload == 0d:0a:0d:0a or tcp.payload == 0d:0a)"
+    #: A ping and a pong (RFC 5626 §3.5.1), and a segment once more.
+    _KEEP_ALIVE = "tcp.payload == 0d:0a:0d:0a or tcp.payload == 0d:0a"
+    _LEFT_OUT = f"({_KEEP_ALIVE} or tcp.analysis.retransmission)"
     #: What Wireshark takes a message for: a request with its method, or a status with its code.
     _MESSAGE = re.compile(r"Session Initiation Protocol \(([^;]*)\)")
 
@@ -189,7 +190,7 @@ class Capture:
         command += ["--disable-heuristic", "stun_udp"]
         if streams:
             some = ",".join(map(str, sorted(streams)))
-            wanted += f" or (tcp.len > 0 and tcp.port in {{{some}}} and not {self._KEEP_ALIVE})"
+            wanted += f" or (tcp.len > 0 and tcp.port in {{{some}}} and not {self._LEFT_OUT})"
         command += ["-Y", wanted]
         for port in sorted(self.sip_ports):
             command += ["-d", f"udp.port=={port},sip", "-d", f"tcp.port=={port},sip"]
