@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from sipparty.errors import CallFailed, CallRejected, CallTimedOut, ParseError, UsageError
+from sipparty.sip.auth import Trust
 from sipparty.sip.registration import Registration, RegistrationEvent
 
 from .registering import AOR, OTHER_PORT, PHONE, REGISTRAR, Site
@@ -603,6 +604,15 @@ def test_the_registrar_is_the_domain_or_what_is_given(given, uri):
     assert registration.registrar == uri
     registration.give_up(CallFailed("The test is over."))
     site.over()
+
+
+def test_a_registrar_that_the_program_names_gets_credentials_wherever_it_is():
+    site = Site(aor="sip:bob@chicago.com")
+    site.agent.digest.trust = Trust(["chicago.com"])
+    registration = site.register("sip:biloxi.com")
+    site.over()
+    assert site.said() == ["REGISTER", 401, "REGISTER", 404]  # the domain is not its own
+    assert registration.last_error.status == 404
 
 
 def test_a_secure_address_is_registered_securely():
