@@ -29,7 +29,7 @@ def test_a_party_registers_with_digest_and_unregisters():
     assert [one.uri for one in registration.bindings] == site.bound()
     assert registration.remaining == 3600
     assert registration.contact == "<sip:bob@10.0.0.1:5060>"
-    registration.unregister()
+    assert registration.unregister() is registration
     assert registration.state == "Unregistering"
     site.over()
     assert registration.state == "Terminated"

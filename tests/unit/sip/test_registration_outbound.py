@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipparty.sip import Request
+from sipparty.sip import Flow, Request
 from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.routing import NextHop
 
@@ -186,6 +186,11 @@ class TestFlows:
         flow = registration.flows[0].flow
         assert site.agent.contact(flow) == "<sip:bob@10.0.0.1:5060;ob>"
         assert ";ob" not in str(site.registrar.received[-1].contact)
+        assert site.agent.contact(flow, True) == "<sips:bob@10.0.0.1:5060>"
+        by_tcp = Flow("TCP", flow.local, flow.remote, "phone")
+        assert site.agent.contact(by_tcp) == "<sip:bob@10.0.0.1:5060;transport=tcp>"
+        elsewhere = Flow("UDP", ("10.0.0.2", 5060), flow.remote, "phone")
+        assert site.agent.contact(elsewhere) == "<sip:bob@10.0.0.2:5060>"
         registration.unregister()
         site.over()
         assert site.agent.contact(flow) == "<sip:bob@10.0.0.1:5060>"
