@@ -38,6 +38,8 @@ PAGES = (
     "sipparty.sip.dialog",
     "sipparty.sip.registration",
     "sipparty.sip.bindings",
+    "sipparty.sip.notification",
+    "sipparty.sip.packages",
     "sipparty.sip.transaction",
     "sipparty.sip.auth",
     "sipparty.sdp",

@@ -36,8 +36,11 @@ LAYERS = [
     ("sip", "dialog.dialog dialog.acknowledgement dialog.record dialog.replaces dialog.early"),
     ("sip", "dialog.reliable"),
     ("sip", "notification.package notification.events notification.usage notification.renewal"),
-    ("sip", "notification.notice notification.states notification.forming notification.subscriber"),
-    ("sip", "notification.notifier notification.resource notification packages"),
+    ("sip", "notification.notice notification.unsolicited notification.states"),
+    ("sip", "notification.forming notification.subscriber"),
+    ("sip", "notification.notifier notification.resource notification.publication notification"),
+    ("sip", "packages.document packages.message_summary packages.presence packages.dialog_info"),
+    ("sip", "packages.reg_info packages.conference packages"),
     ("sip", "packages.refer refer dialog.transfer dialog.transferring dialog.referral"),
     ("sip", "dialog.session_timer messaging composing info ping"),
     ("sip", "dialog.modification dialog.update dialog.invite_client dialog.invite_server"),
@@ -59,7 +62,8 @@ LAYERS = [
     ("transport", "listeners source_selection response_fallback stun keepalive hub"),
     ("transport", "__init__"),
     ("concurrency", "portal dispatch engine"),
-    ("party", "calls setting settings engine_user deciding events locating requests media"),
+    ("party", "calls setting settings engine_user deciding events locating notification"),
+    ("party", "notifying requests media"),
     ("party", "listening agent"),
     ("party", "party __init__"),
     ("", "parties"),
@@ -119,7 +123,10 @@ FOR_TYPES_ALONE = {
     ("sipparty.sip.dialog.transfer", "sipparty.sip.agent"),
     *(
         (f"sipparty.sip.notification.{one}", "sipparty.sip.agent")
-        for one in ("forming", "notice", "notifier", "resource", "subscriber", "usage")
+        for one in (
+            *("forming", "notice", "notifier", "publication", "resource", "subscriber"),
+            *("unsolicited", "usage"),
+        )
     ),
     ("sipparty.sip.dialog.sending", "sipparty.sip.dialog.dialog"),
     ("sipparty.sip.dialog.sending", "sipparty.sip.dialog.state"),

@@ -33,6 +33,10 @@ def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
         agent.handle_method(method)
     for kind in party._handlers or ():
         kind.enable(agent)
+    if party._offered or party._unsolicited:
+        from sipparty.party.notification import make_offers
+
+        make_offers(party, agent)
     party._agent = agent  # what is bound already goes over
     if not party.bindings():
         party._follow_settings()

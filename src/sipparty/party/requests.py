@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, SupportsBytes
 
 from sipparty.concurrency.waiting import verb
 from sipparty.errors import UsageError
-from sipparty.party.engine_user import EngineUser
-from sipparty.party.events import EventHandlers
 from sipparty.party.locating import hop_text, locate
-from sipparty.party.settings import PartySettings, Target
+from sipparty.party.notifying import NotificationVerbs
+from sipparty.party.settings import Target
 from sipparty.sip import ClientRequest, Flow, NextHop, Request
 from sipparty.sip.fields import Field, field
 from sipparty.sip.out_of_dialog import send_out_of_dialog
@@ -20,7 +19,6 @@ from sipparty.sip.user_headers import given_fields
 
 if TYPE_CHECKING:
     from sipparty.sip import Composing, Ping, SentMessage, SimpleCall
-    from sipparty.sip.agent import UserAgent
     from sipparty.sip.dialog.transfer import Transfer
     from sipparty.sip.registering import BindingQuery
     from sipparty.sip.registration import Registration
@@ -28,12 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["RequestVerbs"]
 
 
-class RequestVerbs(EngineUser, EventHandlers, PartySettings):
+class RequestVerbs(NotificationVerbs):
     """What a party asks of others, calls aside; `Party` adds those."""
-
-    def _agent_now(self, to_do: str) -> UserAgent:
-        """Return the user agent, made of the URI as it is now; `to_do` is what errors name."""
-        raise NotImplementedError
 
     @verb
     def send(
@@ -226,10 +220,6 @@ class RequestVerbs(EngineUser, EventHandlers, PartySettings):
             None if self._agent is None else self._agent.registration
         )
         return registration
-
-    def _routes(self, proxy: str | None) -> tuple[str, ...]:
-        proxy = self.proxy if proxy is None else proxy
-        return () if proxy is None else (route_to(proxy),)
 
     @verb
     def ping(

@@ -186,7 +186,8 @@ class UserAgent(ValueBinder):
             "REFER": self._take_refer
         }
         self.supported: tuple[str, ...] = SUPPORTED
-        self._allow_events: tuple[str, ...] = ()
+        #: What others may subscribe to, a `notification.resource.Resources`; None for nothing.
+        self.resources: Any = None
         self._reliable_provisionals = "supported"
         self._product = "sipparty"
         #: Gives the address that is advertised in the place of the one that we send from; None for
@@ -272,20 +273,10 @@ class UserAgent(ValueBinder):
                 field("Supported", ", ".join(self.supported)),
                 field("User-Agent", self.product),
             ]
-            if self._allow_events:
-                fields.append(field("Allow-Events", ", ".join(self._allow_events)))
+            if self.resources is not None:
+                fields.append(field("Allow-Events", self.resources.names))
             self._capabilities = fields
         return fields
-
-    @property
-    def allow_events(self) -> tuple[str, ...]:
-        """The event packages that others may subscribe to (RFC 6665 §4.4.4)."""
-        return self._allow_events
-
-    @allow_events.setter
-    def allow_events(self, names: tuple[str, ...]) -> None:
-        self._allow_events = names
-        self._capabilities = None
 
     @property
     def product(self) -> str:
@@ -443,8 +434,8 @@ class UserAgent(ValueBinder):
             ("Supported", ", ".join(self.supported)),
             ("Contact", self.contact(transaction.flow)),
         ]
-        if self._allow_events:
-            headers.append(("Allow-Events", ", ".join(self._allow_events)))
+        if self.resources is not None:
+            headers.append(("Allow-Events", self.resources.names))
         if busy:
             self.refuse(transaction, 486, headers)
         else:

@@ -11,9 +11,16 @@ if TYPE_CHECKING:
         SubscriptionEnded,
         SubscriptionForked,
         SubscriptionReceived,
+        UnsolicitedNotification,
     )
     from sipparty.sip.notification.notifier import Notifier
     from sipparty.sip.notification.package import Body, EventPackage
+    from sipparty.sip.notification.publication import (
+        Publication,
+        PublicationEnded,
+        PublicationLost,
+        Published,
+    )
     from sipparty.sip.notification.resource import Resource
     from sipparty.sip.notification.subscriber import Subscription
 
@@ -22,13 +29,18 @@ __all__ = [
     "EventPackage",
     "Notified",
     "Notifier",
+    "Publication",
+    "PublicationEnded",
+    "PublicationLost",
+    "Published",
     "Resource",
     "Subscribed",
     "Subscription",
     "SubscriptionEnded",
     "SubscriptionForked",
     "SubscriptionReceived",
+    "UnsolicitedNotification",
 ]
 
 if not TYPE_CHECKING:
-    __getattr__ = late_names(globals(), "package events notifier resource subscriber")
+    __getattr__ = late_names(globals(), "package events notifier resource subscriber publication")

@@ -18,6 +18,7 @@ __all__ = [
     "SubscriptionEnded",
     "SubscriptionForked",
     "SubscriptionReceived",
+    "UnsolicitedNotification",
 ]
 
 
@@ -97,3 +98,18 @@ class SubscriptionReceived(Event):
     def topic(self) -> int:
         """The subscription."""
         return id(self.notifier)
+
+
+class UnsolicitedNotification(Event):
+    """A NOTIFY came that nobody has subscribed to; such are answered 481, but for the packages that
+    `party.take_unsolicited` names.
+
+    Args:
+        state: The state, as its package has parsed it.
+        request: The NOTIFY.
+        authenticated: The user who proved by Digest to have sent it; None for nobody.
+    """
+
+    state: Any
+    request: Request
+    authenticated: str | None

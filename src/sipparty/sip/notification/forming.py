@@ -135,14 +135,14 @@ class FirstSubscribe:
         self._asked = asked
         self._expires = expires
         agent = usage.agent
-        if agent.registration is not None and asked.next_hop is None and asked.endpoint is None:
-            routes, hop, endpoint = agent.registration.route.preload(asked.routes, asked.uri)
-            asked = asked._replace(routes=routes, next_hop=hop, endpoint=endpoint)
-        self.template = template = template_of(agent, asked.uri, asked.routes)
-        hop = template.next_hop() if asked.next_hop is None else asked.next_hop
+        routes, next_hop, endpoint = asked.routes, asked.next_hop, asked.endpoint
+        if agent.registration is not None and next_hop is None and endpoint is None:
+            routes, next_hop, endpoint = agent.registration.route.preload(routes, asked.uri)
+        self.template = template = template_of(agent, asked.uri, routes)
+        hop = template.next_hop() if next_hop is None else next_hop
         if template.secure:
             hop = hop.secured()
-        self.request = ClientRequest(agent.core, self, hop, asked.endpoint, agent)
+        self.request = ClientRequest(agent.core, self, hop, endpoint, agent)
 
     def build_request(self, client_request: ClientRequest, flow: Flow) -> Request:
         """Make the SUBSCRIBE for the flow that it takes."""

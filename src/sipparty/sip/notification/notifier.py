@@ -60,7 +60,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         Row("Undecided", "accept", "Active", "_answer", "_notify"),
         Row("Undecided", ("pend", "timer_decision"), "Pending", "_answer", "_notify"),
         Row("Undecided", "reject", "Terminated", "_refuse"),
-        Row("Undecided", "terminate", "Terminated", "_refuse"),
+        Row("Undecided", "terminate", "Terminated", "_refuse_unheard"),
         Row("Undecided", "changed", "Undecided"),
         Row("Undecided", "given_up", "Error", "_note_error"),
         Row("Pending", "accept", "Active", "_notify"),
@@ -75,7 +75,8 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         Row("Pending", "refreshed", "Pending", "_notify"),
         Row("Active", "refreshed", "Active", "_notify"),
         # §4.4.1: it is over when the last NOTIFY is answered.
-        Row(_LIVE, ("terminate", "timer_expires", "unsubscribed"), "Ending", "_notify_last"),
+        Row(_LIVE, "terminate", "Ending", "_notify_last"),
+        Row(_LIVE, ("timer_expires", "unsubscribed"), "Ending", "_notify_timeout"),
         Row("Ending", ("notified", "lost"), "Terminated"),
         Row("Ending", ("refreshed", "unsubscribed", "changed", "tell"), "Ending"),
         Row(_LIVE, ("lost", "given_up"), "Error", "_note_error"),
@@ -238,7 +239,10 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         fields = [field("Contact", contact), field("Expires", str(expires))]
         transaction.answer(200, None, fields)
 
-    def _refuse(self, status: int = 480, reason: str | None = None) -> None:
+    def _refuse_unheard(self, *_: object) -> None:
+        self._refuse(480)
+
+    def _refuse(self, status: int, reason: str | None = None) -> None:
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
             self.core.refusals.refuse(transaction, status, reason)
@@ -314,6 +318,8 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         if self._notifying:
             self._changed = True
             return
+        if not self.seconds_left:
+            return  # it was to be told once, and the last NOTIFY does
         if self._notify_delay is not None and self.state == "Active":
             self._notify_delay = None
             self.rearm("timer_notify")
@@ -322,8 +328,11 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         # Who is not granted it yet is told nothing (§6.2).
         self._send_notify(f"{word};expires={ceil(self.seconds_left)}", granted)
 
-    def _notify_last(self, reason: str = "timeout", retry_after: float | None = None) -> None:
-        """End the subscription (§4.2.2); an input that says nothing is its expiry."""
+    def _notify_timeout(self) -> None:
+        self._notify_last("timeout")
+
+    def _notify_last(self, reason: str = "probation", retry_after: float | None = None) -> None:
+        """End the subscription (§4.2.2)."""
         self.reason = reason
         self.retry_after = retry_after
         wait = "" if retry_after is None else f";retry-after={ceil(retry_after)}"

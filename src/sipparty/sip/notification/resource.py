@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sipparty.errors import UsageError
+from sipparty.errors import CallFailed, UsageError
 from sipparty.fsm import verb
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.notification.events import SubscriptionReceived
@@ -108,12 +108,17 @@ class Resources:
         self.decides = decides
         self.by_event: dict[str, Resource[Any]] = {}
         self._by_source: Counter[object] = Counter()
-        agent.handle_method("SUBSCRIBE", self.take)
+        agent.resources = self
+
+    @property
+    def names(self) -> str:
+        """The packages that are offered, as Allow-Events has them (§4.4.4)."""
+        return ", ".join(self.by_event)
 
     def offer(self, resource: Resource[Any]) -> None:
         """Have a resource subscribed to, in the place of one of the same package."""
         self.by_event[resource.package.name] = resource
-        self.agent.allow_events = tuple(self.by_event)
+        self.agent.handle_method("SUBSCRIBE", self.take)  # what it says of itself is made anew
 
     def take(self, transaction: ServerTransaction, state: DialogState | None) -> None:
         """Take a SUBSCRIBE for a new subscription.
@@ -129,7 +134,7 @@ class Resources:
         event = event_of(request)
         resource = None if event is None else self.by_event.get(event.value)
         if event is None or resource is None:
-            agent.refuse(transaction, 489, [("Allow-Events", ", ".join(self.by_event))])
+            agent.refuse(transaction, 489, [("Allow-Events", self.names)])
             return
         package = resource.package
         accepted = request.get("Accept")
@@ -161,8 +166,8 @@ class Resources:
             agent.emit(SubscriptionReceived(agent, notifier, request))
             if not self.decides():
                 notifier.hit("accept")
-        except BaseException:
-            notifier.leave()
+        except Exception as error:
+            notifier.give_up(CallFailed(f"The state could not be told: {error}"))
             raise
 
     def _left(self, resource: Resource[Any], source: object, notifier: Notifier[Any]) -> None:

@@ -127,7 +127,8 @@ class SubscriptionUsage(Dialog, abstract=True):
 
     def peer_lost(self, error: CallFailed) -> None:
         """Take note that a response has ended the dialog."""
-        self.hear("lost", error)
+        if self.dialog_state is not None and self in self.dialog_state.usages:
+            self.hear("lost", error)  # else it is of one that was left before
 
 
 def event_of(message: Message) -> TokenValue | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipparty.sip import NextHop
+from sipparty.sip import NextHop, Response
 from sipparty.sip.notification.events import SubscriptionEnded
 from sipparty.sip.notification.forming import Asked
 from sipparty.sip.notification.package import EventPackage
@@ -25,9 +25,9 @@ class Temperature(EventPackage[float]):
 class Subscribing:
     """A subscription of an agent of `wire`'s, with the test as its notifier."""
 
-    def __init__(self, wire, event_id="", **settings):
+    def __init__(self, wire, event_id="", uri="sip:bob@biloxi.com", **settings):
         self.wire = wire
-        self.agent = wire.agent()
+        self.agent = wire.agent(uri)
         self.made = Subscription(self.agent, Temperature(), event_id)
         for name, value in settings.items():
             setattr(self.made, name, value)
@@ -71,7 +71,9 @@ class Subscribing:
                 **more,
             )
         )
-        return self.wire.one()
+        answered = [item for item in self.wire.out if isinstance(item[1], Response)]
+        self.wire.out.remove(answered[0])
+        return answered[0][1]
 
     def established(self, expires=3600, **asked):
         self.subscribe(expires, **asked)
@@ -157,6 +159,11 @@ def offering(wire):
 @pytest.fixture
 def make_offering(wire):
     return lambda *args, **settings: Offering(wire, *args, **settings)
+
+
+@pytest.fixture
+def offering_on():
+    return Offering
 
 
 @pytest.fixture
