@@ -57,7 +57,7 @@ class Acknowledgement:
 
     def complete(self) -> None:
         """Send it for the first time: what it carries is known."""
-        fields: list[Field] = []
+        fields: list[Field] = [*self.usage.more_fields.get("ACK", ())]
         if self.body:
             session = self.usage.session
             kind = SDP if session is None else session.content_type

@@ -26,6 +26,7 @@ from sipparty.sip.dialog.record import (
     Reason,
     Step,
     cause_of,
+    duration,
     ended_by,
     reason_fields,
 )
@@ -56,8 +57,8 @@ _LATE = (
 
 
 _FOR_USERS = (
-    *("accept", "composing", "hold", "info", "info_packages", "invite", "message", "reject"),
-    *("resume", "ring", "send", "session_timer", "terminate", "transfer", "update_media"),
+    *("accept", "add_headers", "composing", "hold", "info", "info_packages", "invite", "message"),
+    *("reject", "resume", "ring", "send", "session_timer", "terminate", "transfer", "update_media"),
     *("States", "authenticated", "call_id", "forks", "held", "held_by_peer", "last_error", "local"),
     *("name", "party", "progress", "remote", "remote_target", "role", "session", "state"),
     *("answered_elsewhere", "cause", "duration", "early", "ended_by", "messages", "steps"),
@@ -111,7 +112,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         Row("InitiatingDialog", "peer_lost", "InitiatingDialog"),
         Row("InDialog", "peer_lost", "TerminatingDialog", "_note_error", "_hang_up"),
         Row("TerminatingDialog", ("peer_lost", "media_failed"), "TerminatingDialog"),
-        Row(("InitiatingDialog", "InDialog"), "given_up", "Error", "_note_error"),
+        Row(("Initial", "InitiatingDialog", "InDialog"), "given_up", "Error", "_note_error"),
         Row("TerminatingDialog", "given_up", "Terminated"),
         Row("InDialog", "bye_received", "Terminated"),
         Row("TerminatingDialog", "provisional", "TerminatingDialog"),
@@ -309,18 +310,22 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         self.hit("terminate")
         return self
 
-    def _is_answerable(self, input: str) -> bool:
-        """Whether it is a call to answer, and not answered yet; False where the other side has
-        ended it, which who decides on it cannot have known: losing that race is no error.
+    @verb
+    def add_headers(
+        self, method: str, headers: Mapping[str, Any] | Iterable[tuple[str, Any]]
+    ) -> Self:
+        """Have each "ACK", or each "PRACK", of this call say more from now on.
 
         Raises:
-            UnexpectedInput: It is not.
+            BuildError: A header cannot stand in a message, or is the stack's to write.
+            UsageError: It is another method.
         """
-        if self._invited is not None and self.takes(input):
-            return True
-        if self.role == "callee" and self.ended_by_peer:
-            return False
-        raise self._unexpected(input)
+        if method not in ("ACK", "PRACK"):
+            raise UsageError(
+                f"Headers are added to ACK and PRACK, not to {method!r}: see its verb."
+            )
+        self.more_fields = {**self.more_fields, method: given_fields(headers)}
+        return self
 
     # ---------------------------------------------------------------- changes inside the call
 
@@ -330,6 +335,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         direction: str = "sendonly",
         *,
         method: str | None = None,
+        by_address: bool = False,
         headers: Iterable[tuple[str, str]] = (),
     ) -> Modification:
         """Put the other side on hold (RFC 3264 §8.4): it sends nothing until `resume`.
@@ -339,6 +345,8 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
             method: What asks for it: "INVITE" or "UPDATE" (RFC 3311). None for an UPDATE before
                 the call is answered, which reliable provisional responses with media allow, and
                 else a re-INVITE. Where the other side takes no UPDATE, a re-INVITE follows.
+            by_address: Hold by the address 0.0.0.0 and without a direction, for a peer that knows
+                RFC 2543 alone; over IPv4.
             headers: Further headers of that request.
 
         Returns:
@@ -352,7 +360,8 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         """
         if direction not in ("sendonly", "inactive"):
             raise UsageError(f'A hold is "sendonly" or "inactive", not {direction!r}.')
-        return self._modify(direction, True, method=method, headers=headers)
+        how: Any = {"method": method, "by_address": by_address, "headers": headers}
+        return self._modify(direction, True, **how)
 
     @verb
     def resume(
@@ -450,9 +459,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
 
     @property
     def early(self) -> tuple[EarlyDialog, ...]:
-        """The early dialogs of a call of ours, each of a phone that rings, as a proxy that forks
-        makes them; with the last response of each, and whether media is agreed on with it.
-        """
+        """The early dialogs of a call of ours: several, where a proxy has several phones ring."""
         from sipparty.sip.dialog.early import early_dialogs
 
         return early_dialogs(self)
@@ -468,14 +475,8 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
     @property
     def duration(self) -> float:
         """Seconds that the call was established, or has been so far; 0.0 before."""
-        steps = self.steps
-        begin = next((step.time for step in steps if step.state == "InDialog"), None)
-        if begin is None:
-            return 0.0
-        ends = (step.time for step in steps if step.state in ("TerminatingDialog", *_OVER))
         loop = getattr(self.portal, "loop", None)
-        now = self.core.timers.now if loop is None else loop.time()
-        return float(next(ends, now) - begin)
+        return duration(self.steps, self.core.timers.now if loop is None else loop.time())
 
     @property
     def ended_by(self) -> str | None:

@@ -11,17 +11,33 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sipparty.errors import CallFailed
-from sipparty.sip.dialog.outcomes import log_media_fault
+from sipparty.errors import CallFailed, ParseError
+from sipparty.sip.bodies import session_description
+from sipparty.sip.dialog.acknowledgement import Acknowledgement
+from sipparty.sip.dialog.outcomes import log_media_fault, media_failure
+from sipparty.sip.dialog.session_timer import take_2xx
+from sipparty.sip.dialog.state import DialogState
+from sipparty.sip.events import CallForked
+from sipparty.sip.grammar import address_tag
+from sipparty.sip.lenient import tidied
 from sipparty.sip.message import Response
+from sipparty.sip.values import DNameURI
 
 if TYPE_CHECKING:
     from sipparty.sip.dialog.invite_client import ClientInvite
     from sipparty.sip.dialog.invite_usage import InviteUsage
 
-__all__ = ["EarlyDialog", "agree", "agree_anew", "early_dialogs", "start_early"]
+__all__ = [
+    "EarlyDialog",
+    "agree",
+    "agree_anew",
+    "early_dialogs",
+    "start_early",
+    "take_fork",
+    "take_unusable",
+]
 
 
 class EarlyDialog(NamedTuple):
@@ -63,6 +79,32 @@ def early_dialogs(call: InviteUsage) -> tuple[EarlyDialog, ...]:
         EarlyDialog(tag, response.status, response, media(tag))
         for tag, response in invite.responses.items()
     )
+
+
+def _unusable_dialog(invite: ClientInvite, response: Response) -> DialogState:
+    """Make the dialog of a 2xx whose Contact or Record-Route cannot be used: what is sent in it
+    goes the way of the INVITE.
+
+    Raises:
+        ParseError: Not even To can be read.
+    """
+    template = invite.template
+    remote = tidied(response._text("to") or "")
+    DNameURI.parse(remote)
+    made = DialogState(
+        call_id=template.call_id,
+        local=template.local,
+        local_tag=template.local_tag,
+        remote=remote,
+        remote_tag=address_tag(remote) or "",
+        local_seq=template.local_seq,
+        remote_target=template.remote_target,
+        route_set=template.route_set,
+        secure=template.secure,
+    )
+    made.contact, made.endpoint, made.early = template.contact, invite.request.flow, False
+    made.invite_flow = made.back = invite.request.flow
+    return made
 
 
 def start_early(call: InviteUsage) -> None:
@@ -124,3 +166,97 @@ def agree_anew(
         done()
         if call.state == "InDialog":
             call._modify()
+
+
+def take_unusable(invite: ClientInvite, response: Response, wrong: ParseError) -> None:
+    """Acknowledge a 2xx that makes no dialog, along the way of its INVITE, and hang up there: else
+    the other side would send it for 32 s (RFC 3261 §13.3.1.4).
+    """
+    call = invite.call
+    failure = CallFailed(f"The answer cannot be used: {wrong}", response=response)
+    try:
+        state = _unusable_dialog(invite, response)
+    except ParseError:
+        call.hear("failed", failure)
+        return
+    number = invite.request.number or 0
+    ack = invite.acks[state.remote_tag] = Acknowledgement(call, state, invite.request, number)
+    invite.refuse_offer(ack, response)
+    if invite.early:
+        invite.leave_early(state)
+    if call.state == "InitiatingDialog":
+        call.hear("unusable", failure, state)
+    else:
+        call.hear("success", state)
+
+
+# -------------------------------------------------------------------- further answers
+
+
+def take_fork(invite: ClientInvite, response: Response, state: DialogState) -> None:
+    """Take the 2xx of another branch: a call of its own, which is hung up unless it is wanted."""
+    call: Any = invite.call
+    if len(invite.acks) > call.MAX_FORKS:
+        return
+    fork = type(call)(call.agent)
+    fork.portal = call.portal
+    call.forks += (fork,)
+    number = invite.request.number or 0
+    ack = invite.acks[state.remote_tag] = Acknowledgement(fork, state, invite.request, number)
+
+    def begin() -> None:
+        fork.silent = False
+        fork.hear("forked", state, invite)
+        take_2xx(fork, invite.request, response)
+        call._emit(CallForked, fork)
+
+    if call.state == "InDialog" and call.agent.keep_forks:
+        fork.media = {**getattr(call, "media", {})}
+        fork.media.pop("record", None)  # one file is one call's
+        _agree_with_fork(invite, fork, ack, response, begin)
+    else:
+        invite.refuse_offer(ack, response)
+        begin()
+        fork.hit("terminate")
+
+
+def _agree_with_fork(
+    invite: ClientInvite,
+    fork: InviteUsage,
+    ack: Acknowledgement,
+    response: Response,
+    begin: Callable[[], object],
+) -> None:
+    """Agree on the media of a fork that is kept, in a session of its own. Where the 2xx brings an
+    offer, the ACK has the answer; where it answers ours, whose ports the first call has, a
+    re-INVITE moves it to ports of its own.
+    """
+    agent, flow = fork.agent, invite.request.flow
+    fork.silent = True  # until it begins
+
+    def failed(error: Exception) -> None:
+        invite.refuse_offer(ack, response)
+        begin()
+        what = "The media of a fork could not be agreed on"
+        fork.hear("media_failed", media_failure(fork.name, what, error))
+
+    def answered(answer: bytes) -> None:
+        ack.body = answer
+        begin()
+        fork.media_agreed(True)
+
+    try:
+        body = session_description(response)
+        offers = None
+        if flow is not None and agent.offers and (invite.offer or body):
+            offers = fork.use_session(agent.new_session(fork, flow))
+    except Exception as error:
+        failed(error)
+        return
+    if offers is not None and body and not invite.offer:
+        offers.make_answer(body, answered, failed)
+        return
+    invite.refuse_offer(ack, response)
+    begin()
+    if offers is not None and fork.state == "InDialog":
+        fork._modify()

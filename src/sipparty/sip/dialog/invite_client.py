@@ -28,7 +28,7 @@ from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
 from sipparty.sip.dialog.outcomes import log_media_fault, media_failure, rejection
 from sipparty.sip.dialog.state import DialogState
-from sipparty.sip.events import CallForked, CallRedirected
+from sipparty.sip.events import CallRedirected
 from sipparty.sip.fields import field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import check_line
@@ -212,7 +212,7 @@ class ClientInvite:
             self.offer = offer or b""
             self._failure = failure
             self._ready = True
-            if not building and self._media_flow is not None:
+            if not building and self._media_flow is not None and not self.request.finished:
                 self.request.flow_found(self._media_flow)
 
         offers.make_offer("INVITE", session.offer, made, lambda error: made(None, error))
@@ -253,6 +253,9 @@ class ClientInvite:
         acks, self.acks, self.early = self.acks, {}, {}
         self.call._invite = None
         for ack in acks.values():
+            if ack.usage.state == "Initial":
+                late = CallTimedOut("The media was not agreed on in time.", 408, "Request Timeout")
+                ack.usage.hear("given_up", late)  # a fork
             ack.usage._invite = None
             if ack.failure:
                 message = f"The answer could not be acknowledged: {ack.failure}"
@@ -323,16 +326,20 @@ class ClientInvite:
                 state.renew(response)
             state.next_hop()
         except ParseError as wrong:
-            # Nobody could be sent an ACK; the other side gives up without one (§13.3.1.4).
             if not acks:
-                message = f"The answer cannot be used: {wrong}"
-                call.hear("failed", CallFailed(message, response=response))
+                from sipparty.sip.dialog.early import take_unusable
+
+                take_unusable(self, response, wrong)
+            elif tag in acks:
+                acks[tag].send()
             return
         if tag in acks:
             acks[tag].send()
             return
         if acks:
-            self._take_fork(response, state, tag)
+            from sipparty.sip.dialog.early import take_fork
+
+            take_fork(self, response, state)
             return
         ack = acks[tag] = Acknowledgement(call, state, self.request, self.request.number or 0)
         if call.agent.session_expires is not None or "session-expires" in (response._index or ()):
@@ -342,32 +349,15 @@ class ClientInvite:
         if self.early:
             self.leave_early(state)
         if call.state != "InitiatingDialog":
-            self._refuse_offer(ack, response)
+            self.refuse_offer(ack, response)
             call.hear("success", state)
         elif self.request.unproven is not None:
-            self._refuse_offer(ack, response)
+            self.refuse_offer(ack, response)
             call.hear("unusable", self.request.unproven, state)
         else:
             self.answered = state
             call.join(state)  # a BYE may come before its media is agreed on
             self._take_answer(ack, response, tag)
-
-    def _take_fork(self, response: Response, state: DialogState, tag: str) -> None:
-        call = self.call
-        if len(self.acks) > call.MAX_FORKS:
-            return
-        fork = type(call)(call.agent)
-        fork.portal = call.portal
-        call.forks += (fork,)
-        ack = self.acks[tag] = Acknowledgement(fork, state, self.request, self.request.number or 0)
-        self._refuse_offer(ack, response)
-        fork.hear("forked", state, self)
-        from sipparty.sip.dialog.session_timer import take_2xx
-
-        take_2xx(fork, self.request, response)
-        call._emit(CallForked, fork)
-        if call.state != "InDialog" or not call.agent.keep_forks:
-            fork.hit("terminate")
 
     def _take_answer(self, ack: Acknowledgement, response: Response, tag: str) -> None:
         """Agree on media by a 2xx (§13.2.2.4), now or later."""
@@ -389,7 +379,7 @@ class ClientInvite:
             self.answered = None
             what = "The answer carries bad media"
             failure = media_failure(call.name, what, error, 488, response)
-            self._refuse_offer(ack, response)
+            self.refuse_offer(ack, response)
             call.hear("unusable", failure, state)
 
         if tag == self.agreed:
@@ -397,7 +387,7 @@ class ClientInvite:
             return
         if offers is None:
             if response._body:
-                self._refuse_offer(ack, response)
+                self.refuse_offer(ack, response)
             done(ack.body)
             return
         try:
@@ -418,7 +408,7 @@ class ClientInvite:
             else:
                 failed(NegotiationError("The answer holds no session description."))
         elif body:
-            self._refuse_offer(
+            self.refuse_offer(
                 ack, response
             )  # for an ACK that has to leave before the answer is made
             offers.make_answer(body, done, failed)
@@ -428,7 +418,7 @@ class ClientInvite:
         else:
             done()
 
-    def _refuse_offer(self, ack: Acknowledgement, response: Response) -> None:
+    def refuse_offer(self, ack: Acknowledgement, response: Response) -> None:
         """Make the answer to an offer that nobody here takes: the ACK has to have a valid one, even
         where BYE follows (RFC 3261 §13.2.2.4), so it refuses each stream.
         """
@@ -455,6 +445,8 @@ class ClientInvite:
         if state is None:
             self.request.cancel_fields = self.call._hang_up_fields
             self.request.cancel()
+            if not self._ready:
+                self.request.flow_failed("")  # its offer is not waited for
         else:
             self.call.acknowledge_and_hang_up(state)
 

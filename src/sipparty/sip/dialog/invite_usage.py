@@ -74,6 +74,9 @@ class InviteUsage(Dialog, abstract=True):
     #: What Max-Forwards of its INVITE says (RFC 3261 §8.1.1.6); less where it continues another.
     max_forwards = 70
 
+    #: What each ACK and PRACK says besides, by method.
+    more_fields: Mapping[str, Sequence[Field]] = {}
+
     methods = {
         "BYE": "_take_bye",
         "INVITE": "_take_reinvite",
@@ -236,6 +239,19 @@ class InviteUsage(Dialog, abstract=True):
         return invited.body is not None and not (
             invited.responses is not None and invited.responses.delays_answer
         )
+
+    def _is_answerable(self, input: str) -> bool:
+        """Whether it is a call to answer, and not answered yet; False where the other side has
+        ended it, which who decides on it cannot have known: losing that race is no error.
+
+        Raises:
+            UnexpectedInput: It is not.
+        """
+        if self._invited is not None and self.takes(input):
+            return True
+        if self.role == "callee" and self.ended_by_peer:
+            return False
+        raise self._unexpected(input)
 
     def _send_progress(
         self,

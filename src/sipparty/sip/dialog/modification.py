@@ -19,6 +19,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sipparty.concurrency.waiting import Waitable
@@ -27,7 +28,9 @@ from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.bodies import session_description
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
+from sipparty.sip.dialog.offer_answer import held_by_address
 from sipparty.sip.dialog.outcomes import media_failure, rejection
+from sipparty.sip.dialog.session import Pending
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallHeld, CallResumed
 from sipparty.sip.fields import Field, field
@@ -235,6 +238,8 @@ class Modification(Waitable["Modification"], FSM):
 
     def _roll_back(self, *_: object) -> None:
         offers = self._call.offer_answer
+        if self._make is None:
+            return  # nothing was offered here
         if offers is not None and offers.may_offer:
             offers.session.rollback()  # what was to be offered
         elif offers is not None:
@@ -377,6 +382,7 @@ def change(
     *,
     method: str | None = None,
     late_offer: bool = False,
+    by_address: bool = False,
     headers: Iterable[tuple[str, str]] = (),
 ) -> Modification:
     """Ask for a change inside a call, after those that were asked for before.
@@ -388,6 +394,7 @@ def change(
         settings: What the session is to change, as its `update` takes it.
         method: One of `METHODS`; None for what fits when it is sent.
         late_offer: Whether the other side is to make the offer.
+        by_address: Whether to hold by the address 0.0.0.0, as before RFC 3264.
         headers: Further headers of the request.
 
     Raises:
@@ -420,7 +427,12 @@ def change(
         return session.offer() if direction is None else session.offer(direction)
 
     given = given_fields(headers) if headers else ()
-    modification = Modification(call, None if late_offer else make, held, method, given)
+    making: Callable[[], Any] | None = make
+    if late_offer:
+        making = None
+    elif by_address:
+        making = partial(_by_address, make)
+    modification = Modification(call, making, held, method, given)
     if call.state in ("InitiatingDialog", "InDialog"):
         call._modifications += (modification,)
         call.proceed()
@@ -445,6 +457,16 @@ def may_change(call: InviteUsage, state: DialogState) -> bool:
     """Whether an offer may be taken in a dialog, by what was answered so far."""
     offers = call.offer_answer
     return changing_dialog(call) is state and (offers is None or offers.may_offer)
+
+
+def _by_address(make: Callable[[], Any]) -> Any:
+    """Have an offer made, now or later, and hold by its address."""
+    given = make()
+    if not isinstance(given, Pending):
+        return held_by_address(given) if given else given
+    pending: Pending[Any] = Pending()
+    given.then(lambda offer: pending.resolve(held_by_address(offer)), pending.fail)
+    return pending
 
 
 def begin_first(call: InviteUsage, first: Modification) -> None:

@@ -24,7 +24,7 @@ from sipparty.sip.fields import field
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction.server import ServerTransaction
 
-__all__ = ["ANSWERED_IN", "OfferAnswer", "is_hold", "refuse_offer"]
+__all__ = ["ANSWERED_IN", "OfferAnswer", "held_by_address", "is_hold", "refuse_offer"]
 
 #: By where an offer stands, the messages that its answer may stand in (RFC 6337 Table 1).
 ANSWERED_IN: Final = {
@@ -38,6 +38,8 @@ ANSWERED_IN: Final = {
 #: A direction, and a version 0.0.0.0 of the address, which RFC 2543 put calls on hold by.
 _DIRECTION = late_pattern(rb"^a=(sendrecv|sendonly|recvonly|inactive)[ \t]*\r?$", re.MULTILINE)
 _NO_ADDRESS = late_pattern(rb"^c=IN IP4 0\.0\.0\.0[ \t]*\r?$", re.MULTILINE)
+_ADDRESS = late_pattern(rb"^c=IN IP4 [^ \t\r\n]+", re.MULTILINE)
+_HOLDS = late_pattern(rb"^a=(?:sendonly|inactive)[ \t]*\r?\n", re.MULTILINE)
 _REFUSED = late_pattern(rb"m=\S+ 0 ")
 
 
@@ -234,6 +236,15 @@ def refuse_offer(
         transaction.answer(491)
     else:
         transaction.answer(500, None, [field("Retry-After", str(tokens.number(16) % 11))])
+
+
+def held_by_address(description: bytes) -> bytes:
+    """Return an offer that holds the way of RFC 2543, by the address 0.0.0.0 in place of a
+    direction (RFC 3264 §8.4); one of IPv6 is returned as it is.
+    """
+    if _ADDRESS.search(description) is None:
+        return description
+    return _HOLDS.sub(b"", _ADDRESS.sub(b"c=IN IP4 0.0.0.0", description))
 
 
 def is_hold(description: bytes) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "Reason",
     "Step",
     "cause_of",
+    "duration",
     "ended_by",
     "error_fields",
     "read_reasons",
@@ -120,6 +121,14 @@ _WORDS = {
     "timeout": "Nobody answered in time.",
     "network": "The other side could not be reached.",
 }
+
+
+def duration(steps: Sequence[Step], now: float) -> float:
+    """Return how many seconds a call was established, or has been until now; 0.0 before."""
+    begin = next((step.time for step in steps if step.state == "InDialog"), None)
+    if begin is None:
+        return 0.0
+    return float(next((step.time for step in steps if step.state in _ENDS), now) - begin)
 
 
 def ended_by(steps: Sequence[Step], error: CallFailed | None) -> str | None:

@@ -311,7 +311,7 @@ class Prack:
         """
         call = self._call
         self._user = user
-        fields = [field("RAck", self._rack)]
+        fields = [field("RAck", self._rack), *call.more_fields.get("PRACK", ())]
         if body:
             kind = SDP if call.session is None else call.session.content_type
             fields.append(field("Content-Type", kind))

@@ -207,12 +207,19 @@ def test_media_that_cannot_be_opened_fails_the_call(wire, alice):
 )
 def test_a_2xx_that_makes_no_dialog_fails_the_call(wire, calling, change, old, new):
     call, invite = calling
+    # §13.2.2.4: it is acknowledged all the same, and hung up, by the way of the INVITE.
     bad = wire.answer(invite, 200, **change).replace(old, new)
-    for _ in range(2):
-        wire.receive(bad)
-        assert call.state == "Error"
-        assert str(call.last_error).startswith("The answer cannot be used: ")
-    assert wire.sent() == []
+    wire.receive(bad)
+    assert call.state == "Error"
+    assert str(call.last_error).startswith("The answer cannot be used: ")
+    ack, bye = wire.sent()
+    for message in (ack, bye):
+        assert (message.uri_text, message.to.tag) == (invite.uri_text, "b1")
+        assert "Route" not in message
+    assert (ack.method, ack.cseq.number) == ("ACK", invite.cseq.number)
+    assert (bye.method, bye.cseq.number) == ("BYE", invite.cseq.number + 1)
+    wire.receive(bad)
+    assert bytes(wire.one()) == bytes(ack)
     assert len(wire.ended()) == 1
     wire.over()
 
@@ -232,7 +239,7 @@ def test_bad_2xx_do_not_touch_a_call_that_is_up(wire, calling):
     call, invite = calling
     wire.receive(wire.answer(invite, 200))
     wire.receive(wire.answer(invite, 200, contact="<tel:+15551234>"))
-    assert wire.starts() == ["ACK"]
+    assert wire.starts() == ["ACK", "ACK"]  # §13.2.2.4: it is acknowledged each time it comes
     assert call.state == "InDialog"
 
 
@@ -390,7 +397,16 @@ def test_a_route_that_cannot_be_followed_is_found_behind_others_too(wire, callin
     wire.receive(wire.answer(invite, 200, headers=routes))
     assert call.state == "Error"
     assert str(call.last_error).startswith("The answer cannot be used: 'tel:+1'")
-    assert wire.sent() == []
+    assert wire.starts() == ["ACK", "BYE"]
+
+
+def test_a_2xx_that_cannot_be_used_goes_back_by_the_flow_of_the_invite(wire, alice):
+    call = SimpleCall(alice)
+    call.invite("sip:bob@biloxi.com", next_hop=NextHop("10.0.0.5", 5070))
+    invite, flow = wire.way()
+    wire.hold_flows = True
+    wire.receive(wire.answer(invite, 200, contact="<tel:+15551234>"), flow)
+    assert [wanted.endpoint for wanted in wire.wanted] == [flow, flow]
 
 
 # ---------------------------------------------------------------- early dialogs (§12.1)

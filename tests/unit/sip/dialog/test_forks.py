@@ -2,6 +2,7 @@
 
 import pytest
 
+from sipparty.sip.dialog.session import Pending
 from sipparty.sip.events import CallEstablished, CallForked
 
 
@@ -73,10 +74,18 @@ def test_an_agent_may_keep_them(wire, alice):
     call, invite = wire.invite(alice)
     wire.receive(answer(wire, invite, "b1"))
     wire.receive(answer(wire, invite, "b2"))
-    assert wire.starts() == ["ACK", "ACK"]
+    first, ack, again = wire.sent()
+    assert (first.method, ack.method, ack.to.tag) == ("ACK", "ACK", "b2")
     (fork,) = forks(wire)
     assert (fork.state, fork.role) == ("InDialog", "caller")
     assert len(wire.core.dialogs) == 2
+    # It has media of its own, which a re-INVITE moves it to: the ports of the offer are the call's.
+    assert (again.method, again.to.tag, again.body) == ("INVITE", "b2", b"offer")
+    wire.receive(wire.answer(again, 200, contact=None, body=b"mine"))
+    assert wire.one().to.tag == "b2"
+    assert fork.session is not call.session
+    assert wire.medias[0].done == ["offer", b"accept yes", "start"]
+    assert wire.medias[1].done == ["offer", b"accept mine", "start"]
     call.terminate()
     assert wire.one().to.tag == "b1"
     assert fork.state == "InDialog"
@@ -90,7 +99,7 @@ def test_the_peer_of_a_fork_that_is_kept_hangs_it_up_alone(wire, alice):
     call, invite = wire.invite(alice)
     wire.receive(answer(wire, invite, "b1"))
     wire.receive(answer(wire, invite, "b2"))
-    _, ack = wire.sent()
+    _, ack, _ = wire.sent()
     wire.receive(
         wire.request("BYE", from_=str(ack.to), to=str(ack.from_), call_id=ack.call_id, number=7)
     )
@@ -161,4 +170,106 @@ def test_an_early_dialog_that_was_left_is_there_again_by_its_own_2xx(wire, alice
     assert (call.state, fork.state) == ("InDialog", "Terminated")
     call.terminate()
     wire.receive(wire.answer(wire.one(), 200))
+    wire.over()
+
+
+def test_a_fork_that_is_kept_answers_the_offer_of_its_own_2xx(wire, alice):
+    alice.keep_forks = True
+    call, invite = wire.invite(alice, late_offer=True)
+    wire.receive(answer(wire, invite, "b1", body=b"one"))
+    wire.receive(answer(wire, invite, "b2", body=b"two"))
+    assert [(one.to.tag, one.body) for one in wire.sent()] == [
+        ("b1", b"answer to one"),
+        ("b2", b"answer to two"),
+    ]
+    assert [media.done for media in wire.medias] == [["answer", "start"]] * 2
+    for one in (call, *forks(wire)):
+        one.terminate()
+    wire.over()
+    assert [media.done[-1] for media in wire.medias] == ["stop", "stop"]
+
+
+@pytest.mark.parametrize("late_offer", [False, True])
+def test_a_fork_whose_media_cannot_be_had_is_hung_up(wire, alice, late_offer):
+    alice.keep_forks = True
+    alice.reject_offer = lambda offer, address: b"none of " + offer
+    call, invite = wire.invite(alice, late_offer=late_offer)
+    wire.receive(answer(wire, invite, "b1"))
+    wire.sent()
+    if not late_offer:
+        alice.open_session = lambda dialog, flow: 1 / 0
+    wire.receive(answer(wire, invite, "b2", body=b"bad"))
+    ack, bye = wire.sent()
+    assert (ack.body, bye.method) == (b"none of bad" if late_offer else b"", "BYE")
+    wire.receive(wire.answer(bye, 200))
+    (fork,) = forks(wire)
+    assert (fork.state, call.state) == ("Error", "InDialog")
+    call.terminate()
+    wire.over()
+
+
+def test_a_fork_whose_media_takes_its_time_is_acknowledged_then(wire, alice):
+    alice.keep_forks = True
+    pending, make = Pending(), alice.open_session
+    call, invite = wire.invite(alice, late_offer=True)
+    wire.receive(answer(wire, invite, "b1"))
+    wire.sent()
+
+    def slow(dialog, flow):
+        session = make(dialog, flow)
+        session.answer = lambda offer: pending
+        return session
+
+    alice.open_session = slow
+    wire.receive(answer(wire, invite, "b2", body=b"two"))
+    assert (wire.sent(), forks(wire)) == ([], [])
+    pending.resolve(b"mine")
+    assert wire.one().body == b"mine"
+    for one in (call, *forks(wire)):
+        one.terminate()
+    wire.over()
+
+
+def test_a_fork_whose_media_never_comes_is_over_with_the_invite(wire, alice):
+    alice.keep_forks = True
+    make = alice.open_session
+    call, invite = wire.invite(alice, late_offer=True)
+    wire.receive(answer(wire, invite, "b1"))
+
+    def slow(dialog, flow):
+        session = make(dialog, flow)
+        session.answer = lambda offer: Pending()
+        return session
+
+    alice.open_session = slow
+    wire.receive(answer(wire, invite, "b2", body=b"two"))
+    wire.pass_until(40)
+    (fork,) = call.forks
+    assert (fork.state, forks(wire)) == ("Error", [])
+    assert wire.medias[1].done == ["stop"]
+    assert len(wire.ended()) == 0
+    call.terminate()
+    wire.over()
+
+
+def test_the_early_dialogs_of_a_call(wire, alice):
+    call, invite = wire.invite(alice)
+    assert call.early == ()
+    wire.receive(wire.answer(invite, 180, tag="b1"))
+    wire.receive(wire.answer(invite, 183, tag="b2", body=b"yes"))
+    wire.receive(wire.answer(invite, 181, tag="b1"))
+    one, two = call.early
+    assert (one.tag, one.status, one.media) == ("b1", 181, "")
+    assert (two.tag, two.status, two.media) == ("b2", 183, "preview")
+    assert two.response.body == b"yes"
+    reliably = [("Require", "100rel"), ("RSeq", "1")]
+    for tag in ("b3", "b4"):
+        wire.receive(wire.answer(invite, 183, tag=tag, headers=reliably, body=tag.encode()))
+    assert [one.media for one in call.early] == ["", "", "agreed", "answered"]
+    wire.receive(answer(wire, invite, "b4", body=b""))
+    assert call.early == ()
+    # Its own answer is taken, which came before the 2xx.
+    assert wire.medias[0].done[-2:] == [b"accept b4", "start"]
+    assert call.state == "InDialog"
+    call.terminate()
     wire.over()

@@ -4,6 +4,8 @@ its early dialog, with the offers and answers that they bring (RFC 3262 §4, §5
 
 import pytest
 
+from sipparty.errors import BuildError, UsageError
+from sipparty.sip import SimpleCall
 from sipparty.sip.dialog.session import Pending
 from sipparty.sip.events import CallEstablished, CallProgressed
 
@@ -319,3 +321,57 @@ def test_a_call_with_early_media_over_a_network_that_loses(make_pair, media, see
     assert all("start" in session.done for session in sessions)
     mine.terminate()
     pair.quiet()
+
+
+# ---------------------------------------------------------------- headers of ACK and PRACK
+
+
+def test_ack_and_prack_may_say_more(wire, alice):
+    call, invite = wire.invite(alice)
+    assert call.add_headers("PRACK", [("X-Any", "1")]) is call
+    call.add_headers("ACK", {"X-Any": "2"})
+    wire.receive(reliable(wire, invite, body=b"yes"))
+    wire.receive(wire.answer(invite, 200))
+    assert [(one.method, one["X-Any"]) for one in wire.sent()] == [("PRACK", "1"), ("ACK", "2")]
+    change = call.hold()
+    wire.receive(wire.answer(wire.one(), 200, body=b"yes"))
+    assert wire.one()["X-Any"] == "2"
+    assert change.state == "Done"
+    assert not SimpleCall(alice).more_fields
+    call.terminate()
+    assert "X-Any" not in wire.one()
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "error"),
+    [
+        ("BYE", {}, UsageError),
+        ("ACK", {"Via": "x"}, BuildError),
+        ("ACK", {"X": "a\r\nb"}, BuildError),
+    ],
+)
+def test_headers_that_cannot_be_added(wire, alice, method, headers, error):
+    call, _ = wire.invite(alice)
+    with pytest.raises(error):
+        call.add_headers(method, headers)
+
+
+# ---------------------------------------------------------------- an offer that is not there yet
+
+
+def test_a_call_that_is_cancelled_while_its_offer_is_made_ends_at_once(wire, alice):
+    pending, make = Pending(), alice.open_session
+
+    def slow(dialog, flow):
+        session = make(dialog, flow)
+        session.offer = lambda: pending
+        return session
+
+    alice.open_session = slow
+    call = SimpleCall(alice).invite("sip:bob@10.0.0.9")
+    assert wire.sent() == []
+    call.terminate()
+    assert call.state == "Terminated"
+    pending.resolve(b"late")
+    assert wire.sent() == []
+    wire.over()

@@ -41,15 +41,27 @@ def bob(wire):
     ],
 )
 @pytest.mark.parametrize("when", ["ringing", "cancelled"])
-def test_an_answer_that_leads_away_from_tls_is_not_acknowledged(wire, alice, headers, when):
-    """A callee who names a way in clear gets neither ACK, with its credentials, nor BYE there."""
+def test_an_answer_that_leads_away_from_tls_is_not_followed(wire, alice, headers, when):
+    """A callee who names a way in clear gets neither ACK, with its credentials, nor BYE there, but
+    by the way of the INVITE (RFC 3261 §13.2.2.4)."""
     call, invite = wire.invite(alice, SIPS_BOB)
+    (transaction,) = wire.core.transactions.clients.values()
+    wire.hold_flows = True
     if when == "cancelled":
         wire.receive(wire.answer(invite, 180, contact=None))
         call.terminate()
         assert wire.starts() == ["CANCEL"]
     wire.receive(wire.answer(invite, 200, contact=None, headers=headers))
     assert wire.sent() == []
+    assert [wanted.endpoint for wanted in wire.wanted] == [transaction.flow] * 2
+    assert all(wanted.next_hop.secure for wanted in wire.wanted)
+    wire.hold_flows = False
+    for wanted in wire.wanted:
+        wire.give_flow(wanted)
+    ack, bye = wire.sent()
+    assert (ack.method, bye.method) == ("ACK", "BYE")
+    assert ack.uri_text == bye.uri_text == invite.uri_text
+    wire.receive(wire.answer(bye, 200))
     assert call.state == ("Terminated" if when == "cancelled" else "Error")
     if when == "ringing":
         assert "expected a sips: URI, as the call is to one" in str(call.last_error)

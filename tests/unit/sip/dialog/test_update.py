@@ -672,3 +672,50 @@ def test_the_example_of_rfc_3311(make_pair, media, seed):
         ]
     mine.terminate()
     pair.quiet()
+
+
+# ---------------------------------------------------------------- hold by the address
+
+
+DESCRIPTION = (
+    b"v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\na=ptime:20\r\n"
+    b"m=video 11 RTP/AVP 96\r\nc=IN IP4 10.0.0.2\r\na=inactive\r\n"
+)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_hold_of_the_old_style(wire, alice, later):
+    # RFC 3264 §8.4
+    call, _ = up(wire, alice)
+    pending = Pending()
+    wire.medias[0].offer = lambda direction: pending if later else DESCRIPTION
+    change = call.hold(by_address=True)
+    if later:
+        pending.resolve(DESCRIPTION)
+    again = wire.one()
+    assert again.body == (
+        b"v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 9 RTP/AVP 0\r\na=ptime:20\r\n"
+        b"m=video 11 RTP/AVP 96\r\nc=IN IP4 0.0.0.0\r\n"
+    )
+    wire.receive(wire.answer(again, 200, body=b"yes"))
+    assert change.state == "Done"
+    assert call.held
+
+
+def test_over_ipv6_there_is_no_such_hold(wire, alice):
+    call, _ = up(wire, alice)
+    offer = b"v=0\r\nc=IN IP6 ::1\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n"
+    wire.medias[0].offer = lambda direction: offer
+    call.hold(by_address=True)
+    assert wire.sent()[-1].body == offer
+
+
+def test_an_offer_of_the_old_style_that_fails(wire, alice):
+    call, _ = up(wire, alice)
+    pending = Pending()
+    wire.medias[0].offer = lambda direction: pending
+    change = call.hold(by_address=True)
+    pending.fail(ValueError("no"))
+    assert change.state == "Failed"
+    wire.medias[0].offer = lambda direction: None
+    assert call.hold(by_address=True).state == "Failed"
