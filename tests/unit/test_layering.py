@@ -66,7 +66,7 @@ LAYERS = [
     ("party", "listening agent"),
     ("party", "party __init__"),
     ("", "parties"),
-    ("testing", "clock impairments attached network registrar __init__"),
+    ("testing", "clock impairments attached network registrar misbehaviour __init__"),
     ("testing", "strategies.pieces strategies.headers"),
     ("b2bua", "relay pipe bridge b2bua __init__"),
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),

@@ -76,6 +76,7 @@ class Core:
         refusals: What answers requests that are not served.
         user_agents: The role of the agents.
         roles: Who is given what comes, in order, until one takes it; the agents at first.
+        message: The message that is being taken; None between messages.
         counters: How many messages came and went, and what was dropped, by name.
     """
 
@@ -121,6 +122,7 @@ class Core:
         #: What has failed, and was not heard of since: transport, address and port.
         self._suspects: set[tuple[str, str, int]] = set()
         self.occurred: list[Event] = []
+        self.message: Message | None = None
 
     # ---------------------------------------------------------------- time and what comes out
 
@@ -261,7 +263,7 @@ class Core:
         if data in KEEP_ALIVES:
             return
         try:
-            message = Message.parse(data)
+            message = self.message = Message.parse(data)
             if isinstance(message, Request):
                 self._take_request(message, flow)
                 return
@@ -278,6 +280,8 @@ class Core:
                     self.emit(TargetAnswered(None, flow))  # type: ignore[arg-type]  # of no agent
         except ParseError as error:
             self._take_malformed(data, flow, error)
+        finally:
+            self.message = None
 
     def malformed(self, data: bytes, flow: Flow, error: ParseError, now: float) -> None:
         """Take what a stream brought in the place of a message.
@@ -336,10 +340,13 @@ class Core:
 
     def resume(self, transaction: ServerTransaction, serve: Callable[[], None]) -> None:
         """Go on with a request that has waited; what that raises is answered as ever."""
+        self.message = transaction.request
         try:
             serve()
         except Exception as error:
             self._answer_error(transaction, error)
+        finally:
+            self.message = None
         if transaction.state == "Initial":
             transaction.hit("wait")
 

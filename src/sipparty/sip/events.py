@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sipparty.sip.dialog.call import SimpleCall
     from sipparty.sip.dialog.record import Cause
     from sipparty.sip.flow import Flow
-    from sipparty.sip.message import Request, Response
+    from sipparty.sip.message import Message, Request, Response
     from sipparty.sip.out_of_dialog import IncomingRequest
 
 __all__ = [
@@ -45,9 +45,11 @@ class Event(Record):
 
     Args:
         agent: The user agent it happened to; its `owner` is the party.
+        made_by: The request or the response that made it; None where the program or a timer did.
     """
 
     agent: UserAgent
+    made_by: Message | None = field(default=None, kw_only=True, repr=False)
     #: The attribute that has the handle it is about, whose own handlers take it too; "" for none.
     SUBJECT: ClassVar[str] = ""
     #: The method whose requests make it, where user agents take those for its sake alone.
@@ -56,6 +58,20 @@ class Event(Record):
     @classmethod
     def enable(cls, agent: UserAgent) -> None:
         """Have a user agent take the requests that make it."""
+
+    @property
+    def request(self) -> Request | None:
+        """The request that made it; None where none did."""
+        from sipparty.sip.message import Request
+
+        return self.made_by if isinstance(self.made_by, Request) else None
+
+    @property
+    def response(self) -> Response | None:
+        """The response that made it; None where none did."""
+        from sipparty.sip.message import Response
+
+        return self.made_by if isinstance(self.made_by, Response) else None
 
     @property
     def topic(self) -> Hashable:

@@ -181,7 +181,7 @@ class Handle(EventSource, FSM, abstract=True):
 
     def _emit(self, event: Callable[..., Event], *values: Any) -> None:
         """Emit an event of a kind about it."""
-        self.core.emit(event(self.agent, self, *values))
+        self.core.emit(event(self.agent, self, *values, made_by=self.core.message))
 
     def _handlers_changed(self) -> None:
         self.agent.observed = True

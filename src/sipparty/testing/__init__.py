@@ -17,6 +17,9 @@ and retransmission and timers of hours, in one thread and in no time:
     `SimulatedNetwork`           carries messages between cores: loss, delay, partitions, a log
     `Core`                       what a core must have to be attached; your own machines may, too
     `Registrar`                  a registrar as a role of a core: digest, Path, outbound, GRUU
+    `tamper`                     messages changed, dropped or held back as they are sent: so
+                                 `withhold_ack`, `answer_nothing`, `shift_cseq`, `write_tags`
+    `send_raw`, `repeat`         bytes of any kind, and requests sent again
     ===========================  ==================================================================
 
 What to test with comes from `sipparty.testing.strategies`: Hypothesis strategies for messages and
@@ -28,10 +31,23 @@ Everything here is public and kept stable, as the rest of the package is.
 from sipparty.testing.attached import Core
 from sipparty.testing.clock import SequentialTokens, VirtualClock, seeded_tokens
 from sipparty.testing.impairments import Carried, Cut, Fate, Link, Place
+from sipparty.testing.misbehaviour import (
+    DROP,
+    Tampering,
+    answer_nothing,
+    is_request,
+    repeat,
+    send_raw,
+    shift_cseq,
+    tamper,
+    withhold_ack,
+    write_tags,
+)
 from sipparty.testing.network import SimulatedNetwork
 from sipparty.testing.registrar import RegisteredContact, Registrar
 
 __all__ = [
+    "DROP",
     "Carried",
     "Core",
     "Cut",
@@ -42,6 +58,15 @@ __all__ = [
     "Registrar",
     "SequentialTokens",
     "SimulatedNetwork",
+    "Tampering",
     "VirtualClock",
+    "answer_nothing",
+    "is_request",
+    "repeat",
     "seeded_tokens",
+    "send_raw",
+    "shift_cseq",
+    "tamper",
+    "withhold_ack",
+    "write_tags",
 ]
