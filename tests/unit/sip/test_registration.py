@@ -418,6 +418,17 @@ def test_unregistering_while_the_first_answer_is_out_removes_what_it_made():
     assert site.bound() == []
 
 
+def test_unregistering_before_the_challenge_answers_it_no_more():
+    site = Site()
+    registration = site.register()
+    site.pass_(0.01)
+    registration.unregister()
+    site.over()
+    assert registration.state == "Terminated"
+    assert [one["Expires"] for one in site.requests()] == [3600, 0, 0]
+    assert site.bound() == []
+
+
 def test_unregistering_while_a_refresh_is_out():
     site = Site()
     registration = site.registered()
