@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 from sipparty.errors import ParseError
 from sipparty.sip.dialog.replaces import Replaces
 from sipparty.sip.message import Message, Request
+from sipparty.sip.multipart import Part
 from sipparty.sip.routing import NextHop, as_request_uri
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.uri_parameters import escape, unescape
@@ -46,6 +47,8 @@ class Reference(NamedTuple):
         referred_by: The Referred-By header; None where there is none.
         replaces: The call that is to be replaced there; None for none.
         headers: Further headers that it asks for, as far as they are allowed.
+        token: The part of the body that Referred-By names, by which the referrer proves itself to
+            the target (RFC 3892 §4); None for none.
     """
 
     uri: str
@@ -53,6 +56,7 @@ class Reference(NamedTuple):
     referred_by: str | None
     replaces: Replaces | None
     headers: tuple[tuple[str, str], ...]
+    token: Part | None = None
 
     @classmethod
     def of(cls, request: Request) -> Self:
@@ -67,8 +71,13 @@ class Reference(NamedTuple):
             raise ParseError(", ".join(values), "exactly one Refer-To", None, what="REFER")
         if len(referrers) > 1:
             raise ParseError(", ".join(referrers), "one Referred-By at most", None, what="REFER")
+        token = None
         for referrer in referrers:
-            split_sip_uri(DNameURI.parse(referrer).uri_text)
+            who = DNameURI.parse(referrer)
+            split_sip_uri(who.uri_text)
+            cid = who.parameter("cid")
+            if cid:
+                token = request.find_part(content_id=cid)
         text = DNameURI.parse(values[0]).uri_text
         parts = split_sip_uri(text)
         if not parts.host:
@@ -89,7 +98,8 @@ class Reference(NamedTuple):
                 headers.append((ALLOWED_HEADERS[name], value))
         uri = as_request_uri(text)
         NextHop.of(uri)
-        return cls(uri, method, referrers[0] if referrers else None, replaces, tuple(headers))
+        referred_by = referrers[0] if referrers else None
+        return cls(uri, method, referred_by, replaces, tuple(headers), token)
 
 
 def refer_to(uri: str, replaces: Replaces | None = None) -> str:

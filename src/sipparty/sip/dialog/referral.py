@@ -262,6 +262,8 @@ class Referral(Handle):
             pairs.append(("Referred-By", wanted.referred_by))
         if wanted.replaces is not None:
             pairs += replaces_headers(wanted.replaces)
+        if wanted.token is not None:
+            options = {**options, "parts": (*options.get("parts", ()), wanted.token)}
         if owner is not None:
             return owner.invite(wanted.uri, headers=pairs, **options)
         kind: Any = agent.server_dialog if self.call is None else type(self.call)

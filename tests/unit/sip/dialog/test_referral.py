@@ -255,6 +255,23 @@ def test_a_call_takes_the_place_of_another(wire, up):
     assert "Route" not in invite
 
 
+def test_what_proves_the_referrer_is_passed_on(wire, up):
+    """RFC 3892 §2.2: the part goes into the INVITE as it came."""
+    _, answer = up
+    body = b"--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x\r\nContent-Type: message/sipfrag\r\n"
+    body += b"Content-ID: <2UWQFN@ref.example>\r\n\r\nDate: now\r\n--x--\r\n"
+    kind = "multipart/mixed;boundary=x"
+    by = 'Referred-By: <sip:alice@a.com>;cid="2UWQFN@ref.example"'
+    _, invite, _, _ = accepted(wire, answer, by, body=body, kind=kind)
+    part = invite.find_part(content_id="2UWQFN@ref.example")
+    assert (part.media_type, part.body) == ("message/sipfrag", b"Date: now")
+    assert len(invite.parts) == 1
+    assert invite["Referred-By"].parameter("cid") == "2UWQFN@ref.example"
+    other = 'Referred-By: <sip:alice@a.com>;cid="other@ref.example"'
+    _, invite, _, _ = accepted(wire, answer, other, body=body, kind=kind, number=3)
+    assert not invite.body
+
+
 def test_headers_of_our_own(wire, up):
     _, answer = up
     refer(wire, answer)
