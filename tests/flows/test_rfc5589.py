@@ -158,8 +158,8 @@ def test_6_3_1_target_busy(flow, parties):
     flow.until_state("Error", transfer)
     assert transfer.last_error.status == 486
     flow.until(lambda: transferee.medias[0].direction == "sendrecv")
+    flow.until(lambda: not mine.held)
     flow.run(1)
-    assert not mine.held
     mine.terminate()
     flow.until_state("Terminated", mine, theirs)
     if flow.clean:
@@ -197,7 +197,7 @@ def test_6_3_2_target_does_not_answer(flow, parties):
     flow.until_state("Error", transfer)
     assert transfer.last_error.status == 487
     flow.until_state("Terminated", its)
-    flow.until(lambda: transferee.medias[0].direction == "sendrecv")
+    flow.until(lambda: not mine.held)
     flow.run(1)
     mine.terminate()
     flow.until_state("Terminated", mine, theirs)
