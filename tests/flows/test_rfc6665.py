@@ -123,6 +123,18 @@ def test_4_1_2_2_refresh(flow, notifier, subscribe):
     flow.until_state("Terminated", subscription)
 
 
+def test_4_4_3_polling(flow, notifier, subscribe):
+    """Expires 0 asks for the state once: the one NOTIFY ends the subscription."""
+    subscription = subscribe(expires=0)
+    flow.until_state("Terminated", subscription)
+    assert subscription.value == 20.0
+    flow.until(lambda: not notifier.resource.subscribers)
+    if flow.clean:
+        assert flow == SUBSCRIBED
+        assert flow["F1"].expires == 0
+        assert flow["F3"].lines("Subscription-State")[0].startswith("terminated")
+
+
 def test_4_2_2_the_notifier_ends_it(flow, notifier, subscribe):
     """The resource is no more: the last NOTIFY says so, and there is nothing to subscribe to."""
     subscription = subscribe()
