@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fuzz import bodies, grammar, seeds
+from fuzz import bodies, grammar, seeds, states
 from fuzz.laws import Broken, attempt, check_refusal, law, look_at
 from fuzz.words import AUTH_WORDS, RTP_WORDS, SDP_WORDS, SIP_WORDS
 from sipparty import sdp
@@ -436,6 +436,7 @@ TARGETS: dict[str, Target] = {
             4096,
         ),
         Target("multipart", bodies.probe, bodies.read, seeds.bodies, bodies.WORDS),
+        Target("state", states.probe, states.read, states.seeds, states.WORDS, 16_384),
         Target("core", _core, _read_core, seeds.messages, SIP_WORDS),
     )
 }

@@ -43,6 +43,10 @@ class Limits(Record):
             acknowledged; beyond it an INVITE is answered 503, without state. Each ACK of the source
             allows as many more, so that this bounds who only sends, or whose address is forged.
             Calls of users who have proved who they are do not count.
+        max_subscriptions: Subscriptions that peers have to the states of one party; beyond it 503
+            with Retry-After.
+        max_subscriptions_of_one: How many of them one source may have that has not proved who it
+            is; likewise.
         max_lookups: Accounts that are looked for at a time by a `DigestServer` whose `lookup` takes
             its time, an eighth of them for one source: against requests that keep every thread
             waiting for a database. Beyond it, 503 with Retry-After and without state.
@@ -64,6 +68,8 @@ class Limits(Record):
     max_dialogs: int = 50_000
     max_share: int = 75
     max_half_open: int = 100
+    max_subscriptions: int = 10_000
+    max_subscriptions_of_one: int = 100
     max_lookups: int = 32
     max_handlers: int = 128
     handler_patience: float = 5.0

@@ -3,7 +3,7 @@
 Laws:
 
 * A SUBSCRIBE for another package is answered 489, with those that are offered in Allow-Events.
-* Subscriptions are bounded, in all and for each source.
+* Subscriptions are bounded, in all and for each source (`Limits.max_subscriptions`).
 """
 
 from __future__ import annotations
@@ -94,14 +94,7 @@ class Resources:
     Args:
         agent: The user agent.
         decides: Whether somebody is there to decide on each subscription; else all are accepted.
-
-    Attributes:
-        max_subscriptions: Subscriptions to us at a time; further ones are answered 503.
-        max_of_one: How many of them one source may have.
     """
-
-    max_subscriptions = 10_000
-    max_of_one = 100
 
     def __init__(self, agent: UserAgent, decides: Callable[[], bool] = lambda: False) -> None:
         self.agent = agent
@@ -145,10 +138,11 @@ class Resources:
         if expires is None:
             agent.refuse(transaction, 423, [("Min-Expires", str(resource.min_expires))])
             return
-        source = transaction.share.key
+        source, limits = transaction.share.key, agent.core.limits
+        of_one = 0 if transaction.authenticated is not None else self._by_source[source]
         if (
-            self._by_source.total() >= self.max_subscriptions
-            or self._by_source[source] >= self.max_of_one
+            self._by_source.total() >= limits.max_subscriptions
+            or of_one >= limits.max_subscriptions_of_one
         ):
             agent.core.counters["refused"] += 1
             agent.refuse(transaction, 503, agent.core.refusals.overloaded)

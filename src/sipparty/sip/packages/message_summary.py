@@ -18,6 +18,8 @@ CLASSES = ("voice", "fax", "pager", "multimedia", "text", "none")
 #: The most lines that are read.
 MAX_LINES = 200
 
+#: What stands in no line.
+_CONTROL = late_pattern(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _COUNT = late_pattern(
     r"[ \t]*(\d{1,10})[ \t]*/[ \t]*(\d{1,10})"
     r"(?:[ \t]*\([ \t]*(\d{1,10})[ \t]*/[ \t]*(\d{1,10})[ \t]*\))?[ \t]*",
@@ -71,7 +73,10 @@ class MessageSummaryPackage(EventPackage[MessageSummary]):
 
     def parse(self, body: bytes, media_type: str) -> MessageSummary:
         """Read a summary (§5.2)."""
-        summary, *rest = re.split(r"\r?\n[ \t]*\r?\n", body.decode(), maxsplit=50)
+        text = body.decode("utf-8", "replace")
+        if _CONTROL.search(text) is not None:
+            raise ParseError(text[:80], "no control characters", what="message summary")
+        summary, *rest = re.split(r"\r?\n[ \t]*\r?\n", text, maxsplit=50)
         lines = _lines(summary)
         waiting = lines.pop("messages-waiting", "").lower()
         if waiting not in ("yes", "no"):

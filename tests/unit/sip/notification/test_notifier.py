@@ -94,8 +94,8 @@ def test_what_is_offered_is_in_allow_and_allow_events(offering):
     assert answer._text("allow-events") == "temperature"
 
 
-def test_who_is_not_to_ask_too_often_is_bounded(offering):
-    offering.resources.max_of_one = 2
+def test_who_is_not_to_ask_too_often_is_bounded(make_wire, offering_on):
+    offering = offering_on(make_wire(limits=Limits(max_subscriptions_of_one=2)))
     for number in range(2):
         answer = offering.subscribe(branch=f"z9hG4bK{number}", call_id=f"c{number}")[0]
         assert answer.status == 200
@@ -104,8 +104,8 @@ def test_who_is_not_to_ask_too_often_is_bounded(offering):
     assert answer._text("retry-after")
 
 
-def test_all_together_are_bounded(offering):
-    offering.resources.max_subscriptions = 1
+def test_all_together_are_bounded(make_wire, offering_on):
+    offering = offering_on(make_wire(limits=Limits(max_subscriptions=1)))
     assert offering.subscribe()[0].status == 200
     other = offering.wire.flow_by(remote=("10.0.0.10", 5060))
     offering.wire.receive(
