@@ -93,7 +93,7 @@ modparam("registrar", "min_expires_mode", 1)
 modparam("registrar", "use_path", 1)
 modparam("registrar", "path_mode", 1)
 modparam("registrar", "outbound_mode", 1)
-modparam("registrar", "gruu_enabled", 1)
+modparam("registrar", "gruu_enabled", {gruu})
 modparam("registrar", "flow_timer", {flow_timer})
 modparam("presence|presence_xml", "db_url", "text://{tables}")
 modparam("presence", "subs_db_mode", 0)
@@ -235,6 +235,8 @@ class PBX:
         flow_timer: What its Flow-Timer says, in seconds; 0 for none.
         nonce_expire: Seconds after which a nonce is stale.
         service_route: Whether its answers to REGISTER have a Service-Route (RFC 3608).
+        gruu: Whether it gives GRUUs (RFC 5627). To one that a subscriber has as its Contact its
+            presence server finds no way.
         children: Processes for each transport.
     """
 
@@ -252,6 +254,7 @@ class PBX:
         flow_timer: int = 0,
         nonce_expire: int = 300,
         service_route: bool = False,
+        gruu: bool = True,
         children: int = 1,
     ) -> None:
         self._program = require("kamailio")
@@ -278,6 +281,7 @@ class PBX:
             flow_timer=flow_timer,
             nonce_expire=nonce_expire,
             service_route=route,
+            gruu=int(gruu),
         )
         self._commands = {"pbx": self._command("pbx", self.ports, config)}
         for number, edge in enumerate(self.edges):

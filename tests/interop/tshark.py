@@ -107,6 +107,8 @@ class Capture:
     #: A ping and a pong (RFC 5626 §3.5.1), and a segment once more.
     _KEEP_ALIVE = "tcp.payload == 0d:0a:0d:0a or tcp.payload == 0d:0a"
     _LEFT_OUT = f"({_KEEP_ALIVE} or tcp.analysis.retransmission)"
+    #: What it says of TCP where a program that reads late is behind.
+    _HARMLESS = frozenset({"TCP window specified by the receiver is now completely full"})
     #: What Wireshark takes a message for: a request with its method, or a status with its code.
     _MESSAGE = re.compile(r"Session Initiation Protocol \(([^;]*)\)")
 
@@ -216,6 +218,7 @@ class Capture:
         number, time, *rest = line.split("\t")
         *ends, continued, protocols, malformed, severity, message, sip, cseq, kind, payload = rest
         source, destination = (int(end) for end in ends if end)
+        bad = self._ERRORS.intersection(severity.split(";")) and message not in self._HARMLESS
         packet = Packet(
             int(number),
             float(time),
@@ -223,7 +226,7 @@ class Capture:
             destination,
             tuple(protocols.split(":")),
             bool(malformed) or "_ws.malformed" in protocols,
-            message if self._ERRORS.intersection(severity.split(";")) else "",
+            message if bad else "",
             "",
             0,
             "",
