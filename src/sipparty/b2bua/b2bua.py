@@ -25,6 +25,7 @@ from sipparty.party import Party
 from sipparty.party.settings import Target
 from sipparty.sip import Dialog, Message, Request
 from sipparty.sip.bodies import session_description
+from sipparty.sip.dialog.referral import TransferRequested
 from sipparty.sip.events import CallReceived
 
 __all__ = ["B2BUA", "AudioB2BUA"]
@@ -38,6 +39,7 @@ class B2BUA(Party[Leg, Any]):
 
     Attributes:
         bridges: The calls that are joined now.
+        placed: The Call-IDs of the calls that were made and are not over.
     """
 
     ClientDialog = Leg
@@ -58,8 +60,10 @@ class B2BUA(Party[Leg, Any]):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self.placed: set[str] = set()
         super().__init__(*args, **settings)
         self.on(CallReceived, self._take)
+        self.on(TransferRequested, self._transfer)
 
     # ---------------------------------------------------------------- to be overridden
 
@@ -75,6 +79,22 @@ class B2BUA(Party[Leg, Any]):
             if it was not answered here.
         """
         raise NotImplementedError(f"{type(self).__name__} has to say where calls go: def route.")
+
+    def transfer_target(
+        self, leg: Leg, event: TransferRequested
+    ) -> Target | Awaitable[Target | None] | None:
+        """Return who is to be called where a side asks for a transfer by REFER; may be `async def`.
+        A transfer between two calls that are both here is done without asking.
+
+        Args:
+            leg: The leg whose other side asks: that of whoever is to be transferred is `leg.other`.
+            event: What it asks for: `event.target` is who is named, `event.referred_by` who asks.
+
+        Returns:
+            An address or a party, such as `event.target`; None, the default, for nobody: it is
+            declined. Who may have which calls placed is for you to say.
+        """
+        return None
 
     def passed_headers(self, message: Message, leg: Leg) -> list[tuple[str, str]]:
         """Return the headers of a message that go on to a leg: those in `PASSED`.
@@ -100,6 +120,9 @@ class B2BUA(Party[Leg, Any]):
     async def _take(self, event: CallReceived) -> None:
         incoming, request = cast(Leg, event.call), event.request
         hops = _hops_left(request) - 1
+        if incoming.call_id in self.placed:
+            incoming.reject(482)  # it is a call of ours that has come back
+            return
         if hops < 0:
             incoming.reject(483)
             return
@@ -123,7 +146,13 @@ class B2BUA(Party[Leg, Any]):
         headers = self.passed_headers(request, incoming)
         outgoing = self.invite(target, dialog=cast(Any, leg), headers=headers)
         assert outgoing.bridge is not None
+        self.placed.add(outgoing.call_id)
         outgoing.bridge.watch()
+
+    async def _transfer(self, event: TransferRequested) -> None:
+        from sipparty.b2bua.transferring import perform
+
+        await perform(self, event)
 
     def make_session(self, dialog: Dialog) -> Any:
         """Make the session of a leg."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sipparty.b2bua.pipe import Pipe
 from sipparty.b2bua.relay import Origin
-from sipparty.errors import CallFailed, NegotiationError, SIPPartyError
+from sipparty.errors import CallFailed, NegotiationError, SIPPartyError, Timeout
 from sipparty.sip import ClientRequest, Message, Response, SimpleCall
 from sipparty.sip.dialog.session import Pending
 from sipparty.sip.events import (
@@ -52,6 +52,8 @@ class Leg(SimpleCall):
         to_offer: What it is to be offered.
         to_answer: What its offer is to be answered with.
         asked: Whether its other side was given a description as an offer that nobody has made.
+        moving: The bridge that it will be of, when the call that a transfer has placed is
+            answered; None for none.
         waiting: What its session has still to give.
         origin: The o= line of what it is given.
     """
@@ -65,6 +67,7 @@ class Leg(SimpleCall):
     to_offer: bytes | None = None
     to_answer: bytes | None = None
     asked = False
+    moving: Bridge | None = None
     waiting: Pending[Any] | None = None
     origin: Origin | None = None
 
@@ -113,18 +116,26 @@ class Bridge:
         b2bua: Whose it is; its hooks say what is passed on.
         incoming: The call that has come.
         outgoing: The call that is made for it.
+        joined: Whether they are joined from the first; else when the outgoing one is answered, and
+            until then the incoming one is of another bridge.
 
     Attributes:
         over: Whether both calls have ended.
     """
 
-    def __init__(self, b2bua: B2BUA, incoming: Leg, outgoing: Leg) -> None:
+    #: Seconds that who has transferred a call has to hang up.
+    PATIENCE = 5.0
+
+    def __init__(self, b2bua: B2BUA, incoming: Leg, outgoing: Leg, *, joined: bool = True) -> None:
         self.b2bua = b2bua
         self.incoming = incoming
         self.outgoing = outgoing
         self._pipes: tuple[Pipe, ...] = ()
-        for leg, other in ((incoming, outgoing), (outgoing, incoming)):
-            leg.bridge, leg.other = self, other
+        outgoing.bridge, outgoing.other = self, incoming
+        if joined:
+            incoming.bridge, incoming.other = self, outgoing
+        else:
+            incoming.moving = self
 
     def watch(self) -> None:
         """Follow what happens in both from now on."""
@@ -141,6 +152,8 @@ class Bridge:
     def happened(self, event: CallEvent) -> None:
         """Do in one leg what has happened in the other."""
         leg: Any = event.call
+        if leg.moving is self and isinstance(event, CallEnded) and self.outgoing.takes("terminate"):
+            self.outgoing.terminate()  # who was to be joined with it is gone
         if leg.bridge is not self:
             return
         for kind, act in _ACTIONS.items():
@@ -160,14 +173,45 @@ class Bridge:
 
     def _established(self, leg: Leg, event: CallEvent) -> None:
         incoming = self.incoming
+        if incoming.moving is self:
+            self._take_over()
+            return
         if leg is self.outgoing and incoming.takes("accept"):
             response = getattr(event, "response", None)
             incoming.accept([] if response is None else self._headers(response, incoming))
         self._connect()
 
+    def _take_over(self) -> None:
+        """Join the leg that stays with the new call, which is answered (RFC 5589 §6)."""
+        stays, new, former = self.incoming, self.outgoing, self.incoming.other
+        stays.moving = None
+        stays.bridge, stays.other = self, new
+        if former is not None:
+            former.bridge = former.other = None
+            self.b2bua.run(self._hang_up(former))
+        if self.b2bua.relays and new.described is not None:
+            stays.to_offer = new.described
+            self._offer_inside(stays, None)
+        self._connect()
+
+    async def _hang_up(self, leg: Leg) -> None:
+        """Hang up a leg that was transferred, where its other side does not."""
+        try:
+            await leg.stateCondition(leg.final.__contains__, self.PATIENCE)
+        except Timeout:
+            if leg.takes("terminate"):
+                leg.terminate()
+
     def _ended(self, leg: Leg, event: CallEnded) -> None:
         other, error = leg.other, event.error
+        self.b2bua.placed.discard(leg.call_id)
         assert other is not None
+        if other.moving is not None and other.moving is not self:
+            return  # who has transferred the call has hung up before the new one is answered
+        if other.moving is self:
+            other.moving = None
+            if other.other is None or other.other.state not in other.other.final:
+                return  # the transfer has failed: the call goes on as it was
         message = getattr(event, "request", None) or (None if error is None else error.response)
         headers = [] if message is None else self._headers(message, other)
         if other.waiting is not None:
@@ -178,8 +222,7 @@ class Bridge:
             status = error.status or 500
             other.reject(_PASSED_AS.get(status, status), None, headers)
         elif other.takes("terminate") and other.state != "TerminatingDialog":
-            stated = leg._stated
-            other.terminate(reason=None if stated is None else stated.reason or None)
+            other.terminate(headers)
 
     def _held(self, leg: Leg, event: CallHeld | CallResumed) -> None:
         other = leg.other
@@ -220,6 +263,8 @@ class Bridge:
         """Give the answer of a leg's other side to the one that has offered."""
         other = leg.other
         assert other is not None
+        if other.moving is self:
+            return  # it is offered when the call is joined
         if other.waiting is not None:
             waiting, other.waiting = other.waiting, None
             waiting.resolve(other.own(answer))

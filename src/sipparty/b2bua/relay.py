@@ -10,6 +10,7 @@ import asyncio
 import re
 from typing import Any
 
+from sipparty.errors import NegotiationError
 from sipparty.media.session import MediaSession
 from sipparty.sip.dialog.session import Given, Pending
 
@@ -83,6 +84,8 @@ class RelayedSession(MediaSession):
     def answer(self, offer: bytes) -> Given[bytes]:
         """Give what the other side answers."""
         leg = self._leg
+        if leg.bridge is None:
+            raise NegotiationError("The call was transferred, and is joined with no other.")
         leg.described = offer
         if leg.to_answer is not None:
             answer, leg.to_answer = leg.to_answer, None
@@ -95,7 +98,8 @@ class RelayedSession(MediaSession):
         """Give the answer to the other side."""
         leg = self._leg
         leg.described, leg.to_offer = answer, None
-        leg.bridge.answered(leg, answer)
+        if leg.bridge is not None:
+            leg.bridge.answered(leg, answer)
 
     def rollback(self) -> None:
         """Forget what was to be offered."""
