@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from sipparty.errors import Timeout
 from sipparty.sip import Message, Request
 from sipparty.testing import SimulatedNetwork
@@ -165,9 +167,13 @@ class Flow:
         """The ladder, a text for each message: "alice > bob INVITE"."""
         return [f"{one} > {other} {what(message)}" for one, other, message in self.messages]
 
-    def __eq__(self, figure):
-        """Whether the ladder so far is that of a figure, message by message: see `rows_of`."""
-        rows = rows_of(figure)
+    def shows(self, *figures):
+        """See that the ladder so far is that of some figures, one after the other: see `rows_of`.
+
+        Raises:
+            AssertionError: It is not; says where they differ.
+        """
+        rows = rows_of("\n".join(figures))
         lines = self.lines
         if rows[-1][0] == "...":
             del rows[-1]
@@ -175,9 +181,9 @@ class Flow:
         self._labels = {
             label: message for (_, label), (_, _, message) in zip(rows, self.messages, strict=False)
         }
-        return lines == [line for line, _ in rows]
-
-    __hash__ = object.__hash__
+        figure = [line for line, _ in rows]
+        diff = difflib.unified_diff(figure, lines, "figure", "ladder", n=1, lineterm="")
+        assert lines == figure, "\n".join(["the ladder differs from the figure:", *diff])
 
     def __getitem__(self, label):
         """The message with a label of the figure that was compared last."""

@@ -33,16 +33,13 @@ def test_5_offer_in_invite_and_answer_in_183(flow, alice, bob):
     flow.until_talking(call, its)
     assert alice.medias[0].directions == ["sendrecv"]
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > bob   INVITE    F1
             bob   > alice 183       F2
             alice > bob   PRACK/200 F3 F4
             bob   > alice 200       F5
             alice > bob   ACK       F6
-        """
-        )
+        """)
         assert "100rel" in flow["F1"].supported
         assert "100rel" in flow["F2"].require
         number = flow["F2"].lines("RSeq")[0]
@@ -68,16 +65,13 @@ def test_5_offer_in_183_and_answer_in_prack(flow, alice, bob):
     flow.until_talking(call, its)
     assert alice.medias[0].directions == bob.medias[0].directions == ["sendrecv"]
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > bob   INVITE    F1
             bob   > alice 183       F2
             alice > bob   PRACK/200 F3 F4
             bob   > alice 200       F5
             alice > bob   ACK       F6
-        """
-        )
+        """)
         assert [bool(flow[label].body) for label in ("F1", "F2", "F3", "F4", "F5", "F6")] == [
             *(False, True, True, False, False, False)
         ]
@@ -96,9 +90,7 @@ def test_3_each_waits_for_the_prack_of_the_one_before(flow, alice, bob):
     its.accept()
     flow.until_talking(call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > bob   INVITE
             bob   > alice 183       F1
             alice > bob   PRACK/200 F2
@@ -106,8 +98,7 @@ def test_3_each_waits_for_the_prack_of_the_one_before(flow, alice, bob):
             alice > bob   PRACK/200 F4
             bob   > alice 200
             alice > bob   ACK
-        """
-        )
+        """)
         first, second = (int(flow[label].lines("RSeq")[0]) for label in ("F1", "F3"))
         assert second == first + 1
         assert flow["F4"].lines("RAck")[0].startswith(f"{second} ")
@@ -128,9 +119,7 @@ def test_3_through_a_proxy_that_stays_in_the_path(flow, alice, bob):
     its.accept()
     flow.until_talking(call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > proxy INVITE
             proxy > bob   INVITE
             proxy > alice 100
@@ -144,8 +133,7 @@ def test_3_through_a_proxy_that_stays_in_the_path(flow, alice, bob):
             proxy > alice 200
             alice > proxy ACK
             proxy > bob   ACK
-        """
-        )
+        """)
         assert flow["F1"].lines("Route") == ["<sip:ss2.biloxi.example.com;lr>"]
         assert flow["F1"].uri_text == bob.contact
     call.terminate()
@@ -159,13 +147,10 @@ def test_3_required_by_the_caller_and_not_supported(flow, alice, bob):
     call = alice.call(bob)
     flow.fails(call, 420)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > bob INVITE/420 F1 F2
             alice > bob ACK
-        """
-        )
+        """)
         assert "100rel" in flow["F1"].require
         assert flow["F2"].lines("Unsupported") == ["100rel"]
 

@@ -34,9 +34,7 @@ def test_8_both_sides_update_an_early_dialog(flow, caller, callee):
     its.accept()
     flow.until_talking(call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             caller > callee INVITE     F1
             callee > caller 180        F2
             caller > callee PRACK/200  F3 F4
@@ -44,8 +42,7 @@ def test_8_both_sides_update_an_early_dialog(flow, caller, callee):
             callee > caller UPDATE/200 F7 F8
             callee > caller 200        F9
             caller > callee ACK        F10
-        """
-        )
+        """)
         described = [bool(flow[f"F{number}"].body) for number in range(1, 11)]
         assert described == [True, True, False, False, True, True, True, True, False, False]
         assert flow["F5"].cseq.number > flow["F3"].cseq.number
@@ -69,17 +66,14 @@ def test_5_1_update_in_a_confirmed_dialog(flow, caller, callee):
     flow.run(5)
     assert not call.held_by_peer
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             caller > callee INVITE
             callee > caller 180
             callee > caller 200
             caller > callee ACK
             callee > caller UPDATE/200
             callee > caller UPDATE/200
-        """
-        )
+        """)
     call.terminate()
     flow.until_state("Terminated", call, its)
 

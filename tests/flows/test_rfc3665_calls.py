@@ -53,17 +53,14 @@ def test_3_1_successful_session_establishment(flow, alice, bob):
     its.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > bob   INVITE F1
             bob   > alice 180    F2
             bob   > alice 200    F3
             alice > bob   ACK    F4
             bob   > alice BYE    F5
             alice > bob   200    F6
-        """
-        )
+        """)
         invite, ack = flow["F1"], flow["F4"]
         assert ack.cseq.number == invite.cseq.number
         assert ack.uri_text == flow["F3"].contact.uri_text == bob.contact
@@ -84,9 +81,7 @@ def test_3_2_session_through_two_proxies(flow, alice, bob, proxy1, proxy2):
     its.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > proxy1 INVITE F1
             proxy1 > alice  407    F2
             alice  > proxy1 ACK    F3
@@ -110,8 +105,7 @@ def test_3_2_session_through_two_proxies(flow, alice, bob, proxy1, proxy2):
             alice  > proxy1 200    F21
             proxy1 > proxy2 200    F22
             proxy2 > bob    200    F23
-        """
-        )
+        """)
         assert flow["F1"].lines("Route") == [ROUTE_1]
         assert "Proxy-Authorization" not in flow["F1"]
         assert flow["F3"].cseq.number == flow["F1"].cseq.number
@@ -149,9 +143,7 @@ def test_3_3_multiple_proxy_authentication(flow, alice, bob, proxy1, proxy2):
     its.accept()
     flow.until_talking(call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > proxy1 INVITE F1
             proxy1 > alice  407    F2
             alice  > proxy1 ACK    F3
@@ -173,8 +165,7 @@ def test_3_3_multiple_proxy_authentication(flow, alice, bob, proxy1, proxy2):
             alice  > proxy1 ACK    F19
             proxy1 > proxy2 ACK    F20
             proxy2 > bob    ACK    F21
-        """
-        )
+        """)
         numbers = [flow[label].cseq.number for label in ("F1", "F4", "F11")]
         assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
         credentials = flow["F11"].lines("Proxy-Authorization")
@@ -201,9 +192,7 @@ def test_3_4_proxy_failure(flow, alice, bob, proxy2):
     its.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > proxy1 INVITE F1
             alice  > proxy1 INVITE F2
             alice  > proxy1 INVITE F3
@@ -227,8 +216,7 @@ def test_3_4_proxy_failure(flow, alice, bob, proxy2):
             proxy2 > alice  BYE    F21
             alice  > proxy2 200    F22
             proxy2 > bob    200    F23
-        """
-        )
+        """)
         assert flow["F8"].cseq == flow["F1"].cseq
         assert flow["F8"].call_id == flow["F1"].call_id
         assert flow["F8"].via.branch != flow["F1"].via.branch
@@ -259,9 +247,7 @@ def test_3_5_session_through_a_sip_alg(flow, alice, bob, proxy2):
     call.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > alg    INVITE F1
             alg    > proxy2 INVITE F2
             alg    > alice  100    F3
@@ -279,8 +265,7 @@ def test_3_5_session_through_a_sip_alg(flow, alice, bob, proxy2):
             alg    > bob    BYE    F15
             bob    > alg    200    F16
             alg    > alice  200    F17
-        """
-        )
+        """)
         assert routes(flow["F12"]) == routes(flow["F14"]) == ["<sip:alg1.atlanta.example.com;lr>"]
         assert flow["F14"].uri_text == bob.contact
 
@@ -301,9 +286,7 @@ def test_3_6_redirect_and_proxy_with_sdp_in_ack(flow, alice, bob):
     its.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice    > redirect INVITE F1
             redirect > alice    302    F2
             alice    > redirect ACK    F3
@@ -320,8 +303,7 @@ def test_3_6_redirect_and_proxy_with_sdp_in_ack(flow, alice, bob):
             proxy3   > alice    BYE    F14
             alice    > proxy3   200    F15
             proxy3   > bob      200    F16
-        """
-        )
+        """)
         assert not flow["F1"].body
         assert flow["F4"].uri_text == "sip:bob@chicago.example.com"
         assert flow["F4"].call_id == flow["F1"].call_id
@@ -348,9 +330,7 @@ def test_3_7_reinvite_with_an_address_change(flow, alice, bob, proxy2):
     call.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > proxy2 INVITE F1
             proxy2 > bob    INVITE F2
             proxy2 > alice  100    F3
@@ -364,8 +344,7 @@ def test_3_7_reinvite_with_an_address_change(flow, alice, bob, proxy2):
             bob    > alice  ACK    F11
             alice  > bob    BYE    F12
             bob    > alice  200    F13
-        """
-        )
+        """)
         assert "Record-Route" not in flow["F2"]
         assert flow["F9"].contact.uri_text == "sip:bob@192.0.2.201:5060"
         assert b"c=IN IP4 192.0.2.201" in flow["F9"].body
@@ -392,9 +371,7 @@ def test_3_8_no_answer(flow, alice, bob, proxy1):
     assert call.last_error is None
     if flow.clean:
         flow.run(1)
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > proxy1 INVITE F1
             proxy1 > proxy2 INVITE F2
             proxy1 > alice  100    F3
@@ -415,8 +392,7 @@ def test_3_8_no_answer(flow, alice, bob, proxy1):
             proxy1 > proxy2 ACK    F18
             proxy1 > alice  487    F19
             alice  > proxy1 ACK    F20
-        """
-        )
+        """)
         invite, cancel = flow["F1"], flow["F9"]
         assert cancel.cseq.number == invite.cseq.number
         assert cancel.via.branch == invite.via.branch
@@ -432,9 +408,7 @@ def test_3_9_busy(flow, alice, bob, proxy1):
     bob.incoming().reject(486)
     flow.fails(call, 486)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > proxy1 INVITE F1
             proxy1 > proxy2 INVITE F2
             proxy1 > alice  100    F3
@@ -446,8 +420,7 @@ def test_3_9_busy(flow, alice, bob, proxy1):
             proxy1 > proxy2 ACK    F9
             proxy1 > alice  486    F10
             alice  > proxy1 ACK    F11
-        """
-        )
+        """)
         assert flow["F11"].via.branch == flow["F1"].via.branch
         assert flow["F11"].to.tag == flow["F10"].to.tag
 
@@ -460,9 +433,7 @@ def test_3_10_no_response_from_user_agent(flow, alice, proxy1, proxy2):
     call = alice.call("sip:bob@biloxi.example.com", proxy=proxy1)
     flow.fails(call, 480)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > proxy1 INVITE F1
             proxy1 > proxy2 INVITE F2
             proxy1 > alice  100    F3
@@ -478,8 +449,7 @@ def test_3_10_no_response_from_user_agent(flow, alice, proxy1, proxy2):
             proxy1 > proxy2 ACK    F13
             proxy1 > alice  480    F14
             alice  > proxy1 ACK    F15
-        """
-        )
+        """)
 
 
 def test_3_11_temporarily_unavailable(flow, alice, bob, proxy1):
@@ -491,9 +461,7 @@ def test_3_11_temporarily_unavailable(flow, alice, bob, proxy1):
     its.reject(480)
     flow.fails(call, 480)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > proxy1 INVITE F1
             proxy1 > proxy2 INVITE F2
             proxy1 > alice  100    F3
@@ -508,6 +476,5 @@ def test_3_11_temporarily_unavailable(flow, alice, bob, proxy1):
             proxy1 > proxy2 ACK    F12
             proxy1 > alice  480    F13
             alice  > proxy1 ACK    F14
-        """
-        )
+        """)
         assert [event.response.status for event in alice.happened(CallProgressed)] == [180]

@@ -41,9 +41,7 @@ def test_4_1_message_flow(flow):
     flow.until_state("Terminated", subscription)
     flow.until(lambda: not resource.subscribers)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > server SUBSCRIBE/200 A1 A2
             server > alice  NOTIFY/200    A3 A4
             server > alice  NOTIFY/200    A5 A6
@@ -51,8 +49,7 @@ def test_4_1_message_flow(flow):
             server > alice  NOTIFY/200    A9 A10
             alice  > server SUBSCRIBE/200 A11 A12
             server > alice  NOTIFY/200    A13 A14
-        """
-        )
+        """)
         assert flow["A1"].lines("Event") == ["message-summary"]
         assert flow["A3"].media_type == "application/simple-message-summary"
         assert flow["A3"].body == (

@@ -75,10 +75,10 @@ def test_2_1_call_hold(flow, alice, bob, proxy):
     call.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert flow == (
-            CALL
-            + HOLD
-            + """
+        flow.shows(
+            CALL,
+            HOLD,
+            """
             bob   > proxy INVITE F16
             proxy > alice INVITE F17
             proxy > bob   100
@@ -90,7 +90,7 @@ def test_2_1_call_hold(flow, alice, bob, proxy):
             proxy > bob   BYE    F23
             bob   > proxy 200    F24
             proxy > alice 200    F25
-        """
+        """,
         )
         directions = [b"a=sendonly", b"a=recvonly", b"a=sendrecv", b"a=sendrecv"]
         for label, direction in zip(("F10", "F12", "F16", "F18"), directions, strict=True):
@@ -116,10 +116,10 @@ def test_2_2_consultation_hold(flow, alice, bob, carol, proxy):
     call.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert flow == (
-            CALL
-            + HOLD
-            + """
+        flow.shows(
+            CALL,
+            HOLD,
+            """
             bob   > proxy INVITE F16
             proxy > carol INVITE F17
             proxy > bob   100    F18
@@ -144,7 +144,7 @@ def test_2_2_consultation_hold(flow, alice, bob, carol, proxy):
             proxy > bob   BYE    F36
             bob   > proxy 200    F37
             proxy > alice 200    F38
-        """
+        """,
         )
         assert flow["F16"].call_id != flow["F1"].call_id == flow["F29"].call_id
 
@@ -159,9 +159,7 @@ def test_2_7_call_forwarding_unconditional(flow, alice, bob, proxy):
     call.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice   > proxy   INVITE F1
             proxy   > alice   100    F2
             proxy   > alice   181    F3
@@ -176,8 +174,7 @@ def test_2_7_call_forwarding_unconditional(flow, alice, bob, proxy):
             proxy   > gateway BYE    F12
             gateway > proxy   200    F13
             proxy   > alice   200    F14
-        """
-        )
+        """)
         assert [event.response.status for event in alice.happened(CallProgressed)] == [181, 180]
         assert flow["F3"].to.tag != flow["F6"].to.tag
         assert flow["F9"].to.tag == flow["F8"].to.tag
@@ -204,9 +201,7 @@ def test_2_8_call_forwarding_busy(flow, alice, b1, b2, proxy):
     call.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > proxy INVITE F1
             proxy > b1    INVITE F2
             proxy > alice 100    F3
@@ -224,8 +219,7 @@ def test_2_8_call_forwarding_busy(flow, alice, b1, b2, proxy):
             proxy > b2    BYE    F15
             b2    > proxy 200    F16
             proxy > alice 200    F17
-        """
-        )
+        """)
 
 
 def test_2_9_call_forwarding_no_answer(flow, alice, b1, b2, proxy):
@@ -242,9 +236,7 @@ def test_2_9_call_forwarding_no_answer(flow, alice, b1, b2, proxy):
     call.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > proxy INVITE F1
             proxy > b1    INVITE F2
             proxy > alice 100    F3
@@ -266,8 +258,7 @@ def test_2_9_call_forwarding_no_answer(flow, alice, b1, b2, proxy):
             proxy > b2    BYE    F19
             b2    > proxy 200    F20
             proxy > alice 200    F21
-        """
-        )
+        """)
         assert flow["F15"].to.tag == flow["F13"].to.tag != flow["F5"].to.tag
 
 
@@ -283,9 +274,7 @@ def test_2_10_third_party_is_added(flow, alice, bob, carol):
     assert [media.direction for media in bob.medias] == ["sendrecv", "sendrecv"]
     assert len(bob.agent.dialogs) == 2
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > bob   INVITE F1
             bob   > alice 180    F2
             bob   > alice 200    F3
@@ -297,8 +286,7 @@ def test_2_10_third_party_is_added(flow, alice, bob, carol):
             carol > bob   180    F9
             carol > bob   200    F10
             bob   > carol ACK    F11
-        """
-        )
+        """)
     its.terminate()
     other.terminate()
     flow.until_state("Terminated", call, its, other, carols)
@@ -320,9 +308,7 @@ def test_2_12_find_me(flow, alice, bob, proxy):
     its.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > proxy INVITE F1
             proxy > b1    INVITE F2
             proxy > alice 100    F3
@@ -349,8 +335,7 @@ def test_2_12_find_me(flow, alice, bob, proxy):
             proxy > alice BYE    F24
             alice > proxy 200    F25
             proxy > b4    200    F26
-        """
-        )
+        """)
 
 
 def test_2_12_find_me_by_forks(flow, alice, bob, proxy):
@@ -369,9 +354,7 @@ def test_2_12_find_me_by_forks(flow, alice, bob, proxy):
     call.terminate()
     flow.until_state("Terminated", call, second)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > proxy INVITE
             proxy > b1    INVITE
             proxy > b2    INVITE
@@ -392,8 +375,7 @@ def test_2_12_find_me_by_forks(flow, alice, bob, proxy):
             proxy > b2    BYE
             b2    > proxy 200
             proxy > alice 200
-        """
-        )
+        """)
         assert flow["F4"].to.tag == flow["F3"].to.tag == flow["F2"].to.tag != flow["F1"].to.tag
 
 
@@ -420,9 +402,7 @@ def test_2_13_incoming_call_screening(flow, alice, bob, proxy):
     its.terminate()
     flow.until_state("Terminated", listening, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice  > bob    INVITE F1
             bob    > alice  305    F2
             alice  > bob    ACK    F3
@@ -437,8 +417,7 @@ def test_2_13_incoming_call_screening(flow, alice, bob, proxy):
             alice  > server ACK    F12
             server > alice  BYE    F13
             alice  > server 200    F14
-        """
-        )
+        """)
 
 
 def test_2_14_outgoing_call_screening(flow, alice, bob, proxy):
@@ -449,15 +428,12 @@ def test_2_14_outgoing_call_screening(flow, alice, bob, proxy):
     call = alice.call(bob.uri, proxy=proxy)
     flow.fails(call, 403)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > proxy INVITE F1
             proxy > alice 407    F2
             alice > proxy ACK    F3
             alice > proxy INVITE F4
             proxy > alice 403    F5
             alice > proxy ACK    F6
-        """
-        )
+        """)
         assert flow["F4"].cseq.number == flow["F1"].cseq.number + 1

@@ -82,10 +82,9 @@ def test_2_3_music_on_hold(flow, alice, bob, server):
     flow.run(1)
     mine = the_call(alice)
     if flow.clean:
-        assert (
-            flow
-            == CALL
-            + """
+        flow.shows(
+            CALL,
+            """
             bob    > alice  INVITE/200/ACK F5 F6 F7
             bob    > server REFER          F8
             server > bob    200            F9
@@ -100,7 +99,7 @@ def test_2_3_music_on_hold(flow, alice, bob, server):
             bob    > alice  200            F16
             bob    > alice  INVITE/200/ACK F19 F20 F21
             alice  > server BYE/200        F22 F23
-        """
+        """,
         )
         replaces = str(flow["F12"]["Replaces"])
         assert replaces.partition(";")[0] == flow["F1"].call_id
@@ -130,9 +129,7 @@ def test_2_4_unattended_transfer(flow, alice, bob, carol):
     placed = the_call(bob)
     assert placed.state == carols.state == "InDialog"
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             bob   > alice INVITE F1
             alice > bob   180    F2
             alice > bob   200    F3
@@ -150,8 +147,7 @@ def test_2_4_unattended_transfer(flow, alice, bob, carol):
             bob   > carol ACK    F14
             bob   > alice NOTIFY F15
             alice > bob   200    F16
-        """
-        )
+        """)
         assert flow["F5"].lines("Refer-To") == [f"<{carol.contact}>"]
         assert flow["F11"].lines("Referred-By") == [f"<{alice.uri}>"]
         assert flow["F7"].call_id == flow["F15"].call_id == flow["F1"].call_id
@@ -179,10 +175,9 @@ def test_2_5_attended_transfer(flow, alice, bob, carol):
     placed, taken = the_call(alice), the_call(carol)
     assert alice.medias[-1].direction == carol.medias[-1].direction == "sendrecv"
     if flow.clean:
-        assert (
-            flow
-            == CALL
-            + """
+        flow.shows(
+            CALL,
+            """
             bob   > alice INVITE/200/ACK F5 F6 F7
             bob   > carol INVITE         F8
             carol > bob   180            F9
@@ -201,7 +196,7 @@ def test_2_5_attended_transfer(flow, alice, bob, carol):
             bob   > carol 200            F23
             bob   > alice 200            F25
             bob   > alice BYE/200        F26 F27
-        """
+        """,
         )
         assert flow["F15"].lines("Refer-To")[0].startswith(f"<{carol.contact}?Replaces=")
         assert str(flow["F19"]["Replaces"]).partition(";")[0] == flow["F8"].call_id
@@ -224,14 +219,13 @@ def test_2_6_instant_messaging_transfer(flow, alice, bob, carol):
     taken = the_call(alice)
     flow.until_talking(mine, taken)
     if flow.clean:
-        assert (
-            flow
-            == CALL
-            + """
+        flow.shows(
+            CALL,
+            """
             bob   > carol MESSAGE/200    F5 F6
             carol > alice INVITE/200/ACK F7 F8 F9
             alice > bob   BYE/200        F10 F11
-        """
+        """,
         )
     taken.terminate()
     flow.until_state("Terminated", mine, taken)
@@ -285,10 +279,9 @@ def test_2_15_call_park(flow, alice, bob, carol, server):
     taken = the_call(alice)
     if flow.clean:
         flow.run(1)
-        assert (
-            flow
-            == CALL
-            + """
+        flow.shows(
+            CALL,
+            """
             bob    > server REFER          F5
             server > bob    200            F6
             server > bob    NOTIFY         F7
@@ -304,7 +297,7 @@ def test_2_15_call_park(flow, alice, bob, carol, server):
             server > carol  NOTIFY/200     F18 F19
             carol  > alice  INVITE/200/ACK F20 F21 F22
             alice  > server BYE/200        F23 F24
-        """
+        """,
         )
         assert str(flow["F20"]["Replaces"]).partition(";")[0] == flow["F9"].call_id
     mine.terminate()
@@ -335,9 +328,7 @@ def test_2_16_call_pickup(flow, alice, bob):
     taken.terminate()
     flow.until_state("Terminated", mine, taken)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > bob   INVITE        F1
             bob   > alice 180           F2
             bill  > bob   SUBSCRIBE/200 F3 F4
@@ -350,8 +341,7 @@ def test_2_16_call_pickup(flow, alice, bob):
             bob   > alice 487           F11
             alice > bob   ACK           F12
             alice > bill  BYE/200       F14 F15
-        """
-        )
+        """)
         value = str(flow["F7"]["Replaces"])
         assert value.endswith(";early-only")
         assert value.partition(";")[0] == flow["F1"].call_id
@@ -385,9 +375,7 @@ def test_2_17_automatic_redial(flow, alice, bob):
     flow.until_state("Terminated", watch)
     flow.until(lambda: not busy.subscribers)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             alice > bob   INVITE        F1
             bob   > alice 486           F2
             alice > bob   ACK           F3
@@ -401,8 +389,7 @@ def test_2_17_automatic_redial(flow, alice, bob):
             bob   > alice NOTIFY/200    F14 F15
             alice > bob   SUBSCRIBE/200 F16 F17
             bob   > alice NOTIFY/200    F18 F19
-        """
-        )
+        """)
         assert flow["F4"].lines("Event") == ["dialog"]
         assert flow["F16"].expires == 0
     call.terminate()
@@ -419,17 +406,14 @@ def test_2_18_click_to_dial(flow, bob, carol):
     call = the_call(bob)
     flow.until_talking(call, its)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             pc    > bob   REFER  F1
             bob   > pc    200    F2
             bob   > carol INVITE F3
             carol > bob   180    F4
             carol > bob   200    F5
             bob   > carol ACK    F6
-        """
-        )
+        """)
         assert flow["F1"].lines("Refer-Sub") == flow["F2"].lines("Refer-Sub") == ["false"]
         assert flow["F1"].lines("Refer-To") == [f"<{carol.contact}>"]
     call.terminate()

@@ -74,11 +74,10 @@ def test_6_1_transfer_by_target_dialog(flow, parties):
     its.terminate()
     flow.until_state("Terminated", its, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            """
             transferor > transferee REFER  F3
             transferee > transferor 200
             transferee > transferor NOTIFY F4
@@ -90,7 +89,7 @@ def test_6_1_transfer_by_target_dialog(flow, parties):
             transferor > transferee 200
             transferor > transferee BYE/200
             target     > transferee BYE/200
-        """
+        """,
         )
         assert flow["F3"].call_id != state.call_id
         assert flow["F4"].call_id == flow["F3"].call_id
@@ -124,11 +123,10 @@ def test_6_2_transfer_with_dialog_reuse(flow, parties):
     its.terminate()
     flow.until_state("Terminated", its, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            """
             transferor > transferee REFER  F3
             transferee > transferor 200
             transferee > transferor NOTIFY F4
@@ -140,7 +138,7 @@ def test_6_2_transfer_with_dialog_reuse(flow, parties):
             transferor > transferee 200
             transferor > transferee BYE/200
             target     > transferee BYE/200
-        """
+        """,
         )
         assert flow["F3"].lines("Refer-To") == [f"<{target.contact}>"]
         assert flow["F3"].lines("Referred-By") == [f"<{transferor.uri}>"]
@@ -163,11 +161,10 @@ def test_6_3_1_target_busy(flow, parties):
     mine.terminate()
     flow.until_state("Terminated", mine, theirs)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            """
             transferor > transferee REFER  F3
             transferee > transferor 200
             transferee > transferor NOTIFY F4
@@ -179,7 +176,7 @@ def test_6_3_1_target_busy(flow, parties):
             transferor > transferee 200
             transferor > transferee INVITE/200/ACK
             transferor > transferee BYE/200
-        """
+        """,
         )
         assert_reports(flow, "F3", "F4", "F6", 100, 486)
 
@@ -202,11 +199,10 @@ def test_6_3_2_target_does_not_answer(flow, parties):
     mine.terminate()
     flow.until_state("Terminated", mine, theirs)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            """
             transferor > transferee REFER/200
             transferee > transferor NOTIFY
             transferee > target     INVITE
@@ -222,7 +218,7 @@ def test_6_3_2_target_does_not_answer(flow, parties):
             transferor > transferee 200
             transferor > transferee INVITE/200/ACK
             transferor > transferee BYE/200
-        """
+        """,
         )
 
 
@@ -253,12 +249,11 @@ def test_7_1_exposing_the_transfer_target(flow, parties):
     its.terminate()
     flow.until_state("Terminated", its, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + CONSULTED
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            CONSULTED,
+            """
             transferor > target     BYE/200
             transferor > transferee REFER/200
             transferee > transferor NOTIFY
@@ -270,7 +265,7 @@ def test_7_1_exposing_the_transfer_target(flow, parties):
             transferor > transferee 200
             transferor > transferee BYE/200
             target     > transferee BYE/200
-        """
+        """,
         )
 
 
@@ -290,12 +285,11 @@ def test_7_2_protecting_the_transfer_target(flow, parties):
     called.terminate()
     flow.until_state("Terminated", called, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + CONSULTED
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            CONSULTED,
+            """
             transferor > target     INVITE/200/ACK
             transferor > target     REFER      F5
             target     > transferee INVITE     F6
@@ -310,7 +304,7 @@ def test_7_2_protecting_the_transfer_target(flow, parties):
             transferor > target     200
             transferor > target     BYE/200
             transferee > target     BYE/200
-        """
+        """,
         )
 
 
@@ -331,12 +325,11 @@ def test_7_3_attended_transfer(flow, parties):
     called.terminate()
     flow.until_state("Terminated", called, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + CONSULTED
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            CONSULTED,
+            """
             transferor > target     INVITE/200/ACK
             transferor > transferee REFER      F5
             transferee > target     INVITE     F6
@@ -351,7 +344,7 @@ def test_7_3_attended_transfer(flow, parties):
             transferor > transferee 200
             transferor > transferee BYE/200
             target     > transferee BYE/200
-        """
+        """,
         )
         refer_to, invite = flow["F5"].lines("Refer-To")[0], flow["F6"]
         assert refer_to.startswith(f"<{target.contact}?Replaces=")
@@ -383,12 +376,11 @@ def test_7_4_a_party_without_refer(flow, parties):
     called.terminate()
     flow.until_state("Terminated", called, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + CONSULTED
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            CONSULTED,
+            """
             transferor > target     INVITE/200/ACK
             transferor > transferee REFER/405
             transferor > target     REFER
@@ -404,7 +396,7 @@ def test_7_4_a_party_without_refer(flow, parties):
             transferor > target     200
             transferor > target     BYE/200
             transferee > target     BYE/200
-        """
+        """,
         )
 
 
@@ -425,12 +417,11 @@ def test_7_5_by_the_address_of_the_target(flow, parties):
     called.terminate()
     flow.until_state("Terminated", called, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + CONSULTED
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            CONSULTED,
+            """
             transferor > target     INVITE/200/ACK
             transferor > transferee REFER   F3
             transferee > transferor 200
@@ -449,7 +440,7 @@ def test_7_5_by_the_address_of_the_target(flow, parties):
             transferor > target     200
             transferee > transferor 200
             target     > transferee BYE/200
-        """
+        """,
         )
         assert flow["F6"].require == ("replaces",)
         assert_reports(flow, "F3", "F7", 200)
@@ -480,12 +471,11 @@ def test_7_5_a_contact_that_is_not_routable(flow, parties):
     called.terminate()
     flow.until_state("Terminated", called, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + CONSULTED
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            CONSULTED,
+            """
             transferor > target     INVITE/200/ACK
             transferor > transferee REFER   F3
             transferee > transferor 200
@@ -509,7 +499,7 @@ def test_7_5_a_contact_that_is_not_routable(flow, parties):
             transferor > transferee 200
             transferor > transferee BYE/200
             target     > transferee BYE/200
-        """
+        """,
         )
         assert_reports(flow, "F3", "F4", 403)
         assert_reports(flow, "F5", "F7", 200)
@@ -535,11 +525,10 @@ def test_7_6_semi_attended_transfer(flow, parties):
     called.terminate()
     flow.until_state("Terminated", called, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            """
             transferor > target     INVITE
             target     > transferor 180
             target     > transferor 200
@@ -557,7 +546,7 @@ def test_7_6_semi_attended_transfer(flow, parties):
             transferor > transferee 200
             transferor > transferee BYE/200
             target     > transferee BYE/200
-        """
+        """,
         )
 
 
@@ -591,10 +580,9 @@ def test_7_7_fallback_found_by_options(flow, parties):
     its.terminate()
     flow.until_state("Terminated", its, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + """
+        flow.shows(
+            FIRST,
+            """
             transferor > transferee OPTIONS/200
             transferor > transferee INVITE/200/ACK
             transferor > target     INVITE/200/ACK
@@ -611,7 +599,7 @@ def test_7_7_fallback_found_by_options(flow, parties):
             transferor > transferee 200
             transferor > transferee BYE/200
             target     > transferee BYE/200
-        """
+        """,
         )
 
 
@@ -640,12 +628,11 @@ def test_7_7_fallback_after_420(flow, parties):
     its.terminate()
     flow.until_state("Terminated", its, placed)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + HELD
-            + CONSULTED
-            + """
+        flow.shows(
+            FIRST,
+            HELD,
+            CONSULTED,
+            """
             transferor > target     INVITE/200/ACK
             transferor > transferee REFER
             transferee > transferor 200
@@ -668,7 +655,7 @@ def test_7_7_fallback_after_420(flow, parties):
             transferor > transferee 200
             transferor > transferee BYE/200
             target     > transferee BYE/200
-        """
+        """,
         )
 
 
@@ -711,9 +698,7 @@ def test_10_transfer_with_multiple_parties(flow):
     seventh_taken.terminate()
     flow.until_state("Terminated", seventh, seventh_taken)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             originator  > facilitator INVITE/200/ACK
             facilitator > originator  INVITE/200/ACK
             facilitator > connector   INVITE/200/ACK
@@ -744,8 +729,7 @@ def test_10_transfer_with_multiple_parties(flow):
             facilitator > originator  BYE/200
             facilitator > recipient   BYE/200
             recipient   > originator  BYE/200
-        """
-        )
+        """)
 
 
 def test_declined(flow, parties):
@@ -760,11 +744,10 @@ def test_declined(flow, parties):
     mine.terminate()
     flow.until_state("Terminated", mine, theirs)
     if flow.clean:
-        assert (
-            flow
-            == FIRST
-            + """
+        flow.shows(
+            FIRST,
+            """
             transferor > transferee REFER/603
             transferor > transferee BYE/200
-        """
+        """,
         )

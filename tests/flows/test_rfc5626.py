@@ -65,7 +65,7 @@ def test_9_2_registration(flow, outbound):
     """
     flow.until_state("Registered", *outbound.registration.flows)
     if flow.clean:
-        assert flow == REGISTERED
+        flow.shows(REGISTERED)
         assert len(outbound.registration.bindings) == 2
         first, second = flow["F9"], flow["F13"]
         assert first.call_id != second.call_id
@@ -90,10 +90,9 @@ def test_9_3_incoming_call_and_proxy_crash(flow, outbound):
     call.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == REGISTERED
-            + """
+        flow.shows(
+            REGISTERED,
+            """
             alice > proxy INVITE F21
             proxy > ep1   INVITE F22
             proxy > alice 100
@@ -111,7 +110,7 @@ def test_9_3_incoming_call_and_proxy_crash(flow, outbound):
             ep2   > bob   BYE    F32
             bob   > ep2   200    F33
             ep2   > alice 200    F34
-        """
+        """,
         )
         path = flow["F14"].lines("Path")
         assert flow["F24"].lines("Route") == path
@@ -130,15 +129,14 @@ def test_9_4_re_registration(flow, outbound):
     flow.until(lambda: flow.now > before + 1 and first.state == "Registered", 300)
     flow.run(5)
     if flow.clean:
-        assert (
-            flow
-            == REGISTERED
-            + """
+        flow.shows(
+            REGISTERED,
+            """
             bob   > ep1   REGISTER F38
             ep1   > proxy REGISTER F39
             proxy > ep1   200      F40
             ep1   > bob   200      F41
-        """
+        """,
         )
         assert flow["F38"].call_id == flow["F9"].call_id
         assert flow["F38"].cseq.number == flow["F9"].cseq.number + 1
@@ -153,10 +151,9 @@ def test_9_5_outgoing_call(flow, outbound):
     call.terminate()
     flow.until_state("Terminated", call, its)
     if flow.clean:
-        assert (
-            flow
-            == REGISTERED
-            + """
+        flow.shows(
+            REGISTERED,
+            """
             bob   > ep1   INVITE F42
             ep1   > proxy INVITE F43
             ep1   > bob   100
@@ -171,7 +168,7 @@ def test_9_5_outgoing_call(flow, outbound):
             ep1   > alice BYE    F51
             alice > ep1   200    F52
             ep1   > bob   200    F53
-        """
+        """,
         )
         assert ";ob" in flow["F42"].contact.uri_text
         assert flow["F42"].lines("Route") == ["<sip:ep1.example.com;lr>"]

@@ -78,14 +78,13 @@ def test_3_typical_operation(flow, subscriber, notifier, subscribe):
     flow.until_state("Terminated", subscription)
     flow.until(lambda: not notifier.resource.subscribers)
     if flow.clean:
-        assert (
-            flow
-            == SUBSCRIBED
-            + """
+        flow.shows(
+            SUBSCRIBED,
+            """
             notifier   > subscriber NOTIFY/200    F5 F6
             subscriber > notifier   SUBSCRIBE/200 F7 F8
             notifier   > subscriber NOTIFY/200    F9 F10
-        """
+        """,
         )
         asked, made = flow["F1"], flow["F3"]
         assert asked.lines("Event") == made.lines("Event") == ["temperature"]
@@ -108,13 +107,12 @@ def test_4_1_2_2_refresh(flow, notifier, subscribe):
     assert subscription.state == "Active"
     assert len(notifier.resource.subscribers) == 1
     if flow.clean:
-        assert (
-            flow
-            == SUBSCRIBED
-            + """
+        flow.shows(
+            SUBSCRIBED,
+            """
             subscriber > notifier   SUBSCRIBE/200 F5 F6
             notifier   > subscriber NOTIFY/200    F7 F8
-        """
+        """,
         )
         assert flow["F5"].to.tag == flow["F2"].to.tag
         assert flow["F5"].cseq.number == flow["F1"].cseq.number + 1
@@ -130,7 +128,7 @@ def test_4_4_3_polling(flow, notifier, subscribe):
     assert subscription.value == 20.0
     flow.until(lambda: not notifier.resource.subscribers)
     if flow.clean:
-        assert flow == SUBSCRIBED
+        flow.shows(SUBSCRIBED)
         assert flow["F1"].expires == 0
         assert flow["F3"].lines("Subscription-State")[0].startswith("terminated")
 
@@ -143,7 +141,7 @@ def test_4_2_2_the_notifier_ends_it(flow, notifier, subscribe):
     flow.until(lambda: subscription.state in ("Terminated", "Error"))
     flow.run(1)
     if flow.clean:
-        assert flow == SUBSCRIBED + "notifier > subscriber NOTIFY/200 F5 F6"
+        flow.shows(SUBSCRIBED, "notifier > subscriber NOTIFY/200 F5 F6")
         state = flow["F5"].lines("Subscription-State")[0].replace(" ", "")
         assert state.startswith("terminated;reason=noresource")
 
@@ -158,9 +156,7 @@ def test_4_3_through_a_proxy_that_stays_in_the_path(flow, notifier, subscribe):
     flow.until_state("Terminated", subscription)
     flow.until(lambda: not notifier.resource.subscribers)
     if flow.clean:
-        assert (
-            flow
-            == """
+        flow.shows("""
             subscriber > proxy      SUBSCRIBE F1
             proxy      > notifier   SUBSCRIBE
             notifier   > proxy      200
@@ -177,8 +173,7 @@ def test_4_3_through_a_proxy_that_stays_in_the_path(flow, notifier, subscribe):
             proxy      > subscriber NOTIFY
             subscriber > proxy      200
             proxy      > notifier   200
-        """
-        )
+        """)
         assert routes(flow["F2"]) == routes(flow["F3"]) == [f"<sip:{proxy.domain_name};lr>"]
         assert flow["F3"].uri_text == notifier.phone.contact
 
@@ -203,9 +198,7 @@ def test_4_4_1_forked(flow, subscriber, notifier, keep):
     assert sum(subscribers) == (2 if keep else 1)
     assert len(subscription.forks) == (1 if keep else 0)
     if flow.clean:
-        assert (
-            flow
-            == f"""
+        flow.shows(f"""
             subscriber > proxy      SUBSCRIBE
             proxy      > notifier   SUBSCRIBE
             proxy      > other      SUBSCRIBE
@@ -220,8 +213,7 @@ def test_4_4_1_forked(flow, subscriber, notifier, keep):
             subscriber > proxy      {200 if keep else 481}
             proxy      > notifier   200
             proxy      > other      {200 if keep else 481}
-        """
-        )
+        """)
     for one in (subscription, *subscription.forks):
         one.terminate()
         flow.until_state("Terminated", one)
