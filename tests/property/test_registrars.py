@@ -1,6 +1,6 @@
 """Whatever a registrar answers, nothing is raised, and the registration ends as it should."""
 
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sipparty.sip import Core, Flow, Message, UserAgent
@@ -37,6 +37,7 @@ TEXT = st.lists(st.sampled_from(PIECES) | st.text("<>;,=:@ax1", max_size=5), max
 LINES = st.lists(st.tuples(st.sampled_from((*NAMES, "Retry-After")), TEXT), max_size=6)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     status=st.sampled_from((200, 202, 302, 401, 423, 439, 503, 603)),
     lines=LINES,

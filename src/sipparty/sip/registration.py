@@ -203,6 +203,7 @@ class Registration(Handle):
         self.expires = expires
         self.headers = headers
         self.removes_all = False
+        self._refreshing = False
         self._further = tuple(str(DNameURI.parse(str(one))) for one in contacts)
         self._q = q
         self.gruu = gruu
@@ -228,7 +229,8 @@ class Registration(Handle):
 
     @verb
     def refresh(self, expires: int | None = None) -> Self:
-        """Register again now, whether it stands or the next attempt is waited for.
+        """Register again now, whether it stands or the next attempt is waited for; returns at
+        once. `registration.refresh().wait()` waits for the outcome.
 
         Args:
             expires: The seconds to ask for from now on; None for as before.
@@ -242,6 +244,7 @@ class Registration(Handle):
             if not isinstance(expires, int) or not 0 < expires < 2**32:
                 raise UsageError(f"expires is a number of seconds, not {expires!r}.")
             self.expires = expires
+        self._refreshing = True
         for flow in self.flows:
             flow.hear("start")
         return self
@@ -271,8 +274,17 @@ class Registration(Handle):
     # ---------------------------------------------------------------- what a user reads
 
     def settled(self, state: str) -> bool:
-        """Whether the first attempt, or the end, has its outcome in this state."""
+        """Whether the first attempt, a refresh that was asked for, or the end, has its outcome."""
+        if self._refreshing and state not in self.final:
+            return False
         return state not in ("Initial", "Registering", "Unregistering")
+
+    def on_transition(self, old: str, input: str, new: str) -> None:
+        """Take note of the outcome of a refresh that was asked for."""
+        if self._refreshing and input in ("registered", "delayed"):
+            self._refreshing = False
+            if old == new:
+                self._notify()
 
     def _outcome(self) -> Self:
         if self.state == "Retrying" and self.last_error is not None:

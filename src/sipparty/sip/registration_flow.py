@@ -73,8 +73,8 @@ class RegistrationFlow(FSM):
         Row(_ASKING, "again", "Sending", "_send"),
         Row("Sending", "withdraw", "Ending", "_end_attempts"),
         Row("Registered", ("timer_refresh", "start", "moved"), "Refreshing", "_send"),
-        Row("Refreshing", ("start", "moved"), "Refreshing"),
-        Row("Sending", ("start", "moved"), "Sending"),
+        Row("Refreshing", "start", "Refreshing", "_postpone"),
+        Row("Sending", "start", "Sending", "_postpone"),
         Row(("Registered", "Refreshing"), "flow_lost", "Sending", "_lose", "_send"),
         Row(("Registered", "Refreshing"), "flow_failed", "BackingOff", "_lose", "_fail"),
         Row("Refreshing", "withdraw", "Ending", "_end_attempts"),
@@ -129,10 +129,12 @@ class RegistrationFlow(FSM):
         self._target: str | None = None
         #: A binding of ours that is to be removed; "" for none.
         self._former = ""
-        self._moved = self._lost = False
+        self._moved = self._lost = self._postponed = False
         self._formed_at_once = -inf
         #: What the registrar takes at the least (423), in seconds.
         self._least = 0
+        #: What the last request has asked for before it was changed to that.
+        self._asked = 0
         self._kept: KeptAlive | None = None
         super().__init__(scheduler=self.agent.core.timers)
         self.portal = self.agent.portal
@@ -190,6 +192,10 @@ class RegistrationFlow(FSM):
         self._request = request
         request.start()
 
+    def _postpone(self) -> None:
+        """Send the next request when this one has its outcome (§10.2)."""
+        self._postponed = True
+
     def _end_attempts(self) -> None:
         """Have nothing tried again of the request that is under way."""
         assert self._request is not None
@@ -212,7 +218,7 @@ class RegistrationFlow(FSM):
         seconds = lifetime(response, contacts, asked)
         self.response = response
         self.expires_at = now + seconds
-        if asked > owner.expires:
+        if asked > self._asked:
             self._least = int(asked)
         # RFC 5627 §4.2: early enough for a refresh to time out before.
         latest = seconds - self.MARGIN if seconds > 2 * self.MARGIN else seconds / 2
@@ -227,6 +233,9 @@ class RegistrationFlow(FSM):
         moved = owner.contact_on(self) != self.contact
         if moved and not self._moved:
             self.hear("moved")  # another address is to be registered, now that it is known
+        elif self._postponed:
+            self.hear("start")
+        self._postponed = False
         self._moved = moved  # once: a NAT may give another one each time
 
     def _hold(self, flow: Flow | None) -> None:
@@ -332,7 +341,7 @@ class RegistrationFlow(FSM):
         contacts = owner.contacts_of(contact, self.reg_id)
         if self._former and self._former != DNameURI.parse(contact).uri_text:
             contacts = (*contacts, f"<{self._former}>;expires=0")
-        expires = max(owner.expires, self._least)
+        self._asked = expires = max(owner.expires, self._least)
         return self._series.request(
             client_request, uri, self.routes, contacts, expires, owner.headers
         )

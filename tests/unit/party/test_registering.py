@@ -123,6 +123,18 @@ def test_a_call_goes_by_the_other_flow_where_the_first_is_dead(make_party, make_
     call.terminate().wait(PATIENCE)
 
 
+def test_a_refresh_is_waited_for(make_party, make_home):
+    home = make_home()
+    bob = make_party(home.aor, credentials=("bob", "tea"))
+    registration = bob.register().wait(PATIENCE)
+    assert registration.refresh(expires=60).wait(PATIENCE).remaining <= 60
+    home.party.engine.run(home.registrar.script.extend, [(503, [("Retry-After", "1000")])] * 2)
+    for _ in range(2):
+        with pytest.raises(CallRejected, match="answered 503"):
+            registration.refresh().wait(PATIENCE)
+    assert registration.refresh().wait(PATIENCE).state == "Registered"
+
+
 def test_closing_a_party_unregisters_it(make_party, make_home, monkeypatch):
     home = make_home()
     bob = make_party(home.aor, credentials=("bob", "tea"))

@@ -541,6 +541,37 @@ def test_another_time_is_asked_for():
     site.over()
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_refresh_during_another_one_follows_it(first):
+    site = Site(accounts=None)
+    if first:
+        registration = site.register()
+    else:
+        registration = site.registered()
+        registration.refresh()
+    site.pass_(0.01)
+    registration.refresh(expires=60)
+    registration.refresh()
+    site.pass_(1)
+    assert [one["Expires"] for one in site.requests()] == [3600, 60]
+    assert registration.remaining <= 60
+    registration.unregister()
+    site.over()
+
+
+def test_an_address_that_changes_during_a_refresh_is_registered_after_it():
+    site = Site(accounts=None)
+    registration = site.registered()
+    registration.refresh()
+    site.pass_(0.01)
+    site.agent.advertise = lambda agent, flow: ("203.0.113.7", 5060)
+    site.agent.moved()
+    site.pass_(1)
+    assert site.bound() == ["sip:bob@203.0.113.7:5060"]
+    registration.unregister()
+    site.over()
+
+
 def test_a_refresh_does_not_wait_for_the_next_attempt():
     site = Site(accounts=None)
     site.registrar.script.append((503, [("Retry-After", "3000")]))
