@@ -15,7 +15,7 @@ DOMAIN = "example.com"
 
 
 class StateCompositor:
-    """A phone that takes what is published, and tells it to who has subscribed (§6)."""
+    """A phone that takes what is published, and notifies its subscribers (§6)."""
 
     def __init__(self, phone):
         self.phone = phone
@@ -46,7 +46,7 @@ def pa(flow):
 
 
 def test_15_publish_refresh_and_modify(flow, pa):
-    """A watcher, and who publishes: a state, its refresh, which nobody is told of, and another."""
+    """A watcher, and who publishes: a state, its refresh, which is not notified, another."""
     pua, watcher = flow.phone("pua", DOMAIN), flow.phone("watcher", DOMAIN)
     asked = Asked(pa.phone.contact)
     watch = Subscription(watcher.agent, Temperature()).subscribe(asked, 7200)

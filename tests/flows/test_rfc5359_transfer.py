@@ -255,7 +255,7 @@ def subscribe(phone, other, expires=None):
 
 
 def replacing(info):
-    """The Replaces value for the dialog that a phone was told of."""
+    """The Replaces value for the dialog that a phone was notified of."""
     (dialog,) = info.dialogs
     tags = dialog.remote_tag, dialog.local_tag
     return str(Replaces(dialog.call_id, *tags, dialog.state == "early"))
