@@ -27,6 +27,7 @@ from sipparty.sip import Dialog, Message, Request
 from sipparty.sip.bodies import session_description
 from sipparty.sip.dialog.referral import TransferRequested
 from sipparty.sip.events import CallReceived
+from sipparty.sip.headers import header_name
 
 __all__ = ["B2BUA", "AudioB2BUA"]
 
@@ -103,7 +104,9 @@ class B2BUA(Party[Leg, Any]):
             message: The INVITE, a response to it, or a BYE or CANCEL, of the other leg.
             leg: Where they go.
         """
-        return [(key, text) for key, text, _ in message._fields if key in self.PASSED]
+        # By the names that the RFCs give them: not all who should do ignore the case.
+        fields = message._fields
+        return [(header_name(key), text) for key, text, _ in fields if key in self.PASSED]
 
     def change_description(self, description: bytes, leg: Leg) -> bytes:
         """Return the session description that a leg is given, in place of the other side's."""

@@ -174,6 +174,7 @@ class TestCalls:
         call = alice.invite(pbx, headers={"Subject": "lunch", "X-Own": "no"}).wait(PATIENCE)
         request = received.next().request
         assert request["Subject"] == "lunch"
+        assert b"\r\nSubject: lunch\r\n" in bytes(request)
         assert "X-Own" not in request
         assert request["Max-Forwards"] == 69
         call.terminate().wait(PATIENCE)
