@@ -148,18 +148,13 @@ class TestCalls:
         assert refused.value.status == passed
         assert str(refused.value.response["Warning"]) == '399 bob "not today"'
 
-    def test_a_call_that_is_given_up_is_cancelled(self, alice, bob, pbx):
-        calls = []
-
-        @bob.on(CallReceived)
-        def ring(event):
-            calls.append(event.call.ring())
-
+    def test_a_call_that_is_given_up_is_cancelled(self, alice, bob, pbx, events):
+        received = events(bob, CallReceived)
         call = alice.invite(pbx)
-        call.wait_for(CallProgressed, PATIENCE)
+        theirs = received.next().call.ring()
         call.terminate()
-        ended(call, *calls)
-        assert calls[0].ended_by == "remote"
+        ended(call, theirs)
+        assert theirs.ended_by == "remote"
 
     def test_a_call_without_an_offer(self, alice, bob, pbx, events):
         up = events(bob, CallEstablished)
