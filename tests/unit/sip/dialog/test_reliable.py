@@ -6,7 +6,8 @@ import pytest
 
 from sipparty.errors import CallTimedOut, UsageError
 from sipparty.sip.dialog.session import Pending
-from sipparty.sip.events import CallEstablished
+from sipparty.sip.events import CallEstablished, MediaChanged
+from sipparty.testing import SequentialTokens
 
 SUPPORTED = ["Supported: 100rel"]
 REQUIRED = ["Require: 100rel"]
@@ -344,6 +345,8 @@ def test_a_prack_for_the_answer_may_bring_another_offer(wire, bob):
     answered = wire.one()
     assert (answered.status, answered.body) == (200, b"answer to more")
     assert answered["Content-Type"].essence == "application/sdp"
+    assert wire.medias[0].done[-2:] == ["answer", "start"]
+    assert wire.kinds()[-1] is MediaChanged
     call.accept()
     assert wire.one().body == b""
     call.terminate()
@@ -401,3 +404,16 @@ def test_one_that_is_sent_again_after_the_answer_brings_none(wire, bob):
     assert wire.one().body == b""
     call.terminate()
     wire.over()
+
+
+def test_the_first_rseq_is_never_0(wire, silent, monkeypatch):
+    # §3: from 1 to 2**31 - 1.
+    for drawn, rseq in ((0, 1), (1, 1), (2**31 - 1, 2**31 - 1)):
+        number = lambda self, bits, drawn=drawn: drawn & ((1 << bits) - 1)  # noqa: E731
+        monkeypatch.setattr(SequentialTokens, "number", number)
+        call = wire.invited(
+            headers=SUPPORTED, call_id=f"c{drawn}{rseq}", branch=f"z9hG4bK{drawn}{rseq}"
+        )
+        assert ringing(wire, call)["RSeq"] == rseq
+        call.reject()
+        wire.sent()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipparty.errors import CallFailed, UnexpectedInput, UsageError
+from sipparty.errors import CallFailed, NegotiationError, UnexpectedInput, UsageError
 from sipparty.sip.dialog.session import Pending
 from sipparty.sip.events import CallHeld, MediaChanged
 
@@ -522,6 +522,7 @@ def test_a_prack_may_bring_an_offer(wire, alice):
     wire.receive(reliable(wire, invite, 183, 2, body=b"yes"))
     prack = wire.one()
     assert (prack.method, prack.body) == ("PRACK", b"offer")
+    assert prack["Content-Type"].essence == "application/sdp"
     assert wire.medias[0].done == ["offer", b"accept yes", "start", "offer"]
     wire.receive(wire.answer(prack, 200, body=b"more"))
     assert change.state == "Done"
@@ -719,3 +720,76 @@ def test_an_offer_of_the_old_style_that_fails(wire, alice):
     assert change.state == "Failed"
     wire.medias[0].offer = lambda direction: None
     assert call.hold(by_address=True).state == "Failed"
+
+
+# ---------------------------------------------------------------- what waits
+
+
+def test_a_change_waits_for_the_answer_to_a_prack(wire, bob):
+    call = wire.invited(headers=["Supported: 100rel"], body=b"offer")
+    call.ring(183, media=True)
+    first = wire.one()
+    rack = f"RAck: {first['RSeq']} 1 INVITE"
+    wire.receive(wire.within(first, "PRACK", 2, headers=[rack]))
+    call.ring(182, reliable=True)
+    _, second = wire.sent()
+    pending = Pending()
+    wire.medias[0].answer = lambda offer: pending
+    rack = f"RAck: {second['RSeq']} 1 INVITE"
+    wire.receive(wire.within(second, "PRACK", 3, headers=[rack], body=b"more"))
+    change = call.hold()
+    call.accept()
+    assert (wire.sent(), change.state) == ([], "Waiting")
+    pending.resolve(b"answer")
+    answers = wire.sent()
+    assert [start.cseq.method for start in answers] == ["PRACK", "INVITE"]
+    wire.acknowledge(answers[1])
+    assert [one.method for one in wire.sent()] == ["INVITE"]
+    assert change.state == "Sent"
+    call.terminate()
+    wire.over()
+
+
+def test_a_change_waits_for_the_answer_to_an_update(wire, alice):
+    call, invite = up(wire, alice)
+    pending = Pending()
+    wire.medias[0].answer = lambda offer: pending
+    wire.receive(theirs(wire, invite, body=b"more"))
+    change = call.hold()
+    assert (wire.sent(), change.state) == ([], "Waiting")
+    pending.fail(NegotiationError("no"))
+    refusal, again = wire.sent()
+    assert (refusal.status, again.method) == (488, "INVITE")
+    call.terminate()
+    wire.over()
+
+
+def test_an_agent_whose_call_has_no_media_takes_no_offer(wire):
+    agent = wire.agent("sip:alice@atlanta.com", open_session=lambda dialog, flow: None)
+    _, invite = up(wire, agent)
+    wire.receive(theirs(wire, invite, body=b"more"))
+    answer = wire.one()
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_media_that_cannot_be_opened_for_it_refuses_it(wire):
+    agent = wire.agent("sip:alice@atlanta.com", offers=False, open_session=lambda *_: 1 / 0)
+    call, invite = wire.invite(agent)
+    wire.receive(wire.answer(invite, 200))
+    wire.sent()
+    wire.receive(theirs(wire, invite, body=b"more"))
+    assert wire.starts() == [500]
+    assert call.state == "InDialog"
+
+
+def test_media_may_begin_with_an_update(wire, alice):
+    alice.offers = False
+    call, invite = wire.invite(alice)
+    assert invite.body == b""
+    wire.receive(wire.answer(invite, 200))
+    wire.sent()
+    wire.receive(theirs(wire, invite, body=b"more"))
+    assert wire.one().body == b"answer to more"
+    assert wire.medias[0].done == ["answer", "start"]
+    call.terminate()
+    wire.over()
