@@ -229,11 +229,13 @@ SUCCESS = (
     ),
     Probe(
         "RFC 3261 §13.2.2.4",
-        "a 2xx whose Contact is none cannot be followed",
+        "a 2xx whose Contact is none is acknowledged, and hung up",
         Dial(),
         Expect("INVITE"),
         Reply(200, headers={"Contact": "<mailto:a@b>"}),
-        Quiet(),
+        Expect("ACK"),
+        Expect("BYE"),
+        Reply(200, "BYE"),
         Stands("Error", "Contact"),
     ),
     Probe(

@@ -32,8 +32,18 @@ def test_credentials_of_a_secure_call_do_not_leave_it(headers):
     wire.receive(wire.answer(invite, 401, headers=[CHALLENGE]))
     ack, again = wire.sent()
     assert (ack.method, "Authorization" in again) == ("ACK", True)
+    (secure,) = {one.flow for one in wire.core.transactions.clients.values()}
+    wire.hold_flows = True
     wire.receive(wire.answer(again, 200, contact=None, headers=headers))
-    assert wire.sent() == []
+    # RFC 3261 §13.2.2.4: ACK and BYE leave all the same, by the flow that the INVITE took.
+    assert [(one.endpoint, one.next_hop.secure) for one in wire.wanted] == [(secure, True)] * 2
+    wire.hold_flows = False
+    for wanted in wire.wanted:
+        wire.give_flow(wanted)
+    ack, bye = wire.sent()
+    assert (ack.method, bye.method) == ("ACK", "BYE")
+    assert ack.uri_text == bye.uri_text == again.uri_text
+    wire.receive(wire.answer(bye, 200))
     assert call.state == "Error"
     wire.over()
 
