@@ -198,6 +198,7 @@ def take_fork(invite: ClientInvite, response: Response, state: DialogState) -> N
     call: Any = invite.call
     if len(invite.acks) > call.MAX_FORKS:
         return
+    state.leave(call)
     fork = type(call)(call.agent)
     fork.portal = call.portal
     call.forks += (fork,)

@@ -250,6 +250,9 @@ class ClientInvite:
             # Who has answered has given up by now (§13.3.1.4).
             late = CallTimedOut("The media was not agreed on in time.", 408, "Request Timeout")
             self.call.hear("unusable", late, state)
+        for state in self.early.values():
+            if state.early:
+                state.leave(self.call)  # §13.2.2.4: it was not answered within 64 * T1
         acks, self.acks, self.early = self.acks, {}, {}
         self.call._invite = None
         for ack in acks.values():
@@ -346,9 +349,8 @@ class ClientInvite:
             from sipparty.sip.dialog.session_timer import take_2xx
 
             take_2xx(call, self.request, response)
-        if self.early:
-            self.leave_early(state)
         if call.state != "InitiatingDialog":
+            self.leave_early(state)
             self.refuse_offer(ack, response)
             call.hear("success", state)
         elif self.request.unproven is not None:

@@ -461,8 +461,8 @@ class InviteUsage(Dialog, abstract=True):
 
     def on_enter_Terminated(self) -> None:
         """Let everything go."""
-        if self._invite is not None and not self._invite.acks:
-            self._invite.leave_early()
+        if self._invite is not None and (len(self._invite.early) > 1 or not self._invite.acks):
+            self._invite.leave_early(self.dialog_state)
         self.leave()
         if self._invited is not None:
             self._invited.stop()

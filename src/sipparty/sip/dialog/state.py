@@ -476,11 +476,10 @@ class DialogState:
     def refused(self, usage: Dialog, method: str, error: CallFailed) -> None:
         """End what the failure of a request ends (RFC 5057 §5): 408 where no response came."""
         ends = what_ends(method, error.status or 0, usage.essential)
-        if ends is Ends.DIALOG:
-            for one in self.usages:
+        ended = self.usages if ends is Ends.DIALOG else (usage,) if ends is Ends.USAGE else ()
+        for one in ended:
+            if one.dialog_state is self:  # else another fork has answered it
                 one.peer_lost(error)
-        elif ends is Ends.USAGE:
-            usage.peer_lost(error)
 
 
 def _required(message: Message, key: str) -> str:

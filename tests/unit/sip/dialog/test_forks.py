@@ -273,3 +273,90 @@ def test_the_early_dialogs_of_a_call(wire, alice):
     assert call.state == "InDialog"
     call.terminate()
     wire.over()
+
+
+def in_early(wire, invite, method, tag, number=1, **changes):
+    """A request of a branch that rings."""
+    return wire.request(
+        *(method, "sip:alice@10.0.0.1"),
+        to=str(invite["From"]),
+        from_=f"{invite['To']};tag={tag}",
+        call_id=invite.call_id,
+        branch=f"z9hG4bK{method}{tag}{number}",
+        number=number,
+        **changes,
+    )
+
+
+def test_early_dialogs_of_other_branches_last_for_64_t1(wire, alice):
+    # §13.2.2.4
+    call, invite = wire.invite(alice)
+    for tag in ("b1", "b2"):
+        wire.receive(wire.answer(invite, 180, tag=tag))
+    wire.receive(answer(wire, invite, "b1"))
+    wire.sent()
+    wire.pass_until(31)
+    wire.receive(in_early(wire, invite, "OPTIONS", "b2"))
+    wire.receive(in_early(wire, invite, "UPDATE", "b2", 2, contact="<sip:x@10.0.0.9>"))
+    wire.receive(in_early(wire, invite, "UPDATE", "b2", 3, body=b"more"))
+    wire.receive(in_early(wire, invite, "BYE", "b2", 4))
+    assert wire.starts() == [200, 200, 500, 481]
+    assert (call.state, call.remote_target) == ("InDialog", "sip:b1@10.0.0.9")
+    wire.pass_until(33)
+    wire.receive(in_early(wire, invite, "OPTIONS", "b2", 5))
+    assert wire.starts() == [481]
+    assert list(wire.core.dialogs) == [(invite.call_id, invite.from_.tag, "b1")]
+    call.terminate()
+    wire.over()
+
+
+@pytest.mark.parametrize("end", ["terminate", "bye"])
+def test_they_are_over_with_the_call(wire, alice, end):
+    call, invite = wire.invite(alice)
+    for tag in ("b1", "b2"):
+        wire.receive(wire.answer(invite, 180, tag=tag))
+    wire.receive(answer(wire, invite, "b1"))
+    wire.sent()
+    if end == "bye":
+        wire.receive(in_early(wire, invite, "BYE", "b1"))
+    else:
+        call.terminate()
+        wire.receive(wire.answer(wire.sent()[-1], 200))
+    assert call.state == "Terminated"
+    assert not wire.core.dialogs
+    wire.over()
+
+
+@pytest.mark.parametrize("status", [481, 404])
+def test_a_request_that_another_branch_refuses_ends_nothing(wire, alice, status):
+    call, invite = wire.invite(alice)
+    wire.receive(wire.answer(invite, 180, tag="b2"))
+    call.send("INFO")
+    info = wire.one()
+    wire.receive(answer(wire, invite, "b1"))
+    assert wire.starts() == ["ACK"]
+    wire.receive(wire.answer(info, status))
+    assert (call.state, wire.sent()) == ("InDialog", [])
+    call.terminate()
+    wire.over()
+
+
+def test_a_fork_that_is_kept_without_media_takes_no_stream(wire):
+    agent = wire.agent("sip:alice@atlanta.com", keep_forks=True)
+    agent.reject_offer = lambda offer, address: b"none of " + offer
+    _, invite = wire.invite(agent)
+    wire.receive(answer(wire, invite, "b1", body=b""))
+    wire.receive(answer(wire, invite, "b2", body=b"two"))
+    assert [one.body for one in wire.sent()] == [b"", b"none of two"]
+    assert forks(wire)[0].session is None
+
+
+def test_a_fork_records_into_no_file_of_the_call(wire, alice):
+    alice.keep_forks = True
+    call, invite = wire.invite(alice)
+    call.media = {"play": "hello.wav", "record": "call.wav"}
+    wire.receive(answer(wire, invite, "b1"))
+    wire.receive(answer(wire, invite, "b2"))
+    (fork,) = forks(wire)
+    assert fork.media == {"play": "hello.wav"}
+    assert call.media["record"] == "call.wav"

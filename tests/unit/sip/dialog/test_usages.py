@@ -283,7 +283,8 @@ def test_a_usage_whose_first_request_raises_is_over(wire):
 # ---------------------------------------------------------------- early dialogs
 
 
-def test_each_tag_is_an_early_dialog_until_the_final_response(wire, alice):
+def test_each_tag_is_an_early_dialog_until_64_t1_after_the_2xx(wire, alice):
+    # §13.2.2.4
     call, invite = wire.invite(alice)
     for tag in ("b1", "b2", "b3"):
         wire.receive(wire.answer(invite, 180, tag=tag))
@@ -292,9 +293,12 @@ def test_each_tag_is_an_early_dialog_until_the_final_response(wire, alice):
     wire.receive(within(wire, invite, "OPTIONS", 1, tag="b9"))
     assert wire.starts() == [200, 481]
     wire.receive(wire.answer(invite, 200, tag="b2"))
+    early = {tag: state.early for (_, _, tag), state in wire.core.dialogs.items()}
+    assert early == {"b1": True, "b2": False, "b3": True}
+    assert not call.dialog_state.early
+    wire.pass_until(33)
     ((_, _, tag),) = wire.core.dialogs
     assert tag == "b2"
-    assert not call.dialog_state.early
     call.terminate()
     wire.receive(wire.answer(wire.sent()[-1], 200))
     wire.over()
