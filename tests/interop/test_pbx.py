@@ -54,3 +54,22 @@ def test_linphone_registers_and_is_called(
     talk(call, 5)
     call.terminate()
     ended(call)
+
+
+@over(UDP, TCP, TLS)
+def test_baresip_registers_by_outbound_through_an_edge(
+    pbx: Make, baresip: Make, talking: Make, transport: Transport, tmp_path: Path
+) -> None:
+    """RFC 5626: it is reached by its flow with the edge, and so are we. Debian's Linphone says that
+    it supports outbound, and sends no reg-id, so that there is no flow of its.
+    """
+    office = pbx(transports=[transport.name], edges=1)
+    hop = office.uri(transport.name, 0)
+    tone = write_tone(tmp_path / "tone.wav", THEIRS, 30)
+    peer = baresip(play=tone, registers=hop, account=";sipnat=outbound")
+    peer.wait_until_registered()
+    alice = talking(credentials=("alice", PASSWORD), proxy=hop)
+    call = alice.invite(f"bob@{DOMAIN}").wait(5)
+    talk(call, 5)
+    call.terminate()
+    ended(call)
