@@ -10,6 +10,7 @@ from sipparty.errors import CallFailed, CallRejected, UsageError, copy_of
 from sipparty.sip.auth import Origin
 from sipparty.sip.bindings import Binding, bindings_of
 from sipparty.sip.client_request import ClientRequest
+from sipparty.sip.components import URI
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.message import Request, Response
@@ -18,7 +19,7 @@ from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.user_headers import replaced
 from sipparty.sip.values import DNameURI
 
-__all__ = ["BindingQuery", "Series", "refusal", "registrar_uri"]
+__all__ = ["BindingQuery", "Series", "contact_value", "refusal", "registrar_uri"]
 
 #: The option tags of a REGISTER: the UA takes what these add to its 2xx (RFC 3327 §5.1, RFC 5626
 #: §4.2.1, RFC 5627 §4.1).
@@ -55,6 +56,17 @@ def registrar_uri(agent: Any, registrar: str | None) -> str:
         )
     NextHop.of(uri)
     return uri
+
+
+def contact_value(text: str) -> str:
+    """Return a Contact value, which may be given as a URI alone.
+
+    Raises:
+        ParseError: It is neither.
+    """
+    value = DNameURI.parse(text if "<" in text else f"<{text}>")
+    URI.parse(value.uri_text)
+    return str(value)
 
 
 class Series:

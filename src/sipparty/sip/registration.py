@@ -29,7 +29,7 @@ from sipparty.sip.flow import Address, Flow
 from sipparty.sip.handle import Handle
 from sipparty.sip.message import Response
 from sipparty.sip.outbound import RegisteredRoute, make_instance, service_route_of
-from sipparty.sip.registering import BindingQuery, registrar_uri
+from sipparty.sip.registering import BindingQuery, contact_value, registrar_uri
 from sipparty.sip.registration_flow import RegistrationFlow
 from sipparty.sip.routing import is_secure
 from sipparty.sip.values import DNameURI
@@ -204,7 +204,7 @@ class Registration(Handle):
         self.headers = headers
         self.removes_all = False
         self._refreshing = False
-        self._further = tuple(str(DNameURI.parse(str(one))) for one in contacts)
+        self._further = tuple(contact_value(str(one)) for one in contacts)
         self._q = q
         self.gruu = gruu
         self.route = RegisteredRoute(self)
@@ -396,13 +396,18 @@ class Registration(Handle):
             address = registering.mapped_address
         return agent.contact_at(address, flow.transport, is_secure(agent.uri))
 
-    def contacts_of(self, contact: str, reg_id: int) -> tuple[str, ...]:
-        """Return the Contact values of a request: our own with its parameters, and the others."""
+    def contacts_of(self, contact: str, reg_id: int, *, removed: bool = False) -> tuple[str, ...]:
+        """Return the Contact values of a request: our own with its parameters, and the others;
+        those of a removal have no time of their own.
+        """
         parameters = "" if self._q is None else f";q={self._q:g}"
         if self._instance is not None:
             parameters += f';+sip.instance="<{self._instance}>"'  # RFC 5626 §4.1
             parameters += f";reg-id={reg_id}" if reg_id else ""
-        return (contact + parameters, *self._further)
+        further = [DNameURI.parse(text) for text in self._further]
+        for value in further if removed else ():
+            value.parameters.pop("expires", None)
+        return (contact + parameters, *map(str, further))
 
     def flow_changed(self, flow: RegistrationFlow) -> None:
         """Take note of what a flow has come to."""

@@ -329,7 +329,7 @@ class RegistrationFlow(FSM):
         if self.state == "Withdrawing":
             contacts: tuple[str, ...] = ("*",)
             if not owner.removes_all:
-                contacts = owner.contacts_of(self.contact, self.reg_id)
+                contacts = owner.contacts_of(self.contact, self.reg_id, removed=True)
             return self._series.request(
                 client_request, uri, self.routes, contacts, 0, owner.headers
             )

@@ -124,6 +124,31 @@ def test_several_contacts_with_q():
     assert site.bound() == []
 
 
+def test_a_contact_of_its_own_time():
+    site = Site(accounts=None)
+    registration = site.registered(
+        contacts=["sip:bob@desk.com;transport=tcp", "<sip:bob@cell.com>;expires=300;q=0.1"]
+    )
+    times = {one.uri: one.expires for one in registration.bindings}
+    assert times == {
+        "sip:bob@10.0.0.1:5060": 3600,
+        "sip:bob@desk.com;transport=tcp": 3600,
+        "sip:bob@cell.com": 300,
+    }
+    assert 290 < registration.remaining <= 300
+    registration.unregister()
+    site.over()
+    assert site.bound() == []
+
+
+@pytest.mark.parametrize("contact", ["", "bob", "<sip:bob@desk.com", "*"])
+def test_what_is_no_contact(contact):
+    site = Site()
+    with pytest.raises(ParseError):
+        site.register(contacts=[contact])
+    assert not site.agent.services
+
+
 def test_bindings_are_fetched_and_all_of_them_removed():
     site = Site()
     registration = site.registered()
