@@ -3,6 +3,7 @@
 import pytest
 
 from sipparty.errors import CallFailed, CallRejected, CallTimedOut, UnexpectedInput, UsageError
+from sipparty.sip.dialog.session import Pending
 from sipparty.sip.events import CallEnded, CallHeld, CallResumed, MediaChanged
 
 HOLD = b"v=0\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n"
@@ -348,3 +349,18 @@ def test_a_change_that_leaves_from_another_address_names_it(wire, up):
     wire.core.flow_found(wanted, wire.flow_by(local=("10.0.0.33", 5060)), wire.now)
     assert wire.one().contact.uri_text == "sip:alice@10.0.0.33:5060"
     call.terminate()
+
+
+def test_an_offer_that_is_made_after_the_bye_is_not_sent(wire, up):
+    call, _ = up
+    pending = Pending()
+    call.session.offer = lambda direction: pending
+    hold = call.hold()
+    call.terminate()
+    bye = wire.one()
+    assert bye.method == "BYE"
+    pending.resolve(b"late")
+    assert wire.sent() == []
+    assert hold.state == "Failed"
+    wire.receive(wire.answer(bye, 200))
+    wire.over()
