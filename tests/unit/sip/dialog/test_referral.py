@@ -152,8 +152,13 @@ def test_it_is_declined(wire, up):
     assert (refusal.status, refusal.reason) == (486, "Not Now")
     with pytest.raises(UnexpectedInput):
         asked(wire).accept()
-    with pytest.raises(UsageError, match="does not decline"):
-        asked(wire).reject(200)
+    for status in (200, 299, 700):
+        with pytest.raises(UsageError, match="does not decline"):
+            asked(wire).reject(status)
+    for number, status in enumerate((300, 699)):
+        refer(wire, answer, number=4 + number)
+        asked(wire).reject(status)
+        assert wire.starts() == [status]
     assert call.state == "InDialog"
     assert not call.agent.services
 

@@ -3,6 +3,7 @@
 import pytest
 
 from sipparty.errors import CallFailed, CallRejected, CallTimedOut, UnexpectedInput, UsageError
+from sipparty.sip.auth import DigestClient
 from sipparty.sip.dialog.transfer import Transfer, TransferEnded, TransferProgressed
 
 
@@ -241,6 +242,16 @@ def test_a_target_that_is_busy(wire, up, state):
     assert str(ends(wire)[0]) == str(raised.value)
     call.terminate()
     wire.over()
+
+
+@pytest.mark.parametrize("status", [300, 302])
+def test_a_redirection_is_no_answer(wire, up, status):
+    call, invite = up
+    transfer = call.transfer("sip:carol@chicago.com")
+    wire.receive(wire.answer(wire.one(), 202))
+    report(wire, invite, 1, status, LAST)
+    assert transfer.last_error.status == status
+    assert call.state == "InDialog"
 
 
 @pytest.mark.parametrize("status", [403, 405, 501, 603])
@@ -580,6 +591,25 @@ def test_outside_of_a_call_it_may_replace_one(wire, alice, up):
     assert transfer.state == "Succeeded"
     wire.pass_until(wire.now + 5)
     assert wire.starts() == ["BYE"]
+    assert transfer.state == "Terminated"
+
+
+def test_outside_of_a_call_it_may_be_challenged(wire):
+    """What follows in the dialog counts on from the REFER that was accepted."""
+    accounts = {"biloxi.com": ("alice", "wonderland")}
+    digest = DigestClient(accounts, tokens=lambda: "cnonce")
+    alice = wire.agent("sip:alice@atlanta.com", digest=digest)
+    transfer, refer = outside(wire, alice)
+    challenge = 'Digest realm="biloxi.com", nonce="1", algorithm=SHA-256, qop="auth"'
+    wire.receive(wire.answer(refer, 401, headers=[("WWW-Authenticate", challenge)]))
+    again = wire.one()
+    assert again.cseq.number == refer.cseq.number + 1
+    assert "Authorization" in again
+    wire.receive(wire.answer(again, 202))
+    ok, subscribe = notify_outside(wire, again, 1, 200)
+    assert ok.status == 200
+    assert subscribe.method == "SUBSCRIBE"
+    assert subscribe.cseq.number == again.cseq.number + 1
     assert transfer.state == "Terminated"
 
 
