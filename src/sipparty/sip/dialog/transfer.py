@@ -101,7 +101,7 @@ class _Reports(Subscription[Response]):
         self.event_id = "" if event is None else event.parameter("id") or ""
         super()._take_state(notice)
         if notice.has_state:
-            self.transfer.reported(notice.state, notice.word == "terminated")
+            self.transfer.reported(notice.state)
 
     def _over(self) -> None:
         super()._over()
@@ -358,18 +358,11 @@ class Transfer(Handle):
 
     # ---------------------------------------------------------------- reports
 
-    def reported(self, response: Response, last: bool) -> None:
-        """Take a report: the status of the request that was asked for.
-
-        Args:
-            response: The response, as far as it is shown.
-            last: Whether the report is the last.
-        """
+    def reported(self, response: Response) -> None:
+        """Take a report: the response to the request that was asked for, as far as it is shown."""
         if self.settled(self.state):
             return
         self.status = response.status
-        if response.status >= 200 and last:
-            self._reports = None  # it ends by itself
         if response.status < 200:
             self.hear("progressed", response)
         elif response.status < 300:
@@ -439,7 +432,7 @@ class Transfer(Handle):
                 one.followers = tuple(other for other in one.followers if other is not self)
         reports, self._reports = self._reports, None
         if reports is not None:
-            reports.hear("terminate")
+            reports.hear("terminate")  # where it has not ended by itself
         self._emit(TransferEnded, self.last_error)
 
 

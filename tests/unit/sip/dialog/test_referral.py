@@ -430,6 +430,17 @@ def test_closing_declines_what_is_not_decided(wire, up):
     assert not call.agent.services
 
 
+def test_closing_ends_the_reports(wire, up):
+    call, answer = up
+    _, invite, _, notify = accepted(wire, answer)
+    wire.receive(wire.answer(notify, 200, contact=None))
+    (referral,) = (one for one in call.agent.services if isinstance(one, Referral))
+    referral.hit("terminate")
+    assert told(wire) == [("SIP/2.0 487 Request Terminated", OVER)]
+    wire.receive(wire.answer(invite, 200, tag="c1"))
+    assert wire.starts() == ["ACK"]
+
+
 # ---------------------------------------------------------------- outside of calls
 
 

@@ -2,7 +2,14 @@
 
 import pytest
 
-from sipparty.errors import CallFailed, CallRejected, CallTimedOut, UnexpectedInput, UsageError
+from sipparty.errors import (
+    CallFailed,
+    CallRejected,
+    CallTimedOut,
+    NegotiationError,
+    UnexpectedInput,
+    UsageError,
+)
 from sipparty.sip.auth import DigestClient
 from sipparty.sip.dialog.transfer import Transfer, TransferEnded, TransferProgressed
 
@@ -498,6 +505,18 @@ def test_a_hold_that_fails_hinders_nothing(wire, up):
     transfer = call.transfer("sip:carol@chicago.com", hold=True)
     wire.receive(wire.answer(wire.one(), 488))
     assert wire.starts() == ["ACK", "REFER"]
+    assert transfer.state == "Referring"
+
+
+def test_a_hold_that_fails_at_once_hinders_nothing(wire, up):
+    call, _ = up
+
+    def offer(direction=None):
+        raise NegotiationError("There is nothing to offer.")
+
+    wire.medias[0].offer = offer
+    transfer = call.transfer("sip:carol@chicago.com", hold=True)
+    assert wire.starts() == ["REFER"]
     assert transfer.state == "Referring"
 
 
