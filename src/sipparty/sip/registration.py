@@ -193,6 +193,10 @@ class Registration(Handle):
             raise UsageError(f"expires is a number of seconds, 1 to 2**32 - 1, not {expires!r}.")
         if q is not None and not 0 <= q <= 1:
             raise UsageError(f"q is from 0.0 to 1.0 (RFC 3261 §20.10), not {q!r}.")
+        if not routes:
+            raise UsageError('There is no outbound proxy: outbound=["sip:edge.example.com"].')
+        if isinstance(contacts, str):
+            raise TypeError(f"contacts is a list of addresses, [{contacts!r}], not one.")
         if gruu not in (None, "public", "temporary"):
             raise UsageError(f'gruu is "public", "temporary" or None, not {gruu!r}.')
         self.agent = agent

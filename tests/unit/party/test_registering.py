@@ -231,6 +231,23 @@ def test_in_a_coroutine(make_home):
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        ({"outbound": ()}, "There is no outbound proxy"),
+        ({"contacts": "sip:bob@desk.com"}, "contacts is a list"),
+        ({"expires": 3600.0}, "expires is a number of seconds"),
+        ({"headers": {"Contact": "<sip:x@y.com>"}}, "Contact cannot be given as a header"),
+        ({"registrar": "sip:bob@b.com"}, "names a user"),
+    ],
+)
+def test_mistakes_are_answered_in_words(make_party, mistake, words):
+    bob = make_party("bob@b.com")
+    with pytest.raises((UsageError, TypeError), match=words):
+        bob.register(**mistake)
+    assert bob.registration is None
+
+
 @pytest.mark.parametrize("wrong", ["uuid:1", "urn:uuid", 'urn:uuid:"', "urn:uuid:1>", 1])
 def test_an_instance_id_is_a_urn(make_party, wrong):
     with pytest.raises((UsageError, TypeError), match="instance_id is"):
