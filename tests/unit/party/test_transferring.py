@@ -1,6 +1,7 @@
 """Transfers between parties, over loopback."""
 
 import asyncio
+import queue
 import threading
 
 import pytest
@@ -61,15 +62,16 @@ def test_blind(alice, bob, carol):
 
 
 def test_attended(alice, bob, carol):
-    replaced = []
-    carol.on(CallReplaced, replaced.append)
+    replaced = queue.Queue()
+    carol.on(CallReplaced, replaced.put)
     call, consultation = up(alice, bob), up(alice, carol)
     call.transfer(consultation).wait(PATIENCE)
     over(call, consultation)
     assert talks_to(bob, "carol")
     assert talks_to(carol, "bob")
-    (event,) = replaced
+    event = replaced.get(timeout=PATIENCE)
     assert event.by in carol.calls
+    assert replaced.empty()
 
 
 def test_the_target_is_busy(alice, bob, carol):
