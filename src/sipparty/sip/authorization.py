@@ -49,9 +49,8 @@ class Authorization:
         """
         exchange, address = self._exchange, flow.remote[0]
         if exchange is None or exchange.destination.address != address:
-            # A registrar is what the program has named, or the host of its own address.
-            routed = request._method == "REGISTER" or request._text("route") is not None
-            destination = Destination(address, host, request.uri_text, origin, routed)
+            routed, registers = request._text("route") is not None, request._method == "REGISTER"
+            destination = Destination(address, host, request.uri_text, origin, routed, registers)
             self._exchange = exchange = self._client.exchange(
                 request.method,
                 request.uri_text,

@@ -67,6 +67,8 @@ class Destination(NamedTuple):
         uri: The Request-URI.
         origin: Who has it sent.
         routed: Whether the program has named a next hop for it.
+        registers: Whether it is a REGISTER: its server is what the program has named, or the host
+            of its own address. Nothing follows from that for other requests.
     """
 
     address: str
@@ -74,6 +76,7 @@ class Destination(NamedTuple):
     uri: str = ""
     origin: Origin = Origin.PROGRAM
     routed: bool = False
+    registers: bool = False
 
 
 class Trust:
@@ -211,12 +214,12 @@ class Trust:
 
     def is_home(self, destination: Destination) -> bool:
         """Whether a request goes to one's own proxy, or into one's own domain."""
-        address, host, _, origin, routed = destination
+        address, host, _, origin, routed, registers = destination
         if address in self._addresses or address in self._home:
             return True
         # In a call of others a name is theirs; it may be that nobody was asked where it leads.
         return origin != Origin.THEIR_CALL and (
-            (routed and origin == Origin.PROGRAM) or self._is_home_name(host)
+            ((routed or registers) and origin == Origin.PROGRAM) or self._is_home_name(host)
         )
 
     # ---------------------------------------------------------------- inside
