@@ -42,6 +42,7 @@ PAGES = (
     "sipparty.sip.packages",
     "sipparty.sip.transaction",
     "sipparty.sip.auth",
+    "sipparty.b2bua",
     "sipparty.sdp",
     "sipparty.media",
     "sipparty.fsm",

@@ -35,6 +35,7 @@ class InviteOptions(TypedDict, total=False):
     redirects: int | None
     flow: Flow | None
     replaces: SimpleCall | str | None
+    privacy: str | Iterable[str]
 
 
 class CallBlock(Generic[CallT]):

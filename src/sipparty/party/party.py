@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self
 
 from sipparty.concurrency.waiting import verb
 from sipparty.errors import Incomplete, UsageError
+from sipparty.party import setting as checks
 from sipparty.party.locating import locate
 from sipparty.party.requests import RequestVerbs
 from sipparty.party.setting import media_options
@@ -344,6 +345,7 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
         redirects: int | None = None,
         flow: Flow | None = None,
         replaces: SimpleCall | str | None = None,
+        privacy: str | Iterable[str] = (),
     ) -> CallT:
         """Call somebody; returns the dialog at once.
 
@@ -369,6 +371,8 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
             replaces: The call that this one takes the place of at the target: a call of this party
                 with it, or the text of a Replaces header (RFC 3891). Who cannot do so refuses the
                 call.
+            privacy: What is to be kept private, as the party's `privacy` says it; "none" where that
+                is not to be for this call.
 
         Raises:
             Incomplete: The uri lacks user or host.
@@ -384,6 +388,8 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
         call.portal = self.engine
         if media:
             call.media = media_options(self, "media", media)
+        if privacy:
+            call.privacy = checks.privacy(self, "privacy", privacy)
         call.invite(
             uri,
             next_hop=None if routes else next_hop,

@@ -32,6 +32,8 @@ __all__ = [
     "credentials",
     "flag",
     "host_names",
+    "identities",
+    "identity",
     "info_packages",
     "interval",
     "line",
@@ -41,6 +43,8 @@ __all__ = [
     "media_types",
     "next_hop",
     "one_of",
+    "peers",
+    "privacy",
     "seconds",
     "seconds_or_0",
     "setting",
@@ -181,6 +185,34 @@ def one_of(*values: str) -> Check:
         return str(value)
 
     return check
+
+
+def peers(_party: Any, name: str, value: Any) -> tuple[str, ...]:
+    """Return addresses, networks and host names."""
+    from sipparty.sip.identity import Peers
+
+    names = tuple(_several(name, value))
+    Peers(names)
+    return names
+
+
+def privacy(_party: Any, name: str, value: Any) -> tuple[str, ...]:
+    """Return words of Privacy."""
+    from sipparty.sip.identity import checked_privacy
+
+    return checked_privacy(value)
+
+
+def identities(_party: Any, name: str, value: Any) -> tuple[str, ...]:
+    """Return one or two identities."""
+    from sipparty.sip.identity import checked_identities
+
+    return checked_identities(value)
+
+
+def identity(_party: Any, name: str, value: Any) -> str:
+    """Return one identity."""
+    return identities(_party, name, [value])[0]
 
 
 def line(_party: Any, name: str, value: Any) -> str:

@@ -48,6 +48,12 @@ if TYPE_CHECKING:
         session_expires: int | None
         min_se: int | None
         session_refresher: str | None
+        trusted_peers: Iterable[str] | None
+        asserted_identity: str | Iterable[str] | None
+        preferred_identity: str | None
+        privacy: str | Iterable[str] | None
+        history_info: bool | None
+        answer_mode: bool | None
         keep_forks: bool | None
         reliable_provisionals: str | None
         history: bool | None
@@ -184,6 +190,47 @@ class PartySettings(DeepClass):
         binds={"session_refresher": ""},
         doc='Who is to refresh sessions where that is ours to choose: "local" or "remote". None'
         " leaves it to the side that is called, and there chooses who calls (RFC 4028 Table 2).",
+    )
+    trusted_peers: Iterable[str] = setting(
+        (),
+        check=checks.peers,
+        binds={"trusted_peers": "_read_peers"},
+        doc="Whose P-Asserted-Identity is believed, and who is given ours: addresses and networks"
+        ' such as "10.0.0.0/8", and next hops by their names, which are not resolved (RFC 3325).',
+    )
+    asserted_identity: str | Iterable[str] = setting(
+        (),
+        check=checks.identities,
+        binds={"asserted_identity": ""},
+        doc="Who we are, as we assert it to trusted peers by P-Asserted-Identity: a SIP URI, a tel"
+        " URI, or one of each.",
+    )
+    preferred_identity: str | None = setting(
+        check=checks.identity,
+        binds={"preferred_identity": ""},
+        doc="Which of our identities a trusted proxy should assert, by P-Preferred-Identity.",
+    )
+    privacy: str | Iterable[str] = setting(
+        (),
+        check=checks.privacy,
+        binds={"privacy": ""},
+        doc='What calls ask to be kept private (RFC 3323): "id", "user", "header", "session",'
+        ' "history", "critical", or "none". With "id" or "user" a call comes from'
+        " sip:anonymous@anonymous.invalid.",
+    )
+    history_info: bool = setting(
+        False,
+        check=checks.flag,
+        binds={"history_info": ""},
+        doc="Whether calls that are placed, redirected or answered say by History-Info where they"
+        " have been (RFC 7044).",
+    )
+    answer_mode: bool = setting(
+        False,
+        check=checks.flag,
+        binds={"answer_mode": ""},
+        doc="Whether a caller may have a call answered at once, by Answer-Mode (RFC 5373) or the"
+        " older Call-Info and Alert-Info, if it has authenticated itself or is a trusted peer.",
     )
     keep_forks: bool = setting(
         False,
@@ -404,3 +451,10 @@ class PartySettings(DeepClass):
         from sipparty.sip.admission import read_name
 
         return tuple(read_name(name) for name in names)
+
+    def _read_peers(self, names: Iterable[str]) -> Any:
+        if not names:
+            return None  # as with most parties, which load nothing for it
+        from sipparty.sip.identity import Peers
+
+        return Peers(names)

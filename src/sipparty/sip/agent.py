@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sipparty.errors import BuildError, NegotiationError, ParseError
 from sipparty.fsm import Portal
@@ -22,13 +22,16 @@ from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.grammar import check_line, is_token
 from sipparty.sip.handle import Handle
 from sipparty.sip.incoming_calls import take_invite
-from sipparty.sip.message import Request
+from sipparty.sip.message import Message, Request
 from sipparty.sip.out_of_dialog import IncomingRequest
 from sipparty.sip.redirects import MAX_REDIRECTS
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 from sipparty.vb import ValueBinder
+
+if TYPE_CHECKING:
+    from sipparty.sip.identity import PeerInfo, Peers
 
 __all__ = ["MANY_CALLS", "MAX_CONTACTS", "UserAgent"]
 
@@ -91,11 +94,9 @@ class UserAgent(ValueBinder):
         follow_redirects: How many redirections a request of ours follows; False or 0 for none.
         retry_wait: Seconds that a request of ours waits at the most where a server asks for that
             with 413 or 503 and Retry-After; 0, the default, for not at all.
-        session_expires: The session interval that is asked for, in seconds (RFC 4028); None for no
-            session timer, but where the other side asks for one.
-        min_se: The shortest that is taken, in seconds; less is answered 422.
-        session_refresher: Who is to refresh sessions where that is ours to choose: "local",
-            "remote", or None, which leaves it to the other side, and that to who calls.
+        trusted_peers, asserted_identity, preferred_identity, privacy, history_info, answer_mode: As
+            the settings of a party have them (RFC 3323, 3325, 7044, 5373).
+        session_expires, min_se, session_refresher: Likewise (RFC 4028).
         check_offer: Judges the offer of a call that somebody is to decide on, before they are given
             it: raises `NegotiationError` or `ParseError` for one that could not be answered.
             None to find out when the call is accepted.
@@ -151,9 +152,14 @@ class UserAgent(ValueBinder):
         self.media_options: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
         self.reject_offer: Callable[[bytes, str], bytes] | None = None
         self.keep_forks = False
+        self.trusted_peers: Peers | None = None
+        self.asserted_identity: tuple[str, ...] = ()
+        self.privacy: tuple[str, ...] = ()
+        self.preferred_identity: str | None = None
+        self.history_info = self._answer_mode = False
         self.session_expires: int | None = None
-        self.min_se = 90
         self.session_refresher: str | None = None
+        self.min_se = 90
         self.catch_all = False
         self.observed = True
         self.portal: Portal | None = None
@@ -277,6 +283,24 @@ class UserAgent(ValueBinder):
                 fields.append(field("Allow-Events", self.resources.names))
             self._capabilities = fields
         return fields
+
+    @property
+    def answer_mode(self) -> bool:
+        """Whether trusted or authenticated callers may have calls answered at once (RFC 5373)."""
+        return self._answer_mode
+
+    @answer_mode.setter
+    def answer_mode(self, allowed: bool) -> None:
+        self._answer_mode = allowed
+        tags = [tag for tag in self.supported if tag != "answermode"]
+        self.supported = (*tags, "answermode") if allowed else tuple(tags)
+        self._capabilities = None
+
+    def peer_info(self, message: Message, flow: Flow, authenticated: bool = False) -> PeerInfo:
+        """Return what a message says of its sender."""
+        from sipparty.sip import identity
+
+        return identity.peer_info(self, message, flow, authenticated)
 
     @property
     def product(self) -> str:

@@ -13,6 +13,7 @@ from sipparty.sip.dialog import Dialog, DialogState
 from sipparty.sip.events import CallReceived
 from sipparty.sip.transaction import ServerTransaction
 from sipparty.sip.transports import SECURE_TRANSPORTS
+from sipparty.sip.user_headers import KEPT
 
 if TYPE_CHECKING:
     from sipparty.sip.agent import UserAgent
@@ -52,6 +53,16 @@ def take_invite(agent: UserAgent, transaction: ServerTransaction) -> None:
         if not caller_says(request):
             agent.refuse(transaction, 421, [("Require", "100rel")])
             return
+    caller, at_once = None, agent.auto_answer
+    if not KEPT.isdisjoint(request._index or ()):
+        caller = agent.peer_info(request, transaction.flow, transaction.authenticated is not None)
+        if agent._answer_mode:
+            from sipparty.sip.identity import answer_mode
+
+            at_once, status, phrase = answer_mode(agent, caller)
+            if status:
+                agent.core.refusals.refuse(transaction, status, phrase)
+                return
     tokens = agent.core.tokens
     try:
         data = DialogState.of_request(request, transaction.tag, tokens.number(24))
@@ -62,7 +73,7 @@ def take_invite(agent: UserAgent, transaction: ServerTransaction) -> None:
             # RFC 5630 §4.1: it came in clear, and so would what we send.
             agent.refuse(transaction, 480, [("Warning", '380 sipparty "SIPS Not Allowed"')])
             return
-        if request._body and agent.check_offer is not None and not agent.auto_answer:
+        if request._body and agent.check_offer is not None and not at_once:
             # §8.2.3 comes before §13.3.1: nobody is called for what cannot be taken.
             offer = session_description(request, agent.accepts)
             if offer:
@@ -70,7 +81,10 @@ def take_invite(agent: UserAgent, transaction: ServerTransaction) -> None:
     except (NegotiationError, ParseError) as error:
         agent.core.refusals.refuse_for(transaction, error)
         return
-    take_call(agent, agent.server_dialog(agent), transaction, data, replaced)
+    dialog = agent.server_dialog(agent)
+    if caller is not None:
+        dialog.peer_info = caller
+    take_call(agent, dialog, transaction, data, at_once, replaced)
 
 
 def take_call(
@@ -78,10 +92,11 @@ def take_call(
     dialog: Dialog,
     transaction: ServerTransaction,
     data: DialogState,
+    at_once: bool,
     replaced: Dialog | None = None,
 ) -> None:
-    """Begin a dialog, report it, and answer it where nobody is to decide on it, as on one that
-    takes the place of another call.
+    """Begin a dialog, report it, and answer it at once where nobody is to decide on it, as on one
+    that takes the place of another call.
 
     Whatever its class raises, it is ended and counted no more, and whoever was given it is
     given the end.
@@ -91,7 +106,6 @@ def take_call(
     data.half_open = transaction.authenticated is None
     dialog.silent = True
     request, flow = transaction.request, transaction.flow
-    at_once = agent.auto_answer
     if replaced is not None:
         at_once = True
         dialog.replaces, dialog.media = replaced, getattr(replaced, "media", {})  # type: ignore[attr-defined]

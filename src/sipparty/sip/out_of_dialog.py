@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, SupportsBytes
+from typing import TYPE_CHECKING, Any, SupportsBytes
 
 from sipparty.concurrency.waiting import verb
 from sipparty.errors import CallFailed
@@ -14,7 +14,10 @@ from sipparty.sip.grammar import split_list
 from sipparty.sip.message import Request, Response
 from sipparty.sip.routing import NextHop, as_request_uri
 from sipparty.sip.transaction.server import ServerTransaction
-from sipparty.sip.values import CSeq
+from sipparty.sip.values import CSeq, DNameURI
+
+if TYPE_CHECKING:
+    from sipparty.sip.identity import PeerInfo
 
 __all__ = ["IncomingRequest", "add_contact", "send_out_of_dialog"]
 
@@ -141,6 +144,12 @@ class IncomingRequest:
         self.flow = transaction.flow
         self.agent = agent
         self.portal = agent.portal
+
+    @property
+    def identity(self) -> DNameURI | None:
+        """Who has sent it, as a trusted peer asserts it (RFC 3325); None where none does."""
+        info: PeerInfo = self.agent.peer_info(self.request, self.flow)
+        return info.identity
 
     @verb
     def respond(

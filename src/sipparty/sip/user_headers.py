@@ -16,7 +16,15 @@ from sipparty.sip.fields import Field
 from sipparty.sip.headers import header_key
 from sipparty.sip.message import Message
 
-__all__ = ["given_fields", "replaced"]
+__all__ = ["KEPT", "given_fields", "replaced"]
+
+#: The headers of an INVITE that its call keeps: what they say of who calls, and of how it came.
+KEPT: Final = frozenset(
+    {
+        *("p-asserted-identity", "privacy", "diversion", "history-info", "alert-info"),
+        *("call-info", "answer-mode", "priv-answer-mode"),
+    }
+)
 
 #: The headers that are the stack's: what to give instead, or whose they are.
 _OWN: Final = {

@@ -19,17 +19,10 @@ from typing import TYPE_CHECKING, Any, Generic, Self, SupportsBytes, Unpack
 
 from sipparty.errors import UsageError
 from sipparty.fsm import Row, Timer, verb
+from sipparty.sip.dialog import record
 from sipparty.sip.dialog.invite_usage import InviteUsage
 from sipparty.sip.dialog.modification import Modification
-from sipparty.sip.dialog.record import (
-    Cause,
-    Reason,
-    Step,
-    cause_of,
-    duration,
-    ended_by,
-    reason_fields,
-)
+from sipparty.sip.dialog.record import Cause, Reason, Step
 from sipparty.sip.dialog.session import SessionT
 from sipparty.sip.flow import Flow
 from sipparty.sip.multipart import Part
@@ -51,19 +44,8 @@ _OVER = ("Terminated", "Error")
 
 #: What may still come in after the end, and changes nothing any more.
 _LATE = (
-    *("provisional", "failed", "ended", "ended_in_error", "hang_up_failed"),
-    *("bye_received", "unacknowledged", "peer_lost", "given_up", "media_failed"),
-)
-
-
-_FOR_USERS = (
-    *("accept", "add_headers", "composing", "hold", "info", "info_packages", "invite", "message"),
-    *("reject", "resume", "ring", "send", "session_timer", "terminate", "transfer", "update_media"),
-    *("States", "authenticated", "call_id", "forks", "held", "held_by_peer", "last_error", "local"),
-    *("name", "party", "progress", "remote", "remote_target", "role", "session", "state"),
-    *("answered_elsewhere", "cause", "duration", "early", "ended_by", "messages", "steps"),
-    *("events", "off", "on", "stateCondition", "until", "wait", "waitForStateCondition"),
-    *("wait_for", "dot", "mermaid", "text"),
+    *("provisional", "failed", "ended", "ended_in_error", "hang_up_failed", "bye_received"),
+    *("unacknowledged", "peer_lost", "given_up", "media_failed"),
 )
 
 
@@ -87,8 +69,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         Row("InitiatingDialog", "failed", "Error", "_note_error"),
         # The side that is called.
         Row("Initial", "receive_invite", "InitiatingDialog", "_receive"),
-        Row("InitiatingDialog", "ring", "InitiatingDialog", "_send_progress"),
-        Row("InitiatingDialog", "timer_ringing", "InitiatingDialog", "_send_progress"),
+        Row("InitiatingDialog", ("ring", "timer_ringing"), "InitiatingDialog", "_send_progress"),
         Row("InitiatingDialog", "ready", "InitiatingDialog", "_accept_when_ready"),
         Row("InitiatingDialog", "accept", "InDialog", "_send_acceptance"),
         Row("InitiatingDialog", "reject", "Terminated", "_send_rejection"),
@@ -101,24 +82,16 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         Row("InitiatingDialog", "timer_expires", "Error", "_give_up"),
         Row("InitiatingDialog", "terminate", "TerminatingDialog", "_end_early"),
         Row("InDialog", "terminate", "TerminatingDialog", "_hang_up"),
-        Row(
-            "InDialog",
-            ("media_failed", "early_unusable"),
-            "TerminatingDialog",
-            "_note_error",
-            "_hang_up",
-        ),
+        Row("InDialog", "media_failed", "TerminatingDialog", "_note_error", "_hang_up"),
+        Row("InDialog", "early_unusable", "TerminatingDialog", "_note_error", "_hang_up"),
         # RFC 5057 §5: the other side knows no such call, or is gone.
         Row("InitiatingDialog", "peer_lost", "InitiatingDialog"),
         Row("InDialog", "peer_lost", "TerminatingDialog", "_note_error", "_hang_up"),
-        Row("TerminatingDialog", ("peer_lost", "media_failed"), "TerminatingDialog"),
+        Row("TerminatingDialog", ("provisional", "peer_lost", "media_failed"), "TerminatingDialog"),
         Row(("Initial", "InitiatingDialog", "InDialog"), "given_up", "Error", "_note_error"),
-        Row("TerminatingDialog", "given_up", "Terminated"),
-        Row("InDialog", "bye_received", "Terminated"),
-        Row("TerminatingDialog", "provisional", "TerminatingDialog"),
+        Row(("InDialog", "TerminatingDialog"), "bye_received", "Terminated"),
         Row("TerminatingDialog", "success", "TerminatingDialog", "acknowledge_and_hang_up"),
-        Row("TerminatingDialog", ("failed", "ended", "timer_cancel"), "Terminated"),
-        Row("TerminatingDialog", "bye_received", "Terminated"),
+        Row("TerminatingDialog", ("failed", "ended", "timer_cancel", "given_up"), "Terminated"),
         Row("TerminatingDialog", "unacknowledged", "TerminatingDialog", "_hang_up_after_all"),
         Row("TerminatingDialog", "ended_in_error", "Error"),
         Row("TerminatingDialog", "hang_up_failed", "Error", "_note_error"),
@@ -293,6 +266,37 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         return self
 
     @verb
+    def redirect(
+        self,
+        *targets: Any,
+        status: int = 302,
+        reason: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        diversion: str | None = None,
+    ) -> Self:
+        """Send the caller elsewhere (RFC 3261 §8.3): `call.redirect("carol@biloxi.com")`; does
+        nothing where the caller has given up meanwhile.
+
+        Args:
+            targets: Where to: each an address, or a pair of an address and its q, from 0 to 1.
+            status: 300, 301, 302, 305 or 380.
+            reason: As for `reject`.
+            headers: Likewise.
+            diversion: Why the call is diverted: "no-answer", or another of RFC 5806.
+
+        Raises:
+            UnexpectedInput: The call is not one to answer, or is answered already.
+            UsageError: There is no target; or a q, the status or the diversion is none.
+        """
+        from sipparty.sip.diversion import read_targets, redirection_headers
+
+        chosen = read_targets(targets, status)
+        if self._is_answerable("reject"):
+            given = redirection_headers(self, chosen, diversion)
+            self.reject(status, reason, [*given, *headers])
+        return self
+
+    @verb
     def terminate(
         self, headers: Iterable[tuple[str, str]] = (), reason: str | Reason | None = None
     ) -> Self:
@@ -306,7 +310,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
             UnexpectedInput: The call is over, or being ended.
         """
         if headers or reason is not None:
-            self._hang_up_fields = given_fields(headers) + reason_fields(reason)
+            self._hang_up_fields = given_fields(headers) + record.reason_fields(reason)
         self.hit("terminate")
         return self
 
@@ -321,9 +325,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
             UsageError: It is another method.
         """
         if method not in ("ACK", "PRACK"):
-            raise UsageError(
-                f"Headers are added to ACK and PRACK, not to {method!r}: see its verb."
-            )
+            raise UsageError(f"Headers are added to ACK and PRACK, not {method!r}: see its verb.")
         self.more_fields = {**self.more_fields, method: given_fields(headers)}
         return self
 
@@ -454,7 +456,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         """What is of use to a user, and what a subclass adds; the rest is the stack's."""
         kinds = type(self).__mro__
         added = (vars(kind) for kind in kinds[: kinds.index(SimpleCall)])
-        names = {*_FOR_USERS, *self.__dict__, *(name for one in added for name in one)}
+        names = {*record.FOR_USERS, *self.__dict__, *(name for one in added for name in one)}
         return sorted(name for name in names if name[0] != "_")
 
     @property
@@ -476,25 +478,23 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
     def duration(self) -> float:
         """Seconds that the call was established, or has been so far; 0.0 before."""
         loop = getattr(self.portal, "loop", None)
-        return duration(self.steps, self.core.timers.now if loop is None else loop.time())
+        return record.duration(self.steps, self.core.timers.now if loop is None else loop.time())
 
     @property
     def ended_by(self) -> str | None:
         """Who has ended the call: "local", "remote", "timeout" where nobody answered, "network"
         where the other side could not be reached; None before.
         """
-        return ended_by(self.steps, self.last_error)
+        return record.ended_by(self.steps, self.last_error)
 
     @property
     def cause(self) -> Cause | None:
         """Why the call has ended, as status, reason phrase and a sentence; None before."""
         by = self.ended_by
-        return None if by is None else cause_of(by, self._stated, self.last_error)
+        return None if by is None else record.cause_of(by, self._stated, self.last_error)
 
     @property
     def answered_elsewhere(self) -> bool:
-        """Whether somebody else has answered the call, so that it is not missed here: its CANCEL
-        says "Call completed elsewhere", that is cause 200 (RFC 3326 §3.1).
-        """
+        """Whether it is no missed call: its CANCEL says cause 200 (RFC 3326 §3.1)."""
         cancelled = any(step.what == "cancel_received" for step in self.steps)
         return cancelled and self._stated is not None and self._stated.status == 200

@@ -11,11 +11,12 @@ Verbs return at once and return the usage, a `Handle` to wait for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, SupportsBytes
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, SupportsBytes, TypeVar
 
 from sipparty.errors import BuildError, CallFailed, TableError, UsageError
 from sipparty.fsm import verb
 from sipparty.sip.client_request import ClientRequest
+from sipparty.sip.dialog.record import shown
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallEnded, Event
 from sipparty.sip.grammar import is_token
@@ -29,12 +30,37 @@ if TYPE_CHECKING:
     from sipparty.party.party import Party
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.dialog.session import Session
+    from sipparty.sip.diversion import Diversion, HistoryEntry
+    from sipparty.sip.identity import PeerInfo
+    from sipparty.sip.typed import AddressReference
     from sipparty.trace.wirelog import WireRecord
 
-__all__ = ["Dialog"]
+__all__ = ["Dialog", "Said"]
 
 #: Requests that are verbs of their own, not to be sent by `Dialog.send`.
 _OWN_VERBS = ("INVITE", "ACK", "CANCEL", "BYE")
+
+
+T = TypeVar("T")
+
+
+class Said(Generic[T]):
+    """An attribute of a call that its `peer_info` has.
+
+    Args:
+        default: Its value where there is none.
+    """
+
+    def __init__(self, default: T) -> None:
+        self._default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, call: Any, owner: type) -> T:
+        info = None if call is None else call.peer_info
+        found: T = self._default if info is None else getattr(info, self._name)
+        return found
 
 
 class Dialog(Handle, abstract=True):
@@ -66,6 +92,18 @@ class Dialog(Handle, abstract=True):
     replaces: Dialog | None = None
     #: What follows it from state to state, by its `call_moved(usage, input, state)`.
     followers: tuple[Any, ...] = ()
+    #: What the other side says of itself; None for nothing.
+    peer_info: PeerInfo | None = None
+    #: Who it is, as a trusted peer asserts it (RFC 3325); None where none does.
+    identity: Said[DNameURI | None] = Said(None)
+    #: Who has diverted the call here, the most recent first (RFC 5806).
+    diversions: Said[tuple[Diversion, ...]] = Said(())
+    #: The requests that have led here (RFC 7044).
+    history_info: Said[tuple[HistoryEntry, ...]] = Said(())
+    #: How the call is to ring (RFC 3261 §20.4).
+    alert_info: Said[tuple[AddressReference, ...]] = Said(())
+    #: What a call of ours asks to be kept private (RFC 3323 §4.2); empty for what its agent does.
+    privacy: tuple[str, ...] = ()
 
     _own_methods: ClassVar[Mapping[str, str | None]] = {}
 
@@ -119,6 +157,14 @@ class Dialog(Handle, abstract=True):
         return None if self.dialog_state is None else DNameURI.parse(self.dialog_state.remote)
 
     @property
+    def remote_display(self) -> str:
+        """The name of the other side to be shown to people: what a trusted peer asserts, else what
+        the other side says; "Anonymous" where it asks for privacy (RFC 3323); "" before a call.
+        """
+        remote = self.remote
+        return "" if remote is None else shown(remote, self.peer_info)
+
+    @property
     def remote_target(self) -> str:
         """The URI that requests go to, the other side's Contact; "" before it is known."""
         return "" if self.dialog_state is None else self.dialog_state.remote_target
@@ -131,7 +177,8 @@ class Dialog(Handle, abstract=True):
     @property
     def weight(self) -> int:
         """The bytes that the usage itself keeps of that: those of its media."""
-        return getattr(self.session, "size", 0)
+        said = 0 if self.peer_info is None else self.peer_info.size
+        return said + getattr(self.session, "size", 0)
 
     @property
     def share(self) -> Share | None:

@@ -41,6 +41,7 @@ from sipparty.sip.values import DNameURI
 
 if TYPE_CHECKING:
     from sipparty.sip.dialog.invite_usage import InviteUsage
+    from sipparty.sip.diversion import History
 
 __all__ = ["ClientInvite"]
 
@@ -60,13 +61,14 @@ class ClientInvite:
         answers: The answers that such responses of other forks have brought, by remote tag.
         responses: The last provisional response in each early dialog, by remote tag.
         rseqs: The RSeq of the last reliable one, likewise.
+        history: Where it has been so far, for History-Info; None where it does not say.
         unacknowledged: How many of our PRACKs are not answered yet.
     """
 
     __slots__ = (
         *("_failure", "_headers", "_late_offer", "_media_flow", "_parts", "_ready", "acks"),
         *("agreed", "answered", "answers", "call", "early", "offer", "request", "responses"),
-        *("rseqs", "template", "unacknowledged"),
+        *("history", "rseqs", "template", "unacknowledged"),
     )
 
     def __init__(
@@ -118,6 +120,7 @@ class ClientInvite:
         self._ready = True
         self._failure: Exception | None = None
         self.offer = b""
+        self.history: History | None = None
         self.early: dict[str, DialogState] = {}
         self.agreed: str | None = None
         self.answers: dict[str, bytes] = {}
@@ -163,14 +166,18 @@ class ClientInvite:
             raise self._failure
         if not self._ready:
             return None
-        fields = [("contact", contact, f"Contact: {contact}")]
-        fields += call.agent.capability_fields
-        if call.agent.session_expires is not None:
-            from sipparty.sip.dialog.session_timer import invite_fields
+        agent, said = call.agent, []
+        of_us = call.privacy or agent.privacy or agent.asserted_identity or agent.preferred_identity
+        if of_us or agent.history_info or agent.session_expires is not None:
+            from sipparty.sip.identity import said_of_us
 
-            fields += invite_fields(call.agent)
-        if call.agent.info is not None:
-            fields.append(call.agent.info.recv_info)
+            said = said_of_us(self, client_request, flow)
+            contact = template.contact
+        fields = [("contact", contact, f"Contact: {contact}")]
+        fields += agent.capability_fields
+        fields += said
+        if agent.info is not None:
+            fields.append(agent.info.recv_info)
         if call.agent.reliable_provisionals == "required":
             fields.append(field("Require", "100rel"))  # RFC 3262 §4
         fields = replaced(fields, self._headers)
@@ -349,6 +356,9 @@ class ClientInvite:
             from sipparty.sip.dialog.session_timer import take_2xx
 
             take_2xx(call, self.request, response)
+        if call.agent.trusted_peers and "p-asserted-identity" in (response._index or ()):
+            assert self.request.flow is not None
+            call.peer_info = call.agent.peer_info(response, self.request.flow)
         if call.state != "InitiatingDialog":
             self.leave_early(state)
             self.refuse_offer(ack, response)

@@ -182,6 +182,14 @@ class ServerInvite:
                 from sipparty.sip.dialog.session_timer import answer_fields
 
                 fields += answer_fields(call, self.transaction.request)
+            if self.initial and call.peer_info is not None:
+                from sipparty.sip.identity import answer_fields as said
+
+                fields += said(call)
+        if call.agent.asserted_identity:
+            from sipparty.sip.identity import identity_fields
+
+            fields += identity_fields(call.agent, (), self.transaction.flow)
         if call.agent.info is not None:
             fields += call.agent.info.answer(call, self.transaction.request)
         if given:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from sipparty.errors import CallFailed, CallTimedOut, CallUnreachable, ParseError
 from sipparty.sip.fields import Field, field
@@ -11,8 +11,10 @@ from sipparty.sip.grammar import quote
 from sipparty.sip.message import Message
 from sipparty.sip.status import reason_phrase
 from sipparty.sip.typed import TokenValue
+from sipparty.sip.values import DNameURI
 
 __all__ = [
+    "FOR_USERS",
     "Cause",
     "Reason",
     "Step",
@@ -20,10 +22,25 @@ __all__ = [
     "duration",
     "ended_by",
     "error_fields",
+    "is_hidden",
     "read_reasons",
     "reason_fields",
+    "shown",
     "stated_cause",
 ]
+
+
+#: What `dir` of a call has: what is of use to a user.
+FOR_USERS = (
+    *("accept", "add_headers", "composing", "hold", "info", "info_packages", "invite", "message"),
+    *("reject", "resume", "ring", "send", "session_timer", "terminate", "transfer", "update_media"),
+    *("States", "authenticated", "call_id", "forks", "held", "held_by_peer", "last_error", "local"),
+    *("name", "party", "progress", "remote", "remote_target", "role", "session", "state"),
+    *("alert_info", "diversions", "history_info", "identity", "redirect", "remote_display"),
+    *("answered_elsewhere", "cause", "duration", "early", "ended_by", "messages", "steps"),
+    *("events", "off", "on", "stateCondition", "until", "wait"),
+    *("waitForStateCondition", "wait_for", "dot", "mermaid", "text"),
+)
 
 
 class Step(NamedTuple):
@@ -196,3 +213,31 @@ def error_fields(error: CallFailed | None) -> list[Field]:
     if error is None or error.status is None:
         return []
     return reason_fields(Reason("SIP", error.status, reason_phrase(error.status)))
+
+
+#: What has the name of a caller kept from who is called (RFC 3323 §4.2, RFC 3325 §9.3).
+_HIDES = frozenset({"user", "id"})
+
+
+def is_hidden(privacy: Iterable[str]) -> bool:
+    """Whether who asks for this privacy is not to be known to the other side."""
+    return not _HIDES.isdisjoint(privacy)
+
+
+def shown(remote: DNameURI, info: Any) -> str:
+    """Return the name of the other side to be shown to people: what is asserted, else what From or
+    To says; "Anonymous" where it asks for that.
+    """
+    if info is not None and is_hidden(info.privacy):
+        return "Anonymous"
+    identity = None if info is None else info.identity
+    for one in (remote,) if identity is None else (identity, remote):
+        if one.address == "anonymous.invalid":
+            return "Anonymous"
+        if one.display_name:
+            return one.display_name
+        if one is identity:
+            break
+    address = remote if identity is None else identity
+    uri = address.uri_text.partition(";")[0]
+    return uri.partition(":")[2] if uri[:4].lower() in ("sip:", "tel:") else uri

@@ -387,7 +387,7 @@ def test_a_session_that_the_other_side_does_not_refresh_ends(wire, bob, interval
     wire.over()
 
 
-@pytest.mark.parametrize("by", ["INVITE"])
+@pytest.mark.parametrize("by", ["INVITE", "UPDATE"])
 def test_a_refresh_of_theirs_begins_the_interval_anew(wire, bob, by):
     call, ok = answered(wire, bob, "Session-Expires: 600;refresher=uac", *TIMER)
     for number in range(2, 12):
@@ -531,3 +531,11 @@ def test_refreshes_that_cross_leave_the_call_up(make_pair, wire):
     assert its.session_timer.state == "RemoteRefresher"
     mine.terminate()
     pair.quiet()
+
+
+def test_an_update_of_theirs_with_an_interval_that_is_too_small_is_refused(wire, bob):
+    call, ok = answered(wire, bob, "Session-Expires: 1800", *TIMER)
+    wire.receive(wire.within(ok, "UPDATE", headers=["Session-Expires: 60", *TIMER]))
+    refusal = wire.one()
+    assert (refusal.status, lines(refusal, "Min-SE")) == (422, ["90"])
+    assert timer_of(call) == ("RemoteRefresher", 1800, "remote")

@@ -274,6 +274,6 @@ def test_dir_has_what_is_of_use_to_a_user(wire, alice):
     call = Noting(alice)
     call.colour = "red"
     names = dir(call)
-    assert len(names) < 60
+    assert len(names) < 70
     assert {"hold", "wait", "state", "note", "colour"} <= set(names)
     assert set(names) <= set(object.__dir__(call))
