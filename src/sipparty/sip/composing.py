@@ -250,7 +250,6 @@ class Composing(Handle):
     def _begin(self) -> None:
         self.agent.services.add(self)
         self.agent.messaging.composing[self._key] = self
-        self._press()
         self._notify()
 
     def _press(self) -> None:

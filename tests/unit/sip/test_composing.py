@@ -70,6 +70,16 @@ def test_a_document_says_what_was_written(given, read):
     assert read_status(write_status(*given)) == read
 
 
+def test_who_is_idle_does_not_say_when_they_say_so_again():
+    assert b"refresh" not in write_status(False, "text/plain", 90)
+    assert b"refresh" not in write_status(True, "text/plain")
+
+
+def test_a_time_without_end_is_none():
+    document = write_status(True, "", 99999).replace(b"99999", b"100000")
+    assert read_status(document) == (True, "", 120)
+
+
 def test_a_document_of_somebody_else():
     document = b"""<?xml version="1.0" encoding="UTF-8"?>
         <isComposing xmlns="urn:ietf:params:xml:ns:im-iscomposing"
@@ -110,6 +120,7 @@ def test_keys_make_one_notice_and_their_end_another(wire, bob):
     assert wire.sent() == []
     wire.pass_until(39.9)
     assert (wire.sent(), writing.state) == ([], "Active")
+    assert not writing.settled(writing.state)
     wire.pass_until(40.1)  # 15 s after the last key
     assert answered(wire) == [False]
     assert writing.state == "Terminated"
@@ -119,6 +130,17 @@ def test_keys_make_one_notice_and_their_end_another(wire, bob):
     assert not bob.services
     assert not bob.messaging.composing
     wire.over()
+
+
+def test_the_last_key_counts(wire, bob):
+    writing = press(bob)
+    assert answered(wire) == [True]
+    wire.pass_until(0.5)
+    press(bob)
+    wire.pass_until(15.4)
+    assert writing.state == "Active"
+    wire.pass_until(15.6)
+    assert writing.state == "Terminated"
 
 
 def test_who_writes_for_long_is_notified_again(wire, bob):

@@ -279,12 +279,19 @@ def test_what_is_not_accepted_is_refused_with_what_is(wire, bob, types, kind, st
 
 def test_refusing(wire, bob):
     event = came(wire)
-    with pytest.raises(UsageError, match="expected 300 to 699"):
-        event.reject(200)
+    for status in (200, 299, 700):
+        with pytest.raises(UsageError, match="expected 300 to 699"):
+            event.reject(status)
     event.reject(486, "Not now")
     assert (wire.one().status, event.incoming.transaction.answered) == (486, True)
     with pytest.raises(UnexpectedInput):
         event.reject()
+
+
+@pytest.mark.parametrize("status", [300, 699])
+def test_all_that_refuses(wire, bob, status):
+    came(wire).reject(status)
+    assert wire.starts() == [status]
 
 
 def test_a_refusal_is_a_decline_by_default(wire, bob):

@@ -87,7 +87,7 @@ def test_pings_go_on_with_some_chance_in_their_pauses(wire, bob):
     assert len(set(target.pauses)) > 3
     assert (made.sent, made.received, made.loss) == (len(target.asked), len(target.asked), 0.0)
     assert news(wire) == [TargetUp]
-    made.stop()
+    assert made.stop() is made
     made.stop()
     wire.over()
     assert news(wire) == [TargetUp, PingEnded]
@@ -193,6 +193,19 @@ def test_some_may_be_lost(wire, bob):
     assert news(wire) == [TargetUp]
     target.status = None
     target.run(wire.now + 35)
+    assert made.state == "Down"
+
+
+def test_so_many_are_lost_and_no_more(wire, bob):
+    made = ping(bob, period=10.0, timeout=1.0, misses=2)
+    wire.receive(wire.answer(wire.one(), 200))
+    while made.sent < 2:
+        wire.pass_until(wire.now + 0.5)
+    wire.pass_until(wire.now + 2.0)
+    assert made.state == "Up"
+    while made.sent < 3:
+        wire.pass_until(wire.now + 0.5)
+    wire.pass_until(wire.now + 2.0)
     assert made.state == "Down"
 
 
