@@ -21,6 +21,7 @@ from sipparty import (
     CallRejected,
     Engine,
     Event,
+    EventPackage,
     FlowLost,
     Limits,
     MediaEvent,
@@ -88,6 +89,34 @@ def media(party: Party) -> None:
     party.on(MediaStarted, started)
     party.on(MediaEvent, lambda event: print(event.call.state))
     Chat().update(topic="tea")
+
+
+class Temperature(EventPackage[float]):
+    """An event package of one's own."""
+
+    name = "temperature"
+    accepts = ("text/plain",)
+
+    def parse(self, body: bytes, media_type: str) -> float:
+        return float(body)
+
+    def build(self, state: float) -> bytes:
+        return str(state).encode()
+
+
+async def notification(party: Party) -> None:
+    sub = party.subscribe(Temperature, "sip:sensor@biloxi.com", expires=600)
+    reveal_type(sub)  # Subscription[float]
+    reveal_type(sub.value)  # float | None
+    reveal_type(await sub)  # Subscription[float]
+    async for state in sub:
+        reveal_type(state)  # float
+    party.subscribe("presence").terminate()
+    resource = party.offer(Temperature, 21.5)
+    reveal_type(resource)  # Resource[float]
+    resource.notify(22.0)
+    party.offer("presence").terminate()
+    reveal_type(party.publish("presence", b"").wait())  # Publication
 
 
 def settings(party: Party, given: Credentials) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from sipparty.concurrency.waiting import verb
 from sipparty.party.engine_user import EngineUser
@@ -25,7 +25,7 @@ StateT = TypeVar("StateT")
 
 
 class NotificationVerbs(EngineUser, EventHandlers, PartySettings):
-    """What a party is told of others' states, and tells of its own."""
+    """Subscriptions of a party, those to it, and what it publishes."""
 
     #: What others may subscribe to, and of what unsolicited notifications are taken.
     _offered: tuple[Resource[Any], ...] = ()
@@ -39,10 +39,10 @@ class NotificationVerbs(EngineUser, EventHandlers, PartySettings):
         proxy = self.proxy if proxy is None else proxy
         return () if proxy is None else (route_to(proxy),)
 
-    @verb
+    @overload
     def subscribe(
         self,
-        event: str | type[EventPackage[StateT]] | EventPackage[StateT],
+        event: str,
         target: Target | None = None,
         *,
         within: Dialog | None = None,
@@ -54,7 +54,38 @@ class NotificationVerbs(EngineUser, EventHandlers, PartySettings):
         keep_forks: bool = False,
         proxy: str | None = None,
         flow: Flow | None = None,
-    ) -> Subscription[StateT]:
+    ) -> Subscription[Any]: ...
+    @overload
+    def subscribe(
+        self,
+        event: type[EventPackage[StateT]] | EventPackage[StateT],
+        target: Target | None = None,
+        *,
+        within: Dialog | None = None,
+        expires: int | None = None,
+        accept: Iterable[str] | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        body: bytes = b"",
+        event_id: str = "",
+        keep_forks: bool = False,
+        proxy: str | None = None,
+        flow: Flow | None = None,
+    ) -> Subscription[StateT]: ...
+    def subscribe(
+        self,
+        event: str | type[EventPackage[Any]] | EventPackage[Any],
+        target: Target | None = None,
+        *,
+        within: Dialog | None = None,
+        expires: int | None = None,
+        accept: Iterable[str] | None = None,
+        headers: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        body: bytes = b"",
+        event_id: str = "",
+        keep_forks: bool = False,
+        proxy: str | None = None,
+        flow: Flow | None = None,
+    ) -> Subscription[Any]:
         """Subscribe to somebody's state (RFC 6665); returns at once.
 
             for state in party.subscribe("message-summary"): ...
@@ -68,7 +99,7 @@ class NotificationVerbs(EngineUser, EventHandlers, PartySettings):
                 `accept`, whose states are `Body`s.
             target: Whose state; by default the party's own address of record.
             within: The call in whose dialog the subscription is, in the place of a target (§4.5.2).
-            expires: Seconds to ask for; 0 to be told the state once: `value` of what is returned,
+            expires: Seconds to ask for; 0 to poll the state once: `value` of what is returned,
                 after its `wait`. By default those of the package.
             accept: The media types that are taken; those of the package by default.
             headers: Further headers.
@@ -86,20 +117,32 @@ class NotificationVerbs(EngineUser, EventHandlers, PartySettings):
             UsageError: The package is not known here, and `accept` says nothing; `expires` is no
                 number that can be sent; or the call is not up.
         """
-        from sipparty.party import notification
-
-        agent = self._agent_now("subscribe")
         given = expires, accept, headers, body, event_id, keep_forks, proxy, flow
-        return notification.subscribe(self, agent, event, target, within, *given)
+        return self._subscribe(event, target, within, *given)
 
     @verb
+    def _subscribe(self, *given: Any) -> Subscription[Any]:
+        from sipparty.party import notification
+
+        return notification.subscribe(self, self._agent_now("subscribe"), *given)
+
+    @overload
+    def offer(self, package: str, state: Any = None, *, min_expires: int = 60) -> Resource[Any]: ...
+    @overload
     def offer(
         self,
-        package: str | type[EventPackage[StateT]] | EventPackage[StateT],
+        package: type[EventPackage[StateT]] | EventPackage[StateT],
         state: StateT | None = None,
         *,
         min_expires: int = 60,
-    ) -> Resource[StateT]:
+    ) -> Resource[StateT]: ...
+    def offer(
+        self,
+        package: str | type[EventPackage[Any]] | EventPackage[Any],
+        state: Any = None,
+        *,
+        min_expires: int = 60,
+    ) -> Resource[Any]:
         """Have others subscribe to a state of the party's (RFC 6665 §4.2).
 
         All are accepted, unless there is a handler for `SubscriptionReceived`, which decides.
@@ -110,16 +153,20 @@ class NotificationVerbs(EngineUser, EventHandlers, PartySettings):
             min_expires: Seconds that others have to subscribe for at the least.
 
         Returns:
-            What is subscribed to: `notify(state)` tells another state to all subscribers. One for
+            What is subscribed to: `notify(state)` sends another state to all subscribers. One for
             each package: another call takes its place, for those who subscribe from then on.
 
         Raises:
             Incomplete: The uri lacks user or host.
             UsageError: The package is not known here, or has no media type.
         """
+        return self._offer(package, state, min_expires)
+
+    @verb
+    def _offer(self, *given: Any) -> Resource[Any]:
         from sipparty.party import notification
 
-        return notification.offer(self, self._agent_now("offer"), package, state, min_expires)
+        return notification.offer(self, self._agent_now("offer"), *given)
 
     @verb
     def take_unsolicited(self, *events: str | type[EventPackage[Any]] | EventPackage[Any]) -> Self:

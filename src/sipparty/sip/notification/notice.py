@@ -28,7 +28,7 @@ class Notice(NamedTuple):
         retry_after: Seconds after which one may subscribe anew; None where that is not said.
         expires: The seconds that are left of the subscription; likewise.
         has_state: Whether it has a body.
-        state: The state that the body tells.
+        state: The state that the body holds.
     """
 
     request: Request
@@ -86,7 +86,7 @@ def read_notice(
 
 
 def read_body(request: Request, package: EventPackage[Any], accepts: Sequence[str]) -> Any:
-    """Return the state that the body of a request tells.
+    """Return the state that the body of a request holds.
 
     Raises:
         ParseError: It is no such body, or (with status 415) of none of the types.

@@ -5,7 +5,7 @@ Laws:
 * A SUBSCRIBE is answered at once (§4.2.1.1). Whoever is to decide on it and has not in
   `DECISION_TIME` has it pending.
 * Each 2xx is followed by a NOTIFY at once (§4.2.1.2). After that there is one at a time, no sooner
-  than the package allows; what changes meanwhile is told by the next, which tells the last state.
+  than the package allows; what changes meanwhile is in the next, which has the last state.
 * A subscriber that answers no NOTIFY, or knows no such subscription, has none (§4.2.2).
 """
 
@@ -37,7 +37,7 @@ StateT = TypeVar("StateT")
 
 _LIVE = ("Pending", "Active")
 _OVER = ("Terminated", "Error")
-_LATE = ("notified", "lost", "given_up", "changed", "tell")
+_LATE = ("notified", "lost", "given_up", "changed", "notify")
 
 
 class Notifier(SubscriptionUsage, Generic[StateT]):
@@ -45,7 +45,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
 
     Attributes:
         resource: What is subscribed to; None where another request than SUBSCRIBE began it.
-        value: The state that this subscriber alone is told; None for that of the resource.
+        value: The state that this subscriber alone is sent; None for that of the resource.
     """
 
     #: Seconds that a handler has to decide; then the subscription is pending. A SUBSCRIBE may take
@@ -67,9 +67,10 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         Row("Pending", "reject", "Ending", "_reject_late"),
         Row("Pending", "changed", "Pending"),
         Row("Active", "changed", "Active", "_notify_in_time"),
+        Row("Pending", "timer_notify", "Pending", "_send"),
         Row("Active", "timer_notify", "Active", "_send"),
-        Row("Pending", "tell", "Pending", "_send"),
-        Row("Active", "tell", "Active", "_send"),
+        Row("Pending", "notify", "Pending", "_send"),
+        Row("Active", "notify", "Active", "_send"),
         Row("Pending", "notified", "Pending", "_notify_more"),
         Row("Active", "notified", "Active", "_notify_more"),
         Row("Pending", "refreshed", "Pending", "_notify"),
@@ -78,7 +79,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         Row(_LIVE, "terminate", "Ending", "_notify_last"),
         Row(_LIVE, ("timer_expires", "unsubscribed"), "Ending", "_notify_timeout"),
         Row("Ending", ("notified", "lost"), "Terminated"),
-        Row("Ending", ("refreshed", "unsubscribed", "changed", "tell"), "Ending"),
+        Row("Ending", ("refreshed", "unsubscribed", "changed", "notify"), "Ending"),
         Row(_LIVE, ("lost", "given_up"), "Error", "_note_error"),
         Row("Ending", "given_up", "Terminated"),
         *(Row(state, _LATE, state) for state in _OVER),
@@ -86,7 +87,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
     timers = (
         Timer("timer_decision", "DECISION_TIME", "Undecided"),
         Timer("timer_expires", "seconds_left", *_LIVE),
-        Timer("timer_notify", "_notify_delay", "Active"),
+        Timer("timer_notify", "_notify_delay", *_LIVE),
     )
     final = _OVER
 
@@ -102,7 +103,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         self.value = None
         self.resource = resource
         self._transaction: ServerTransaction | None = None
-        #: Whether a NOTIFY is on its way, and whether there is more to tell after it.
+        #: Whether a NOTIFY is on its way, and whether there is another state to send after it.
         self._notifying = self._changed = False
         self._notified_at = float("-inf")
         self._number = 0
@@ -120,7 +121,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         """Grant the subscription, now or when it was pending.
 
         Args:
-            state: What this subscriber is told; None for the state of the resource.
+            state: What this subscriber is sent; None for the state of the resource.
 
         Raises:
             UnexpectedInput: It was granted or refused before.
@@ -160,7 +161,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
 
     @verb
     def notify(self, state: StateT) -> Self:
-        """Tell this subscriber a state of its own; as soon as the package allows.
+        """Send this subscriber a state of its own; as soon as the package allows.
 
         Raises:
             UnexpectedInput: The subscription is over.
@@ -172,7 +173,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
 
     @verb
     def terminate(self, reason: str = "probation", retry_after: float | None = None) -> Self:
-        """End the subscription, and tell the subscriber why (§4.1.3).
+        """End the subscription, and say why (§4.1.3).
 
         Args:
             reason: "deactivated" (it subscribes anew at once, elsewhere perhaps), "probation"
@@ -193,7 +194,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         Args:
             state: The dialog.
             expires: Seconds that it lasts.
-            value: What is told.
+            value: What is sent.
         """
         self.value = value
         self._expires_at = self.core.timers.now + expires
@@ -292,11 +293,11 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         return self.resource.state
 
     def _notify(self) -> None:
-        """Tell the state, when what is under way has led to the state that it is told in."""
-        self.hear("tell")
+        """Send the state, once the transition that is under way is done."""
+        self.hear("notify")
 
     def _notify_in_time(self) -> None:
-        """Tell the state as soon as may be."""
+        """Send the state as soon as may be."""
         if self._notifying:
             self._changed = True
             return
@@ -314,18 +315,18 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
             self._notify_in_time()
 
     def _send(self) -> None:
-        """Tell the state now, or, where a NOTIFY is on its way, after it."""
+        """Send the state now, or, where a NOTIFY is on its way, after it."""
         if self._notifying:
             self._changed = True
             return
         if not self.seconds_left:
-            return  # it was to be told once, and the last NOTIFY does
-        if self._notify_delay is not None and self.state == "Active":
+            return  # it is a poll, and the last NOTIFY has the state
+        if self._notify_delay is not None:
             self._notify_delay = None
             self.rearm("timer_notify")
         granted = self.state == "Active"
         word = "active" if granted else "pending"
-        # Who is not granted it yet is told nothing (§6.2).
+        # Who is not granted it yet gets no state (§6.2).
         self._send_notify(f"{word};expires={ceil(self.seconds_left)}", granted)
 
     def _notify_timeout(self) -> None:
@@ -336,7 +337,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         self.reason = reason
         self.retry_after = retry_after
         wait = "" if retry_after is None else f";retry-after={ceil(retry_after)}"
-        # What was pending is told nothing in the end either.
+        # Nor in the end, where it was still pending.
         self._send_notify(f"terminated;reason={reason}{wait}", self.state == "Active")
 
     def _reject_late(self, *_: object) -> None:

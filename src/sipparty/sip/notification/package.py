@@ -71,7 +71,7 @@ class EventPackage(Generic[StateT]):
             raise UsageError(f"{cls.name!r} cannot be the name of an event: expected a token.")
 
     def parse(self, body: bytes, media_type: str) -> StateT:
-        """Return the state that a body tells.
+        """Return the state that a body holds.
 
         Args:
             body: The body; not empty.
@@ -83,11 +83,11 @@ class EventPackage(Generic[StateT]):
         raise NotImplementedError
 
     def build(self, state: StateT) -> bytes:
-        """Return the body that tells a state, of the first type of `accepts`."""
+        """Return the body for a state, of the first type of `accepts`."""
         raise NotImplementedError
 
     def merge(self, before: StateT | None, new: StateT) -> StateT | None:
-        """Return the whole state, where a body may tell a part of it; None to ask for all of it.
+        """Return the whole state, where a body may hold a part of it; None to ask for all of it.
 
         Args:
             before: The state before; None at first.

@@ -257,8 +257,6 @@ class Publication(Handle):
 
     def _send(self, expires: int, body: bytes) -> None:
         agent, request = self.agent, Request("PUBLISH", self.uri)
-        # §4.1: each request for a resource may go by itself; they are no dialog.
-        request.add("To", f"<{self.uri}>")
         routes, hop, endpoint = tuple(self._routes), self._next_hop, self._flow
         if agent.registration is not None and hop is None and endpoint is None:
             routes, hop, endpoint = agent.registration.route.preload(routes, self.uri)

@@ -35,12 +35,12 @@ class Resource(Generic[StateT]):
 
     Args:
         package: Its event package.
-        state: The state; None while there is none, and subscribers are told nothing.
+        state: The state; None while there is none, and subscribers are sent none.
         min_expires: Seconds that one has to subscribe for at the least; less is answered 423. An
             hour or more is never refused (RFC 6665 §4.2.1.1).
 
     Attributes:
-        state: What subscribers are told, but for those who were given a state of their own.
+        state: What subscribers are sent, but for those who were given a state of their own.
         subscribers: The subscriptions that are not over.
     """
 
@@ -63,7 +63,7 @@ class Resource(Generic[StateT]):
 
     @verb
     def notify(self, state: StateT) -> None:
-        """Have another state, and tell it to all subscribers, as soon as the package allows."""
+        """Have another state, and send it to all subscribers, as soon as the package allows."""
         self.state = state
         for one in self.subscribers:
             one.hear("changed")
@@ -157,11 +157,11 @@ class Resources:
         self._by_source[source] += 1
         try:
             notifier.hear("receive", transaction, state, expires)
-            agent.emit(SubscriptionReceived(agent, notifier, request))
+            notifier._emit(SubscriptionReceived, request)
             if not self.decides():
                 notifier.hit("accept")
         except Exception as error:
-            notifier.give_up(CallFailed(f"The state could not be told: {error}"))
+            notifier.give_up(CallFailed(f"The state could not be sent: {error}"))
             raise
 
     def _left(self, resource: Resource[Any], source: object, notifier: Notifier[Any]) -> None:

@@ -60,7 +60,7 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
 
     Attributes:
         value: The last state that was notified of; None before the first.
-        expires: The seconds that are asked for; 0 to be told the state once.
+        expires: The seconds that are asked for; 0 to poll the state once.
         keep_forks: Whether each notifier of a forked SUBSCRIBE makes a subscription, `forks`; else
             the first does, and others are answered 481.
         forks: Those further subscriptions.
@@ -151,7 +151,7 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
 
         Args:
             asked: What is subscribed to.
-            expires: Seconds to ask for; 0 to be told the state once; the package's by default.
+            expires: Seconds to ask for; 0 to poll the state once; the package's by default.
 
         Raises:
             ParseError: The request-URI or a route is no address to send to.
@@ -254,8 +254,9 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         self.role = "subscriber"
         self._expires_at = now + self.expires
         if asked.within is not None:
-            self.join(asked.within)
+            self.dialog_state = asked.within
             self._send_within(self.expires)
+            self.join(asked.within)
             return
         self._renewal = self._renewal or Renewal()
         self._renewal.begin(now)
@@ -403,9 +404,9 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         self._emit(Subscribed)
 
     def _take_state(self, notice: Notice) -> None:
-        """Take the state that a NOTIFY tells, and how long the subscription lasts."""
-        self._lost_by = ""
+        """Take the state that a NOTIFY brings, and how long the subscription lasts."""
         if notice.word != "terminated" and self.state != "Unsubscribing":
+            self._lost_by = ""
             if notice.expires is not None:
                 # §4.1.3: it is authoritative.
                 self._set_expiry(notice.expires)
@@ -435,7 +436,7 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         wait = after.seconds
         if after.may_wait and self.retry_after is not None:
             wait = self.retry_after
-        # What another request began has an end; so has what was to be told once.
+        # What another request began has an end; so has a poll.
         if self._asked is None or (self.expires == 0 and after.again) or not after.is_loss:
             self.hear("ended", notice)
         elif after.again and self._may_renew(wait):

@@ -46,10 +46,11 @@ class StrayNotifies:
             agent.refuse(transaction, 481)
             return
         try:
-            told = read_body(request, package, package.accepts)
+            value = read_body(request, package, package.accepts)
         except ParseError as error:
             accept = [("Accept", ", ".join(package.accepts))] if error.status == 415 else []
             agent.refuse(transaction, error.status, accept)
             return
         transaction.answer(200)
-        agent.emit(UnsolicitedNotification(agent, told, request, transaction.authenticated))
+        who = transaction.authenticated
+        agent.emit(UnsolicitedNotification(agent, value, request, who, made_by=request))

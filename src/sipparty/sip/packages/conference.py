@@ -26,7 +26,7 @@ PartT = TypeVar("PartT", bound="_Part")
 
 
 class _Part(Record):
-    """An element that tells the whole of what it is about, or changes of it (§4.2)."""
+    """An element that is full, or partial and changes another, or deleted (§4.2)."""
 
     @property
     def key(self) -> str:
@@ -145,7 +145,7 @@ class ConferenceInfo(Versioned):
 
 
 class ConferencePackage(EventPackage[ConferenceInfo]):
-    """RFC 4575; its state is a `ConferenceInfo`, whole whatever the documents tell."""
+    """RFC 4575; its state is a `ConferenceInfo`, whole also where documents are partial."""
 
     name = "conference"
     accepts = ("application/conference-info+xml",)

@@ -85,7 +85,7 @@ class DialogInfo(Versioned):
 
 
 class DialogPackage(EventPackage[DialogInfo]):
-    """RFC 4235; its state is a `DialogInfo`, whole whatever the documents tell."""
+    """RFC 4235; its state is a `DialogInfo`, whole also where documents are partial."""
 
     name = "dialog"
     accepts = ("application/dialog-info+xml",)
@@ -137,8 +137,8 @@ class DialogPackage(EventPackage[DialogInfo]):
             return None
         there = tuple(one for one in before.dialogs if one.state != "terminated")
         known = {one.id: one for one in there}
-        told = tuple(_filled(known.get(one.id), one) for one in new.dialogs)
-        dialogs = replace_keyed(there, told, "id")
+        changed = tuple(_filled(known.get(one.id), one) for one in new.dialogs)
+        dialogs = replace_keyed(there, changed, "id")
         return new.replace(state="full", dialogs=dialogs)
 
     def numbered(self, state: DialogInfo, number: int) -> DialogInfo:

@@ -195,7 +195,7 @@ def replace_keyed(
 
 
 class Versioned(Record):
-    """A document that has a version, and may tell a part of the state.
+    """A document that has a version, and may hold a part of the state.
 
     Args:
         entity: Whose state it is: a URI.

@@ -82,7 +82,7 @@ class RegInfo(Record):
 
 
 class RegPackage(EventPackage[RegInfo]):
-    """RFC 3680; its state is a `RegInfo`, whole whatever the documents tell."""
+    """RFC 3680; its state is a `RegInfo`, whole also where documents are partial."""
 
     name = "reg"
     accepts = ("application/reginfo+xml",)

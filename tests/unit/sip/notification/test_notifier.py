@@ -198,7 +198,7 @@ def test_who_is_not_decided_on_is_pending(make_offering, late):
     answer, notify = offering.wire.sent()
     assert answer.status == 200
     assert substate(notify).startswith("pending;expires=")
-    # §6.2: who is not granted it yet is told nothing.
+    # §6.2: who is not granted it yet gets no state.
     assert notify.body == b""
     offering.confirm(notify)
     offering.resource.notify(30.0)
@@ -397,7 +397,7 @@ def test_it_ends_whatever_is_answered(offering, status):
     offering.over()
 
 
-def test_a_poll_is_told_once(offering):
+def test_a_poll_gets_one_state(offering):
     answer, notify = offering.subscribe(expires=0)
     assert str(answer["Expires"]) == "0"
     assert (substate(notify), notify.body) == ("terminated;reason=timeout", b"21.5")
@@ -445,6 +445,47 @@ def test_a_refresh_while_the_first_is_undecided(make_offering):
     offering.confirm(notify)
     answer, notify = offering.within(expires=700)
     assert (answer.status, substate(notify)) == (200, "pending;expires=700")
+
+
+def test_a_refresh_while_a_notify_is_on_its_way(make_offering):
+    offering = make_offering(decides=True)
+    offering.subscribe()
+    (one,) = offering.resource.subscribers
+    one.pend()
+    offering.answer, first = offering.wire.sent()
+    (answer,) = offering.within(expires=700)
+    assert answer.status == 200
+    offering.confirm(first)
+    offering.wire.pass_until(1.1)
+    assert substate(offering.wire.one()) == "pending;expires=699"
+    one.accept()
+    offering.wire.pass_until(1.5)
+    assert one.state == "Active"
+
+
+def test_a_refresh_brings_what_was_to_be_sent_later(offering):
+    offering.established()
+    offering.resource.notify(22.0)
+    assert offering.wire.sent() == []
+    _, notify = offering.within(expires=700)
+    assert notify.body == b"22.0"
+    offering.confirm(notify)
+    offering.wire.pass_until(5)
+    assert offering.wire.sent() == []
+
+
+def test_granting_while_a_notify_is_on_its_way(make_offering):
+    offering = make_offering(decides=True)
+    offering.subscribe()
+    (one,) = offering.resource.subscribers
+    one.pend()
+    offering.answer, first = offering.wire.sent()
+    one.accept()
+    assert offering.wire.sent() == []
+    offering.confirm(first)
+    offering.wire.pass_until(1.1)
+    notify = offering.wire.one()
+    assert (substate(notify).partition(";")[0], notify.body) == ("active", b"21.5")
 
 
 def test_a_package_that_fails_is_a_defect_that_ends_it(offering):

@@ -70,6 +70,7 @@ def test_the_first_publish(publishing):
     assert publish._text("content-type") == "application/pidf+xml"
     assert publish.body == b"<presence/>"
     assert publish._text("contact") is None
+    assert publish.to.uri_text == "sip:bob@biloxi.com"
     publishing.answer(publish, expires=600)
     assert (publishing.made.state, publishing.made.entity_tag) == ("Published", "tag1")
     assert publishing.kinds() == [Published]
@@ -165,7 +166,7 @@ def test_silence_is_the_end_at_first(publishing):
     publishing.over()
 
 
-@pytest.mark.parametrize("status", [500, 503, None])
+@pytest.mark.parametrize("status", [408, 480, 500, 502, 503, 504, None])
 def test_what_is_lost_is_published_anew(publishing, status):
     publishing.published(expires=1000)
     publishing.wire.pass_until(publishing.made.next_timer())
@@ -209,9 +210,10 @@ def test_a_server_that_stays_away_is_an_end(publishing):
     publishing.over()
 
 
-def test_a_refusal_for_good_is_the_end(publishing):
+@pytest.mark.parametrize("status", [403, 409, 481, 501, 505, 604])
+def test_a_refusal_for_good_is_the_end(publishing, status):
     publishing.published()
-    publishing.answer(publishing.publish("<x/>"), 403)
+    publishing.answer(publishing.publish("<x/>"), status)
     assert publishing.kinds() == [Published, PublicationLost, PublicationEnded]
     assert publishing.made.state == "Error"
 
@@ -228,7 +230,9 @@ def test_it_is_withdrawn(publishing, status):
     else:
         publishing.answer(removal, status)
     assert publishing.made.state == "Terminated"
-    assert publishing.wire.happened[-1] == PublicationEnded(publishing.agent, publishing.made, None)
+    ended = publishing.wire.happened[-1]
+    assert isinstance(ended, PublicationEnded)
+    assert (ended.publication, ended.error) == (publishing.made, None)
     publishing.over()
 
 

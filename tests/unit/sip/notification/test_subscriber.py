@@ -2,7 +2,14 @@
 
 import pytest
 
-from sipparty.errors import CallFailed, CallRejected, CallTimedOut, UnexpectedInput, UsageError
+from sipparty.errors import (
+    CallFailed,
+    CallRejected,
+    CallTimedOut,
+    ParseError,
+    UnexpectedInput,
+    UsageError,
+)
 from sipparty.fsm import FSM
 from sipparty.sip.dialog import DialogState
 from sipparty.sip.notification.events import (
@@ -451,6 +458,15 @@ def test_a_notifier_that_ends_each_at_once_is_asked_later_each_time(subscribing)
     subscribing.over()
 
 
+def test_one_that_cannot_be_asked_for_any_more_is_an_end(subscribing):
+    subscribing.established()
+    subscribing.notify("terminated;reason=probation")
+    subscribing.made._asked = subscribing.made._asked._replace(uri="mailto:sensor@10.0.0.9")
+    subscribing.wire.pass_until(61)
+    assert "could not be renewed" in str(subscribing.end().error)
+    subscribing.over()
+
+
 def test_one_that_has_lasted_is_renewed_at_once_again(subscribing):
     subscribing.established()
     for _ in range(3):
@@ -686,6 +702,84 @@ def test_a_loop_over_one_that_is_over_gives_its_last_state(subscribing):
     subscribing.established()
     subscribing.notify("terminated;reason=invariant")
     assert list(subscribing.made) == [21.5]
+
+
+# -------------------------------------------------------------------- in the dialog of a call
+
+
+def in_a_call(wire, subscribing):
+    call, invite = wire.invite(subscribing.agent)
+    wire.receive(wire.answer(invite, 200))
+    wire.sent()
+    subscribing.made.subscribe(Asked(call.remote_target, within=call.dialog_state), 600)
+    subscribing.first = wire.one()
+    return call, invite
+
+
+def notified(wire, invite, number, state, body=b""):
+    """A NOTIFY in the dialog of a call."""
+    lines = ["Event: temperature", f"Subscription-State: {state}"]
+    wire.receive(
+        wire.request(
+            "NOTIFY",
+            invite.contact.uri_text,
+            to=str(invite["From"]),
+            from_="<sip:bob@10.0.0.9>;tag=b1",
+            call_id=invite.call_id,
+            number=number,
+            branch=f"z9hG4bKn{number}",
+            headers=lines,
+            body=body,
+            kind="text/plain",
+        )
+    )
+    return wire.one()
+
+
+def test_in_the_dialog_of_a_call(wire, subscribing):
+    call, invite = in_a_call(wire, subscribing)
+    subscribe = subscribing.first
+    assert (subscribe.call_id, subscribe.to.tag) == (invite.call_id, "b1")
+    wire.receive(wire.answer(subscribe, 200, headers=[("Expires", "600")]))
+    assert notified(wire, invite, 1, "active;expires=600", b"4").status == 200
+    assert subscribing.made.value == 4.0
+    # §4.5.2: the end of one usage leaves the other.
+    notified(wire, invite, 2, "terminated;reason=deactivated")
+    assert subscribing.made.state == "Error"  # that dialog was for this one
+    assert call.state == "InDialog"
+    assert wire.sent() == []
+    assert notified(wire, invite, 3, "active;expires=600").status in (405, 481)
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    subscribing.over()
+
+
+def test_what_cannot_be_sent_in_the_call_is_no_subscription(wire, subscribing):
+    call, invite = wire.invite(subscribing.agent)
+    wire.receive(wire.answer(invite, 200))
+    wire.sent()
+    state = call.dialog_state
+    target, state.remote_target = state.remote_target, "mailto:bob@biloxi.com"
+    with pytest.raises(ParseError):
+        subscribing.made.subscribe(Asked("sip:bob@biloxi.com", within=state))
+    assert not subscribing.agent.services
+    assert state.usages == (call,)
+    state.remote_target = target
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    subscribing.over()
+
+
+def test_a_call_that_ends_leaves_the_subscription(wire, subscribing):
+    call, invite = in_a_call(wire, subscribing)
+    wire.receive(wire.answer(subscribing.first, 200, headers=[("Expires", "600")]))
+    notified(wire, invite, 1, "active;expires=600")
+    call.terminate()
+    wire.receive(wire.answer(wire.one(), 200))
+    assert notified(wire, invite, 2, "active;expires=600", b"5").status == 200
+    assert subscribing.made.value == 5.0
+    notified(wire, invite, 3, "terminated;reason=invariant")
+    subscribing.over()
 
 
 def test_the_machine_can_be_drawn(subscribing):

@@ -43,13 +43,13 @@ def test_the_example_of_the_rfc():
 
 
 def test_the_partial_example_of_the_rfc():
-    told = read((BODIES / "rfc4575-2.xml").read_bytes())
-    assert told.state == "partial"
-    assert told.status == ConferenceState(32, True, False)
-    assert told.users[0].roles == ("participant",)
+    partial = read((BODIES / "rfc4575-2.xml").read_bytes())
+    assert partial.state == "partial"
+    assert partial.status == ConferenceState(32, True, False)
+    assert partial.users[0].roles == ("participant",)
     first = read((BODIES / "rfc4575-1.xml").read_bytes())
-    assert PACKAGE.merge(first, told) is None  # versions 2 to 4 are missing
-    state = PACKAGE.merge(first.replace(version=4), told)
+    assert PACKAGE.merge(first, partial) is None  # versions 2 to 4 are missing
+    state = PACKAGE.merge(first.replace(version=4), partial)
     assert state.state == "full"
     assert state.description.maximum_user_count == 100
 
@@ -139,14 +139,14 @@ def test_what_the_conference_is_about():
         description=ConferenceDescription("d", "s"),
         status=ConferenceState(2, locked=True),
     )
-    told = info(
+    partial = info(
         1,
         "partial",
         users_state="partial",
         description=ConferenceDescription(subject="t", state="partial"),
         status=ConferenceState(3),
     )
-    state = PACKAGE.merge(before, told)
+    state = PACKAGE.merge(before, partial)
     assert state.description == ConferenceDescription("d", "t")
     assert state.status == ConferenceState(3)
     assert state.users == (BOB,)

@@ -34,16 +34,16 @@ def test_the_flow_of_a_shared_line():
     # RFC 4235 §6.2, with what its examples have wrong left out.
     state = None
     for number in (10, 11, 12, 13, 14):
-        told = read((BODIES / f"rfc4235-{number}.xml").read_bytes())
-        state = PACKAGE.merge(state, told)
+        new = read((BODIES / f"rfc4235-{number}.xml").read_bytes())
+        state = PACKAGE.merge(state, new)
     assert state.state == "full"
     assert state.version == 4
     assert len({one.id for one in state.dialogs}) == len(state.dialogs)
 
 
 def test_receiver_is_read_as_recipient():
-    told = read((BODIES / "rfc4235-15.xml").read_bytes())
-    assert "recipient" in {one.direction for one in told.dialogs}
+    new = read((BODIES / "rfc4235-15.xml").read_bytes())
+    assert "recipient" in {one.direction for one in new.dialogs}
 
 
 def test_all_is_written():
@@ -99,8 +99,8 @@ def test_a_part_changes_what_it_tells():
 
 
 def test_what_is_not_said_again_stays():
-    told = ObservedDialog("1", "confirmed", local=DialogParticipant(target="sip:new@b"))
-    (one,) = PACKAGE.merge(info(0, "full", ONE), info(1, "partial", told)).dialogs
+    new = ObservedDialog("1", "confirmed", local=DialogParticipant(target="sip:new@b"))
+    (one,) = PACKAGE.merge(info(0, "full", ONE), info(1, "partial", new)).dialogs
     assert one.remote == BOB
     assert one.local == DialogParticipant("sip:bob@example.com", "Bob", "sip:new@b")
 

@@ -98,7 +98,9 @@ def test_what_is_read_is_bounded(name, root, namespace):
     head = f'<{root} xmlns="{namespace}" entity="sip:a@b" version="0" state="full">'
     many = head + "<x/>" * MAX_ELEMENTS + f"</{root}>"
     deep = head + "<x>" * MAX_DEPTH + "</x>" * MAX_DEPTH + f"</{root}>"
-    for body in (many, deep):
+    # Those that have ended do not make room for deeper ones.
+    beside = head + "<x/>" * 99 + "<x>" * MAX_DEPTH + "</x>" * MAX_DEPTH + f"</{root}>"
+    for body in (many, deep, beside):
         with pytest.raises(ParseError, match="too many elements"):
             read(package, body.encode())
     with pytest.raises(ParseError, match="no more than"):
@@ -145,15 +147,15 @@ def test_a_package_is_found_by_name_class_and_instance(name):
 
 
 def test_one_that_is_only_known_by_name_gives_bodies():
-    package = find_package("weather", "text/plain", "text/html")
-    assert (package.name, package.accepts) == ("weather", ("text/plain", "text/html"))
-    assert package.parse(b"rain", "text/html") == Body("text/html", b"rain")
-    assert package.build(Body("text/html", b"rain")) == b"rain"
+    package = find_package("humidity", "text/plain", "text/html")
+    assert (package.name, package.accepts) == ("humidity", ("text/plain", "text/html"))
+    assert package.parse(b"damp", "text/html") == Body("text/html", b"damp")
+    assert package.build(Body("text/html", b"damp")) == b"damp"
 
 
 def test_what_is_no_package_is_said():
     with pytest.raises(UsageError, match="not known here"):
-        find_package("weather")
+        find_package("humidity")
     with pytest.raises(TypeError, match="name or an EventPackage"):
         find_package(7)
     with pytest.raises(UsageError, match="has no name"):
