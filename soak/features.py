@@ -87,7 +87,9 @@ async def called(party: Any, rate: int, seconds: int, folder: Path) -> dict[str,
     party.on(CallReceived, take)
     target = f"{LOOPBACK}:{party.contact_uri.port}"
     options = (target, "-s", "bob", "-r", str(rate), "-m", str(rate * seconds))
-    return await SIPp("uac_features", folder, *options).finish(seconds + 60)
+    counted = await SIPp("uac_features", folder, *options).finish(seconds + 60)
+    party.off(CallReceived, take)
+    return counted
 
 
 async def calls(party: Any, rate: int, seconds: int, folder: Path) -> dict[str, int]:
