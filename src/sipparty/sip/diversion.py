@@ -48,21 +48,11 @@ __all__ = [
 
 #: Entries that are read of one message, and passed on.
 MAX_ENTRIES: Final = 32
-#: Why a call is diverted (RFC 5806), with the status that stands for it in History-Info, as the
-#: `cause` of RFC 4458 has it.
-REASONS: Final = {
-    "unknown": 404,
-    "user-busy": 486,
-    "no-answer": 408,
-    "unavailable": 503,
-    "unconditional": 302,
-    "time-of-day": 302,
-    "do-not-disturb": 302,
-    "deflection": 480,
-    "follow-me": 302,
-    "out-of-service": 503,
-    "away": 302,
-}
+#: Why a call is diverted (RFC 5806).
+REASONS: Final = (
+    *("unknown", "user-busy", "no-answer", "unavailable", "unconditional", "time-of-day"),
+    *("do-not-disturb", "deflection", "follow-me", "out-of-service", "away"),
+)
 #: How a target was found (RFC 7044 §10.4).
 _KINDS = ("rc", "mp", "np")
 

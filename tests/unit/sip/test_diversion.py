@@ -4,7 +4,7 @@ import pytest
 
 from sipparty.errors import ParseError, UnexpectedInput, UsageError
 from sipparty.sip.dialog.record import Reason
-from sipparty.sip.diversion import HistoryEntry, read_history
+from sipparty.sip.diversion import HistoryEntry, read_diversions, read_history
 from sipparty.sip.message import Message
 
 
@@ -43,6 +43,16 @@ def test_who_has_diverted_a_call(wire, bob):
     ]
     call.accept()
     assert len(call.diversions) == 3  # after its answer too
+
+
+@pytest.mark.parametrize(
+    ("text", "counter"), [("999", 999), ("1000", 1), ("²", 1), ("", 1), ("07", 7)]
+)
+def test_how_often_a_call_was_diverted(text, counter):
+    message = Message.parse(
+        f"INVITE sip:a@b.com SIP/2.0\r\nDiversion: <sip:c@d.com>;counter={text}\r\n\r\n".encode()
+    )
+    assert [one.counter for one in read_diversions(message)] == [counter]
 
 
 @pytest.mark.parametrize(

@@ -460,6 +460,17 @@ def test_a_call_without_media_refreshes_by_a_reinvite_without_offer(wire):
     assert timer_of(call) == ("LocalRefresher", 600, "local")
 
 
+def test_a_refresh_of_a_call_without_media_may_have_no_offer_to_refuse(wire):
+    bob = wire.agent()
+    bob.reject_offer = lambda offer, address: b"none of " + offer
+    call, _ = answered(wire, bob, "Session-Expires: 600;refresher=uas", *TIMER)
+    wire.pass_until(wire.now + 300)
+    wire.receive(wire.answer(wire.one(), 200, headers=[("Session-Expires", "600;refresher=uac")]))
+    ack = wire.one()
+    assert (ack.method, ack.body) == ("ACK", b"")
+    assert timer_of(call) == ("LocalRefresher", 600, "local")
+
+
 # ---------------------------------------------------------------- two cores
 
 
