@@ -128,6 +128,19 @@ class TestBlind:
             call.transfer("sip:mallory@example.com").wait(PATIENCE)
         assert call.state == theirs.state == "InDialog"
 
+    def test_one_transfer_at_a_time(self, dial, bob, carol, pbx, events):
+        call, theirs = dial("bob", bob)
+        ringing = events(carol, CallReceived)
+        first = call.transfer("sip:carol@example.com")
+        new = ringing.next().call
+        with pytest.raises(CallFailed, match="603"):
+            call.transfer("sip:carol@example.com").wait(PATIENCE)
+        new.accept()
+        first.wait(PATIENCE)
+        over(call)
+        theirs.terminate()
+        over(new, theirs)
+
     def test_who_stays_hangs_up_meanwhile(self, dial, bob, carol, pbx, events):
         call, theirs = dial("bob", bob)
         ringing = events(carol, CallReceived)

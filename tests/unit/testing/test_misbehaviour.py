@@ -294,6 +294,34 @@ def test_a_party(make_party):
         assert alice.options(bob).wait(PATIENCE)["X-Odd"] == "yes"
 
 
+def test_each_side_of_a_call_on_one_engine(make_party):
+    alice = make_party("alice@atlanta.com")
+    bob = make_party("bob@biloxi.com").listen(None, address=LOOPBACK)
+    carol = make_party("carol@biloxi.com").listen(None, address=LOOPBACK)
+    call = alice.invite(bob).wait(PATIENCE)
+    [theirs] = bob.calls
+    seen = {"alice": [], "bob": [], "carol": []}
+
+    def note(name):
+        return lambda message: seen[name].append(message)
+
+    with tamper(call, note("alice")), tamper(theirs, note("bob")), tamper(carol, note("carol")):
+        call.terminate().wait(PATIENCE)
+    assert [one.method for one in seen["alice"]] == ["BYE"]
+    assert [one.status for one in seen["bob"]] == [200]
+    assert seen["carol"] == []
+
+
+def test_one_request_is_not_answered_by_default(make_party):
+    alice = make_party("alice@atlanta.com")
+    bob = make_party("bob@biloxi.com").listen(None, address=LOOPBACK)
+    with answer_nothing(bob):
+        first, second = alice.options(bob), alice.options(bob)
+        assert second.wait(PATIENCE).status == 200
+        assert first.response is None
+    assert first.wait(PATIENCE).status == 200
+
+
 def test_a_party_sends_raw(make_party, peer):
     alice = make_party("alice@atlanta.com").listen(None, address=LOOPBACK)
     send_raw(alice, b"anything", f"{LOOPBACK}:{peer.port}")
