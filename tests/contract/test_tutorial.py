@@ -233,6 +233,7 @@ from sipparty.fsm import FSM, UnexpectedInput
 from sipparty.parties import NoMediaSimpleCallsParty
 
 logging.basicConfig(format="%(levelname)s:%(name)s:%(message)s")
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # in its debug mode it warns of a slow host
 
 p1 = NoMediaSimpleCallsParty()
 p1.uri = "sip:me2@myhost.com"

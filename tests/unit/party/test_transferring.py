@@ -50,13 +50,14 @@ def talks_to(party, name):
 
 def test_blind(alice, bob, carol):
     call = up(alice, bob)
+    former = bob.calls
     transfer = call.transfer(carol)
     with transfer.events() as events:
         assert transfer.wait(PATIENCE) is transfer
         last = list(events)[-1]
     assert isinstance(last, TransferEnded)
     assert last.error is None
-    over(call)
+    over(call, *former)
     assert talks_to(bob, "carol")
     assert talks_to(carol, "bob")
 
@@ -65,11 +66,12 @@ def test_attended(alice, bob, carol):
     replaced = queue.Queue()
     carol.on(CallReplaced, replaced.put)
     call, consultation = up(alice, bob), up(alice, carol)
+    former = bob.calls + carol.calls
     call.transfer(consultation).wait(PATIENCE)
-    over(call, consultation)
+    event = replaced.get(timeout=PATIENCE)
+    over(call, consultation, *former)
     assert talks_to(bob, "carol")
     assert talks_to(carol, "bob")
-    event = replaced.get(timeout=PATIENCE)
     assert event.by in carol.calls
     assert replaced.empty()
 
