@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sipparty.b2bua.pipe import Pipe
 from sipparty.b2bua.relay import Origin
-from sipparty.errors import CallFailed, NegotiationError, SIPPartyError, Timeout
+from sipparty.errors import CallFailed, NegotiationError, SIPPartyError, Timeout, UsageError
 from sipparty.sip import ClientRequest, Message, Response, SimpleCall
 from sipparty.sip.dialog.session import Pending
 from sipparty.sip.events import (
@@ -86,7 +86,11 @@ class Leg(SimpleCall):
         kept = ("content-type", "content-disposition", "info-package")
         fields = [field for field in request._fields if field[0] in kept]
         passing = _Passing(transaction)
-        other.dialog_state.send_request(other, request.method, fields, request.body, passing)
+        try:
+            other.dialog_state.send_request(other, request.method, fields, request.body, passing)
+        except UsageError:
+            # So many wait there already.
+            self.core.refusals.refuse(transaction, 503, None, self.core.refusals.overloaded)
 
 
 class _Passing:
@@ -96,14 +100,15 @@ class _Passing:
         self._transaction = transaction
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
-        if response.status >= 200:
+        if response.status >= 200 and not self._transaction.answered:
             kept = ("content-type", "accept", "allow", "retry-after", "warning", "recv-info")
             fields = [field for field in response._fields if field[0] in kept]
             status = _PASSED_AS.get(response.status, response.status)
             self._transaction.answer(status, None, fields, response.body)
 
     def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
-        self._transaction.answer(error.status or 500)
+        if not self._transaction.answered:  # else it has waited too long
+            self._transaction.answer(error.status or 500)
 
     def request_over(self, client_request: ClientRequest) -> None:
         pass

@@ -11,6 +11,7 @@ Laws:
 
 from __future__ import annotations
 
+import codecs
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from functools import partial
@@ -171,11 +172,18 @@ class MessageReceived(RequestReceived):
         agent.handle_method("MESSAGE", partial(take_message, agent))
 
 
+#: Codecs of Python's that are no charsets of text; some raise whatever is asked of them, or take a
+#: time that is not linear.
+_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+
+
 def _decoded(body: bytes, charset: str) -> str:
     try:
-        return body.decode(charset or "utf-8", "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")  # nobody here knows that charset
+        if codecs.lookup(charset or "utf-8").name.replace("_", "-") not in _NO_CHARSETS:
+            return body.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):
+        pass  # nobody here knows that charset
+    return body.decode("utf-8", "replace")
 
 
 class MessageSent(Event):

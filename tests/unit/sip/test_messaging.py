@@ -230,6 +230,11 @@ def test_a_message_comes(wire, bob):
         ("Grüße".encode(), "text/plain", "Grüße"),
         ("Grüße".encode("latin-1"), "text/plain;charset=ISO-8859-1", "Grüße"),
         (b"hi", "text/plain;charset=klingon", "hi"),
+        # Codecs of Python's that are no charsets: some raise, some are slow.
+        (b"\xffhi", "text/plain;charset=idna", "\ufffdhi"),
+        (b"hi-", "text/plain;charset=punycode", "hi-"),
+        (b"hi", "text/plain;charset=undefined", "hi"),
+        (b"hi", 'text/plain;charset="\\\0"', "hi"),
         (b"\xff", "text/plain", "\ufffd"),
         (b"hi", None, "hi"),
         (b"From: x\r\n\r\nhi", "message/cpim", ""),

@@ -9,6 +9,8 @@ Laws:
   within 64 * T1 the INVITE is answered with 504 (§3).
 * The first one to an INVITE without an offer brings the offer, and its PRACK the answer (§5).
 * A 2xx waits for the PRACK of one that brings a session description (§3).
+* So many PRACKs of ours wait for an answer at the most: a reliable response beyond is not taken,
+  and comes again (§3).
 * A description that comes after the exchange is complete means nothing (RFC 6337 §3.1.1).
 """
 
@@ -47,6 +49,10 @@ __all__ = [
 
 #: The option tag (§8.1).
 OPTION = "100rel"
+
+#: PRACKs to one INVITE that are not answered at the most: who answers sends one response at a time
+#: in each early dialog (§3), and names whom the PRACKs go to.
+MAX_PRACKS = 32
 
 # ---------------------------------------------------------------- ours, to an INVITE of theirs
 
@@ -344,7 +350,7 @@ def take_reliable(invite: ClientInvite, response: Response, state: DialogState, 
         Whether it is to be looked at further: not one that came before, or out of order.
     """
     tag = state.remote_tag
-    if invite.rseqs.get(tag, rseq - 1) != rseq - 1:
+    if invite.rseqs.get(tag, rseq - 1) != rseq - 1 or invite.unacknowledged >= MAX_PRACKS:
         return False
     invite.rseqs[tag] = rseq
     invite.unacknowledged += 1

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sipparty.errors import CallFailed, CallTimedOut, ParseError
+from sipparty.errors import CallTimedOut, ParseError, UsageError
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.bodies import session_description
 from sipparty.sip.client_request import ClientRequest
@@ -161,7 +161,7 @@ class SessionTimer(FSM):
         fields = [*call.agent.capability_fields, *self.request_fields()]
         try:
             self._request = state.send_request(call, method, fields, b"", self)
-        except (ParseError, CallFailed) as error:
+        except (ParseError, UsageError) as error:
             self.request_failed(None, error)
 
     def change_over(self, modification: Any) -> None:

@@ -7,6 +7,8 @@ Laws:
 * Each 2xx is followed by a NOTIFY at once (§4.2.1.2). After that there is one at a time, no sooner
   than the package allows; what changes meanwhile is in the next, which has the last state.
 * A subscriber that answers no NOTIFY, or knows no such subscription, has none (§4.2.2).
+* A source that has not shown that it receives what it is sent gets no large state: the first NOTIFY
+  to it has no body, and the state follows when that is answered.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
     #: Seconds that a handler has to decide; then the subscription is pending. A SUBSCRIBE may take
     #: no longer than software does (RFC 6665 §4.2.1.1).
     DECISION_TIME = 2.0
+    #: The largest body, in bytes, of a NOTIFY that may go to a forged source, eleven times.
+    MAX_UNPROVEN = 512
 
     methods = {"SUBSCRIBE": "_take_subscribe"}
 
@@ -105,6 +109,8 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         self._transaction: ServerTransaction | None = None
         #: Whether a NOTIFY is on its way, and whether there is another state to send after it.
         self._notifying = self._changed = False
+        #: Whether the NOTIFY under way lacks a state that is too large for who may be forged.
+        self._withheld = False
         self._notified_at = float("-inf")
         self._number = 0
         #: How long the next NOTIFY has to wait; None where there is none to send.
@@ -310,7 +316,10 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
 
     def _notify_more(self) -> None:
         self._notifying = False
-        if self._changed:
+        withheld, self._withheld = self._withheld, False
+        if withheld and self.dialog_state is not None and self.dialog_state.proven:
+            self._send()
+        elif self._changed:
             self._changed = False
             self._notify_in_time()
 
@@ -336,9 +345,8 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         """End the subscription (§4.2.2)."""
         self.reason = reason
         self.retry_after = retry_after
-        wait = "" if retry_after is None else f";retry-after={ceil(retry_after)}"
         # Nor in the end, where it was still pending.
-        self._send_notify(f"terminated;reason={reason}{wait}", self.state == "Active")
+        self._send_notify("terminated", self.state == "Active")
 
     def _reject_late(self, *_: object) -> None:
         self._notify_last("rejected")
@@ -346,18 +354,30 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
     def _send_notify(self, substate: str, with_state: bool) -> None:
         state, value = self.dialog_state, self._state() if with_state else None
         assert state is not None
-        fields = [field("Event", self.event), field("Subscription-State", substate)]
-        body = b""
+        kind, body = [], b""
         try:
             if value is not None:
                 body = self.package.build(self.package.numbered(value, self._number))
-                fields.append(field("Content-Type", self.package.accepts[0]))
+            if len(body) > self.MAX_UNPROVEN and state.is_unproven and not state.proven:
+                body, self._withheld = b"", True
+            elif value is not None:
+                kind.append(field("Content-Type", self.package.accepts[0]))
                 self._number += 1
+            if substate == "terminated":
+                substate = self._last_word()
+            fields = [field("Event", self.event), field("Subscription-State", substate), *kind]
             self._notifying, self._changed = True, False
             self._notified_at = self.core.timers.now
             self.request = state.send_request(self, "NOTIFY", fields, body, self)
         except (ParseError, UsageError) as error:
             self.hear("lost", CallFailed(f"The subscriber cannot be notified: {error}"))
+
+    def _last_word(self) -> str:
+        if self._withheld:
+            # Who has polled may do so once more: by answering this it shows that it is there.
+            self.reason, self.retry_after = "probation", 1.0
+        wait = "" if self.retry_after is None else f";retry-after={ceil(self.retry_after)}"
+        return f"terminated;reason={self.reason}{wait}"
 
     def response_received(self, client_request: ClientRequest, response: Response) -> None:
         """Take the response to a NOTIFY (§4.2.2)."""
@@ -378,6 +398,9 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         """Take note that there will be none."""
         if client_request is self.request:
             if isinstance(error, CallTimedOut):
+                state = self.dialog_state
+                if state is not None and state.half_open and state.share is not None:
+                    state.share.doubt()
                 self.hear("lost", error)
             else:
                 self.hear("notified")

@@ -24,12 +24,7 @@ from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.fields import field
 from sipparty.sip.message import Request, Response
 from sipparty.sip.notification.events import Notified, Subscribed, SubscriptionForked
-from sipparty.sip.notification.forming import (
-    Asked,
-    FirstSubscribe,
-    Forming,
-    refusal,
-)
+from sipparty.sip.notification.forming import Asked, FirstSubscribe, Forming, refusal
 from sipparty.sip.notification.notice import Notice, read_notice
 from sipparty.sip.notification.package import EventPackage
 from sipparty.sip.notification.renewal import REASONS, UNKNOWN_REASON, Renewal
@@ -71,6 +66,9 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
     MAX_FORKS = 8
     #: Seconds between two refreshes, at the least.
     MIN_REFRESH = 5.0
+    #: Bytes of bodies that make one state, where each tells a part of it; then the whole is asked
+    #: for, and no part is taken before it.
+    MAX_HELD = 1_048_576
 
     methods = {"NOTIFY": "_take_notify"}
 
@@ -416,14 +414,18 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
                     self.rearm("timer_refreshed")
         if not notice.has_state:
             return
-        merged = self.package.merge(self.value, notice.state)
-        if merged is None:
+        merged, held = self.package.merge(self.value, notice.state), len(notice.request.body)
+        if merged is self.value and merged is not notice.state:
+            held = self._held  # it came late
+        elif merged is not notice.state:
+            held += self._held
+        if merged is None or held > self.MAX_HELD:
             if self.takes("refresh"):
-                self.hear("refresh")  # a part is missing: ask for the whole
+                self.hear("refresh")  # a part is missing, or they are many: ask for the whole
             return
         self.value = merged
         if self.dialog_state is not None and self in self.dialog_state.usages:
-            self._held = len(notice.request.body)
+            self._held = held
             self.core.weigh(self.dialog_state)
         self._emit(Notified, merged, notice.request)
 

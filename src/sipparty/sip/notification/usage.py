@@ -9,6 +9,7 @@ from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import Event
+from sipparty.sip.grammar import is_token
 from sipparty.sip.message import Message, Request
 from sipparty.sip.notification.events import SubscriptionEnded
 from sipparty.sip.notification.package import EventPackage
@@ -138,6 +139,9 @@ def event_of(message: Message) -> TokenValue | None:
         ParseError: It is malformed.
     """
     event: TokenValue | None = message.get("Event")
+    if event is not None and not is_token(event.parameter("id") or "none"):
+        # §8.4: it is written into our requests as it is here.
+        raise ParseError(str(event), "a token as id", None, what="Event")
     return event
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from sipparty.errors import BuildError, UsageError
 from sipparty.sip import SimpleCall
+from sipparty.sip.dialog.reliable import MAX_PRACKS
 from sipparty.sip.dialog.session import Pending
 from sipparty.sip.events import CallEstablished, CallProgressed
 
@@ -374,4 +375,23 @@ def test_a_call_that_is_cancelled_while_its_offer_is_made_ends_at_once(wire, ali
     assert call.state == "Terminated"
     pending.resolve(b"late")
     assert wire.sent() == []
+    wire.over()
+
+
+def test_endless_reliable_responses_make_no_endless_pracks(wire, alice):
+    """Each PRACK goes to whom the response names, eleven times where nobody answers."""
+    call, invite = wire.invite(alice)
+    for rseq in range(1, 500):
+        wire.receive(reliable(wire, invite, rseq=rseq, contact="<sip:third@10.0.0.66>"))
+    assert wire.starts() == ["PRACK"] * MAX_PRACKS
+    assert wire.core.counts()["client_transactions"] == MAX_PRACKS + 1
+    assert len(progress(wire)) == MAX_PRACKS
+    # The next one comes again, and is taken when those before are over.
+    wire.pass_until(33)
+    wire.sent()
+    wire.receive(reliable(wire, invite, rseq=MAX_PRACKS + 1))
+    assert wire.starts() == ["PRACK"]
+    call.terminate()
+    wire.pass_until(34)
+    wire.receive(wire.answer(invite, 487))
     wire.over()

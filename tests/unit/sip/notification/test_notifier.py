@@ -522,3 +522,66 @@ def test_a_subscription_that_another_request_began(offering):
     assert (substate(notify), notify.body) == ("terminated;reason=noresource", b"2.0")
     offering.confirm(notify)
     offering.over()
+
+
+# ---------------------------------------------------------------- who may be forged
+
+LARGE = "x" * 5000
+
+
+def test_a_forged_source_is_sent_no_large_state(make_offering):
+    """What a SUBSCRIBE costs whose source is forged is not more than an INVITE does."""
+    offering = make_offering(state=LARGE)
+    offering.subscribe(contact="<sip:third@10.0.0.66>")
+    offering.wire.pass_until(40)
+    out = offering.wire.out
+    assert {flow.remote for _, _, flow in out} == {("10.0.0.9", 5060)}
+    assert sum(len(bytes(message)) for _, message, _ in out) < 5000
+    offering.over()
+
+
+def test_a_large_state_follows_when_the_first_notify_is_answered(make_offering):
+    offering = make_offering(state=LARGE)
+    _, first = offering.subscribe()
+    assert (first.body, "Content-Type" in first) == (b"", False)
+    assert str(first["Subscription-State"]) == "active;expires=3600"
+    offering.confirm(first)
+    second = offering.wire.one()
+    assert second.body == LARGE.encode()
+    offering.confirm(second)
+    # From then on it is as for anybody.
+    offering.wire.pass_until(5)
+    offering.resource.notify(LARGE + "y")
+    assert offering.wire.one().body == LARGE.encode() + b"y"
+
+
+def test_a_large_state_that_cannot_be_delivered_is_not_sent_again_at_once(make_offering):
+    offering = make_offering(state=LARGE)
+    offering.wire.hold_flows = True
+    offering.subscribe()
+    (wanted,) = offering.wire.wanted
+    offering.wire.core.flow_failed(wanted, "no way", 0.0)
+    assert offering.wire.sent() == []
+    assert len(offering.wire.wanted) == 1
+
+
+def test_who_polls_a_large_state_has_to_answer_first(make_offering):
+    offering = make_offering(state=LARGE)
+    _, first = offering.subscribe(expires=0)
+    assert str(first["Subscription-State"]) == "terminated;reason=probation;retry-after=1"
+    assert first.body == b""
+    offering.confirm(first)
+    assert not offering.resource.subscribers
+    _, second = offering.subscribe(expires=0, call_id="c2", branch="z9hG4bK2")
+    assert str(second["Subscription-State"]) == "terminated;reason=timeout"
+    assert second.body == LARGE.encode()
+    offering.confirm(second)
+    offering.over()
+
+
+@pytest.mark.parametrize("id", ['"a b"', '"a;expires=7"', '"\x01"', "é"])
+def test_an_id_that_is_no_token_is_not_taken(offering, id):
+    """RFC 6665 §8.4: it would stand in each NOTIFY."""
+    (answer,) = offering.subscribe(f"temperature;id={id}")
+    assert answer.status == 400
+    offering.over()

@@ -21,6 +21,7 @@ from sipparty.sip.notification.events import (
 from sipparty.sip.notification.forming import Asked
 from sipparty.sip.notification.renewal import Renewal
 from sipparty.sip.notification.subscriber import Subscription
+from sipparty.sip.packages.dialog_info import DialogInfo, DialogPackage, ObservedDialog
 
 
 def of_kind(wire, kind):
@@ -784,3 +785,41 @@ def test_a_call_that_ends_leaves_the_subscription(wire, subscribing):
 
 def test_the_machine_can_be_drawn(subscribing):
     assert "NotifyWait" in FSM.__str__(subscribing.made)
+
+
+def test_parts_of_a_state_are_kept_up_to_a_limit(wire, monkeypatch):
+    """A notifier that tells ever more parts fills no memory: the whole is asked for."""
+    package = DialogPackage()
+    monkeypatch.setattr(Subscription, "MAX_HELD", 20_000)
+    made = Subscription(wire.agent(), package)
+    made.subscribe(Asked("sip:sensor@10.0.0.9"))
+    first = wire.one()
+    wire.receive(wire.answer(first, 200, tag="n1", headers=[("Expires", "3600")]))
+
+    def notify(number, state):
+        some = tuple(ObservedDialog(f"{number}-{one}", "confirmed") for one in range(50))
+        headers = ["Event: dialog", "Subscription-State: active;expires=3600"]
+        wire.receive(
+            wire.request(
+                "NOTIFY",
+                first.contact.uri_text,
+                to=str(first["From"]),
+                from_="<sip:sensor@10.0.0.9>;tag=n1",
+                call_id=first.call_id,
+                number=number,
+                branch=f"z9hG4bKn{number}",
+                contact="<sip:sensor@10.0.0.9>",
+                headers=headers,
+                body=package.build(DialogInfo("sip:x@y", number, state, some)),
+                kind="application/dialog-info+xml",
+            )
+        )
+
+    notify(1, "full")
+    for number in range(2, 40):
+        notify(number, "partial")
+    assert 0 < made.weight < 20_000
+    assert len(made.value.dialogs) < 500
+    assert "SUBSCRIBE" in wire.starts()
+    notify(40, "full")
+    assert len(made.value.dialogs) == 50
