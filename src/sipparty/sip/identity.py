@@ -129,6 +129,7 @@ class PeerInfo:
         are several; None where none does.
         """
         found = self._all("P-Asserted-Identity") if self.trusted else ()
+        found = tuple(one for one in found if _is_address(one))
         sip = (one for one in found if one.parts.host)
         return next(sip, found[0] if found else None)
 
@@ -181,6 +182,13 @@ class PeerInfo:
             if (one.parameter(parameter) or "").lower() == value:
                 return "auto", False, ""
         return "", False, ""
+
+
+def _is_address(value: DNameURI) -> bool:
+    try:
+        return bool(value.parts)
+    except ParseError:
+        return False
 
 
 def peer_info(

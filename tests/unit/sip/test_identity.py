@@ -66,6 +66,13 @@ def test_an_identity_counts_from_a_trusted_peer(wire, trusting):
     assert call.remote_display == "Cullen"
 
 
+def test_an_identity_that_cannot_be_read_is_none(wire, trusting):
+    headers = ["P-Asserted-Identity: <sip:a%zz@[b>", "P-Asserted-Identity: <sip:>"]
+    call = wire.invited(headers=headers)
+    assert call.identity is None
+    assert call.remote_display
+
+
 def test_an_identity_is_ignored_from_anybody_else(wire, bob):
     for names in (None, ["10.0.0.8"]):
         bob.trusted_peers = names and Peers(names)

@@ -19,6 +19,7 @@ from sipparty.sip.dialog.outcomes import rejection
 from sipparty.sip.events import Event
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
+from sipparty.sip.grammar import is_token
 from sipparty.sip.handle import Handle
 from sipparty.sip.message import Request, Response
 from sipparty.sip.notification.package import EventPackage
@@ -305,7 +306,9 @@ class Publication(Handle):
         return client_request is self._request
 
     def _note_tag(self, response: Response, *_: object) -> None:
-        self.entity_tag = response._text("sip-etag") or ""
+        tag = (response._text("sip-etag") or "").strip()
+        # §11.3.1: what is no token could not be sent back.
+        self.entity_tag = tag if is_token(tag) else ""
 
     def _note_accepted(self, response: Response, request: Request | None) -> None:
         self._note_tag(response)

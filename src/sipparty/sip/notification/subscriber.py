@@ -66,8 +66,7 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
     MAX_FORKS = 8
     #: Seconds between two refreshes, at the least.
     MIN_REFRESH = 5.0
-    #: Bytes of bodies that make one state, where each tells a part of it; then the whole is asked
-    #: for, and no part is taken before it.
+    #: Bytes of bodies that make one state in parts; beyond it the whole is asked for.
     MAX_HELD = 1_048_576
 
     methods = {"NOTIFY": "_take_notify"}
@@ -415,10 +414,8 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         if not notice.has_state:
             return
         merged, held = self.package.merge(self.value, notice.state), len(notice.request.body)
-        if merged is self.value and merged is not notice.state:
-            held = self._held  # it came late
-        elif merged is not notice.state:
-            held += self._held
+        if merged is not notice.state:  # it is a part, or came late
+            held = self._held + (held if merged is not self.value else 0)
         if merged is None or held > self.MAX_HELD:
             if self.takes("refresh"):
                 self.hear("refresh")  # a part is missing, or they are many: ask for the whole

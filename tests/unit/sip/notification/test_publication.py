@@ -301,3 +301,18 @@ def test_what_cannot_be_published(publishing):
 @pytest.mark.parametrize("header", ["Content-Length", "Supported", "User-Agent"])
 def test_what_else_it_says(publishing, header):
     assert publishing.publish()._text(header.lower()) is not None
+
+
+@pytest.mark.parametrize("tag", [b'"a"', b"a b", b"\xc3\xa9", b""])
+def test_a_tag_that_could_not_be_sent_back_is_none(publishing, tag):
+    """The refresh tells the state anew, as where none was given."""
+    request = publishing.publish()
+    answer = publishing.wire.answer(
+        request, 200, contact=None, headers=[("SIP-ETag", "T"), ("Expires", "60")]
+    )
+    publishing.wire.receive(answer.replace(b"SIP-ETag: T", b"SIP-ETag: " + tag))
+    assert publishing.made.entity_tag == ""
+    publishing.wire.pass_until(60)
+    refresh = publishing.wire.out[0][1]
+    assert refresh.body == b"<presence/>"
+    assert "SIP-If-Match" not in refresh
