@@ -258,11 +258,11 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         """
         if status not in range(300, 700):
             raise UsageError(f"{status!r} does not refuse a call: expected 300 to 699.")
-        if retry_after is not None:
-            headers = [*headers, ("Retry-After", str(retry_after))]
+        later = [] if retry_after is None else [("Retry-After", str(retry_after))]
+        given = given_fields(headers, "contact") + given_fields(later)
         if self._is_answerable("reject"):
             self._stated = Cause(status, reason or "", f"The call was refused with {status}.")
-            self.hit("reject", status, reason, headers)
+            self.hit("reject", status, reason, given)
         return self
 
     @verb

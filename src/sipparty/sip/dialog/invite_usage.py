@@ -7,7 +7,7 @@ inside of it a `Modification`; offers and answers are an `OfferAnswer`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sipparty.errors import CallFailed, CallTimedOut
@@ -271,10 +271,8 @@ class InviteUsage(Dialog, abstract=True):
         # ACK, as it is the first to show that anybody is there.
         self._invited.accept()
 
-    def _send_rejection(
-        self, status: int, reason: str | None, headers: Iterable[tuple[str, str]]
-    ) -> None:
-        self._invited.refuse(status, reason, headers)
+    def _send_rejection(self, status: int, reason: str | None, fields: Sequence[Field]) -> None:
+        self._invited.transaction.answer(status, reason, fields)
 
     def _send_487(self, cancel: Request) -> None:
         self._stated = stated_cause(cancel)
@@ -371,7 +369,8 @@ class InviteUsage(Dialog, abstract=True):
     def _take_bye(self, transaction: ServerTransaction) -> None:
         # RFC 5407 §3.2.1: also while a BYE of our own is under way.
         self.ended_by_peer = True
-        if "reason" in (transaction.request._index or ()):
+        ends = self.state != "TerminatingDialog"  # else we have ended it before
+        if ends and "reason" in (transaction.request._index or ()):
             self._stated = stated_cause(transaction.request)
         transaction.answer(200)
         if self.state == "TerminatingDialog" and self.last_error is not None:

@@ -28,9 +28,8 @@ from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.bodies import session_description
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.acknowledgement import Acknowledgement
-from sipparty.sip.dialog.offer_answer import held_by_address
+from sipparty.sip.dialog.offer_answer import offer_by_address
 from sipparty.sip.dialog.outcomes import media_failure, rejection
-from sipparty.sip.dialog.session import Pending
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallHeld, CallResumed
 from sipparty.sip.fields import Field, field
@@ -75,7 +74,7 @@ class Modification(Waitable["Modification"], FSM):
 
     #: How often it is sent at the most, where the other side asks for something at the same time.
     MAX_TRIES = 5
-    #: Seconds that its answer may take.
+    #: Seconds that its answer may take; and so each step of the session, and what is before it.
     PATIENCE = 180.0
 
     __slots__ = (
@@ -92,11 +91,16 @@ class Modification(Waitable["Modification"], FSM):
         Row("Backoff", "timer_again", "Waiting"),
         Row("Answered", "done", "Done", "_finish"),
         Row(_OPEN, "failed", "Failed", "_fail"),
+        Row("Waiting", "timer_waited", "Waiting", "_note_wait"),
+        Row("Describing", "timer_described", "Describing", "_note_silence"),
+        Row("Answered", "timer_described", "Answered", "_note_silence"),
         *(Row(state, ("accepted", "glare", "failed"), state) for state in _OVER),
     )
     timers = (
         Timer("timer_again", "_delay", "Backoff"),
         Timer("timer_expires", "PATIENCE", "Sent"),
+        Timer("timer_waited", "waiting_time", "Waiting"),
+        Timer("timer_described", "PATIENCE", "Describing", "Answered"),
     )
     final = _OVER
 
@@ -109,12 +113,12 @@ class Modification(Waitable["Modification"], FSM):
         fields: Sequence[Field] = (),
     ) -> None:
         self._delay = 0.0
+        self._call = call
         super().__init__(call.core.timers)
         self.portal = call.portal
         self.error: CallFailed | None = None
         self.held = held
         self.tries = 0
-        self._call = call
         self._make = make
         self._fields = fields
         #: The dialog that it was sent in; the RSeq of the last reliable provisional response there,
@@ -193,6 +197,18 @@ class Modification(Waitable["Modification"], FSM):
         """Whether it is a re-INVITE without an offer, and not answered yet."""
         return self._make is None and self.state == "Sent"
 
+    @property
+    def waiting_time(self) -> float | None:
+        """How long it waits for what is before it; None where that is the answer to the call."""
+        return None if self._call.state == "InitiatingDialog" else self.PATIENCE
+
+    def _note_wait(self) -> None:
+        message = f"What was under way in the call has not ended within {self.PATIENCE:g} s."
+        self.hear("failed", CallFailed(message))
+
+    def _note_silence(self) -> None:
+        self._refused(TimeoutError(f"the session took more than {self.PATIENCE:g} s"))
+
     def _cancel(self) -> None:
         if self._request is not None:
             self._request.cancel()
@@ -251,11 +267,12 @@ class Modification(Waitable["Modification"], FSM):
 
     def _finish(self) -> None:
         call = self._call
-        call.media_agreed(False)
-        if self.held is not None and self.held != call.held:
-            call.held = self.held
-            if call.agent.observed:
-                call._emit(CallHeld if self.held else CallResumed, "local")
+        if call.state in ("InitiatingDialog", "InDialog"):  # else its answer has crossed our BYE
+            call.media_agreed(False)
+            if self.held is not None and self.held != call.held:
+                call.held = self.held
+                if call.agent.observed:
+                    call._emit(CallHeld if self.held else CallResumed, "local")
         self._leave()
 
     def _fail(self, error: CallFailed) -> None:
@@ -305,9 +322,10 @@ class Modification(Waitable["Modification"], FSM):
             if self._make is not None or self.state != "Sent":
                 self._acknowledge()
         if call.session_timer is not None or "session-expires" in (response._index or ()):
-            from sipparty.sip.dialog.session_timer import take_2xx
+            from sipparty.sip.dialog.session_timer import begin_later, take_2xx
 
             take_2xx(call, client_request, response)
+            begin_later(call, state)
         if call.agent.info is not None:
             from sipparty.sip.info import note_packages
 
@@ -431,7 +449,7 @@ def change(
     if late_offer:
         making = None
     elif by_address:
-        making = partial(_by_address, make)
+        making = partial(offer_by_address, make)
     modification = Modification(call, making, held, method, given)
     if call.state in ("InitiatingDialog", "InDialog"):
         call._modifications += (modification,)
@@ -457,16 +475,6 @@ def may_change(call: InviteUsage, state: DialogState) -> bool:
     """Whether an offer may be taken in a dialog, by what was answered so far."""
     offers = call.offer_answer
     return changing_dialog(call) is state and (offers is None or offers.may_offer)
-
-
-def _by_address(make: Callable[[], Any]) -> Any:
-    """Have an offer made, now or later, and hold by its address."""
-    given = make()
-    if not isinstance(given, Pending):
-        return held_by_address(given) if given else given
-    pending: Pending[Any] = Pending()
-    given.then(lambda offer: pending.resolve(held_by_address(offer)), pending.fail)
-    return pending
 
 
 def begin_first(call: InviteUsage, first: Modification) -> None:

@@ -24,7 +24,14 @@ from sipparty.sip.fields import field
 from sipparty.sip.tokens import Tokens
 from sipparty.sip.transaction.server import ServerTransaction
 
-__all__ = ["ANSWERED_IN", "OfferAnswer", "held_by_address", "is_hold", "refuse_offer"]
+__all__ = [
+    "ANSWERED_IN",
+    "OfferAnswer",
+    "held_by_address",
+    "is_hold",
+    "offer_by_address",
+    "refuse_offer",
+]
 
 #: By where an offer stands, the messages that its answer may stand in (RFC 6337 Table 1).
 ANSWERED_IN: Final = {
@@ -245,6 +252,16 @@ def held_by_address(description: bytes) -> bytes:
     if _ADDRESS.search(description) is None:
         return description
     return _HOLDS.sub(b"", _ADDRESS.sub(b"c=IN IP4 0.0.0.0", description))
+
+
+def offer_by_address(make: Callable[[], Any]) -> Any:
+    """Have an offer made, now or later, that holds by its address."""
+    given = make()
+    if not isinstance(given, Pending):
+        return held_by_address(given) if given else given
+    pending: Pending[Any] = Pending()
+    given.then(lambda offer: pending.resolve(held_by_address(offer)), pending.fail)
+    return pending
 
 
 def is_hold(description: bytes) -> bool:

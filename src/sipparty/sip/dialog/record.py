@@ -127,6 +127,7 @@ _ENDED_BY = {
     "reject": "local",
     "media_failed": "local",
     "unusable": "local",
+    "early_unusable": "local",
     "bye_received": "remote",
     "cancel_received": "remote",
     "timer_expires": "timeout",
@@ -155,7 +156,10 @@ def ended_by(steps: Sequence[Step], error: CallFailed | None) -> str | None:
         return None if last is None else _ENDED_BY[last]
     if isinstance(error, CallTimedOut):
         return "timeout"
-    return "network" if isinstance(error, CallUnreachable) or last == "given_up" else "remote"
+    if isinstance(error, CallUnreachable) or last == "given_up":
+        return "network"
+    # What is neither a response nor the want of one was found here.
+    return "local" if error is not None and error.status is None else "remote"
 
 
 _ENDS = ("TerminatingDialog", "Terminated", "Error")
@@ -200,12 +204,15 @@ def reason_fields(reason: str | Reason | None) -> list[Field]:
 
     Raises:
         BuildError: The words hold a control character, or the protocol is no token.
+        TypeError: It is neither.
     """
     if reason is None:
         return []
-    return [
-        field("Reason", str(Reason("SIP", None, reason) if isinstance(reason, str) else reason))
-    ]
+    if isinstance(reason, str):
+        reason = Reason("SIP", None, reason)
+    if not isinstance(reason, Reason):
+        raise TypeError(f'reason is words, or as Reason("Q.850", 16), not {reason!r}.')
+    return [field("Reason", str(reason))]
 
 
 def error_fields(error: CallFailed | None) -> list[Field]:

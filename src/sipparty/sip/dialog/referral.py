@@ -254,6 +254,8 @@ class Referral(Handle):
             self.hear("done", 500)
         else:
             call.followers += (self,)
+            if call.state in call.final:
+                self.call_moved(call, "", call.state)  # it has failed at once
 
     def _invite(self, headers: list[tuple[str, str]], options: dict[str, Any]) -> Any:
         agent, wanted, owner = self.agent, self.reference, self.agent.owner

@@ -89,7 +89,7 @@ class ReliableResponses(FSM):
     """
 
     __slots__ = (
-        *("_call", "_data", "_invited", "_number", "answering", "described", "interval"),
+        *("_call", "_data", "_invited", "_number", "_prack", "answering", "described", "interval"),
         *("outstanding", "patience", "rseq", "waiting"),
     )
 
@@ -99,7 +99,7 @@ class ReliableResponses(FSM):
         Row("Sent", "prack", "Acknowledged"),
         Row("Sent", "timer_expires", "Stopped", "_give_up"),
         # §3: after a final response none is sent again, and a PRACK is still taken.
-        Row(("Sent", "Acknowledged"), "stop", "Stopped"),
+        Row(("Sent", "Acknowledged"), "stop", "Stopped", "_end_prack"),
         Row("Stopped", ("stop", "prack"), "Stopped"),
     )
     timers = (
@@ -118,6 +118,8 @@ class ReliableResponses(FSM):
         self._call = invited.call
         self._number = transaction.request.facts.number
         self._data = b""
+        #: The PRACK that is being answered, or was the last.
+        self._prack: ServerTransaction | None = None
         self.rseq = 0
         self.described = self.outstanding = self.answering = False
         self.waiting: list[tuple[Any, ...]] = []
@@ -170,12 +172,18 @@ class ReliableResponses(FSM):
         message = "Our provisional response was never acknowledged."
         self._call.hear("unacknowledged", CallTimedOut(message, 504, "Server Time-out"))
 
+    def _end_prack(self) -> None:
+        """Answer a PRACK whose call has ended meanwhile (RFC 3261 §15.1.2)."""
+        if self.answering and self._prack is not None and not self._prack.answered:
+            self._prack.answer(487)
+
     # ---------------------------------------------------------------- PRACK
 
     def take_prack(self, transaction: ServerTransaction) -> None:
         """Take the PRACK for the last one, and the answer or the offer that it brings."""
         call, invited, offers = self._call, self._invited, self._call.offer_answer
         self.outstanding = False
+        self._prack = transaction
         self.hear("prack")
         body = b""
         if call.agent.open_session is not None:

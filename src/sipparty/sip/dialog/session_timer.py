@@ -31,8 +31,17 @@ from sipparty.sip.typed import NumberValue
 if TYPE_CHECKING:
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.dialog.invite_usage import InviteUsage
+    from sipparty.sip.dialog.state import DialogState
 
-__all__ = ["MIN_INTERVAL", "SessionTimer", "answer_fields", "invite_fields", "refusal", "take_2xx"]
+__all__ = [
+    "MIN_INTERVAL",
+    "SessionTimer",
+    "answer_fields",
+    "begin_later",
+    "invite_fields",
+    "refusal",
+    "take_2xx",
+]
 
 #: Seconds that a session interval has at the least (§4), and Min-SE where none is given (§5).
 MIN_INTERVAL: Final = 90
@@ -169,6 +178,8 @@ class SessionTimer(FSM):
         if modification is not self._modification:
             return
         self._modification = None
+        if self._call.state != "InDialog":
+            return  # nothing follows a BYE (RFC 3261 §15)
         if modification.error is not None and not modification.tries:
             self._send("INVITE")  # there is nothing to offer
         else:
@@ -273,6 +284,14 @@ def take_2xx(call: InviteUsage, client_request: ClientRequest, response: Respons
         timer.switch_off()
     else:
         timer.agree(max(interval, MIN_INTERVAL), "local" if local else "remote")
+
+
+def begin_later(call: InviteUsage, state: DialogState) -> None:
+    """Have the timer wait for the 2xx to the INVITE, where an UPDATE in an early dialog has agreed
+    on it: how long that takes is for who is called.
+    """
+    if state.early and call.session_timer is not None:
+        call.session_timer.hear("switch_off")
 
 
 # -------------------------------------------------------------------- the side that is asked (§9)

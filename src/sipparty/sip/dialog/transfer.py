@@ -172,7 +172,7 @@ class Transfer(Handle):
         *(Row(state, _LATE, state) for state in _OVER),
     )
     timers = (
-        Timer("timer_patience", "patience", "Referred"),
+        Timer("timer_patience", "report_time", "Referred"),
         Timer("timer_replaced", "REPLACE_TIME", "Succeeded"),
     )
     final = _OVER
@@ -278,7 +278,11 @@ class Transfer(Handle):
         change = self.call.hold()
         change._watch(_Done(change, self))
         if change.state in change.final:
-            self.hear("held")
+            self._note_hold(change)
+
+    def _note_hold(self, change: Any) -> None:
+        self._held = change.error is None  # what did not come about is not ended
+        self.hear("held")
 
     def call_moved(self, call: Any, input: str, state: str) -> None:
         """Take note that one of the calls has another state."""
@@ -351,6 +355,15 @@ class Transfer(Handle):
     def request_over(self, client_request: ClientRequest) -> None:
         """Take note that nothing more can come of it."""
 
+    @property
+    def report_time(self) -> float:
+        """How long the outcome may take: who has hung up may still have a report on its way, but
+        has no reason to wait.
+        """
+        if self.call is not None and self.call.ended_by_peer:
+            return float(self.core.transactions.timing.transaction)
+        return self.patience
+
     def _note_accepted(self, response: Response) -> None:
         if self._no_reports and wants_no_reports(response):
             # RFC 4488 §4: nothing more will be said; RFC 5589 §6: so the call is hung up now.
@@ -375,8 +388,6 @@ class Transfer(Handle):
 
     def _shorten(self, call: Any) -> None:
         if call.ended_by_peer:
-            # Who has hung up may still have a report on its way, but has no reason to wait.
-            self.patience = float(self.core.transactions.timing.transaction)
             self.rearm("timer_patience")
 
     # ---------------------------------------------------------------- the end
@@ -448,7 +459,7 @@ class _Done:
     def notify(self, state: str) -> None:
         if state in self._change.final:
             self._change._unwatch(self)
-            self._transfer.hear("held")
+            self._transfer._note_hold(self._change)
 
 
 def _failure(response: Message) -> CallRejected:

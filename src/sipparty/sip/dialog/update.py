@@ -19,7 +19,7 @@ from sipparty.sip.bodies import session_description
 from sipparty.sip.dialog.modification import may_change
 from sipparty.sip.dialog.offer_answer import refuse_offer
 from sipparty.sip.dialog.outcomes import log_media_fault, warning
-from sipparty.sip.dialog.session_timer import answer_fields, refusal
+from sipparty.sip.dialog.session_timer import answer_fields, begin_later, refusal
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.fields import field
 from sipparty.sip.transaction.server import ServerTransaction
@@ -64,6 +64,7 @@ def take_update(call: InviteUsage, transaction: ServerTransaction, state: Dialog
         fields += agent.capability_fields
         if call.session_timer is not None or request._text("session-expires") is not None:
             fields += answer_fields(call, request)
+            begin_later(call, state)
         if agent.info is not None:
             fields += agent.info.answer(call, request)
         if answer and call.session is not None:

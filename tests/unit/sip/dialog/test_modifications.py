@@ -3,6 +3,7 @@
 import pytest
 
 from sipparty.errors import CallFailed, CallRejected, CallTimedOut, UnexpectedInput, UsageError
+from sipparty.sip.dialog.modification import Modification
 from sipparty.sip.dialog.session import Pending
 from sipparty.sip.events import CallEnded, CallHeld, CallResumed, MediaChanged
 
@@ -363,4 +364,46 @@ def test_an_offer_that_is_made_after_the_bye_is_not_sent(wire, up):
     assert wire.sent() == []
     assert hold.state == "Failed"
     wire.receive(wire.answer(bye, 200))
+    wire.over()
+
+
+# ---------------------------------------------------------------- nothing waits for ever
+
+
+@pytest.mark.parametrize("what", ["offer", "accept"])
+def test_a_session_that_never_gives_anything_fails_it(wire, up, what):
+    call, _ = up
+    setattr(call.session, what, lambda *_: Pending())
+    hold = call.hold()
+    if what == "accept":
+        wire.receive(wire.answer(wire.one(), 200, body=b"held"))
+    wire.pass_until(wire.now + Modification.PATIENCE + 1)
+    assert hold.state == "Failed"
+    assert "more than 180 s" in str(hold.error)
+    assert (call.state, call.held) == ("InDialog", False)
+
+
+def test_what_waits_for_an_answer_that_is_never_made_fails(wire, up):
+    call, invite = up
+    call.session.answer = lambda offer: Pending()
+    theirs(wire, invite)
+    hold = call.hold()
+    wire.pass_until(wire.now + Modification.PATIENCE + 1)
+    assert hold.state == "Failed"
+    assert "What was under way in the call" in str(hold.error)
+
+
+def test_an_answer_that_crosses_our_bye_changes_nothing(wire, up):
+    call, _ = up
+    hold = call.hold()
+    reinvite = wire.one()
+    call.terminate()
+    bye = wire.one()
+    wire.happened.clear()
+    wire.receive(wire.answer(reinvite, 200, body=b"held"))
+    assert wire.starts() == ["ACK"]
+    assert wire.happened == []
+    assert "start" not in call.session.done
+    wire.receive(wire.answer(bye, 200))
+    assert hold.state == "Done"
     wire.over()

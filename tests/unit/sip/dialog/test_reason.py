@@ -3,7 +3,7 @@
 import pytest
 
 from sipparty.errors import BuildError, CallRejected
-from sipparty.sip import Message
+from sipparty.sip import Message, SimpleCall
 from sipparty.sip.dialog.record import MAX_REASONS, Cause, Reason, read_reasons
 from sipparty.sip.events import CallEnded
 
@@ -226,3 +226,61 @@ def test_who_refuses_says_when_to_try_again(wire, bob):
     call.reject(503, retry_after=30)
     refusal = wire.one()
     assert (refusal.status, refusal.lines("Retry-After")) == (503, ["30"])
+
+
+# ---------------------------------------------------------------- who has ended it
+
+
+def test_early_media_that_cannot_be_taken_is_an_end_by_us(wire, alice):
+    call, invite = wire.invite(alice)
+    reliable = [("Require", "100rel"), ("RSeq", "1")]
+    wire.receive(wire.answer(invite, 183, headers=reliable, body=b"bad"))
+    assert call.ended_by == "local"
+
+
+def test_media_that_cannot_be_opened_is_an_end_by_us(wire, alice):
+    def open_none(dialog, flow):
+        raise OSError("There is no sound card.")
+
+    alice.open_session = open_none
+    call = SimpleCall(alice)
+    call.invite("sip:bob@10.0.0.9")
+    assert wire.sent() == []
+    assert (call.state, call.ended_by) == ("Error", "local")
+    assert "no sound card" in call.cause.text
+
+
+def test_a_bye_that_crosses_ours_does_not_say_why_we_hung_up(wire, bob):
+    call = wire.invited(body=b"theirs")
+    call.accept()
+    answer = wire.one()
+    wire.acknowledge(answer)
+    call.terminate()
+    wire.receive(wire.within(answer, "BYE", headers=['Reason: Q.850;cause=16;text="lunch"']))
+    assert (call.state, call.ended_by) == ("Terminated", "local")
+    assert call.cause.text == "The call was ended here."
+
+
+def test_a_refusal_that_cannot_be_sent_is_no_cause(wire, bob):
+    call = wire.invited(body=b"theirs")
+    with pytest.raises(BuildError):
+        call.reject(486, headers=[("Via", "mine")])
+    call.accept()
+    answer = wire.one()
+    wire.acknowledge(answer)
+    wire.receive(wire.within(answer, "BYE"))
+    assert call.cause == Cause(None, "", "The other side ended the call.")
+
+
+def test_headers_of_a_refusal_may_be_a_mapping(wire, bob):
+    call = wire.invited(body=b"theirs")
+    call.reject(486, headers={"Subject": "lunch"}, retry_after=60)
+    refusal = wire.one()
+    assert (refusal.subject, refusal.lines("Retry-After")) == ("lunch", ["60"])
+
+
+def test_a_reason_is_words_or_a_reason(wire, bob):
+    call = wire.invited(body=b"theirs")
+    with pytest.raises(TypeError, match="reason is words"):
+        call.terminate(reason=16)
+    assert call.state == "InitiatingDialog"

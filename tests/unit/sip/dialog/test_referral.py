@@ -511,3 +511,23 @@ def test_it_may_name_a_call(wire, asks):
     assert asked(wire).call is call
     outside(wire, f"Target-Dialog: other;{tags}", call_id="c3", branch="z9hG4bKd")
     assert asked(wire).call is None
+
+
+def test_a_call_that_fails_at_once_is_reported(wire, up, bob, monkeypatch):
+    _, answer = up
+    refer(wire, answer)
+
+    find = bob.core.locate
+
+    def locate(hop, endpoint, agent, user, **options):
+        if hop.host == "10.0.0.8":
+            user.flow_failed("There is no such host.")
+        else:
+            find(hop, endpoint, agent, user, **options)
+
+    event = asked(wire)
+    monkeypatch.setattr(bob.core, "locate", locate)
+    assert event.accept().state == "Error"
+    assert event.referral.state == "Terminated"
+    last = [one for one in wire.sent() if getattr(one, "method", "") == "NOTIFY"][-1]
+    assert note(last) == (b"SIP/2.0 503 Service Unavailable\r\n", "refer", OVER)

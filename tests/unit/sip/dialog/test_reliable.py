@@ -417,3 +417,25 @@ def test_the_first_rseq_is_never_0(wire, silent, monkeypatch):
         assert ringing(wire, call)["RSeq"] == rseq
         call.reject()
         wire.sent()
+
+
+@pytest.mark.parametrize("end", ["CANCEL", "BYE", "reject", "terminate"])
+def test_a_prack_that_is_being_answered_when_the_call_ends(wire, bob, end):
+    """RFC 3261 §15.1.2: what is pending is answered with 487."""
+    call = wire.invited(headers=REQUIRED)
+    response = ringing(wire, call, media=True)
+    pending = Pending()
+    call.session.accept = lambda answer: pending
+    wire.receive(prack(wire, response, body=b"answer"))
+    assert wire.sent() == []
+    if end == "CANCEL":
+        wire.receive(wire.request("CANCEL"))
+    elif end == "BYE":
+        wire.receive(wire.within(response, "BYE", 3))
+    else:
+        getattr(call, end)()
+    answered = {one.cseq.method: one.status for one in wire.sent()}
+    assert answered["PRACK"] == 487
+    pending.resolve(None)
+    assert wire.sent() == []
+    wire.over()

@@ -5,6 +5,7 @@
 import pytest
 
 from sipparty.errors import CallTimedOut
+from sipparty.sip.dialog.session import Pending
 from sipparty.sip.dialog.session_timer import SessionTimer
 
 TIMER = ("Supported: timer",)
@@ -550,3 +551,78 @@ def test_an_update_of_theirs_with_an_interval_that_is_too_small_is_refused(wire,
     refusal = wire.one()
     assert (refusal.status, lines(refusal, "Min-SE")) == (422, ["90"])
     assert timer_of(call) == ("RemoteRefresher", 1800, "remote")
+
+
+# ---------------------------------------------------------------- what crosses with the end
+
+
+def of_theirs(wire, invite, method, number, **changes):
+    """A request of the other side's in a call of ours."""
+    return wire.request(
+        method,
+        invite.contact.uri_text,
+        to=str(invite["From"]),
+        from_="<sip:bob@10.0.0.9>;tag=b1",
+        call_id=invite.call_id,
+        number=number,
+        branch=f"z9hG4bK{method}{number}",
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("end", ["BYE", "terminate"])
+@pytest.mark.parametrize("busy_with", ["offer", "answer"])
+def test_no_refresh_follows_the_end(wire, alice, end, busy_with):
+    """RFC 3261 §15: the refresh waits for a session that takes its time, and the call ends."""
+    call, invite = called(wire, alice, ("Session-Expires", "600;refresher=uac"))
+    pending = Pending()
+    setattr(call.session, busy_with, lambda *_: pending)
+    wire.pass_until(wire.now + 299)
+    if busy_with == "answer":
+        wire.receive(of_theirs(wire, invite, "UPDATE", 2, body=b"other"))
+    wire.pass_until(wire.now + 2)
+    assert wire.sent() == []
+    if end == "BYE":
+        wire.receive(of_theirs(wire, invite, "BYE", 3))
+    else:
+        call.terminate()
+        wire.receive(wire.answer(wire.one(), 200))
+    pending.resolve(b"made")
+    assert call.state == "Terminated"
+    assert "INVITE" not in wire.starts()
+    wire.over()
+
+
+def test_an_interval_that_an_early_update_agrees_on_begins_with_the_answer(wire, bob):
+    """How long the call may ring is for who is called, not for the session timer."""
+    asks = ["Supported: timer, 100rel", "Session-Expires: 90;refresher=uac"]
+    call = wire.invited(body=b"theirs", headers=asks)
+    call.ring(183, media=True)
+    ringing = wire.one()
+    rack = f"RAck: {ringing['RSeq']} 1 INVITE"
+    wire.receive(wire.within(ringing, "PRACK", headers=[rack]))
+    wire.receive(wire.within(ringing, "UPDATE", 3, headers=asks))
+    assert lines(wire.sent()[-1], "Session-Expires") == ["90;refresher=uac"]
+    wire.pass_until(wire.now + 100)
+    assert call.state == "InitiatingDialog"
+    call.accept()
+    wire.acknowledge(wire.sent()[-1])
+    assert timer_of(call) == ("RemoteRefresher", 90, "remote")
+    wire.pass_until(wire.now + 60)
+    assert wire.starts() == ["BYE"]
+    assert call.ended_by == "timeout"
+
+
+def test_an_interval_that_an_early_update_of_ours_agrees_on_begins_with_the_answer(wire, alice):
+    call, invite = wire.invite(alice)
+    reliable = [("Require", "100rel"), ("RSeq", "1")]
+    wire.receive(wire.answer(invite, 183, headers=reliable, body=b"theirs"))
+    wire.receive(wire.answer(wire.one(), 200, contact=None))
+    call.hold()
+    update = wire.one()
+    agreed = [("Session-Expires", "90;refresher=uas")]
+    wire.receive(wire.answer(update, 200, headers=agreed, body=b"held"))
+    assert timer_of(call) == ("Off", 90, "remote")
+    wire.pass_until(wire.now + 100)
+    wire.receive(wire.answer(invite, 200, headers=agreed))
+    assert timer_of(call) == ("RemoteRefresher", 90, "remote")

@@ -652,3 +652,25 @@ def test_outside_of_a_call_without_reports(wire, alice):
     wire.receive(wire.answer(refer, 200, headers=[("Refer-Sub", "false")]))
     assert transfer.state == "Terminated"
     wire.over()
+
+
+def test_who_has_hung_up_before_the_response_has_less_time_to_report(wire, up):
+    call, invite = up
+    transfer = call.transfer("sip:carol@chicago.com")
+    request = wire.one()
+    wire.receive(within(wire, invite, "BYE", 2))
+    wire.receive(wire.answer(request, 202, contact=None))
+    report(wire, invite, 3, 100)
+    wire.pass_until(wire.now + 33)
+    assert transfer.state == "Error"
+    assert isinstance(transfer.last_error, CallTimedOut)
+
+
+def test_a_hold_that_failed_is_not_ended(wire, up):
+    call, _ = up
+    transfer = call.transfer("sip:carol@chicago.com", hold=True)
+    wire.receive(wire.answer(wire.one(), 488))
+    request = wire.sent()[-1]
+    wire.receive(wire.answer(request, 603))
+    assert transfer.state == "Error"
+    assert wire.sent() == []
