@@ -157,6 +157,8 @@ class Bridge:
     def happened(self, event: CallEvent) -> None:
         """Do in one leg what has happened in the other."""
         leg: Any = event.call
+        if isinstance(event, CallEnded):
+            self.b2bua.placed.discard(leg.call_id)
         if leg.moving is self and isinstance(event, CallEnded) and self.outgoing.takes("terminate"):
             self.outgoing.terminate()  # who was to be joined with it is gone
         if leg.bridge is not self:
@@ -209,7 +211,6 @@ class Bridge:
 
     def _ended(self, leg: Leg, event: CallEnded) -> None:
         other, error = leg.other, event.error
-        self.b2bua.placed.discard(leg.call_id)
         assert other is not None
         if other.moving is not None and other.moving is not self:
             return  # who has transferred the call has hung up before the new one is answered
@@ -264,8 +265,14 @@ class Bridge:
             other.to_offer = offer
             other.accept()
 
-    def answered(self, leg: Leg, answer: bytes) -> None:
-        """Give the answer of a leg's other side to the one that has offered."""
+    def answered(self, leg: Leg, answer: bytes, changed: bool) -> None:
+        """Give the answer of a leg's other side to the one that has offered.
+
+        Args:
+            leg: The leg.
+            answer: The answer.
+            changed: Whether it is another than the last description of that side.
+        """
         other = leg.other
         assert other is not None
         if other.moving is self:
@@ -273,12 +280,13 @@ class Bridge:
         if other.waiting is not None:
             waiting, other.waiting = other.waiting, None
             waiting.resolve(other.own(answer))
-        elif leg.asked and other.state == "InDialog":
-            # It was asked what it would have, in the words of the other's last description.
+        elif other.state == "InitiatingDialog":
+            other.to_answer = answer
+        elif leg.asked and changed and other.state == "InDialog":
+            # It was asked what it would have, in the words of the other's last description; where
+            # that is what it had, as for a refresh (RFC 4028 §7.4), the other one is left alone.
             other.to_offer = answer
             self._offer_inside(other, None)
-        else:
-            other.to_answer = answer
         leg.asked = False
 
     def _offer_inside(self, leg: Leg, offerer: Leg | None) -> None:

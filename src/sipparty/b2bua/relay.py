@@ -97,9 +97,9 @@ class RelayedSession(MediaSession):
     def accept(self, answer: bytes) -> None:
         """Give the answer to the other side."""
         leg = self._leg
-        leg.described, leg.to_offer = answer, None
+        changed, leg.described, leg.to_offer = answer != leg.described, answer, None
         if leg.bridge is not None:
-            leg.bridge.answered(leg, answer)
+            leg.bridge.answered(leg, answer, changed)
 
     def rollback(self) -> None:
         """Forget what was to be offered."""

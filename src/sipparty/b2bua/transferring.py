@@ -32,7 +32,8 @@ async def perform(b2bua: B2BUA, event: TransferRequested) -> None:
     """Do what a REFER inside a leg asks for, or decline it."""
     leg, referral = cast("Leg | None", event.call), event.referral
     stays = None if leg is None else leg.other
-    if leg is None or stays is None or stays.state != "InDialog" or stays.moving is not None:
+    moving = leg is None or stays is None or leg.moving is not None or stays.moving is not None
+    if leg is None or stays is None or stays.state != "InDialog" or moving:
         event.reject(603)
         return
     reference = referral.reference
@@ -64,6 +65,7 @@ async def perform(b2bua: B2BUA, event: TransferRequested) -> None:
 
     new = cast(Leg, event.accept(dialog=make))
     assert new.bridge is not None
+    b2bua.placed.add(new.call_id)
     new.bridge.watch()
 
 

@@ -185,6 +185,20 @@ class TestInside:
         theirs.hold().wait(PATIENCE)
         assert call.held_by_peer
 
+    @pytest.mark.parametrize("side", ["incoming", "outgoing"])
+    def test_a_refresh_of_one_leg_leaves_the_other_alone(self, joined, side):
+        """RFC 4028 §7.4: each leg has a session timer of its own."""
+        call, theirs, bridge = joined
+        leg = getattr(bridge, side)
+        before = leg.other.dialog_state.local_seq
+        leg.update_media().wait(PATIENCE)
+        assert leg.other.dialog_state.local_seq == before
+        for one, other in ((call, theirs), (theirs, call)):
+            one.hold().wait(PATIENCE)
+            assert other.held_by_peer
+            one.resume().wait(PATIENCE)
+            assert not other.held_by_peer
+
     def test_a_change_that_is_refused_is_refused(self, joined):
         call, theirs, _ = joined
 

@@ -112,6 +112,25 @@ class TestBlind:
         new.terminate()
         over(new, call)
 
+    @pytest.mark.parametrize("who", ["caller", "callee"])
+    def test_a_hold_after_it_is_passed_on(self, dial, bob, carol, pbx, events, who):
+        call, theirs = dial("bob", bob)
+        asks, stays = (call, theirs) if who == "caller" else (theirs, call)
+        up = events(carol, CallEstablished)
+        asks.transfer("sip:carol@example.com").wait(PATIENCE)
+        new = up.next().call
+        over(asks)
+        until(lambda: len(pbx.bridges) == 1 and talk(pbx, stays, new), pbx)
+        until(lambda: not any(leg._modifications for leg in pbx.calls), pbx)
+        for one, other in ((new, stays), (stays, new)):
+            one.hold().wait(PATIENCE)
+            until(lambda other=other: other.held_by_peer, pbx)
+            one.resume().wait(PATIENCE)
+            until(lambda other=other: not other.held_by_peer, pbx)
+        new.terminate()
+        over(new, stays)
+        until(lambda: not pbx.calls and not pbx.placed, pbx)
+
     def test_a_transfer_that_fails_leaves_the_call(self, dial, bob, carol, pbx):
         call, theirs = dial("bob", bob)
         carol.on(CallReceived, lambda event: event.call.reject(486))
