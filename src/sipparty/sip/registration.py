@@ -264,6 +264,8 @@ class Registration(Handle):
         Raises:
             UnexpectedInput: It is over, or is being ended.
         """
+        if not self.takes("terminate"):
+            raise self._unexpected("terminate")
         self.removes_all = everything
         self.hit("terminate")
         return self
@@ -282,13 +284,6 @@ class Registration(Handle):
         if self._refreshing and state not in self.final:
             return False
         return state not in ("Initial", "Registering", "Unregistering")
-
-    def on_transition(self, old: str, input: str, new: str) -> None:
-        """Take note of the outcome of a refresh that was asked for."""
-        if self._refreshing and input in ("registered", "delayed"):
-            self._refreshing = False
-            if old == new:
-                self._notify()
 
     def _outcome(self) -> Self:
         if self.state == "Retrying" and self.last_error is not None:
@@ -426,7 +421,14 @@ class Registration(Handle):
             self._answered = flow
             self.hear("registered")
         elif flow.error is not None and not flow.stands and not self.has_other(flow):
-            self.hear("delayed", flow.error, flow.delay if flow.state == "BackingOff" else 0.0)
+            waits = [one.delay for one in self.flows if one.state == "BackingOff"]
+            now = flow.state == "Sending" or not waits
+            self.hear("delayed", flow.error, 0.0 if now else min(waits))
+        asking = any(one.is_asking for one in self.flows)
+        if self._refreshing and not (asking and (flow.is_asking or flow.state != "Registered")):
+            # The outcome of a refresh that was asked for: of one flow that is good, or of all.
+            self._refreshing = False
+            self._notify()
 
     def flow_lost(self, flow: Flow, reason: str) -> None:
         """Take note that a flow does not carry any more, as a keep-alive says."""

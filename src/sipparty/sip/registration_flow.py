@@ -129,7 +129,9 @@ class RegistrationFlow(FSM):
         self._target: str | None = None
         #: A binding of ours that is to be removed; "" for none.
         self._former = ""
-        self._moved = self._lost = self._postponed = False
+        self._moved = self._lost = False
+        #: Whether a request that was asked for follows the one under way.
+        self._postponed = False
         self._formed_at_once = -inf
         #: What the registrar takes at the least (423), in seconds.
         self._least = 0
@@ -146,6 +148,11 @@ class RegistrationFlow(FSM):
     def stands(self) -> bool:
         """Whether there is a binding by it, as far as is known."""
         return self.state in ("Registered", "Refreshing")
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether there is a request without an outcome, or one to come after it."""
+        return self.state in _ASKING or self._postponed
 
     @property
     def binding(self) -> Binding | None:
@@ -184,6 +191,7 @@ class RegistrationFlow(FSM):
         self._ask()
 
     def _ask(self) -> None:
+        self._postponed = False
         flow = self.flow
         if flow is not None and not self._owner.receives_by(flow):
             flow = None
@@ -235,7 +243,6 @@ class RegistrationFlow(FSM):
             self.hear("moved")  # another address is to be registered, now that it is known
         elif self._postponed:
             self.hear("start")
-        self._postponed = False
         self._moved = moved  # once: a NAT may give another one each time
 
     def _hold(self, flow: Flow | None) -> None:
@@ -281,6 +288,7 @@ class RegistrationFlow(FSM):
 
     def _fail(self, error: CallFailed, seconds: float = 0.0) -> None:
         self.failures += 1
+        self._postponed = False
         self.error, self.delay = error, seconds
         self._let_go()  # another attempt may find another server (§4.2.1)
         self._forget()

@@ -4,7 +4,14 @@ from itertools import pairwise
 
 import pytest
 
-from sipparty.errors import CallFailed, CallRejected, CallTimedOut, ParseError, UsageError
+from sipparty.errors import (
+    CallFailed,
+    CallRejected,
+    CallTimedOut,
+    ParseError,
+    UnexpectedInput,
+    UsageError,
+)
 from sipparty.sip.auth import Trust
 from sipparty.sip.registration import Registration, RegistrationEvent
 
@@ -582,6 +589,35 @@ def test_a_refresh_during_another_one_follows_it(first):
     assert registration.remaining <= 60
     registration.unregister()
     site.over()
+
+
+@pytest.mark.parametrize("status", [200, 500, 403])
+def test_a_refresh_that_follows_another_request_is_waited_for(status):
+    site = Site(accounts=None)
+    registration = site.register()
+    site.pass_(0.01)
+    if status != 200:
+        site.registrar.script.extend([None, (status, [])])
+    registration.refresh(expires=60)
+    site.run(lambda: registration.state == "Registered")
+    assert not registration.settled("Registered")
+    site.run(lambda: registration.settled(registration.state))
+    assert [one["Expires"] for one in site.requests()] == [3600, 60]
+    state = {200: "Registered", 500: "Retrying", 403: "Error"}[status]
+    assert registration.state == state
+    if status != 403:
+        registration.unregister()
+    site.over()
+
+
+def test_what_is_being_ended_is_not_ended_otherwise():
+    site = Site(accounts=None)
+    registration = site.registered()
+    registration.unregister()
+    with pytest.raises(UnexpectedInput):
+        registration.unregister(everything=True)
+    site.over()
+    assert "*" not in [str(one.contact) for one in site.requests()]
 
 
 def test_an_address_that_changes_during_a_refresh_is_registered_after_it():

@@ -112,7 +112,10 @@ class Forming:
 
     def _fire(self, input: str, /) -> None:
         self._entry = None
-        self.close()
+        if self._usage.is_asking:  # its next attempt may make the first dialog
+            self._entry = self._usage.core.timers.arm(self._usage.patience, self, "timer_N")
+        else:
+            self.close()
 
 
 class FirstSubscribe:
@@ -161,6 +164,7 @@ class FirstSubscribe:
         if agent.registration is not None and template.route_set:
             template.route_set = agent.registration.route.rerouted(template.route_set, flow)
         template.contact = agent.contact(flow, template.secure)
+        self._usage.subscribe_built()
         fields = [
             field("Contact", template.contact),
             *self._asked.fields_for(self._usage, self._expires),

@@ -134,7 +134,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         """
         self._check("accept")
         if state is not None:
-            self.value = state
+            self._set_value(state)
         self.hit("accept")
         return self
 
@@ -173,7 +173,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
             UnexpectedInput: The subscription is over.
         """
         self._check("changed")
-        self.value = state
+        self._set_value(state)
         self.hit("changed")
         return self
 
@@ -214,6 +214,10 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
     def settled(self, state: str) -> bool:
         """Whether it is decided on, and not being ended; what `wait` waits for."""
         return state in (*_LIVE, *_OVER)
+
+    def _set_value(self, state: StateT) -> None:
+        self.package.build(self.package.numbered(state, 0))  # raises what is no state of its kind
+        self.value = state
 
     def _check(self, input: str) -> None:
         if not self.takes(input) or self.state in self.final:

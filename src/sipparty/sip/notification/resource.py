@@ -57,13 +57,19 @@ class Resource(Generic[StateT]):
                 f"The package {package.name!r} has no media type: write accepts = ('text/plain',)."
             )
         self.package = package
+        self.check(state)
         self.state = state
         self.min_expires = min_expires
         self.subscribers: tuple[Notifier[StateT], ...] = ()
 
     @verb
     def notify(self, state: StateT) -> None:
-        """Have another state, and send it to all subscribers, as soon as the package allows."""
+        """Have another state, and send it to all subscribers, as soon as the package allows.
+
+        Raises:
+            Exception: What the package's `build` raises for what is no state of its kind.
+        """
+        self.check(state)
         self.state = state
         for one in self.subscribers:
             one.hear("changed")
@@ -74,6 +80,11 @@ class Resource(Generic[StateT]):
         for one in self.subscribers:
             if one.takes("terminate"):
                 one.hit("terminate", reason, retry_after)
+
+    def check(self, state: StateT | None) -> None:
+        """Have the package raise now what it would when the next subscriber is notified."""
+        if state is not None:
+            self.package.build(self.package.numbered(state, 0))
 
     def interval(self, asked: int | None) -> int | None:
         """Return how long a SUBSCRIBE gets (§4.2.1.1); None where it asks for too little.

@@ -5,7 +5,7 @@ Laws:
 * A NOTIFY makes the dialog, not the 2xx, which it may overtake (§4.4.1); route set and remote
   target are the NOTIFY's.
 * A SUBSCRIBE that brings no NOTIFY within timer N, 64 * T1, has failed (§4.1.2.4), whatever its
-  response was.
+  response was. While it is tried again elsewhere, that is counted from the last attempt.
 * What ends a subscription decides whether there is another one in its place, and when (`REASONS`).
   That is bounded: one that does not last is asked for later each time, and `MAX_ATTEMPTS` times in
   a row.
@@ -40,9 +40,7 @@ __all__ = ["Subscription"]
 
 StateT = TypeVar("StateT")
 
-
-_LIVE = ("Pending", "Active")
-_OVER = ("Terminated", "Error")
+_LIVE, _OVER = ("Pending", "Active"), ("Terminated", "Error")
 #: What may still come in after the end, and changes nothing any more.
 _LATE = ("accepted", "refused", "lost", "failed", "given_up")
 
@@ -331,13 +329,8 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         if sent is not None and sent > self.expires > 0:
             self.expires = int(sent)  # what a 423 has asked for
         seconds = leading_number(response._text("expires"))
-        if self.state == "NotifyWait":
-            # Without Expires, which it has to have, it is what was asked for (§4.1.2.1).
-            self._expires_at = self.core.timers.now + min(
-                self.expires if seconds is None else seconds, self.expires
-            )
-        else:
-            self._set_expiry(self.expires if seconds is None else seconds)
+        # Without Expires, which it has to have, it is what was asked for (§4.1.2.1).
+        self._set_expiry(self.expires if seconds is None else seconds)
 
     def _set_expiry(self, seconds: float) -> None:
         """Have it last so many seconds from now, no longer than was asked for."""
@@ -475,9 +468,17 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         self.leave_dialog()
         self.dialog_state = None
 
+    def subscribe_built(self) -> None:
+        """Count timer N from each attempt: each is a SUBSCRIBE that is sent (§4.1.2.4)."""
+        if self.state == "NotifyWait":
+            self.rearm("timer_N")
+
     def _give_up_waiting(self) -> None:
-        error = CallTimedOut(f"No NOTIFY came within {self.patience:g} s.", 408, "Request Timeout")
-        self.hear("failed", self._explained(error))
+        if self.is_asking:
+            self.rearm("timer_N")
+        else:
+            words = f"No NOTIFY came within {self.patience:g} s."
+            self.hear("failed", self._explained(CallTimedOut(words, 408, "Request Timeout")))
 
     def _explained(self, error: CallFailed) -> CallFailed:
         """Return the error of a subscription that was to take the place of a lost one."""

@@ -71,6 +71,11 @@ class SubscriptionUsage(Dialog, abstract=True):
         return max(0.0, self._expires_at - float(self.core.timers.now))
 
     @property
+    def is_asking(self) -> bool:
+        """Whether the last request has no outcome yet; another server may get it."""
+        return self.request is not None and not self.request.finished
+
+    @property
     def weight(self) -> int:
         """The bytes that are kept of the state."""
         return self._held

@@ -7,6 +7,9 @@ from sipparty.sip.dialog import DialogState
 from sipparty.sip.limits import Limits
 from sipparty.sip.notification.events import SubscriptionEnded, SubscriptionReceived
 from sipparty.sip.notification.notifier import Notifier
+from sipparty.sip.notification.resource import Resource
+
+from .conftest import Offering, Temperature
 
 
 def of_kind(wire, kind):
@@ -584,4 +587,39 @@ def test_an_id_that_is_no_token_is_not_taken(offering, id):
     """RFC 6665 §8.4: it would stand in each NOTIFY."""
     (answer,) = offering.subscribe(f"temperature;id={id}")
     assert answer.status == 400
+
+
+# -------------------------------------------------------------------- mistakes of the program
+
+
+class Exact(Temperature):
+    def build(self, state):
+        return f"{state:.1f}".encode()
+
+
+def test_what_is_no_state_of_the_package_raises_where_it_is_given(wire):
+    with pytest.raises(ValueError, match="format code 'f'"):
+        Resource(Exact(), "warm")
+    offering = Offering(wire, decides=True)
+    offering.resource.package = Exact()
+    offering.subscribe()
+    (one,) = offering.resource.subscribers
+    with pytest.raises(ValueError, match="format code 'f'"):
+        one.accept("warm")
+    assert (one.state, one.value) == ("Undecided", None)
+    one.accept()
+    answer, notify = wire.sent()
+    assert (answer.status, notify.body) == (200, b"21.5")
+    offering.confirm(notify)
+    for told in (one, offering.resource):
+        with pytest.raises(ValueError, match="format code 'f'"):
+            told.notify("warm")
+    wire.pass_until(5)
+    assert wire.sent() == []
+    offering.answer = answer
+    _, notify = offering.within()
+    assert notify.body == b"21.5"
+    offering.confirm(notify)
+    offering.resource.terminate()
+    offering.confirm(wire.one())
     offering.over()

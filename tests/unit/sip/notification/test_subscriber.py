@@ -63,6 +63,50 @@ def test_a_notify_after_the_2xx_makes_the_subscription(subscribing):
     assert subscribing.agent.services == {subscribing.made}
 
 
+@pytest.mark.parametrize("keep_forks", [False, True])
+def test_timer_n_leaves_time_for_another_server(make_subscribing, keep_forks):
+    # RFC 3263 §4.3: timers F and N end at once, and the next server has not had the SUBSCRIBE yet.
+    subscribing = make_subscribing(keep_forks=keep_forks)
+    wire = subscribing.wire
+    wire.hold_flows = True
+    subscribing.made.subscribe(Asked("sip:sensor@example.com"), 600)
+    for place, until in (("10.0.0.8", 33.0), ("10.0.0.9", 60.0)):
+        wire.pump()
+        wanted = wire.wanted.pop()
+        wire.core.flow_found(wanted, wire.flow.to((place, 5060)), wire.now)
+        wire.pump()
+        subscribing.first = wire.out[0][1]
+        wire.out.clear()
+        wire.pass_until(until)
+        assert subscribing.made.state == "NotifyWait"
+        wire.out.clear()
+    subscribing.accept(expires=600)
+    assert subscribing.notify("active;expires=600", b"20").status == 200
+    assert subscribing.made.state == "Active"
+    assert subscribing.made.value == 20.0
+    subscribing.made.terminate()
+    subscribing.over()
+
+
+def test_timer_n_counts_from_the_last_attempt(make_subscribing):
+    subscribing = make_subscribing()
+    wire = subscribing.wire
+    subscribing.agent.retry_wait = 60
+    first = subscribing.subscribe()
+    wire.receive(wire.answer(first, 503, headers=[("Retry-After", "40")]))
+    wire.pass_until(40.1)
+    subscribing.first = wire.out[-1][1]
+    wire.out.clear()
+    wire.pass_until(45)
+    wire.out.clear()
+    subscribing.accept()
+    wire.pass_until(71.9)
+    assert subscribing.made.state == "NotifyWait"
+    wire.pass_until(72.1)
+    assert "No NOTIFY came within 32 s" in str(subscribing.end().error)
+    subscribing.over()
+
+
 def test_a_notify_may_come_before_the_2xx(subscribing):
     subscribing.subscribe()
     assert subscribing.notify("active;expires=3600", b"20").status == 200
