@@ -147,7 +147,11 @@ class Baresip:
 
     def wait_until_registered(self) -> None:
         """Wait until it has registered, which it may have before it told of anything."""
-        self._peer.wait_for_output("[1 binding]")
+        self.wait_for_output("[1 binding]")
+
+    def wait_for_output(self, text: str) -> None:
+        """Wait until it has printed a text."""
+        self._peer.wait_for_output(text)
 
     def uri(self) -> str:
         """The URI to call it by."""

@@ -169,14 +169,16 @@ def tone(tmp_path: Path) -> Path:
 def test_baresip_waits_for_messages(
     pbx: Make, baresip: Make, account: Make, transport: Transport, tone: Path
 ) -> None:
-    """What we publish of its mailbox, baresip is notified of."""
+    """What we publish of its mailbox, baresip is notified of. It may be before it is connected to,
+    and Debian's version may subscribe again and again after that: what it prints has to do.
+    """
     office: PBX = pbx(transports=[transport.name])
     hop = office.uri(transport.name)
     mail = account("mail", hop)
     mail.publish("message-summary", SOME, target=f"bob@{DOMAIN}").wait(5)
     peer = baresip(play=tone, registers=hop, account=";mwi=yes", modules=("mwi",))
     peer.wait_until_registered()
-    assert "Voice-Message: 2/8" in peer.wait_for_event("MWI_NOTIFY", 10)["param"]
+    peer.wait_for_output("Voice-Message: 2/8")
 
 
 @over(UDP, TCP, TLS)
