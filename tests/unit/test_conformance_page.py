@@ -49,5 +49,4 @@ def test_every_heading_has_rows():
     for part in SECTIONS.split("\n### ")[1:]:
         heading = part.partition("\n")[0]
         rows = [line for line in part.splitlines() if line.startswith("| ")][1:]
-        if not rows:
-            pytest.xfail(f"{heading}: nothing is said yet.")
+        assert rows, f"{heading}: nothing is said."

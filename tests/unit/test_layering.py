@@ -84,7 +84,7 @@ FOR_TYPES_ALONE = {
     ("sipparty.party.listening", "sipparty.party.party"),
     ("sipparty.party.settings", "sipparty.party.party"),
     ("sipparty.sip.dialog.dialog", "sipparty.trace.wirelog"),
-    ("sipparty.sip.dialog.dialog", "sipparty.party.party"),
+    ("sipparty.sip.handle", "sipparty.party.party"),
     ("sipparty.sip.facts", "sipparty.sip.message"),
     ("sipparty.b2bua.transferring", "sipparty.b2bua.b2bua"),
     ("sipparty.sip.transaction.client", "sipparty.sip.transaction.layer"),

@@ -52,6 +52,8 @@ def subscribe(
         uri, hop, routes = _where(party, agent, target, proxy)
         asked = Asked(uri, hop, routes, fields, body, flow)
     else:
+        if not isinstance(within, Dialog):
+            raise TypeError(f"within is a call that is up, not {within!r}.")
         state = within.dialog_state
         if target is not None or state is None or within not in state.usages:
             what = "a target is not given beside it" if target is not None else "it is not up"

@@ -178,7 +178,11 @@ class RequestVerbs(NotificationVerbs):
         if outbound is None:
             routes = [self._routes(proxy)]
         else:
-            hops = [outbound] if isinstance(outbound, str) else list(outbound)
+            hops = [outbound] if isinstance(outbound, str) else outbound
+            if not isinstance(hops, Iterable):
+                raise TypeError(
+                    f'outbound is a list of proxies, ["sip:edge.example.com"], not {outbound!r}.'
+                )
             routes = [(route_to(hop),) if hop else self._routes(proxy) for hop in hops]
         return Registration(
             agent,
@@ -253,6 +257,7 @@ class RequestVerbs(NotificationVerbs):
         Raises:
             Incomplete: The uri lacks user or host.
             ParseError: The target or the proxy is no address to send to.
+            TypeError: `up` is no set of statuses.
             UsageError: A number is none above 0.
         """
         from sipparty.sip.ping import Ping
@@ -260,6 +265,8 @@ class RequestVerbs(NotificationVerbs):
         for name, value in (("period", period), ("timeout", timeout), ("misses", misses)):
             if not (isinstance(value, int | float) and 0 < value < inf):
                 raise UsageError(f"{name} is a number above 0: not {value!r}.")
+        if not (up is None or (isinstance(up, Collection) and all(isinstance(s, int) for s in up))):
+            raise TypeError(f"up is a set of statuses, such as {{200}}, not {up!r}.")
         agent = self._agent_now("ping")
         uri, hop = locate(target)
         if hop is not None and proxy is None:

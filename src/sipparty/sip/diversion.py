@@ -228,6 +228,10 @@ def read_targets(targets: Iterable[Any], status: int) -> list[tuple[str, float |
     found: list[tuple[str, float | None]] = []
     for target in targets:
         given, q = target if isinstance(target, tuple) else (target, None)
+        if hasattr(given, "contact_uri"):
+            given = str(given.contact_uri or "")
+            if not given:
+                raise UsageError("The party to redirect to does not listen: listen() comes first.")
         if q is not None and not (isinstance(q, int | float) and 0 <= q <= 1):
             raise UsageError(f"q is from 0 to 1, not {q!r} (RFC 3261 §20.10).")
         found.append((str(URI.from_user_text(given)), q))

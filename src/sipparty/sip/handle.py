@@ -22,11 +22,26 @@ from sipparty.sip.events import Event
 from sipparty.sip.handlers import EventSource, check_kind
 
 if TYPE_CHECKING:
+    from sipparty.party.party import Party
     from sipparty.sip.agent import UserAgent
 
 __all__ = ["Handle"]
 
 E = TypeVar("E", bound=Event)
+
+#: What `dir` of each handle has; and what it leaves out, which the stack has in the same places.
+_FOR_USERS = frozenset(
+    {
+        *("States", "events", "last_error", "name", "off", "on", "party", "state", "takes"),
+        *("terminate", "text", "until", "wait", "wait_for"),
+    }
+)
+_FOR_THE_STACK = frozenset(
+    {
+        *("agent", "core", "dialog_state", "is_unproven", "portal", "role", "route", "session"),
+        *("begin", "expect", "share", "silent", "weight", "bytes_held", "methods", "removes_all"),
+    }
+)
 
 
 class Handle(EventSource, FSM, abstract=True):
@@ -52,6 +67,39 @@ class Handle(EventSource, FSM, abstract=True):
     agent: UserAgent
     core: Any
     last_error: CallFailed | None
+
+    @property
+    def party(self) -> Party:
+        """The party whose it is."""
+        party: Party = self.agent.owner
+        return party
+
+    def __str__(self) -> str:
+        # `FSM.__str__(handle)` and `handle.text` draw the machine.
+        return repr(self)
+
+    def __dir__(self) -> list[str]:
+        """What is of use to a user: the verbs, what can be read, and what can be waited for."""
+        kinds = type(self).__mro__
+        found = {
+            name
+            for kind in kinds[: kinds.index(Handle)]
+            for name, value in vars(kind).items()
+            # A verb has what it wraps, a property and a slot are data.
+            if hasattr(value, "__wrapped__") or hasattr(value, "__set__")
+        }
+        names = {*_FOR_USERS, *found, *self.__dict__} - _FOR_THE_STACK
+        return sorted(name for name in names if name[0] != "_")
+
+    @verb
+    def terminate(self) -> Self:
+        """End it, as closing its party does; returns at once.
+
+        Raises:
+            UnexpectedInput: It is over, or is being ended.
+        """
+        self.hit("terminate")
+        return self
 
     def give_up(self, error: CallFailed) -> None:
         """End it at once, whatever is under way in it: nothing can be sent any more."""

@@ -249,13 +249,22 @@ def said_of_us(invite: ClientInvite, client_request: ClientRequest, flow: Flow) 
     return fields
 
 
+def _texts(value: str | Iterable[str], what: str, example: str) -> tuple[str, ...]:
+    """Return texts, given as one or several."""
+    given = (value,) if isinstance(value, str) else value
+    texts = tuple(given) if isinstance(given, Iterable) else (None,)
+    if not all(isinstance(one, str) for one in texts):
+        raise TypeError(f"{what} is text, such as {example}, or several, not {value!r}.")
+    return texts
+
+
 def checked_privacy(value: str | Iterable[str]) -> tuple[str, ...]:
     """Return what Privacy is to say, for one word or several.
 
     Raises:
         UsageError: One is not in `PRIVACY`, or "none" is not alone.
     """
-    words = (value,) if isinstance(value, str) else tuple(value)
+    words = _texts(value, "privacy", '"id"')
     for word in words:
         if word not in PRIVACY:
             raise UsageError(f"privacy is of {', '.join(PRIVACY)}: not {word!r}.")
@@ -272,7 +281,7 @@ def checked_identities(value: str | Iterable[str]) -> tuple[str, ...]:
         UsageError: There is more than one SIP URI, or more than one of another scheme (RFC 3325
             §9.1).
     """
-    texts = (value,) if isinstance(value, str) else tuple(value)
+    texts = _texts(value, "An identity", '"sip:alice@atlanta.com"')
     found = [
         DNameURI.parse(check_line(one, "identity"))
         if "<" in one

@@ -188,7 +188,7 @@ def send_info(
     """Send an INFO; see `SimpleCall.info`."""
     fields = given_fields(headers, "content-type")
     if package is not None:
-        if not is_token(package):
+        if not isinstance(package, str) or not is_token(package):
             raise BuildError(f"{package!r} cannot be an Info Package: expected a token.")
         if call.agent.info is None:
             raise UsageError(

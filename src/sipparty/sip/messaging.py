@@ -218,6 +218,8 @@ def content_of(
             type it is.
     """
     if text is not None:
+        if not isinstance(text, str):
+            raise TypeError(f"The text of a message is a str, not {text!r}: see body.")
         if body:
             raise UsageError("A message has a text or a body, not both: parts go in a Multipart.")
         body = text

@@ -36,6 +36,7 @@ def registrar_uri(agent: Any, registrar: str | None) -> str:
 
     Raises:
         ParseError: It is none of them.
+        TypeError: It is no text.
         UsageError: It names a user, which a registrar has not (§10.2).
     """
     if registrar is None:
@@ -43,6 +44,8 @@ def registrar_uri(agent: Any, registrar: str | None) -> str:
         port = "" if parts.port is None else f":{parts.port}"
         host = f"[{parts.host}]" if ":" in parts.host else parts.host
         return f"{agent.scheme}:{host}{port}"
+    if not isinstance(registrar, str):
+        raise TypeError(f'registrar is text, such as "sip:biloxi.com", not {registrar!r}.')
     uri = registrar.strip()
     if not uri.lower().startswith(("sip:", "sips:")):
         if uri.count(":") > 1 and uri[0] != "[":
@@ -187,6 +190,9 @@ class BindingQuery(Waitable[tuple[Binding, ...]]):
             agent.core, self, NextHop.of(first), None, agent, Origin.PROGRAM
         )
         self.request.start()
+
+    def __repr__(self) -> str:
+        return f"<BindingQuery {self._uri}: {self.state}>"
 
     def settled(self, state: str) -> bool:
         """Whether it is answered, or has failed, in this state."""

@@ -52,9 +52,10 @@ def given_fields(headers: Mapping[str, Any] | Iterable[tuple[str, Any]], *may: s
         BuildError: One is the stack's to write, or cannot stand in a message.
         TypeError: They are neither.
     """
-    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    given = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = list(given) if isinstance(given, Iterable) else [given]
     for pair in pairs:
-        if isinstance(pair, str) or len(pair) != 2:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f'headers are {{"Subject": "lunch"}} or such pairs, not {headers!r}.')
         name = pair[0]
         key = header_key(name) if isinstance(name, str) else ""

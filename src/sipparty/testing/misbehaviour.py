@@ -186,6 +186,8 @@ def tamper(what: Any, function: Callable[[Message], Instead]) -> Tampering:
         TypeError: It is none of these.
         UsageError: The party has no user agent yet: it has neither listened nor called.
     """
+    if not callable(function):
+        raise TypeError(f"tamper() takes a function of a message, not {function!r}.")
     if isinstance(what, Dialog):
         return Tampering(what.core, what.portal, partial(_is_of, what), function)
     if isinstance(what, Core):
@@ -253,6 +255,8 @@ def answer_nothing(what: Any, requests: int = 1) -> Tampering:
         what: Who is silent, as for `tamper`.
         requests: How many requests.
     """
+    if not isinstance(requests, int):
+        raise TypeError(f"requests is a whole number, not {requests!r}.")
     silent: set[tuple[str, str]] = set()
 
     def drop(message: Message) -> Instead:
@@ -274,6 +278,8 @@ def shift_cseq(what: Any, by: int, *methods: str) -> Tampering:
         by: What is added to the number.
         methods: Of which methods; of any, where none is given.
     """
+    if not isinstance(by, int):
+        raise TypeError(f"by is a whole number, not {by!r}.")
 
     def shift(message: Message) -> Instead:
         if is_request(message, *methods):
@@ -316,6 +322,8 @@ def repeat(request: ClientRequest, times: int = 1) -> None:
     Raises:
         UsageError: It was not sent yet, or is no longer kept, as an INVITE that was answered.
     """
+    if not isinstance(request, ClientRequest):
+        raise TypeError(f"What is repeated is a request, as send() gives, not {request!r}.")
     if request.request is None or request.flow is None:
         raise UsageError("There is nothing to repeat: it was not sent yet, or is no longer kept.")
     data, flow, host = bytes(request.request), request.flow, request.host
@@ -353,6 +361,8 @@ def send_raw(sender: Any, data: bytes | Message, target: str) -> None:
         ParseError: The target is no address.
         UsageError: The party has no user agent yet: it has neither listened nor called.
     """
+    if isinstance(data, str):
+        raise TypeError(f"What is sent is bytes or a message, not {data!r}: encode() it.")
     agent = _agent_of(sender)
     hop = NextHop.of(route_to(target)[1:-1])
     raw = _RawData(agent.core, bytes(data))

@@ -16,6 +16,8 @@ from sipparty import (
     MediaError,
     NoMediaSimpleCallsParty,
     ParseError,
+    TransferRequested,
+    UnexpectedInput,
     UsageError,
 )
 
@@ -282,3 +284,150 @@ def test_headers_that_are_no_headers(alice, bob, headers):
 def test_what_is_sent_alone_is_a_request(alice):
     with pytest.raises(TypeError, match=r"send\(\) takes a Request"):
         alice.send("OPTIONS")
+
+
+#: A verb that is wrong as it is called: what does it, the error, and words of it.
+NEW_VERBS = [
+    (lambda a, b: a.register(5), TypeError, 'registrar is text, such as "sip:biloxi.com", not 5'),
+    (lambda a, b: a.register("sip:bob@biloxi.com"), UsageError, "names a user"),
+    (lambda a, b: a.register(expires=0), UsageError, "expires is a number of seconds"),
+    (lambda a, b: a.register(expires="600"), UsageError, "expires is a number of seconds"),
+    (lambda a, b: a.register(outbound=True), TypeError, 'a list of proxies, ["sip:edge'),
+    (lambda a, b: a.register(contacts="sip:a@b.c"), TypeError, "contacts is a list"),
+    (lambda a, b: a.register(gruu="yes"), UsageError, 'gruu is "public", "temporary"'),
+    (lambda a, b: a.register(q=2), UsageError, "q is from 0.0 to 1.0"),
+    (lambda a, b: a.register(headers=5), TypeError, 'headers are {"Subject": "lunch"}'),
+    (lambda a, b: a.fetch_bindings(5), TypeError, "registrar is text"),
+    (lambda a, b: a.subscribe("presence", b, within=5), TypeError, "within is a call that is up"),
+    (lambda a, b: a.subscribe("presence", b, expires="3"), UsageError, "expires is in whole"),
+    (lambda a, b: a.subscribe("nonsense", b), UsageError, 'accept=["text/plain"]'),
+    (lambda a, b: a.subscribe(5, b), TypeError, "An event package is a name or an EventPackage"),
+    (lambda a, b: b.offer("presence", "open"), TypeError, "'open' is no state of 'presence'"),
+    (lambda a, b: b.offer("presence").notify("open"), TypeError, "is no state of 'presence'"),
+    (lambda a, b: a.publish("presence", 5, target=b), TypeError, "5 is no state of 'presence'"),
+    (lambda a, b: a.publish("presence", "", target=b), UsageError, "nothing to publish"),
+    (lambda a, b: a.take_unsolicited(5), TypeError, "An event package is a name"),
+    (lambda a, b: a.message(b, 5), TypeError, "The text of a message is a str, not 5"),
+    (lambda a, b: a.message(b), UsageError, 'message(target, "Hello")'),
+    (lambda a, b: a.message(b, body=b"{}"), UsageError, 'content_type="application/json"'),
+    (lambda a, b: a.message(b, "x", expires=-1), UsageError, "expires is in seconds"),
+    (lambda a, b: a.ping(b, up=200), TypeError, "up is a set of statuses, such as {200}"),
+    (lambda a, b: a.ping(b, up={"200"}), TypeError, "up is a set of statuses"),
+    (lambda a, b: a.ping(b, period=0), UsageError, "period is a number above 0"),
+    (lambda a, b: a.ping(5), TypeError, "not int"),
+    (lambda a, b: a.refer(b, 5), TypeError, "not int"),
+    (lambda a, b: a.configure(asserted_identity=5), TypeError, "An identity is text, such as"),
+    (lambda a, b: a.configure(privacy=5), TypeError, 'privacy is text, such as "id"'),
+    (lambda a, b: a.configure(privacy="secret"), UsageError, "privacy is of header"),
+    (lambda a, b: a.configure(session_expires=10), UsageError, "90 or more"),
+    (lambda a, b: a.configure(trusted_peers="10.0.0.1"), TypeError, "is a list of texts"),
+    (lambda a, b: a.configure(instance_id="1"), UsageError, "instance_id is a URN"),
+    (lambda a, b: a.configure(info_packages="x"), TypeError, "is a list of texts"),
+]
+
+
+@pytest.mark.parametrize(("verb", "error", "words"), NEW_VERBS)
+def test_verbs_outside_of_calls_that_cannot_be(alice, bob, verb, error, words):
+    with pytest.raises(error) as caught:
+        verb(alice, bob)
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("verb", "error", "words"),
+    [
+        (lambda call: call.transfer(5), TypeError, "not int"),
+        (lambda call: call.transfer(call), UsageError, "not transferred to itself"),
+        (lambda call: call.transfer("sip:a@b.c", patience="1"), UsageError, "patience is a number"),
+        (lambda call: call.transfer("sip:a@b.c", hold="inactive"), TypeError, "hold is True or"),
+        (lambda call: call.transfer("sip:a@b.c", reports="no"), TypeError, "reports is True or"),
+        (lambda call: call.info(5), BuildError, "5 cannot be an Info Package"),
+        (lambda call: call.info("x", b"1", "text/plain"), UsageError, "info_packages=()"),
+        (lambda call: call.info(None, b"1"), UsageError, 'content_type="application/json"'),
+        (lambda call: call.message(5), TypeError, "The text of a message is a str, not 5"),
+        (lambda call: call.hold("off"), UsageError, '"sendonly" or "inactive"'),
+        (lambda call: call.hold(method="INFO"), UsageError, "not by 'INFO'"),
+        (lambda call: call.terminate(headers=5), TypeError, 'headers are {"Subject": "lunch"}'),
+        (lambda call: call.add_headers("FOO", {}), UsageError, "Headers are added to ACK and"),
+        (lambda call: call.messages, UsageError, "history=True"),
+    ],
+)
+def test_verbs_of_calls_that_cannot_be(alice, bob, verb, error, words):
+    call = alice.invite(bob).wait(PATIENCE)
+    with pytest.raises(error) as caught:
+        verb(call)
+    assert words in str(caught.value)
+    assert call.state == "InDialog"
+
+
+def test_every_handle_can_be_ended_and_looked_at(alice, bob):
+    """Each shows itself in a line, has its party, and `dir` lists what is of use."""
+    made = [
+        alice.register(f"127.0.0.1:{bob.contact_uri.port}"),
+        alice.subscribe("presence", bob),
+        alice.publish("presence", "<presence/>", target=bob),
+        alice.ping(bob),
+        alice.invite(bob).wait(PATIENCE).transfer(bob),
+    ]
+    for handle in made:
+        kind = type(handle).__name__
+        assert "\n" not in str(handle)
+        assert repr(handle).startswith(f"<{kind}")
+        assert handle.party is alice
+        names = dir(handle)
+        assert {"wait", "wait_for", "events", "on", "state", "terminate", "party"} <= set(names)
+        assert not {"hit", "hear", "table", "core", "agent", "give_up", "settled"} & set(names)
+    assert {"unregister", "refresh", "bindings", "flows", "remaining"} <= set(dir(made[0]))
+    assert {"value", "refresh", "forks"} <= set(dir(made[1]))
+    assert {"stop", "loss", "round_trip", "sent"} <= set(dir(made[3]))
+    assert {"status", "target", "call"} <= set(dir(made[4]))
+    for handle in made:
+        if handle.takes("terminate"):
+            handle.terminate()
+
+
+def test_a_handle_that_is_over_takes_no_more_verbs(alice, bob):
+    ping = alice.ping(bob).wait(PATIENCE).terminate()
+    assert ping.state == "Terminated"
+    with pytest.raises(UnexpectedInput, match="current state 'Terminated'"):
+        ping.terminate()
+    assert ping.stop() is ping
+
+
+def test_what_is_repeated_sent_raw_or_tampered_with(alice, bob):
+    from sipparty.testing import answer_nothing, repeat, send_raw, shift_cseq, tamper
+
+    for verb, words in (
+        (lambda: repeat(alice), "is a request, as send"),
+        (lambda: send_raw(alice, "INVITE", "127.0.0.1:9"), "bytes or a message"),
+        (lambda: tamper(bob, 5), "a function of a message"),
+        (lambda: answer_nothing(bob, "3"), "requests is a whole number"),
+        (lambda: shift_cseq(bob, "1"), "by is a whole number"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            verb()
+        assert words in str(caught.value)
+
+
+def test_a_call_may_be_redirected_to_a_party(alice, bob, make_party):
+    carol = make_party("carol@chicago.com", AudioParty)
+    calls = queue.Queue()
+    bob.on(CallReceived, lambda event: calls.put(event.call))
+    call = alice.invite(bob)
+    came = calls.get(timeout=PATIENCE)
+    with pytest.raises(UsageError, match="The party to redirect to does not listen"):
+        came.redirect(carol)
+    carol.listen(None, address="127.0.0.1")
+    came.redirect((carol, 0.5))
+    call.wait(PATIENCE)
+    assert call.remote_target == str(carol.contact_uri)
+
+
+def test_a_transfer_that_is_answered_480_gives_the_call_back(alice, bob):
+    """It is no request of the call's usage."""
+    bob.on(TransferRequested, lambda event: event.reject(480))
+    call = alice.invite(bob).wait(PATIENCE)
+    with pytest.raises(CallRejected, match="480"):
+        call.transfer("carol@127.0.0.1").wait(PATIENCE)
+    assert call.state == "InDialog"

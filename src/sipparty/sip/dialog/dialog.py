@@ -27,7 +27,6 @@ from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.values import DNameURI
 
 if TYPE_CHECKING:
-    from sipparty.party.party import Party
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.dialog.session import Session
     from sipparty.sip.diversion import Diversion, HistoryEntry
@@ -134,12 +133,6 @@ class Dialog(Handle, abstract=True):
         self.silent = False
 
     # ---------------------------------------------------------------- what a user reads
-
-    @property
-    def party(self) -> Party:
-        """The party whose usage it is."""
-        party: Party = self.agent.owner
-        return party
 
     @property
     def call_id(self) -> str:

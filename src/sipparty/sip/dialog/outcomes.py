@@ -47,6 +47,8 @@ _ESSENTIAL = (403, 405, 489, 501)
 #: What ends nothing if it refuses this method.
 _EXCEPTIONS = {
     ("REFER", 484),
+    # It is no request of the call's usage but begins one: "temporarily unavailable" is about that.
+    ("REFER", 480),
     # RFC 3262 §3: what a PRACK is for may be over, and the INVITE has an outcome of its own.
     ("PRACK", 481),
     ("PRACK", 408),

@@ -225,13 +225,16 @@ class Transfer(Handle):
         call = self.call
         if call is not None and call.state != "InDialog":
             raise call._unexpected("transfer")
+        for name, value in (("reports", reports), ("hold", hold)):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name} is True or False, not {value!r}.")
         if isinstance(target, Dialog):
             self._check_other(target)
             self.other = target
         else:
             self.target = refer_to(target)
         if patience is not None:
-            if not 0 < patience < float("inf"):
+            if not (isinstance(patience, int | float) and 0 < patience < float("inf")):
                 raise UsageError(f"patience is a number of seconds above 0, not {patience!r}.")
             self.patience = patience
         self._fields, self._no_reports = list(fields or ()), not reports

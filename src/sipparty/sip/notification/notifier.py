@@ -24,7 +24,7 @@ from sipparty.sip.dialog.outcomes import rejection
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.fields import field
 from sipparty.sip.message import Response
-from sipparty.sip.notification.package import EventPackage
+from sipparty.sip.notification.package import EventPackage, check_state
 from sipparty.sip.notification.usage import ENDING, SubscriptionUsage
 from sipparty.sip.transaction.server import ServerTransaction
 
@@ -216,7 +216,7 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         return state in (*_LIVE, *_OVER)
 
     def _set_value(self, state: StateT) -> None:
-        self.package.build(self.package.numbered(state, 0))  # raises what is no state of its kind
+        check_state(self.package, state, 0)
         self.value = state
 
     def _check(self, input: str) -> None:

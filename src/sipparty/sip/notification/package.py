@@ -19,11 +19,11 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sipparty.errors import UsageError
+from sipparty.errors import SIPPartyError, UsageError
 from sipparty.records import Record
 from sipparty.sip.grammar import is_token
 
-__all__ = ["PACKAGES", "Body", "EventPackage", "find_package"]
+__all__ = ["PACKAGES", "Body", "EventPackage", "check_state", "find_package"]
 
 StateT = TypeVar("StateT")
 
@@ -100,6 +100,29 @@ class EventPackage(Generic[StateT]):
         packages whose documents have such a number.
         """
         return state
+
+
+def check_state(package: EventPackage[Any], state: Any, number: int | None = None) -> bytes:
+    """Return the body for a state that a program gives.
+
+    Args:
+        package: The package.
+        state: The state.
+        number: The number of the document, as `EventPackage.numbered` takes it; None for none.
+
+    Raises:
+        SIPPartyError: It cannot be written, as the package says.
+        TypeError: It is no state of the package.
+    """
+    try:
+        return package.build(state if number is None else package.numbered(state, number))
+    except SIPPartyError:
+        raise
+    except Exception as error:
+        name = type(package).__name__
+        raise TypeError(
+            f"{state!r:.80} is no state of {package.name!r}, which {name}.build takes: {error}"
+        ) from error
 
 
 class _Opaque(EventPackage[Body]):

@@ -22,7 +22,7 @@ from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import is_token
 from sipparty.sip.handle import Handle
 from sipparty.sip.message import Request, Response
-from sipparty.sip.notification.package import EventPackage
+from sipparty.sip.notification.package import EventPackage, check_state
 from sipparty.sip.notification.renewal import Renewal
 from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.retries import leading_number, retry_after
@@ -199,7 +199,7 @@ class Publication(Handle):
             self.expires = expires
         if isinstance(state, str):
             state = state.encode()
-        data = state if isinstance(state, bytes) else self.package.build(state)
+        data = state if isinstance(state, bytes) else check_state(self.package, state)
         if not data:
             raise UsageError("There is nothing to publish: the body is empty.")
         input = "publish" if self.state == "Initial" else "changed"

@@ -18,7 +18,7 @@ from sipparty.fsm import verb
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.notification.events import SubscriptionReceived
 from sipparty.sip.notification.notifier import Notifier
-from sipparty.sip.notification.package import EventPackage
+from sipparty.sip.notification.package import EventPackage, check_state
 from sipparty.sip.notification.usage import dialog_of_request, event_of
 from sipparty.sip.transaction.server import ServerTransaction
 
@@ -62,12 +62,15 @@ class Resource(Generic[StateT]):
         self.min_expires = min_expires
         self.subscribers: tuple[Notifier[StateT], ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Resource {self.package.name}, {len(self.subscribers)} subscribers>"
+
     @verb
     def notify(self, state: StateT) -> None:
         """Have another state, and send it to all subscribers, as soon as the package allows.
 
         Raises:
-            Exception: What the package's `build` raises for what is no state of its kind.
+            TypeError: It is no state of the package, whose `build` says why.
         """
         self.check(state)
         self.state = state
@@ -84,7 +87,7 @@ class Resource(Generic[StateT]):
     def check(self, state: StateT | None) -> None:
         """Have the package raise now what it would when the next subscriber is notified."""
         if state is not None:
-            self.package.build(self.package.numbered(state, 0))
+            check_state(self.package, state, 0)
 
     def interval(self, asked: int | None) -> int | None:
         """Return how long a SUBSCRIBE gets (§4.2.1.1); None where it asks for too little.

@@ -183,6 +183,7 @@ def test_what_a_response_ends(wire, alice, up, status, call_state, watch_state):
         ("INVITE", 403, Ends.USAGE),
         ("INVITE", 408, Ends.USAGE),
         ("INFO", 481, Ends.USAGE),
+        ("REFER", 480, Ends.TRANSACTION),
         ("INVITE", 488, Ends.TRANSACTION),
         ("INVITE", 491, Ends.TRANSACTION),
         ("NOTIFY", 489, Ends.TRANSACTION),
