@@ -386,7 +386,7 @@ class ServerInvite:
             return  # it was a failure
         if self.dialog_state.share is not None:
             self.dialog_state.share.doubt()
-        self.call.abandon_invite(self)
+        self.call.invite_unacknowledged(self)
         error = CallFailed("Our answer was never acknowledged.", 408, "Request Timeout")
         self.call.hear("unacknowledged", error)
 

@@ -296,6 +296,8 @@ class InviteUsage(Dialog, abstract=True):
     def media_agreed(self, initial: bool, weigh: bool = True) -> None:
         """Begin what was agreed on by an INVITE and its answer."""
         offers, changed = self.offer_answer, False
+        if self.state not in ("InitiatingDialog", "InDialog"):
+            return  # it crosses our BYE
         if offers is not None:
             self.start_media(not initial and self.state == "InitiatingDialog")
             if weigh and self.dialog_state is not None:
@@ -317,9 +319,13 @@ class InviteUsage(Dialog, abstract=True):
 
     def abandon_invite(self, invited: ServerInvite) -> None:
         """Drop an INVITE of theirs that is over."""
+        self.invite_unacknowledged(invited)
+        self.proceed()
+
+    def invite_unacknowledged(self, invited: ServerInvite) -> None:
+        """Drop one whose 2xx nobody has acknowledged; no change follows it."""
         if self._invited is invited:
             self._invited = None
-        self.proceed()
 
     # ---------------------------------------------------------------- changes inside the call
 

@@ -267,12 +267,12 @@ class Modification(Waitable["Modification"], FSM):
 
     def _finish(self) -> None:
         call = self._call
-        if call.state in ("InitiatingDialog", "InDialog"):  # else its answer has crossed our BYE
-            call.media_agreed(False)
-            if self.held is not None and self.held != call.held:
-                call.held = self.held
-                if call.agent.observed:
-                    call._emit(CallHeld if self.held else CallResumed, "local")
+        call.media_agreed(False)
+        over = call.state not in ("InitiatingDialog", "InDialog")
+        if self.held is not None and self.held != call.held and not over:
+            call.held = self.held
+            if call.agent.observed:
+                call._emit(CallHeld if self.held else CallResumed, "local")
         self._leave()
 
     def _fail(self, error: CallFailed) -> None:

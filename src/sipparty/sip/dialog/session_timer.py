@@ -205,6 +205,8 @@ class SessionTimer(FSM):
             return
         inviting, self.inviting = self.inviting, False
         if response.status >= 300:
+            if response.status in (405, 501):
+                self.by_update = False  # whatever its Allow says
             self.hear("failed")
             return
         call, state = self._call, self._call.dialog_state

@@ -212,6 +212,18 @@ def test_a_200_to_it_that_is_never_acknowledged_ends_the_call(wire, up):
     assert call.last_error.status == 408
 
 
+def test_no_change_of_ours_follows_a_200_that_is_never_acknowledged(wire, up):
+    call, answer = up
+    reinvite(wire, answer, body=b"other")
+    hold = call.hold()
+    wire.sent()
+    wire.pass_until(wire.now + 33)
+    assert "INVITE" not in wire.starts()
+    assert call.state == "TerminatingDialog"
+    wire.over()
+    assert hold.state == "Failed"
+
+
 def test_hanging_up_waits_for_its_ack(wire, up):
     call, answer = up
     reinvite(wire, answer, body=b"second")

@@ -626,3 +626,19 @@ def test_an_interval_that_an_early_update_of_ours_agrees_on_begins_with_the_answ
     wire.pass_until(wire.now + 100)
     wire.receive(wire.answer(invite, 200, headers=agreed))
     assert timer_of(call) == ("RemoteRefresher", 90, "remote")
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_an_update_that_is_not_known_after_all_is_followed_by_a_reinvite(wire, alice, status):
+    """RFC 4028 §10: tried again as the response asks for, not the same way each time."""
+    headers = ("Session-Expires", "600;refresher=uac"), ("Allow", "INVITE, UPDATE")
+    call, _ = called(wire, alice, *headers)
+    wire.pass_until(wire.now + 300)
+    update = wire.one()
+    assert update.method == "UPDATE"
+    wire.receive(wire.answer(update, status))
+    wire.pass_until(wire.now + 150)
+    reinvite = wire.one()
+    assert reinvite.method == "INVITE"
+    wire.receive(wire.answer(reinvite, 200, headers=headers[:1], body=b"theirs"))
+    assert timer_of(call) == ("LocalRefresher", 600, "local")

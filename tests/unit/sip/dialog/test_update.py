@@ -793,3 +793,19 @@ def test_media_may_begin_with_an_update(wire, alice):
     assert wire.medias[0].done == ["answer", "start"]
     call.terminate()
     wire.over()
+
+
+def test_an_answer_to_one_that_crosses_our_bye_changes_nothing(wire, alice):
+    call, invite = up(wire, alice)
+    pending = Pending()
+    call.session.answer = lambda offer: pending
+    wire.receive(theirs(wire, invite, body=b"other"))
+    call.terminate()
+    bye = wire.one()
+    wire.happened.clear()
+    call.session.done.clear()
+    pending.resolve(b"answer")
+    assert wire.starts() == [200]
+    assert (wire.happened, call.session.done) == ([], [])
+    wire.receive(wire.answer(bye, 200))
+    wire.over()
