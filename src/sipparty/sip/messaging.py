@@ -256,7 +256,15 @@ class SentMessage(Handle):
     #: Messages of one target that wait at the most.
     MAX_WAITING = 64
 
-    __slots__ = ("_key", "_send_it", "_when_over", "patience", "request", "response")
+    __slots__ = (
+        "_client_request",
+        "_key",
+        "_send_it",
+        "_when_over",
+        "patience",
+        "request",
+        "response",
+    )
 
     table = (
         Row("Initial", "wait", "Waiting"),
@@ -264,6 +272,7 @@ class SentMessage(Handle):
         Row("Sent", "delivered", "Terminated"),
         Row("Waiting", "timer_late", "Error", "_be_late"),
         Row("Waiting", "terminate", "Error", "_take_back"),
+        Row("Sent", "terminate", "Sent", "_end_attempts"),
         Row(("Waiting", "Sent"), "failed", "Error", "_note_error"),
         *(Row(state, ("delivered", "failed"), state) for state in _OVER),
     )
@@ -289,6 +298,7 @@ class SentMessage(Handle):
         self._when_over = when_over
         self._key = key
         self._send_it: Callable[[], ClientRequest] | None = None
+        self._client_request: ClientRequest | None = None
 
     def settled(self, state: str) -> bool:
         """Whether it has its outcome in this state."""
@@ -332,11 +342,17 @@ class SentMessage(Handle):
     def _send(self) -> None:
         assert self._send_it is not None
         try:
-            self._send_it()
+            self._client_request = self._send_it()
         except SIPPartyError as error:
             failure = CallFailed(f"The message could not be sent: {error}")
             failure.__cause__ = error
             self.hear("failed", failure)
+
+    def _end_attempts(self) -> None:
+        """Do not wait for the time that a server has asked for with Retry-After."""
+        request = self._client_request
+        if request is not None and request._timer is not None:
+            request.cancel()
 
     def _be_late(self) -> None:
         message = f"The message was not sent within {self.patience:g} s: others are before it."
@@ -387,7 +403,7 @@ class SentMessage(Handle):
     def on_enter_Terminated(self) -> None:
         """Let the next one be sent."""
         agent, queue = self.agent, self.agent.messaging.queues[self._key]
-        self._send_it = None
+        self._send_it = self._client_request = None
         queue.remove(self)
         agent.services.discard(self)
         if self._when_over is not None:

@@ -158,7 +158,8 @@ def test_only_so_many_wait(wire, bob):
 
 def test_one_that_waits_is_withdrawn_when_its_party_closes(wire, bob):
     first, second = send(bob, "1"), send(bob, "2")
-    assert not first.takes("terminate")
+    first.hit("terminate")
+    assert first.state == "Sent"
     second.hit("terminate")
     assert second.state == "Error"
     assert "withdrawn" in str(second.last_error)
@@ -380,3 +381,20 @@ def test_no_message_without_a_dialog(pair):
         mine.message()
     mine.terminate()
     pair.quiet()
+
+
+def test_a_message_that_waits_for_its_server_is_over_with_its_party(wire, bob):
+    bob.retry_wait = 300
+    message, next_one = send(bob), send(bob, "Dinner?")
+    first = wire.one()
+    message.hit("terminate")
+    assert message.state == "Sent"  # its answer is yet to come
+    wire.receive(wire.answer(first, 503, contact=None, headers=[("Retry-After", "200")]))
+    assert message.state == "Sent"
+    next_one.hit("terminate")
+    message.hit("terminate")
+    assert (message.state, next_one.state) == ("Error", "Error")
+    assert not bob.services
+    wire.pass_until(6)  # timer K
+    assert wire.core.idle()
+    assert wire.sent() == []

@@ -123,7 +123,7 @@ class Publication(Handle):
         Row("Waiting", "timer_again", "Publishing", "_send_state"),
         # Removal (§4.5); of what is not there yet when it is.
         Row("Published", "terminate", "Withdrawing", "_send_removal"),
-        Row("Publishing", "terminate", "Ending"),
+        Row("Publishing", "terminate", "Ending", "_end_attempts"),
         Row("Ending", "accepted", "Withdrawing", "_note_tag", "_send_removal"),
         Row("Ending", ("refused", "forgotten", "wait", "failed", "again"), "Terminated"),
         Row("Ending", "changed", "Ending"),
@@ -252,6 +252,11 @@ class Publication(Handle):
     def _send_refresh(self) -> None:
         # Who was given no tag can be given the state alone.
         self._send(self.expires, b"" if self.entity_tag else self._body)
+
+    def _end_attempts(self) -> None:
+        """Have nothing published any more by the request that is under way."""
+        if self._request is not None:
+            self._request.cancel()
 
     def _send_removal(self, *_: object) -> None:
         self._send(0, b"")

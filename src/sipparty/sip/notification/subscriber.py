@@ -223,8 +223,8 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
 
     @property
     def refresh_patience(self) -> float | None:
-        """Timer N of a refresh; None where none waits for its NOTIFY."""
-        return self.patience if self._refreshing else None
+        """Timer N of a refresh that was answered; None where none waits for its NOTIFY."""
+        return self.patience if self._refreshing and not self.is_asking else None
 
     @property
     def refresh_delay(self) -> float | None:
@@ -287,7 +287,6 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
     def _refresh(self) -> None:
         if self.request is None or self.request.finished:
             self._refreshing = True
-            self.rearm("timer_refreshed")
             try:
                 self._send_within(self.expires)
             except (ParseError, UsageError) as error:
@@ -340,8 +339,8 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         if abs(until - self._expires_at) > 1.0 or self._refreshing:
             self._expires_at = until
             if self.state in _LIVE:
-                self.rearm("timer_expires")
-                self.rearm("timer_refresh")
+                for input in ("timer_expires", "timer_refresh", "timer_refreshed"):
+                    self.rearm(input)
 
     def _keep_or_lose(self, error: CallFailed) -> None:
         """Take the failure of a refresh (§4.1.2.2): unless it ends the subscription, that is there
@@ -494,6 +493,8 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
             forming.close()
 
     def _over(self) -> None:
-        self.request = None
+        request, self.request = self.request, None
+        if request is not None:
+            request.cancel()
         self.close_forming()
         super()._over()

@@ -316,3 +316,21 @@ def test_a_tag_that_could_not_be_sent_back_is_none(publishing, tag):
     refresh = publishing.wire.out[0][1]
     assert refresh.body == b"<presence/>"
     assert "SIP-If-Match" not in refresh
+
+
+@pytest.mark.parametrize("status", [503, 401])
+def test_what_is_withdrawn_is_not_published_after_that(publishing, status):
+    publishing.agent.retry_wait = 300
+    publish = publishing.publish()
+    if status == 401:
+        publishing.made.terminate()
+        challenge = ("WWW-Authenticate", 'Digest realm="biloxi.com", nonce="n"')
+        publishing.answer(publish, 401, headers=[challenge])
+    else:
+        publishing.answer(publish, 503, headers=[("Retry-After", "200")])
+        publishing.made.terminate()
+    publishing.wire.pass_until(6)  # timer K
+    assert publishing.made.state == "Terminated"
+    assert publishing.wire.sent() == []
+    assert publishing.wire.core.idle()
+    publishing.over()

@@ -867,3 +867,44 @@ def test_parts_of_a_state_are_kept_up_to_a_limit(wire, monkeypatch):
     assert "SUBSCRIBE" in wire.starts()
     notify(40, "full")
     assert len(made.value.dialogs) == 50
+
+
+def test_a_subscription_that_is_over_waits_for_no_server(subscribing):
+    wire = subscribing.wire
+    subscribing.agent.retry_wait = 300
+    first = subscribing.subscribe()
+    wire.receive(wire.answer(first, 503, headers=[("Retry-After", "200")]))
+    subscribing.made.terminate()
+    wire.pass_until(6)  # timer K
+    assert subscribing.made.state == "Terminated"
+    assert wire.sent() == []
+    assert wire.core.idle()
+    subscribing.over()
+
+
+def test_timer_n_of_a_refresh_counts_when_it_is_answered(subscribing):
+    """A refresh that a server asks to send later has not failed meanwhile (RFC 3261 §21.5.4)."""
+    subscribing.established()
+    wire = subscribing.wire
+    subscribing.agent.retry_wait = 300
+    subscribing.made.refresh()
+    wire.receive(wire.answer(wire.one(), 503, headers=[("Retry-After", "60")]))
+    wire.pass_until(60.1)
+    assert subscribing.made.state == "Active"
+    subscribing.accept(wire.one())
+    wire.pass_until(92)
+    assert subscribing.made.state == "Active"
+    wire.pass_until(92.2)
+    assert subscribing.made.state == "NotifyWait"  # it is begun anew
+    assert "did not notify after a SUBSCRIBE" in subscribing.made._lost_by
+    wire.sent()
+    subscribing.made.terminate()
+    subscribing.over()
+
+
+def test_a_refresh_without_an_answer_says_so(subscribing):
+    subscribing.established()
+    subscribing.wire.pass_until(4000)
+    assert subscribing.made.state == "Error"
+    assert "was lost: 10.0.0.9:5060 did not answer within 32 s." in str(subscribing.end().error)
+    subscribing.over()
