@@ -20,6 +20,8 @@ __all__ = ["Document", "Versioned", "add", "number", "parse", "replace_keyed", "
 
 #: The most bytes of a document, elements in it, and elements within each other.
 MAX_BYTES, MAX_ELEMENTS, MAX_DEPTH = 262_144, 20_000, 32
+#: The longest name of a namespace: each element and attribute in it is given the whole name.
+MAX_NAMESPACE = 256
 
 KeyedT = TypeVar("KeyedT")
 
@@ -33,6 +35,10 @@ class _Builder(ET.TreeBuilder):
 
     def doctype(self, *_: object) -> NoReturn:
         raise ValueError("it has a document type")
+
+    def start_ns(self, prefix: str, uri: str) -> None:
+        if len(uri) > MAX_NAMESPACE:
+            raise ValueError("it has a namespace with too long a name")
 
     def start(self, tag: str, attributes: dict[str, str], /) -> ET.Element:
         self._count += 1

@@ -8,7 +8,7 @@ import pytest
 from sipparty.errors import BuildError, ParseError, UsageError
 from sipparty.sip.notification.package import PACKAGES, Body, EventPackage, find_package
 from sipparty.sip.packages import Presence
-from sipparty.sip.packages.document import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS
+from sipparty.sip.packages.document import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, MAX_NAMESPACE
 
 BODIES = sorted((Path(__file__).parent / "bodies").glob("*.xml"))
 BY_RFC = {"3863": "presence", "4235": "dialog", "3680": "reg", "4575": "conference"}
@@ -105,6 +105,13 @@ def test_what_is_read_is_bounded(name, root, namespace):
             read(package, body.encode())
     with pytest.raises(ParseError, match="no more than"):
         read(package, b" " * (MAX_BYTES + 1))
+    # Each element and attribute has the name of its namespace: of a long one memory would be full.
+    long = f'<{root} xmlns="{"n" * (MAX_NAMESPACE + 1)}" xmlns:p="urn:p">'
+    with pytest.raises(ParseError, match="too long a name"):
+        read(package, f"{long}<x/></{root}>".encode())
+    long = f'<{root} xmlns="{namespace}" xmlns:p="{"n" * (MAX_NAMESPACE + 1)}" p:a="" p:b=""/>'
+    with pytest.raises(ParseError, match="too long a name"):
+        read(package, long.encode())
     read(package, f"{head}{'<x>' * (MAX_DEPTH - 2)}{'</x>' * (MAX_DEPTH - 2)}</{root}>".encode())
 
 
