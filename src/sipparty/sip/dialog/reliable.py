@@ -89,7 +89,7 @@ class ReliableResponses(FSM):
     """
 
     __slots__ = (
-        *("_call", "_data", "_invited", "_number", "_prack", "answering", "described", "interval"),
+        *("_call", "_cseq", "_data", "_invited", "_prack", "answering", "described", "interval"),
         *("outstanding", "patience", "rseq", "waiting"),
     )
 
@@ -116,7 +116,7 @@ class ReliableResponses(FSM):
         super().__init__(transaction.host.timers)
         self._invited = invited
         self._call = invited.call
-        self._number = transaction.request.facts.number
+        self._cseq = transaction.request.facts.number
         self._data = b""
         #: The PRACK that is being answered, or was the last.
         self._prack: ServerTransaction | None = None
@@ -127,7 +127,7 @@ class ReliableResponses(FSM):
     @property
     def expected(self) -> tuple[int, int, str]:
         """What the RAck of its PRACK says (§7.2)."""
-        return (self.rseq, self._number, "INVITE")
+        return (self.rseq, self._cseq, "INVITE")
 
     @property
     def delays_answer(self) -> bool:

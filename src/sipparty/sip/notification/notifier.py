@@ -112,7 +112,8 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         #: Whether the NOTIFY under way lacks a state that is too large for who may be forged.
         self._withheld = False
         self._notified_at = float("-inf")
-        self._number = 0
+        #: How many documents it was sent.
+        self._documents = 0
         #: How long the next NOTIFY has to wait; None where there is none to send.
         self._notify_delay: float | None = None
         #: Called once when it is over.
@@ -361,12 +362,12 @@ class Notifier(SubscriptionUsage, Generic[StateT]):
         kind, body = [], b""
         try:
             if value is not None:
-                body = self.package.build(self.package.numbered(value, self._number))
+                body = self.package.build(self.package.numbered(value, self._documents))
             if len(body) > self.MAX_UNPROVEN and state.is_unproven and not state.proven:
                 body, self._withheld = b"", True
             elif value is not None:
                 kind.append(field("Content-Type", self.package.accepts[0]))
-                self._number += 1
+                self._documents += 1
             if substate == "terminated":
                 substate = self._last_word()
             fields = [field("Event", self.event), field("Subscription-State", substate), *kind]

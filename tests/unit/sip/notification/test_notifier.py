@@ -7,7 +7,8 @@ from sipparty.sip.dialog import DialogState
 from sipparty.sip.limits import Limits
 from sipparty.sip.notification.events import SubscriptionEnded, SubscriptionReceived
 from sipparty.sip.notification.notifier import Notifier
-from sipparty.sip.notification.resource import Resource
+from sipparty.sip.notification.resource import Resource, Resources
+from sipparty.sip.packages.dialog_info import DialogInfo, DialogPackage
 
 from .conftest import Offering, Temperature
 
@@ -623,3 +624,16 @@ def test_what_is_no_state_of_the_package_raises_where_it_is_given(wire):
     offering.resource.terminate()
     offering.confirm(wire.one())
     offering.over()
+
+
+def test_documents_are_numbered_from_0_for_each_subscriber(wire):
+    """RFC 4235 §4.1.1; what a subscription is called in a log stays."""
+    agent = wire.agent()
+    Resources(agent).offer(Resource(DialogPackage(), DialogInfo("sip:bob@biloxi.com")))
+    for name in ("c1", "c2"):
+        lines = {"headers": ["Event: dialog"], "call_id": name, "branch": f"z9hG4bK{name}"}
+        wire.receive(wire.request("SUBSCRIBE", **lines))
+        _, notify = wire.sent()
+        assert b'version="0"' in notify.body
+    first, second = agent.resources.by_event["dialog"].subscribers
+    assert first.name != second.name
