@@ -204,6 +204,9 @@ class UserAgent(ValueBinder):
         self._capabilities: list[Field] | None = None
         core.directory.agents.add(self)
 
+    def __repr__(self) -> str:
+        return f"<UserAgent {self.uri}>"
+
     # ---------------------------------------------------------------- what it says of itself
 
     def address_on(self, flow: Flow) -> Address:

@@ -87,6 +87,9 @@ class WireRecord(Record):
     remote: tuple[str, int]
     data: bytes
 
+    def __str__(self) -> str:
+        return describe(self, short=True, masked=True)
+
     @property
     def source(self) -> tuple[str, int]:
         """Where the message came from."""

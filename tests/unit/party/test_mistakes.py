@@ -346,6 +346,7 @@ def test_verbs_outside_of_calls_that_cannot_be(alice, bob, verb, error, words):
         (lambda call: call.info("x", b"1", "text/plain"), UsageError, "info_packages=()"),
         (lambda call: call.info(None, b"1"), UsageError, 'content_type="application/json"'),
         (lambda call: call.message(5), TypeError, "The text of a message is a str, not 5"),
+        (lambda call: call.send(5), BuildError, "5 cannot be a method"),
         (lambda call: call.hold("off"), UsageError, '"sendonly" or "inactive"'),
         (lambda call: call.hold(method="INFO"), UsageError, "not by 'INFO'"),
         (lambda call: call.terminate(headers=5), TypeError, 'headers are {"Subject": "lunch"}'),

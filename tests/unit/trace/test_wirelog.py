@@ -378,3 +378,11 @@ def test_watched_is_one_call_of_the_loggers_own(info):
     assert (wire.watched(), always.watched(), Wire([]).watched()) == (True, True, False)
     info.set_level(logging.WARNING, LOGGER)
     assert not wire.watched()
+
+
+def test_a_record_is_shown_in_a_line():
+    data = b"OPTIONS sip:bob@biloxi.com SIP/2.0\r\nCall-ID: c1\r\n\r\n"
+    record = WireRecord(0.0, "sent", "UDP", ("10.0.0.1", 5060), ("10.0.0.2", 5060), data)
+    assert str(record) == describe(record, short=True, masked=True)
+    assert "\n" not in str(record)
+    assert "OPTIONS" in str(record)

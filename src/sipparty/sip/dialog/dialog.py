@@ -240,7 +240,7 @@ class Dialog(Handle, abstract=True):
         """
         if method in _OWN_VERBS:
             raise UsageError(f"{method} is not sent alone: it belongs to the verbs of a call.")
-        if not is_token(method):
+        if not isinstance(method, str) or not is_token(method):
             raise BuildError(f"{method!r} cannot be a method: expected a token.")
         state = self.dialog_state
         if state is None or not self._may_send(state):

@@ -72,7 +72,7 @@ def test_what_it_says(wire, bob):
     response = wire.one()
     assert response.require == ("100rel",)
     assert 1 <= response["RSeq"] < 2**31
-    assert "PRACK" in response.allow
+    assert {"PRACK", "UPDATE"} <= set(response.allow)
     assert (response["X-Any"], response.body) == ("1", b"answer to offer")
     call.reject()
     wire.over()
