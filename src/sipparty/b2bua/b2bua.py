@@ -98,15 +98,19 @@ class B2BUA(Party[Leg, Any]):
         return None
 
     def passed_headers(self, message: Message, leg: Leg) -> list[tuple[str, str]]:
-        """Return the headers of a message that go on to a leg: those in `PASSED`.
+        """Return the headers of a message that go on to a leg: those in `PASSED`; an identity where
+        a trusted peer asserts it, and does not ask to keep it private (RFC 3325 §5).
 
         Args:
             message: The INVITE, a response to it, or a BYE or CANCEL, of the other leg.
-            leg: Where they go.
+            leg: Where they go; for an INVITE the leg that it has come by.
         """
+        source = leg if leg.other is None else leg.other
+        info, passed = source.peer_info, self.PASSED
+        if info is None or not info.trusted or "id" in info.privacy:
+            passed -= {"p-asserted-identity"}
         # By the names that the RFCs give them: not all who should do ignore the case.
-        fields = message._fields
-        return [(header_name(key), text) for key, text, _ in fields if key in self.PASSED]
+        return [(header_name(key), text) for key, text, _ in message._fields if key in passed]
 
     def change_description(self, description: bytes, leg: Leg) -> bytes:
         """Return the session description that a leg is given, in place of the other side's."""

@@ -174,6 +174,22 @@ class TestCalls:
         assert request["Max-Forwards"] == 69
         call.terminate().wait(PATIENCE)
 
+    @pytest.mark.parametrize(
+        ("trusted", "privacy", "passed"),
+        [([], "none", False), (["127.0.0.0/8"], "none", True), (["127.0.0.0/8"], "id", False)],
+    )
+    def test_an_identity_that_a_trusted_peer_asserts(
+        self, alice, bob, listening, events, trusted, privacy, passed
+    ):
+        pbx = listening("pbx@example.com", office(B2BUA, bob), trusted_peers=trusted)
+        bob.auto_answer = True
+        received = events(bob, CallReceived)
+        said = {"P-Asserted-Identity": "<sip:boss@example.com>", "Privacy": privacy}
+        alice.invite(pbx, headers=said).wait(PATIENCE)
+        request = received.next().request
+        assert bool(request.lines("P-Asserted-Identity")) is passed
+        assert request.lines("Privacy") == [privacy]
+
 
 class TestInside:
     def test_a_hold_is_passed_on(self, joined, bob):

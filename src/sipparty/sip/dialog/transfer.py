@@ -19,6 +19,7 @@ from sipparty.fsm import Row, Timer, verb
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.dialog import Dialog
 from sipparty.sip.dialog.outcomes import rejection
+from sipparty.sip.dialog.record import is_hidden
 from sipparty.sip.dialog.replaces import Replaces
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import Event
@@ -309,7 +310,8 @@ class Transfer(Handle):
         if other is not None:
             self.target = refer_to(other.remote_target, Replaces.of_call(other))
         fields = [field("Refer-To", self.target), *self._fields]
-        if not any(key == "referred-by" for key, _, _ in fields):
+        privacy = agent.privacy if call is None else call.privacy or agent.privacy
+        if not (is_hidden(privacy) or any(key == "referred-by" for key, _, _ in fields)):
             fields.append(field("Referred-By", f"<{agent.uri}>"))
         if self._no_reports:
             fields.append(field("Refer-Sub", "false"))

@@ -674,3 +674,12 @@ def test_a_hold_that_failed_is_not_ended(wire, up):
     wire.receive(wire.answer(request, 603))
     assert transfer.state == "Error"
     assert wire.sent() == []
+
+
+@pytest.mark.parametrize(("privacy", "count"), [((), 1), (("none",), 1), (("user",), 0)])
+def test_who_asks_for_privacy_is_not_named_as_the_referrer(wire, alice, up, privacy, count):
+    """RFC 3323 §4.1: what can be left out that names its sender."""
+    call, _ = up
+    alice.privacy = privacy
+    call.transfer("sip:carol@chicago.com")
+    assert len(wire.one().lines("Referred-By")) == count
