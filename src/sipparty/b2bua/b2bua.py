@@ -188,4 +188,4 @@ class AudioB2BUA(B2BUA):
 def _hops_left(request: Request) -> int:
     """Return what Max-Forwards allows still; 70 where nothing readable says so."""
     text = (request._text("max-forwards") or "").strip()
-    return int(text[:4]) if text.isdigit() else 70
+    return int(text[:4]) if text.isdecimal() else 70

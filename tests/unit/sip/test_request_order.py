@@ -116,6 +116,22 @@ def test_what_waits_has_a_limit_and_a_call_can_end_all_the_same(wire, call):
     assert [number for _, number in sent] == list(range(sent[0][1], sent[-1][1] + 1))
 
 
+def test_a_change_that_begins_while_too_many_wait_fails(wire):
+    """What comes from the wire begins it: nothing may be raised there."""
+    wire.agent(media=True)
+    call = wire.invited(body=b"theirs")
+    call.accept()
+    answer = wire.one()
+    hold = call.hold()  # waits for the ACK
+    wire.hold_flows = True
+    for _ in range(DialogState.MAX_QUEUED):
+        call.send("INFO")
+    wire.acknowledge(answer)
+    assert hold.state == "Failed"
+    assert "64 requests wait" in str(hold.error)
+    assert (call.state, call.offer_answer.state) == ("InDialog", "Stable")
+
+
 def test_a_number_that_others_have_passed_is_not_used_again(wire, call):
     """A second INFO has left when the first one goes to the next server: §12.2.2 refuses what is
     lower."""

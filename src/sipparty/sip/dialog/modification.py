@@ -190,7 +190,10 @@ class Modification(Waitable["Modification"], FSM):
         if offer:
             fields.append(field("Content-Type", call.session.content_type))
         fields = replaced(fields, self._fields)
-        self._request = state.send_request(call, self.method or "", fields, offer, self)
+        try:
+            self._request = state.send_request(call, self.method or "", fields, offer, self)
+        except (ParseError, UsageError) as error:  # so many requests wait already
+            self.hear("failed", CallFailed(f"The change cannot be asked for: {error}"))
 
     @property
     def inviting(self) -> bool:

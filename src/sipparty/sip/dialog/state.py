@@ -442,11 +442,12 @@ class DialogState:
 
         Raises:
             ParseError: There is no flow by the route or to the target.
-            UsageError: `MAX_QUEUED` wait already, and it is no BYE.
+            UsageError: `MAX_QUEUED` wait already, and it is no BYE, and no PRACK, whose number has
+                a bound of its own.
         """
         if self.queue is None:
             self.queue = deque()
-        elif len(self.queue) >= self.MAX_QUEUED and method != "BYE":
+        elif len(self.queue) >= self.MAX_QUEUED and method not in ("BYE", "PRACK"):
             raise UsageError(
                 f"{len(self.queue)} requests wait for the flow of the first to be found."
             )
