@@ -111,6 +111,7 @@ if TYPE_CHECKING:
         Subscription,
         SubscriptionEnded,
         SubscriptionForked,
+        SubscriptionLost,
         SubscriptionReceived,
         UnsolicitedNotification,
     )
@@ -211,6 +212,7 @@ __all__ = [
     "Subscription",
     "SubscriptionEnded",
     "SubscriptionForked",
+    "SubscriptionLost",
     "SubscriptionReceived",
     "TLSConfig",
     "TargetDown",
@@ -266,6 +268,7 @@ _LATE = {
     "Subscription": "sip.notification",
     "SubscriptionEnded": "sip.notification",
     "SubscriptionForked": "sip.notification",
+    "SubscriptionLost": "sip.notification",
     "SubscriptionReceived": "sip.notification",
     "UnsolicitedNotification": "sip.notification",
 }

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         Subscribed,
         SubscriptionEnded,
         SubscriptionForked,
+        SubscriptionLost,
         SubscriptionReceived,
         UnsolicitedNotification,
     )
@@ -38,6 +39,7 @@ __all__ = [
     "Subscription",
     "SubscriptionEnded",
     "SubscriptionForked",
+    "SubscriptionLost",
     "SubscriptionReceived",
     "UnsolicitedNotification",
 ]

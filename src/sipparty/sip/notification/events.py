@@ -17,6 +17,7 @@ __all__ = [
     "Subscribed",
     "SubscriptionEnded",
     "SubscriptionForked",
+    "SubscriptionLost",
     "SubscriptionReceived",
     "UnsolicitedNotification",
 ]
@@ -62,6 +63,19 @@ class SubscriptionForked(_SubscriptionEvent):
     """
 
     fork: Subscription[Any]
+
+
+class SubscriptionLost(_SubscriptionEvent):
+    """A subscription of ours was lost, or ended by its notifier, and is begun anew.
+
+    Args:
+        subscription: The subscription.
+        error: Why; or why it could not be begun anew yet.
+        retry_after: Seconds after which that is tried; 0.0 for at once.
+    """
+
+    error: CallFailed
+    retry_after: float
 
 
 class SubscriptionEnded(_SubscriptionEvent):

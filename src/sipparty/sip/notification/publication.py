@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from sipparty.errors import CallFailed, CallTimedOut, UsageError
+from sipparty.errors import CallFailed, UsageError
 from sipparty.fsm import Row, Timer, verb
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.outcomes import rejection
@@ -23,7 +23,7 @@ from sipparty.sip.grammar import is_token
 from sipparty.sip.handle import Handle
 from sipparty.sip.message import Request, Response
 from sipparty.sip.notification.package import EventPackage, check_state
-from sipparty.sip.notification.renewal import Renewal
+from sipparty.sip.notification.renewal import Renewal, may_pass
 from sipparty.sip.out_of_dialog import send_out_of_dialog
 from sipparty.sip.retries import leading_number, retry_after
 from sipparty.sip.routing import NextHop
@@ -80,8 +80,6 @@ class PublicationEnded(_PublicationEvent):
     error: CallFailed | None
 
 
-#: What may be over by itself: the server is asked again later.
-_PASSING = frozenset({408, 480, 500, 502, 503, 504})
 _OVER = ("Terminated", "Error")
 _LATE = ("accepted", "refused", "forgotten", "given_up")
 
@@ -339,9 +337,8 @@ class Publication(Handle):
         if error.status == 412 and before and self._renewal.may_follow(now, 0.0):
             self.hear("wait" if self._renewal.delay else "again")
             return
-        passing = error.status in _PASSING or isinstance(error, CallTimedOut)
         asked = None if error.response is None else retry_after(error.response)
-        if before and passing and self._may_renew(asked):
+        if before and may_pass(error) and self._may_renew(asked):
             self._emit(PublicationLost, error, self._renewal.delay)
             self.entity_tag = ""
             self.hear("wait")

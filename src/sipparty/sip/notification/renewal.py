@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["REASONS", "UNKNOWN_REASON", "AfterReason", "Renewal"]
+from sipparty.errors import CallFailed, CallTimedOut
+from sipparty.sip.notification.events import SubscriptionLost
+from sipparty.sip.retries import retry_after
+
+__all__ = ["REASONS", "UNKNOWN_REASON", "AfterReason", "Renewal", "may_pass"]
+
+#: What may be over by itself: the server is asked again later.
+_PASSING = frozenset({408, 480, 500, 502, 503, 504})
+
+
+def may_pass(error: CallFailed) -> bool:
+    """Whether another try may have a better outcome."""
+    return error.status in _PASSING or isinstance(error, CallTimedOut)
 
 
 class AfterReason(NamedTuple):
@@ -49,6 +61,8 @@ class Renewal:
 
     Attributes:
         delay: Seconds until the next one.
+        loss: Why the one before was lost; None while there is one, and before the first.
+        error: Why the last attempt in its place has failed; `loss` before.
     """
 
     #: Subscriptions in a row that do not last; then there is none any more.
@@ -57,13 +71,17 @@ class Renewal:
     LASTED = 60.0
     #: The longest wait, in seconds; where more is asked for, there is no other one.
     MAX_WAIT = 86_400.0
+    #: Seconds until the next attempt after one that has failed, at the least.
+    RETRY = 30.0
 
-    __slots__ = ("_attempts", "_begun_at", "delay")
+    __slots__ = ("_attempts", "_begun_at", "delay", "error", "loss")
 
     def __init__(self) -> None:
         self._attempts = 0
         self._begun_at = 0.0
         self.delay = 0.0
+        self.loss: CallFailed | None = None
+        self.error: CallFailed | None = None
 
     def begin(self, now: float) -> None:
         """Take note that one begins."""
@@ -85,3 +103,25 @@ class Renewal:
         self._attempts += 1
         self.delay = max(seconds, back_off)
         return True
+
+    def may_retry(self, now: float, error: CallFailed) -> bool:
+        """Whether there may be another attempt after one has failed that was to take the place of
+        what was lost.
+        """
+        if self.loss is None or not may_pass(error):
+            return False
+        asked = None if error.response is None else retry_after(error.response)
+        self._begun_at = now  # there was none that could last
+        self.error = self.explained(error)
+        return self.may_follow(now, max(self.RETRY, asked or 0.0))
+
+    def explained(self, error: CallFailed) -> CallFailed:
+        """Return the error of an attempt, with what it was to take the place of."""
+        if self.loss is None:
+            return error
+        words = f"{self.loss} It could not be renewed: {error}"
+        return type(error)(words, error.status, error.reason, error.response)
+
+    def report(self, subscription: Any) -> None:
+        """Report that there is no subscription for a while."""
+        subscription._emit(SubscriptionLost, self.error, self.delay)

@@ -7,8 +7,8 @@ Laws:
 * A SUBSCRIBE that brings no NOTIFY within timer N, 64 * T1, has failed (§4.1.2.4), whatever its
   response was. While it is tried again elsewhere, that is counted from the last attempt.
 * What ends a subscription decides whether there is another one in its place, and when (`REASONS`).
-  That is bounded: one that does not last is asked for later each time, and `MAX_ATTEMPTS` times in
-  a row.
+  That is bounded: one that fails or does not last is asked for later each time, and `MAX_ATTEMPTS`
+  times in a row.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         Row("Initial", "expect", "NotifyWait", "_expect"),
         Row("Initial", "forked", "NotifyWait"),
         Row("NotifyWait", "accepted", "NotifyWait", "_note_accepted"),
-        Row("NotifyWait", ("refused", "failed", "lost"), "Error", "_note_error"),
+        Row("NotifyWait", "refused", "NotifyWait", "_fail_or_wait"),
+        Row("NotifyWait", ("failed", "lost"), "Error", "_note_error"),
         Row("NotifyWait", "timer_N", "NotifyWait", "_give_up_waiting"),
         Row(("NotifyWait", "Pending"), "active", "Active", "_confirm", "_take_state"),
         Row("Active", "active", "Active", "_take_state"),
@@ -92,7 +93,7 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         Row("Active", "refused", "Active", "_keep_or_lose"),
         Row("Pending", ("lost", "timer_expires", "timer_refreshed"), "Pending", "_lose"),
         Row("Active", ("lost", "timer_expires", "timer_refreshed"), "Active", "_lose"),
-        Row(_LIVE, "anew", "Waiting"),
+        Row(("NotifyWait", *_LIVE), "anew", "Waiting"),
         Row(_LIVE, "failed", "Error", "_note_error"),
         Row("Waiting", "timer_again", "NotifyWait", "_begin_again"),
         Row("Waiting", ("lost", "refused", "accepted"), "Waiting"),
@@ -134,8 +135,6 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         self._refreshing = False
         #: None for what is not begun anew: in a dialog that others made, or for a fork.
         self._renewal: Renewal | None = None
-        #: Why the one before was lost, for the error of the next.
-        self._lost_by = ""
         super().__init__(agent, package, event_id)
 
     # ---------------------------------------------------------------- verbs
@@ -271,18 +270,16 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         try:
             self._begin()
         except ParseError as error:  # a target that can no longer be followed
-            self.hear("failed", self._explained(CallFailed(str(error))))
+            self.hear("refused", CallFailed(str(error)))
 
     def _send_within(self, expires: int) -> None:
         state, asked = self.dialog_state, self._asked
         assert state is not None
-        fields = [field("Expires", str(expires))]
         if asked is None:  # it was begun by another request, such as REFER
-            fields.append(field("Event", self.event))
-            self.request = state.send_request(self, "SUBSCRIBE", fields, b"", self)
+            fields, body = [field("Expires", str(expires)), field("Event", self.event)], b""
         else:
-            fields = asked.fields_for(self, expires)
-            self.request = state.send_request(self, "SUBSCRIBE", fields, asked.body, self)
+            fields, body = asked.fields_for(self, expires), asked.body
+        self.request = state.send_request(self, "SUBSCRIBE", fields, body, self)
 
     def _refresh(self) -> None:
         if self.request is None or self.request.finished:
@@ -316,12 +313,12 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         if response.status < 300:
             self.hear("accepted", response, client_request.request)
         else:
-            self.hear("refused", self._explained(refusal(self.event, response)))
+            self.hear("refused", refusal(self.event, response))
 
     def request_failed(self, client_request: ClientRequest, error: CallFailed) -> None:
         """Take note that there will be none."""
         if client_request is self.request:
-            self.hear("refused", self._explained(error))
+            self.hear("refused", error)
 
     def _note_accepted(self, response: Response, request: Request | None) -> None:
         sent = None if request is None else leading_number(request._text("expires"))
@@ -395,7 +392,8 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
     def _take_state(self, notice: Notice) -> None:
         """Take the state that a NOTIFY brings, and how long the subscription lasts."""
         if notice.word != "terminated" and self.state != "Unsubscribing":
-            self._lost_by = ""
+            if self._renewal is not None:
+                self._renewal.loss = None
             if notice.expires is not None:
                 # §4.1.3: it is authoritative.
                 self._set_expiry(notice.expires)
@@ -424,14 +422,12 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         """Take a NOTIFY that ends the subscription, and do what its reason asks for."""
         self.reason, self.retry_after = notice.reason, notice.retry_after
         after = REASONS.get(self.reason, UNKNOWN_REASON)
-        wait = after.seconds
-        if after.may_wait and self.retry_after is not None:
-            wait = self.retry_after
+        wait = after.seconds if not after.may_wait or self.retry_after is None else self.retry_after
+        why = f"The notifier has ended it ({self.reason or 'no reason given'})."
         # What another request began has an end; so has a poll.
         if self._asked is None or (self.expires == 0 and after.again) or not after.is_loss:
             self.hear("ended", notice)
-        elif after.again and self._may_renew(wait):
-            self._lost_by = f"The notifier has ended it ({self.reason or 'no reason given'})."
+        elif after.again and self._may_renew(wait, why):
             self.hear("again", notice)
         else:
             self.hear("ended_in_error", notice)
@@ -447,17 +443,26 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         if error is None:
             what = "did not notify after a SUBSCRIBE" if self._refreshing else "has let it expire"
             error = CallTimedOut(f"The notifier {what}.", 408, "Request Timeout")
-        if self._may_renew(0.0):
-            self._lost_by = f"The subscription was lost: {error}"
+        if self._may_renew(0.0, f"The subscription was lost: {error}"):
             self.hear("anew", error)
         else:
             self.hear("failed", error)
 
-    def _may_renew(self, seconds: float) -> bool:
+    def _may_renew(self, seconds: float, why: str) -> bool:
         """Whether there may be another one, so many seconds from now or later."""
-        if not self.renews or self._renewal is None:
+        renewal = self._renewal if self.renews else None
+        if renewal is None or not renewal.may_follow(self.core.timers.now, seconds):
             return False
-        return self._renewal.may_follow(self.core.timers.now, seconds)
+        renewal.loss = renewal.error = CallFailed(why)
+        return True
+
+    def _fail_or_wait(self, error: CallFailed) -> None:
+        """Take the failure of a first SUBSCRIBE: the end, unless it is to renew what was lost."""
+        renewal = self._renewal
+        if renewal is not None and renewal.may_retry(self.core.timers.now, error):
+            self.hear("anew", error)
+        else:
+            self.hear("failed", error if renewal is None else renewal.explained(error))
 
     def on_enter_Waiting(self) -> None:
         """Leave the dialog that was: the next one has its own (§4.4.2)."""
@@ -466,6 +471,8 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         self.close_forming()
         self.leave_dialog()
         self.dialog_state = None
+        assert self._renewal is not None
+        self._renewal.report(self)
 
     def subscribe_built(self) -> None:
         """Count timer N from each attempt: each is a SUBSCRIBE that is sent (§4.1.2.4)."""
@@ -477,14 +484,7 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
             self.rearm("timer_N")
         else:
             words = f"No NOTIFY came within {self.patience:g} s."
-            self.hear("failed", self._explained(CallTimedOut(words, 408, "Request Timeout")))
-
-    def _explained(self, error: CallFailed) -> CallFailed:
-        """Return the error of a subscription that was to take the place of a lost one."""
-        if not self._lost_by:
-            return error
-        words = f"{self._lost_by} It could not be renewed: {error}"
-        return type(error)(words, error.status, error.reason, error.response)
+            self.hear("refused", CallTimedOut(words, 408, "Request Timeout"))
 
     def close_forming(self) -> None:
         """Have no further dialog made."""

@@ -17,6 +17,7 @@ from sipparty.sip.notification.events import (
     Subscribed,
     SubscriptionEnded,
     SubscriptionForked,
+    SubscriptionLost,
 )
 from sipparty.sip.notification.forming import Asked
 from sipparty.sip.notification.renewal import Renewal
@@ -523,6 +524,52 @@ def test_one_that_has_lasted_is_renewed_at_once_again(subscribing):
     assert subscribing.made.state == "Active"
 
 
+@pytest.mark.parametrize("failure", [None, 503, 480])
+def test_a_notifier_that_was_away_for_a_while_is_subscribed_to_again(subscribing, failure):
+    """One that is started again takes longer than a SUBSCRIBE may, and is not given up for that."""
+    wire = subscribing.established(600).wire
+    wire.pass_until(400)
+    subscribing.made.refresh()
+    wire.receive(wire.answer(wire.one(), 481))
+    first = subscribing.again()
+    (lost,) = of_kind(wire, SubscriptionLost)
+    assert (lost.subscription, lost.retry_after) == (subscribing.made, 0.0)
+    assert "481" in str(lost.error)
+    if failure is None:
+        wire.pass_until(wire.now + 32)
+        wire.sent()
+    else:
+        wire.receive(wire.answer(first, failure, headers=[("Retry-After", "20")]))
+    assert subscribing.made.state == "Waiting"
+    lost = of_kind(wire, SubscriptionLost)[-1]
+    assert lost.retry_after == Renewal.RETRY
+    assert "could not be renewed" in str(lost.error)
+    wire.pass_until(wire.now + Renewal.RETRY)
+    subscribing.again()
+    subscribing.accept(expires=600)
+    subscribing.notify("active;expires=600", b"30")
+    assert (subscribing.made.state, subscribing.made.value) == ("Active", 30.0)
+    assert len(of_kind(wire, Subscribed)) == 2
+    subscribing.made.terminate()
+    subscribing.over()
+
+
+@pytest.mark.parametrize(("status", "wait"), [(503, 7200), (503, 90_000), (403, 0), (489, 0)])
+def test_what_refuses_one_in_the_place_of_another(subscribing, status, wait):
+    wire = subscribing.established().wire
+    subscribing.notify("terminated;reason=deactivated")
+    again = subscribing.again()
+    wire.receive(wire.answer(again, status, headers=[("Retry-After", str(wait))]))
+    if wait == 7200:
+        assert of_kind(wire, SubscriptionLost)[-1].retry_after == 7200
+        subscribing.made.terminate()
+    else:
+        assert subscribing.made.state == "Error"
+        assert str(subscribing.end().error).startswith("The notifier has ended it (deactivated).")
+        assert str(status) in str(subscribing.made.last_error)
+    subscribing.over()
+
+
 # -------------------------------------------------------------------- the end
 
 
@@ -896,7 +943,8 @@ def test_timer_n_of_a_refresh_counts_when_it_is_answered(subscribing):
     assert subscribing.made.state == "Active"
     wire.pass_until(92.2)
     assert subscribing.made.state == "NotifyWait"  # it is begun anew
-    assert "did not notify after a SUBSCRIBE" in subscribing.made._lost_by
+    (lost,) = of_kind(wire, SubscriptionLost)
+    assert "did not notify after a SUBSCRIBE" in str(lost.error)
     wire.sent()
     subscribing.made.terminate()
     subscribing.over()
@@ -904,7 +952,7 @@ def test_timer_n_of_a_refresh_counts_when_it_is_answered(subscribing):
 
 def test_a_refresh_without_an_answer_says_so(subscribing):
     subscribing.established()
-    subscribing.wire.pass_until(4000)
+    subscribing.wire.pass_until(6000)
     assert subscribing.made.state == "Error"
     assert "was lost: 10.0.0.9:5060 did not answer within 32 s." in str(subscribing.end().error)
     subscribing.over()
