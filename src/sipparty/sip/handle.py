@@ -93,12 +93,11 @@ class Handle(EventSource, FSM, abstract=True):
 
     @verb
     def terminate(self) -> Self:
-        """End it, as closing its party does; returns at once.
-
-        Raises:
-            UnexpectedInput: It is over, or is being ended.
+        """End it, as closing its party does; returns at once. Does nothing where it is over, or is
+        being ended: its other side may have done so at any time.
         """
-        self.hit("terminate")
+        if self.takes("terminate"):
+            self.hit("terminate")
         return self
 
     def give_up(self, error: CallFailed) -> None:

@@ -20,6 +20,7 @@ from sipparty import (
     UnexpectedInput,
     UsageError,
 )
+from sipparty.sip.packages import Presence
 
 PATIENCE = 10
 
@@ -388,12 +389,18 @@ def test_every_handle_can_be_ended_and_looked_at(alice, bob):
         alice.engine.run(lambda one=handle: one.takes("terminate") and one.terminate())
 
 
-def test_a_handle_that_is_over_takes_no_more_verbs(alice, bob):
+def test_a_handle_that_is_over_may_be_ended_again(alice, bob):
+    """Its other side may have ended it at any time."""
+    bob.offer("presence", Presence.of("sip:bob@biloxi.com", is_open=True))
     ping = alice.ping(bob).wait(PATIENCE).terminate()
     assert ping.state == "Terminated"
+    assert ping.terminate() is ping.stop() is ping
+    subscription = alice.subscribe("presence", bob).wait(PATIENCE)
+    seen = [subscription.terminate().name for _ in subscription]  # the last NOTIFY has one as well
+    assert len(seen) >= 1
+    subscription.wait_for("Terminated", PATIENCE)
     with pytest.raises(UnexpectedInput, match="current state 'Terminated'"):
-        ping.terminate()
-    assert ping.stop() is ping
+        subscription.refresh()
 
 
 def test_what_is_repeated_sent_raw_or_tampered_with(alice, bob):

@@ -209,13 +209,8 @@ class Publication(Handle):
 
     @verb
     def terminate(self) -> Self:
-        """Withdraw the state (§4.5).
-
-        Raises:
-            UnexpectedInput: It was withdrawn before, or has failed.
-        """
-        self.hit("terminate")
-        return self
+        """Withdraw the state (§4.5). Does nothing where that was done before, or it has failed."""
+        return super().terminate()
 
     def give_up(self, error: CallFailed) -> None:
         """End it at once: nothing can be sent any more."""

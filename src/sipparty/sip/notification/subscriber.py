@@ -189,13 +189,10 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
 
     @verb
     def terminate(self) -> Self:
-        """Unsubscribe; the last NOTIFY, which may bring a last state, is waited for.
-
-        Raises:
-            UnexpectedInput: It is over, or being ended.
+        """Unsubscribe; the last NOTIFY, which may bring a last state, is waited for. Does nothing
+        where the subscription is over, or is being ended.
         """
-        self.hit("terminate")
-        return self
+        return super().terminate()
 
     def give_up(self, error: CallFailed) -> None:
         """End it at once: nothing can be sent any more."""
