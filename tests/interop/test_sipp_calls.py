@@ -155,7 +155,7 @@ def test_busy(sipp: SIPp, listening: Make, received: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("more", "user", "status", "header", "pattern"),
     [
-        ("\nRequire: 100rel, sec-agree", "bob", 420, "Unsupported", "100rel, *sec-agree"),
+        ("\nRequire: join, 100rel, sec-agree", "bob", 420, "Unsupported", "join, *sec-agree"),
         ("", "nobody", 404, "To", "tag="),
         ("\nContent-Encoding: gzip", "bob", 415, "Accept-Encoding", "identity"),
     ],
