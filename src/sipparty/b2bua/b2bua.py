@@ -20,6 +20,7 @@ from typing import Any, ClassVar, cast
 
 from sipparty.b2bua.bridge import Bridge, Leg
 from sipparty.b2bua.relay import RelayedSession
+from sipparty.errors import SIPPartyError
 from sipparty.media import SingleRTPSession
 from sipparty.party import Party
 from sipparty.party.settings import Target
@@ -28,6 +29,7 @@ from sipparty.sip.bodies import session_description
 from sipparty.sip.dialog.referral import TransferRequested
 from sipparty.sip.events import CallReceived
 from sipparty.sip.headers import header_name
+from sipparty.sip.user_headers import given_fields
 
 __all__ = ["B2BUA", "AudioB2BUA"]
 
@@ -98,8 +100,9 @@ class B2BUA(Party[Leg, Any]):
         return None
 
     def passed_headers(self, message: Message, leg: Leg) -> list[tuple[str, str]]:
-        """Return the headers of a message that go on to a leg: those in `PASSED`; an identity where
-        a trusted peer asserts it, and does not ask to keep it private (RFC 3325 §5).
+        """Return the headers of a message that go on to a leg: those in `PASSED` that can be read;
+        an identity where a trusted peer asserts it, and does not ask to keep it private (RFC 3325
+        §5).
 
         Args:
             message: The INVITE, a response to it, or a BYE or CANCEL, of the other leg.
@@ -110,7 +113,8 @@ class B2BUA(Party[Leg, Any]):
         if info is None or not info.trusted or "id" in info.privacy:
             passed -= {"p-asserted-identity"}
         # By the names that the RFCs give them: not all who should do ignore the case.
-        return [(header_name(key), text) for key, text, _ in message._fields if key in passed]
+        fields = [(header_name(key), text) for key, text, _ in message._fields if key in passed]
+        return [one for one in fields if _is_readable(one)]
 
     def change_description(self, description: bytes, leg: Leg) -> bytes:
         """Return the session description that a leg is given, in place of the other side's."""
@@ -183,6 +187,13 @@ class AudioB2BUA(B2BUA):
 
     MediaSession = SingleRTPSession
     relays = False
+
+
+def _is_readable(header: tuple[str, str]) -> bool:
+    try:
+        return bool(given_fields([header]))
+    except (SIPPartyError, ValueError):
+        return False  # a side may send anything, and no leg is left alone for it
 
 
 def _hops_left(request: Request) -> int:

@@ -29,6 +29,7 @@ from sipparty.sip.events import (
     CallResumed,
 )
 from sipparty.sip.transaction.server import ServerTransaction
+from sipparty.sip.user_headers import given_fields
 
 if TYPE_CHECKING:
     from sipparty.b2bua.b2bua import B2BUA
@@ -174,7 +175,8 @@ class Bridge:
             return
         media = incoming.to_answer is not None or (bool(response.body) and not self.b2bua.relays)
         headers = self._headers(response, incoming)
-        incoming.ring(response.status, response.reason or None, headers, media)
+        phrase = response.reason if response.reason.isprintable() else ""
+        incoming.ring(response.status, phrase or None, headers, media)
         if media:
             self._connect()
 
@@ -240,7 +242,14 @@ class Bridge:
             other.resume()
 
     def _headers(self, message: Message, leg: Leg) -> Sequence[tuple[str, str]]:
-        return self.b2bua.passed_headers(message, leg)
+        try:
+            headers = self.b2bua.passed_headers(message, leg)
+            given_fields(headers)
+        except Exception:
+            # Whatever a hook does, the other leg is rung, answered or hung up.
+            _log.exception("The headers could not be passed on.")
+            return []
+        return headers
 
     def _connect(self) -> None:
         """Have each heard in the other call, where media comes here."""

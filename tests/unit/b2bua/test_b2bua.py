@@ -21,6 +21,7 @@ from sipparty.sip.events import (
     CallReceived,
     CallResumed,
 )
+from sipparty.testing import tamper
 
 PATIENCE = 10
 
@@ -87,6 +88,35 @@ class TestCalls:
         call, theirs, _ = joined
         assert call.session.negotiated.remote_port == theirs.session.local_port
         assert theirs.session.negotiated.remote_port == call.session.local_port
+
+    @pytest.mark.parametrize("hook", [False, True])
+    def test_a_leg_ends_with_the_other_whatever_the_headers_are(
+        self, joined, pbx, hook, monkeypatch, caplog
+    ):
+        call, theirs, bridge = joined
+        if hook:
+            monkeypatch.setattr(type(pbx), "passed_headers", lambda *_: [("Via", "x")])
+
+        def spoil(message):
+            data = bytes(message)
+            if data.startswith(b"BYE"):
+                return data.replace(b"Max-Forwards", b"Reason: ;,\r\nWarning: x\r\nMax-Forwards")
+            return None
+
+        with tamper(call, spoil):
+            call.terminate()
+            ended(call, theirs, bridge.incoming, bridge.outgoing)
+        said = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
+        assert said == ["The headers could not be passed on."] * hook
+
+    def test_a_call_whose_headers_cannot_be_read_is_made_without_them(self, alice, bob, pbx):
+        def spoil(message):
+            data = bytes(message)
+            return data.replace(b"Max-Forwards", b"Warning: x\r\nMax-Forwards", 1)
+
+        with tamper(alice, spoil):
+            call = alice.invite(pbx).wait(PATIENCE)
+        call.terminate().wait(PATIENCE)
 
     @pytest.mark.parametrize("who", ["caller", "callee"])
     def test_a_leg_ends_with_the_other(self, joined, pbx, who):
