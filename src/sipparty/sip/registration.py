@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from sipparty.errors import CallFailed, UsageError
+from sipparty.errors import CallFailed, UsageError, copy_of
 from sipparty.fsm import Row, Timer, verb
 from sipparty.sip.bindings import Binding, bindings_of, values_of
 from sipparty.sip.events import Event
@@ -114,7 +114,13 @@ class RegistrationFailed(RegistrationOver):
 
 
 class Unregistered(RegistrationOver):
-    """A registration has ended as it was asked to."""
+    """A registration has ended as it was asked to.
+
+    Args:
+        error: Why the registrar has not confirmed that; None where it has.
+    """
+
+    error: CallFailed | None
 
 
 _OPEN = ("Initial", "Registering", "Registered", "Retrying")
@@ -158,8 +164,8 @@ class Registration(Handle):
 
     registrar: str
 
-    #: Seconds that ending may take: two transactions' time.
-    PATIENCE: ClassVar[float] = 2 * RegistrationFlow.PATIENCE
+    #: Seconds that ending may take: a little more than its flows take.
+    PATIENCE: ClassVar[float] = 2 * RegistrationFlow.PATIENCE + 1.0
 
     def __init__(
         self,
@@ -176,14 +182,8 @@ class Registration(Handle):
         use_mapped_address: bool = False,
     ) -> None:
         uri = registrar_uri(agent, registrar)
-        former = next(
-            (
-                one
-                for one in agent.services
-                if isinstance(one, Registration) and one.registrar == uri
-            ),
-            None,
-        )
+        others = (one for one in agent.services if isinstance(one, Registration))
+        former = next((one for one in others if one.registrar == uri), None)
         if former is not None:
             raise UsageError(
                 f"{agent.user}@{agent.host} has a registration at {uri} already, in the state"
@@ -287,8 +287,6 @@ class Registration(Handle):
 
     def _outcome(self) -> Self:
         if self.state == "Retrying" and self.last_error is not None:
-            from sipparty.errors import copy_of
-
             raise copy_of(self.last_error)
         return super()._outcome()
 
@@ -484,7 +482,7 @@ class Registration(Handle):
     def _report_over(self, *_: object) -> None:
         self.last_error = None
         self._leave()
-        self._emit(Unregistered)
+        self._emit(Unregistered, next((one.unremoved for one in self.flows if one.unremoved), None))
 
     def _leave(self) -> None:
         agent = self.agent

@@ -16,7 +16,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sipparty.errors import CallFailed, CallUnreachable, ParseError
+from sipparty.errors import CallFailed, CallTimedOut, CallUnreachable, ParseError
 from sipparty.fsm import FSM, Row, Timer
 from sipparty.sip.auth import Origin
 from sipparty.sip.bindings import Binding, bindings_of, lifetime, read_number
@@ -62,6 +62,7 @@ class RegistrationFlow(FSM):
         mapped_address: Our address as the other side of the flow sees it; None before that is said.
         error: Why the last attempt has failed; None where it has not.
         failures: How many have, in a row.
+        unremoved: Why the removal of the binding was not confirmed; None where it was.
     """
 
     table = (
@@ -82,8 +83,9 @@ class RegistrationFlow(FSM):
         Row("BackingOff", ("timer_again", "start", "moved"), "Sending", "_send"),
         Row("BackingOff", "withdraw", "Withdrawing", "_remove"),
         Row("Ending", ("accepted", "refused", "rejected", "again"), "Withdrawing", "_remove"),
-        Row("Withdrawing", ("accepted", "refused", "rejected", "again"), "Over"),
-        Row(("Ending", "Withdrawing"), "timer_expires", "Over"),
+        Row("Withdrawing", ("accepted", "again"), "Over"),
+        Row("Withdrawing", ("refused", "rejected"), "Over", "_note_unremoved"),
+        Row(("Ending", "Withdrawing"), "timer_expires", "Over", "_note_silence"),
         Row(("Initial", *_ASKING, "Registered", "BackingOff"), "drop", "Over"),
         Row(("Ending", "Withdrawing"), "drop", "Over"),
     )
@@ -120,6 +122,7 @@ class RegistrationFlow(FSM):
         self.outbound = False
         self.mapped_address: Address | None = None
         self.error: CallFailed | None = None
+        self.unremoved: CallFailed | None = None
         self.failures = 0
         self.delay = self.refresh_in = 0.0
         self.response: Response | None = None
@@ -215,6 +218,13 @@ class RegistrationFlow(FSM):
             self._ask()
         else:
             self.hear("accepted", None, None)  # nothing was ever sent
+
+    def _note_unremoved(self, error: CallFailed, *_: object) -> None:
+        self.unremoved = error
+
+    def _note_silence(self) -> None:
+        words = f"The registrar {self.uri} did not answer within {self.PATIENCE:g} s."
+        self.unremoved = CallTimedOut(words, 408, "Request Timeout")
 
     def _take(self, client_request: ClientRequest, response: Response) -> None:
         """Take a 2xx (§10.2.4)."""

@@ -758,3 +758,40 @@ def test_its_events_are_a_stream_that_ends_with_it():
             handler(event)
     assert [type(event).__name__ for event in stream] == ["Registered", "Unregistered"]
     assert [event.topic for event in seen] == [id(registration)] * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, None),
+        ("silence", "did not answer within 32 s."),
+        ((503, []), "answered 503"),
+        ((423, []), "answered 423"),
+        ((503, [("Retry-After", "1000")]), "The registrar sip:biloxi.com did not answer within 32"),
+    ],
+)
+def test_a_removal_that_is_not_confirmed_says_why(answer, said):
+    site = Site(accounts=None)
+    registration = site.registered()
+    site.agent.retry_wait = 2000
+    site.registrar.silent = answer == "silence"
+    if isinstance(answer, tuple):
+        site.registrar.script.append(answer)
+    registration.unregister()
+    site.run(lambda: registration.state == "Terminated")
+    error = site.reported[-1].error
+    assert (error is None) is (said is None)
+    assert said is None or said in str(error)
+    assert registration.wait() is registration
+    site.over()
+
+
+def test_a_removal_before_the_first_answer_says_why_it_was_not_confirmed():
+    site = Site(accounts=None)
+    site.registrar.silent = True
+    registration = site.register()
+    site.pass_(20)
+    registration.unregister()
+    site.run(lambda: registration.state == "Terminated")
+    assert "did not answer" in str(site.reported[-1].error)
+    site.over()
