@@ -143,6 +143,9 @@ class Bridge:
         else:
             incoming.moving = self
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.incoming!r} and {self.outgoing!r}>"
+
     def watch(self) -> None:
         """Follow what happens in both from now on."""
         for leg in (self.incoming, self.outgoing):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sipparty.sip.messaging import MessageReceived, MessageSent, SentMessage
     from sipparty.sip.multipart import Entity, Multipart, Part
     from sipparty.sip.out_of_dialog import IncomingRequest
-    from sipparty.sip.ping import Ping, TargetDown, TargetUp
+    from sipparty.sip.ping import Ping, PingEnded, TargetDown, TargetUp
     from sipparty.sip.policy import Policy
     from sipparty.sip.routing import NextHop
     from sipparty.sip.sipfrag import parse_sipfrag
@@ -61,6 +61,7 @@ __all__ = [
     "Parameters",
     "Part",
     "Ping",
+    "PingEnded",
     "Policy",
     "Request",
     "Response",

@@ -223,7 +223,7 @@ def identity_fields(
     fields = [field("Privacy", ";".join(privacy))] if privacy else []
     peers = agent.trusted_peers
     if peers is not None and (peers.has(flow.remote[0]) or peers.has(next_hop)):
-        # RFC 3325 §6: nobody else is told; who is trusted removes it where privacy asks for that.
+        # RFC 3325 §6: it is sent to nobody else; a trusted peer removes it where privacy asks so.
         fields += [field("P-Asserted-Identity", one) for one in agent.asserted_identity]
         if agent.preferred_identity is not None and not agent.asserted_identity:
             fields.append(field("P-Preferred-Identity", agent.preferred_identity))

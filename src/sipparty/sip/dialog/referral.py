@@ -316,7 +316,7 @@ class Referral(Handle):
 
 
 class _Notifier(Notifier[Response]):
-    """The subscription that a REFER makes, which has no events: the call's tell all."""
+    """The subscription that a REFER makes, which has no events of its own: the call has them."""
 
     def _emit(self, event: Any, *values: Any) -> None:
         """Nothing."""

@@ -383,7 +383,7 @@ def take_reliable(invite: ClientInvite, response: Response, state: DialogState, 
         answers = invite.agreed is None and offers.answered_in("reliable 1xx")
         change = next((one for one in call._modifications if one.method == "PRACK"), None)
         if not (body and answers and change is not None and change.state == "Waiting"):
-            # At once: it says that the response came, not that it is liked.
+            # At once: it says that the response came, not that it is accepted.
             prack.send()
             change = None
         if failure is not None:
