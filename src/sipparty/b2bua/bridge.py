@@ -19,6 +19,7 @@ from sipparty.b2bua.pipe import Pipe
 from sipparty.b2bua.relay import Origin
 from sipparty.errors import CallFailed, NegotiationError, SIPPartyError, Timeout, UsageError
 from sipparty.sip import ClientRequest, Message, Response, SimpleCall
+from sipparty.sip.dialog.modification import changing_dialog
 from sipparty.sip.dialog.session import Pending
 from sipparty.sip.events import (
     CallEnded,
@@ -268,14 +269,26 @@ class Bridge:
 
     def offered(self, leg: Leg, offer: bytes) -> None:
         """Have the other side of a leg offered what this one's has."""
-        other = leg.other
+        other, offers, invite = leg.other, leg.offer_answer, leg._invite
         assert other is not None
-        if other.state == "InDialog":
-            other.to_offer = offer
+        if leg is self.incoming and offers is not None and not offers.exchanges:
+            return  # the call that is made for it has it
+        ringing = other.state == "InitiatingDialog"
+        if other.waiting is not None or (
+            ringing and other.described is not None and changing_dialog(other) is None
+        ):
+            # Both sides ask at once (RFC 3261 §14.2), or the other one cannot be asked yet.
+            waiting, leg.waiting = leg.waiting, None
+            assert waiting is not None
+            waiting.fail(NegotiationError("The other call is busy with an offer.", status=491))
+            return
+        other.to_offer = offer
+        if not ringing or other.described is not None:
             self._offer_inside(other, leg)
-        elif other is self.incoming and other.state == "InitiatingDialog":
-            other.to_offer = offer
+        elif invite is not None and invite.answered is not None:
             other.accept()
+        else:
+            other.ring(183, media=True)
 
     def answered(self, leg: Leg, answer: bytes, changed: bool) -> None:
         """Give the answer of a leg's other side to the one that has offered.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from array import array
 
 import pytest
@@ -76,6 +77,13 @@ class Heard:
 
     def close(self):
         pass
+
+
+def until(condition, party):
+    """Wait for a condition, which is looked at after each turn of the engine."""
+    end = time.monotonic() + PATIENCE
+    while not party.engine.run(condition):
+        assert time.monotonic() < end
 
 
 def ended(*calls):
@@ -256,6 +264,31 @@ class TestInside:
             call.update_media(ptime=40).wait(PATIENCE)
         assert refused.value.status == 488
         assert call.state == theirs.state == "InDialog"
+
+    def test_both_sides_may_change_at_once(self, joined, pbx):
+        """Each waits for the answer of the other: one is answered 491, and tries again."""
+        call, theirs, _ = joined
+        changes = call.hold(), theirs.hold()
+        for change in changes:
+            change.wait(PATIENCE)
+        assert (call.held_by_peer, theirs.held_by_peer) == (True, True)
+
+    @pytest.mark.parametrize("side", ["caller", "callee"])
+    def test_early_media_may_be_changed(self, alice, bob, pbx, events, side):
+        """UPDATE in an early dialog is passed on, and answers no call (RFC 3311)."""
+        received = events(bob, CallReceived)
+        call = alice.invite(pbx)
+        theirs = received.next().call
+        theirs.ring(183, media=True)
+        until(lambda: theirs._invited.agreed and [one for one in call.early if one.media], bob)
+        one, other = (call, theirs) if side == "caller" else (theirs, call)
+        one.hold().wait(PATIENCE)
+        assert other.held_by_peer
+        assert call.state == theirs.state == "InitiatingDialog"
+        theirs.accept()
+        call.wait(PATIENCE)
+        one.resume().wait(PATIENCE)
+        assert not other.held_by_peer
 
     def test_requests_inside_the_call(self, joined, bob):
         call, _, _ = joined
