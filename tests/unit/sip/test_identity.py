@@ -184,6 +184,20 @@ def test_a_next_hop_is_trusted_by_its_name(wire, alice):
     assert invite.lines(PAI) == ["<sip:alice@atlanta.com>"]
 
 
+def test_who_answers_says_who_may_know_its_identity(wire, trusting):
+    """RFC 3325 §7: without Privacy who is trusted would pass it on."""
+    trusting.asserted_identity = ("<sip:bob@biloxi.com>",)
+    trusting.privacy = ("id",)
+    call = wire.invited(body=b"theirs")
+    call.ring()
+    call.accept()
+    for response in wire.sent():
+        assert (response.lines(PAI), response.lines("Privacy")) == (
+            ["<sip:bob@biloxi.com>"],
+            ["id"],
+        )
+
+
 def test_who_answers_asserts_its_identity(wire, trusting):
     trusting.asserted_identity = ("<sip:bob@biloxi.com>",)
     call = wire.invited(body=b"theirs")

@@ -189,7 +189,9 @@ class ServerInvite:
         if call.agent.asserted_identity:
             from sipparty.sip.identity import identity_fields
 
-            fields += identity_fields(call.agent, (), self.transaction.flow)
+            # Who is trusted has to know whether others may (RFC 3325 §7).
+            privacy = call.privacy or call.agent.privacy
+            fields += identity_fields(call.agent, privacy, self.transaction.flow)
         if call.agent.info is not None:
             fields += call.agent.info.answer(call, self.transaction.request)
         if given:
