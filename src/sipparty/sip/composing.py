@@ -33,7 +33,6 @@ from sipparty.sip.transaction.server import ServerTransaction
 from sipparty.sip.values import DNameURI
 
 if TYPE_CHECKING:
-    from sipparty.fsm import Entry
     from sipparty.sip.agent import UserAgent
     from sipparty.sip.dialog import SimpleCall
 
@@ -324,43 +323,61 @@ def composing_in_call(call: SimpleCall, content_type: str) -> Composing:
 # -------------------------------------------------------------------- receiving
 
 
-class Writer:
-    """Somebody who writes to us, until their time is over."""
+class Writer(Handle):
+    """Somebody who writes to us: until they stop, their time is over, or our party is closed.
 
-    __slots__ = ("_agent", "_call", "_content_type", "_entry", "_key", "_sender")
+    Args:
+        agent: Whom they write to.
+        key: What they are known by.
+        sender: Who.
+        content_type: What they write.
+        call: The call in which they do; None outside of calls.
+    """
+
+    WHAT = "The writer"
+
+    __slots__ = ("_about", "_key", "seconds")
+
+    table = (
+        Row("Initial", "write", "Active", "_begin"),
+        Row("Active", "write", "Active", "_go_on"),
+        Row("Active", ("stop", "timer_over", "terminate", "failed"), "Terminated", "_end"),
+    )
+    timers = (Timer("timer_over", "seconds", "Active"),)
+    final = ("Terminated",)
 
     def __init__(
-        self, agent: UserAgent, key: Hashable, sender: DNameURI, kind: str, call: Any
+        self, agent: UserAgent, key: Hashable, sender: DNameURI, content_type: str, call: Any
     ) -> None:
-        self._agent = agent
+        super().__init__(scheduler=agent.core.timers)
+        self.agent = agent
+        self.core = agent.core
+        self.portal = agent.portal
+        self.last_error = None
+        #: For how long the last notice counts.
+        self.seconds = 0
         self._key = key
-        self._sender = sender
-        self._content_type = kind
-        self._call = call
-        self._entry: Entry | None = None
+        self._about = sender, content_type, call
 
-    def count_for(self, seconds: float) -> None:
-        """Count as writing for so long, from now."""
-        timers = self._agent.core.timers
-        if self._entry is not None:
-            timers.cancel(self._entry)
-        self._entry = timers.arm(seconds, self, "over")
+    def _begin(self, seconds: int, request: Request) -> None:
+        self.seconds = seconds
+        self.agent.services.add(self)
+        self.agent.messaging.writers[self._key] = self
+        self._report(True, request)
 
-    def emit(self, active: bool, request: Request | None) -> None:
-        """Report that they have begun, or stopped."""
-        about = self._sender, self._content_type, request, self._call
-        self._agent.emit(ComposingChanged(self._agent, active, *about))
+    def _go_on(self, seconds: int, request: Request) -> None:
+        self.seconds = seconds
+        self.rearm("timer_over")
 
-    def end(self, request: Request | None) -> None:
-        """Write no more."""
-        if self._entry is not None:
-            self._agent.core.timers.cancel(self._entry)
-        del self._agent.messaging.writers[self._key]
-        self.emit(False, request)
+    def _end(self, request: object = None) -> None:
+        self.agent.services.discard(self)
+        del self.agent.messaging.writers[self._key]
+        self._report(False, request if isinstance(request, Request) else None)
 
-    def _fire(self, input: str, /) -> None:
-        self._entry = None
-        self.end(None)
+    def _report(self, active: bool, request: Request | None) -> None:
+        sender, kind, call = self._about
+        event = ComposingChanged(self.agent, active, sender, kind, request, call, made_by=request)
+        self.agent.emit(event)
 
 
 def take_composing(agent: UserAgent, transaction: ServerTransaction, call: Any) -> None:
@@ -377,10 +394,8 @@ def take_composing(agent: UserAgent, transaction: ServerTransaction, call: Any) 
     writer = agent.messaging.writers.get(key)
     if not active:
         if writer is not None:
-            writer.end(request)
+            writer.hear("stop", request)
     elif writer is not None:
-        writer.count_for(seconds)
+        writer.hear("write", seconds, request)
     elif len(agent.messaging.writers) < MAX_WRITERS:
-        agent.messaging.writers[key] = writer = Writer(agent, key, sender, kind, call)
-        writer.count_for(seconds)
-        writer.emit(True, request)
+        Writer(agent, key, sender, kind, call).hit("write", seconds, request)

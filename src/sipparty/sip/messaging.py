@@ -483,5 +483,5 @@ def take_message(
         return
     writer = messaging.writers.get(writer_key(request, call)) if messaging.writers else None
     if writer is not None:
-        writer.end(request)  # RFC 3994 §3.3: who was writing it has written it
+        writer.hear("stop", request)  # RFC 3994 §3.3: who was writing it has written it
     agent.emit(MessageReceived(agent, IncomingRequest(transaction, agent), call))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipparty.errors import ParseError, UnexpectedInput
+from sipparty.errors import CallFailed, ParseError, UnexpectedInput
 from sipparty.sip import Request
 from sipparty.sip.composing import (
     MAX_WRITERS,
@@ -269,6 +269,23 @@ def test_a_message_ends_it(wire, listener):
     wire.happened[-1].respond()
     assert not listener.messaging.writers
     wire.over()
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_who_writes_is_forgotten_with_the_party(wire, listener, given_up):
+    came(wire, refresh=3600)
+    (writer,) = listener.services
+    if given_up:
+        writer.give_up(CallFailed("The engine was closed."))
+    else:
+        writer.hit("terminate")
+    wire.pump()
+    assert changes(wire) == [True, False]
+    assert wire.happened[-1].request is None
+    assert not listener.services
+    assert not listener.messaging.writers
+    wire.pass_until(35)  # timer J
+    assert wire.core.idle()
 
 
 def test_two_who_write(wire, listener):
