@@ -10,6 +10,7 @@ from sipparty.errors import ParseError
 from sipparty.records import Record
 from sipparty.sip.grammar import split_list
 from sipparty.sip.message import Message, Response
+from sipparty.sip.uri_grammar import split_sip_uri
 from sipparty.sip.values import DNameURI
 
 __all__ = ["Binding", "bindings_of", "lifetime", "read_number", "values_of"]
@@ -58,8 +59,8 @@ class Binding(Record):
             _preference(parameter("q")),
             instance.strip("<> ") if instance else None,
             read_number(reg_id, 10),
-            parameter("pub-gruu") or None,
-            parameter("temp-gruu") or None,
+            _gruu(parameter("pub-gruu")),
+            _gruu(parameter("temp-gruu")),
             value,
         )
 
@@ -126,6 +127,14 @@ def read_number(text: str | None, digits: int) -> int | None:
     """Return a whole number of so many digits at the most; None where the text is none."""
     text = text or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
+
+
+def _gruu(text: str | None) -> str | None:
+    """Return a GRUU that can be a Contact of ours (RFC 5627 §4.4); None for none."""
+    try:
+        return text if text and split_sip_uri(text).host and text.isascii() else None
+    except ParseError:
+        return None
 
 
 def _preference(text: str | None) -> float | None:

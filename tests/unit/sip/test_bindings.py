@@ -61,6 +61,10 @@ def test_what_it_does_not_say_is_none():
         ("reg-id=" + "9" * 5000, "reg_id", None),
         ("reg-id=٣", "reg_id", None),
         ("pub-gruu", "public_gruu", None),
+        # It would be the Contact of all that we send.
+        ('pub-gruu="x"', "public_gruu", None),
+        ('pub-gruu="sip:bob@biloxi.com>;evil=\\"1"', "public_gruu", None),
+        ('temp-gruu="urn:x:y"', "temporary_gruu", None),
         ("+sip.instance", "instance", None),
     ],
 )
