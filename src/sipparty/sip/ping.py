@@ -80,10 +80,11 @@ class PingEnded(PingEvent):
 class _Probe:
     """One ping: a request, and the time that its answer may take."""
 
-    __slots__ = ("_entry", "_ping", "_sent")
+    __slots__ = ("_entry", "_ping", "_request", "_sent")
 
     def __init__(self, ping: Ping) -> None:
         self._ping: Ping | None = ping
+        self._request: ClientRequest | None = None
         timers = ping.core.timers
         self._sent = timers.now
         self._entry: Entry = timers.arm(ping.timeout, self, "late")
@@ -91,6 +92,8 @@ class _Probe:
     def stop(self) -> None:
         """Be of no interest any more."""
         ping, self._ping = self._ping, None
+        if self._request is not None:
+            self._request.cancel()  # it may wait for what a Retry-After says
         if ping is not None:
             ping.core.timers.cancel(self._entry)
             ping._probes.discard(self)
@@ -106,6 +109,7 @@ class _Probe:
 
     def request_built(self, client_request: ClientRequest, request: Request, flow: Flow) -> None:
         """Begin to count, now that its flow is known."""
+        self._request = client_request
         if self._ping is not None:
             self._sent = self._ping.core.timers.now
 

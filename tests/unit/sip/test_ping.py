@@ -274,3 +274,15 @@ def test_nobody_watches(wire, bob):
     assert made.state == "Down"
     made.stop()
     assert wire.happened == []
+
+
+def test_a_ping_that_is_lost_waits_for_no_retry_after(wire, bob):
+    bob.retry_wait = 1000
+    made = ping(bob, period=10_000)
+    wire.receive(wire.answer(wire.one(), 503, contact=None, headers=[("Retry-After", "500")]))
+    wire.pass_until(6)
+    assert made.state == "Down"
+    made.stop()
+    wire.pass_until(12)  # timer K
+    assert wire.core.idle()
+    assert wire.sent() == []

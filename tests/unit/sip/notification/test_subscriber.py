@@ -956,3 +956,49 @@ def test_a_refresh_without_an_answer_says_so(subscribing):
     assert subscribing.made.state == "Error"
     assert "was lost: 10.0.0.9:5060 did not answer within 32 s." in str(subscribing.end().error)
     subscribing.over()
+
+
+def test_the_2xx_of_a_refresh_says_how_long_it_lasts(subscribing):
+    """§4.1.2.2; the NOTIFY after it need not say so again."""
+    subscribing.established(3600)
+    subscribing.made.refresh()
+    subscribing.accept(subscribing.wire.one(), expires=120)
+    assert subscribing.notify("active").status == 200
+    assert subscribing.made.seconds_left == 120
+    subscribing.wire.pass_until(110)
+    assert set(subscribing.wire.starts()) == {"SUBSCRIBE"}
+    subscribing.made.terminate()
+    subscribing.over()
+
+
+def test_what_becomes_of_a_request_of_the_one_before_changes_nothing(subscribing):
+    """The dialog is left while its refresh is under way, which then gets no answer."""
+    subscribing.established()
+    wire = subscribing.wire
+    subscribing.made.refresh()
+    wire.sent()
+    wire.pass_until(5)
+    subscribing.notify("terminated;reason=deactivated")
+    wire.pass_until(5.1)
+    again = [message for message in wire.sent() if message.to.tag is None]
+    assert len(again) == 1
+    subscribing.first = again[0]
+    subscribing.accept()
+    wire.pass_until(32.5)  # timer F of the refresh
+    assert subscribing.made.state == "NotifyWait"
+    wire.sent()
+    assert subscribing.notify("active;expires=60").status == 200
+    assert subscribing.made.state == "Active"
+    subscribing.made.terminate()
+    subscribing.over()
+
+
+def test_what_cannot_be_unsubscribed_from_is_over(subscribing):
+    subscribing.established()
+    subscribing.made.dialog_state.remote_target = "mailto:sensor@10.0.0.9"
+    subscribing.made.dialog_state.route_set = ()
+    subscribing.made.terminate()
+    assert subscribing.made.state == "Terminated"
+    assert subscribing.wire.sent() == []
+    assert subscribing.end().error is None
+    subscribing.over()
