@@ -486,7 +486,8 @@ class UserAgent(ValueBinder):
 
     def _take_request(self, transaction: ServerTransaction, state: DialogState | None) -> None:
         call: Any = None if state is None else state.call
-        self.emit(RequestReceived(self, IncomingRequest(transaction, self), call))
+        incoming = IncomingRequest(transaction, self)
+        self.emit(RequestReceived(self, incoming, call, made_by=transaction.request))
 
     def _take_refer(self, transaction: ServerTransaction, state: DialogState | None) -> None:
         from sipparty.sip.dialog.referral import take_refer

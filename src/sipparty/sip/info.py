@@ -231,4 +231,5 @@ def take_info(agent: UserAgent, transaction: ServerTransaction, state: DialogSta
             names = "" if ours is None else ", ".join(ours.names)
             agent.refuse(transaction, 469, [("Recv-Info", names)])
             return
-    agent.emit(InfoReceived(agent, IncomingRequest(transaction, agent), call))
+    incoming = IncomingRequest(transaction, agent)
+    agent.emit(InfoReceived(agent, incoming, call, made_by=transaction.request))

@@ -484,4 +484,5 @@ def take_message(
     writer = messaging.writers.get(writer_key(request, call)) if messaging.writers else None
     if writer is not None:
         writer.hear("stop", request)  # RFC 3994 §3.3: who was writing it has written it
-    agent.emit(MessageReceived(agent, IncomingRequest(transaction, agent), call))
+    incoming = IncomingRequest(transaction, agent)
+    agent.emit(MessageReceived(agent, incoming, call, made_by=request))

@@ -12,8 +12,10 @@ from sipparty import (
     CallReceived,
     CallRejected,
     Incomplete,
+    InfoReceived,
     ListenError,
     MediaError,
+    MessageReceived,
     NoMediaSimpleCallsParty,
     ParseError,
     TransferRequested,
@@ -439,3 +441,27 @@ def test_a_transfer_that_is_answered_480_gives_the_call_back(alice, bob):
     with pytest.raises(CallRejected, match="480"):
         call.transfer("carol@127.0.0.1").wait(PATIENCE)
     assert call.state == "InDialog"
+
+
+def test_what_a_session_timer_lists(alice, bob):
+    alice.session_expires = 1800
+    timer = alice.invite(bob).wait(PATIENCE).session_timer
+    assert {"interval", "refresher", "state"} <= set(dir(timer))
+    assert all(hasattr(timer, name) for name in dir(timer))
+    assert "hit" not in dir(timer)
+
+
+def test_what_comes_in_a_request_was_made_by_it(alice, bob):
+    """`event.request` and `event.made_by` are the message, whatever kind of event it is."""
+    seen = queue.Queue()
+    for kind in (MessageReceived, InfoReceived, TransferRequested):
+        bob.on(kind, seen.put)
+    bob.on_request("PUBLISH")(lambda event: (seen.put(event), event.incoming.respond(200)))
+    call = alice.invite(bob).wait(PATIENCE)
+    call.message("Hello")
+    call.info()
+    call.transfer("carol@127.0.0.1")
+    call.send("PUBLISH")
+    events = [seen.get(timeout=PATIENCE) for _ in range(4)]
+    assert {event.made_by.method for event in events} == {"MESSAGE", "INFO", "REFER", "PUBLISH"}
+    assert all(event.request is event.made_by for event in events)

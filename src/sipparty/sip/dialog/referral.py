@@ -363,7 +363,7 @@ def take_refer(agent: UserAgent, transaction: ServerTransaction, state: DialogSt
         elif call is not None:
             call.was_referred = True
     referral.hear("receive", transaction, state, number)
-    agent.emit(TransferRequested(agent, call, referral, request))
+    agent.emit(TransferRequested(agent, call, referral, request, made_by=request))
 
 
 def _named_call(agent: UserAgent, request: Request) -> Any:

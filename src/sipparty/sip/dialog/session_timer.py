@@ -72,6 +72,10 @@ class SessionTimer(FSM):
         *("inviting", "min_se", "refresher"),
     )
 
+    def __dir__(self) -> list[str]:
+        """What is of use to a user."""
+        return ["States", "interval", "min_se", "name", "refresher", "state", "text"]
+
     table = (
         Row("Off", "local_refresher", "LocalRefresher"),
         Row("Off", "remote_refresher", "RemoteRefresher"),
