@@ -330,6 +330,8 @@ class Publication(Handle):
         """Take the failure of a PUBLISH: the end, at first; later it may be over by itself."""
         now, before = self.core.timers.now, self._was_published
         if error.status == 412 and before and self._renewal.may_follow(now, 0.0):
+            if self._renewal.delay:
+                self._emit(PublicationLost, error, self._renewal.delay)
             self.hear("wait" if self._renewal.delay else "again")
             return
         asked = None if error.response is None else retry_after(error.response)

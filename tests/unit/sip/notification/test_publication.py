@@ -334,3 +334,16 @@ def test_what_is_withdrawn_is_not_published_after_that(publishing, status):
     assert publishing.wire.sent() == []
     assert publishing.wire.core.idle()
     publishing.over()
+
+
+def test_a_server_that_forgets_each_tag_at_once_is_reported(publishing):
+    publishing.published()
+    publishing.made.publish("<other/>")
+    publishing.answer(publishing.wire.one(), 412)
+    publishing.answer(publishing.wire.one(), 412)
+    publishing.wire.pump()
+    assert publishing.made.state == "Waiting"
+    lost = publishing.wire.happened[-1]
+    assert (type(lost), lost.error.status, lost.retry_after) == (PublicationLost, 412, 2.0)
+    publishing.made.terminate()
+    publishing.over()
