@@ -278,7 +278,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         nothing where the caller has given up meanwhile.
 
         Args:
-            targets: Where to: each an address, or a pair of an address and its q, from 0 to 1.
+            targets: Addresses, parties that listen, or pairs of one and its q, from 0 to 1.
             status: 300, 301, 302, 305 or 380.
             reason: As for `reject`.
             headers: Likewise.
