@@ -24,6 +24,9 @@ from sipparty.sip.notification.renewal import Renewal
 from sipparty.sip.notification.subscriber import Subscription
 from sipparty.sip.packages.dialog_info import DialogInfo, DialogPackage, ObservedDialog
 
+from ..conftest import Wire
+from .conftest import Subscribing
+
 
 def of_kind(wire, kind):
     return [event for event in wire.happened if isinstance(event, kind)]
@@ -1002,3 +1005,16 @@ def test_what_cannot_be_unsubscribed_from_is_over(subscribing):
     assert subscribing.wire.sent() == []
     assert subscribing.end().error is None
     subscribing.over()
+
+
+def test_a_secure_subscription_has_no_insecure_notifier():
+    """RFC 3261 §12.1.1: the NOTIFY whose Contact is no SIPS URI makes no dialog."""
+    wire = Wire("TLS")
+    one = Subscribing(wire, uri="sips:bob@biloxi.com")
+    one.made.subscribe(Asked("sips:sensor@10.0.0.9"), 600)
+    one.first = wire.one()
+    one.accept(expires=600)
+    assert one.notify("active;expires=600", b"20").status == 400
+    assert (one.made.state, one.made.value) == ("NotifyWait", None)
+    one.made.terminate()
+    one.over()
