@@ -163,11 +163,6 @@ class ComposingEnded(Event):
     error: CallFailed | None
     SUBJECT = "composing"
 
-    @property
-    def topic(self) -> Hashable:
-        """The handle."""
-        return id(self.composing)
-
 
 #: Sends a status document; what is given with it is called with why it was not delivered, or None.
 _Send = Callable[[bytes, Callable[["CallFailed | None"], object]], object]

@@ -75,8 +75,11 @@ class Event(Record):
 
     @property
     def topic(self) -> Hashable:
-        """What handlers of this event must keep the order of: the call, as a rule."""
-        return None
+        """What handlers of this event must keep the order of: its subject, as a rule; None for one
+        that stands alone.
+        """
+        subject = getattr(self, self.SUBJECT, None)
+        return None if subject is None else id(subject)
 
     @property
     def merge_key(self) -> Hashable | None:
@@ -96,11 +99,6 @@ class CallEvent(Event):
 
     call: SimpleCall
     SUBJECT = "call"
-
-    @property
-    def topic(self) -> Hashable:
-        """The call."""
-        return id(self.call)
 
 
 class CallReceived(CallEvent):
@@ -225,11 +223,6 @@ class RequestReceived(Event):
     SUBJECT = "call"
     #: What it is answered where its handlers return without doing so; 0 where they have to.
     DEFAULT: ClassVar[int] = 0
-
-    @property
-    def topic(self) -> Hashable:
-        """The call."""
-        return None if self.call is None else id(self.call)
 
     @property
     def request(self) -> Request:

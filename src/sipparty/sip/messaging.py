@@ -198,11 +198,6 @@ class MessageSent(Event):
     error: CallFailed | None
     SUBJECT = "message"
 
-    @property
-    def topic(self) -> Hashable:
-        """The message."""
-        return id(self.message)
-
 
 # -------------------------------------------------------------------- sending
 

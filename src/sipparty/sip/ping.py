@@ -10,7 +10,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sipparty.errors import CallFailed, CallTimedOut, SIPPartyError, copy_of
@@ -40,11 +40,6 @@ class PingEvent(Event):
 
     ping: Ping
     SUBJECT = "ping"
-
-    @property
-    def topic(self) -> Hashable:
-        """The ping."""
-        return id(self.ping)
 
 
 class TargetUp(PingEvent):

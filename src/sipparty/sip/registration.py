@@ -17,7 +17,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from sipparty.errors import CallFailed, UsageError, copy_of
@@ -60,11 +60,6 @@ class RegistrationEvent(Event):
 
     registration: Registration
     SUBJECT = "registration"
-
-    @property
-    def topic(self) -> Hashable:
-        """The registration."""
-        return id(self.registration)
 
 
 class Registered(RegistrationEvent):

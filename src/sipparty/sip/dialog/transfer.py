@@ -46,11 +46,6 @@ class _TransferEvent(Event):
     transfer: Transfer
     SUBJECT = "transfer"
 
-    @property
-    def topic(self) -> int:
-        """The transfer."""
-        return id(self.transfer)
-
 
 class TransferProgressed(_TransferEvent):
     """The other side has said how far a transfer is.

@@ -27,11 +27,6 @@ class _SubscriptionEvent(Event):
     subscription: Subscription[Any]
     SUBJECT = "subscription"
 
-    @property
-    def topic(self) -> int:
-        """The subscription."""
-        return id(self.subscription)
-
 
 class Subscribed(_SubscriptionEvent):
     """A subscription of ours is active: authorized, and notified of what there is.
@@ -107,11 +102,6 @@ class SubscriptionReceived(Event):
     notifier: Notifier[Any]
     request: Request
     SUBJECT = "notifier"
-
-    @property
-    def topic(self) -> int:
-        """The subscription."""
-        return id(self.notifier)
 
 
 class UnsolicitedNotification(Event):

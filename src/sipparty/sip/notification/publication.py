@@ -39,11 +39,6 @@ class _PublicationEvent(Event):
     publication: Publication
     SUBJECT = "publication"
 
-    @property
-    def topic(self) -> int:
-        """The publication."""
-        return id(self.publication)
-
 
 class Published(_PublicationEvent):
     """A state is published, for the first time, changed, or anew.
