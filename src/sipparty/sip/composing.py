@@ -20,7 +20,7 @@ from xml.etree.ElementTree import ParseError as XMLError
 from sipparty.errors import CallFailed, ParseError, SIPPartyError
 from sipparty.fsm import Row, Timer, verb
 from sipparty.sip.events import Event
-from sipparty.sip.handle import Handle
+from sipparty.sip.handle import Service
 from sipparty.sip.message import Request
 from sipparty.sip.messaging import (
     COMPOSING,
@@ -168,7 +168,7 @@ class ComposingEnded(Event):
 _Send = Callable[[bytes, Callable[["CallFailed | None"], object]], object]
 
 
-class Composing(Handle):
+class Composing(Service):
     """Notifies somebody that we are writing to them; given by `party.composing` and
     `call.composing`, to be called at each key that is pressed. It ends when neither was called for
     `idle_after` seconds, by `stop`, and by the message itself.
@@ -214,11 +214,7 @@ class Composing(Handle):
         send: _Send,
         content_type: str,
     ) -> None:
-        super().__init__(scheduler=agent.core.timers)
-        self.agent = agent
-        self.core = agent.core
-        self.portal = agent.portal
-        self.last_error = None
+        super().__init__(agent)
         self._key = key
         self._send = send
         self._content_type = content_type
@@ -318,7 +314,7 @@ def composing_in_call(call: SimpleCall, content_type: str) -> Composing:
 # -------------------------------------------------------------------- receiving
 
 
-class Writer(Handle):
+class Writer(Service):
     """Somebody who writes to us: until they stop, their time is over, or our party is closed.
 
     Args:
@@ -344,11 +340,7 @@ class Writer(Handle):
     def __init__(
         self, agent: UserAgent, key: Hashable, sender: DNameURI, content_type: str, call: Any
     ) -> None:
-        super().__init__(scheduler=agent.core.timers)
-        self.agent = agent
-        self.core = agent.core
-        self.portal = agent.portal
-        self.last_error = None
+        super().__init__(agent)
         #: For how long the last notice counts.
         self.seconds = 0
         self._key = key

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sipparty.party.party import Party
     from sipparty.sip.agent import UserAgent
 
-__all__ = ["Handle"]
+__all__ = ["Handle", "Service"]
 
 E = TypeVar("E", bound=Event)
 
@@ -47,8 +47,7 @@ _FOR_THE_STACK = frozenset(
 class Handle(EventSource, FSM, abstract=True):
     """What lasts at a user agent, in one of the states of `States`.
 
-    A kind that is no usage of a dialog is one of the agent's `services` while it lasts; it takes
-    the input "terminate", which ends it, as closing its party does.
+    A kind that is no usage of a dialog is a `Service`.
 
     Attributes:
         agent: The user agent.
@@ -239,3 +238,23 @@ class Handle(EventSource, FSM, abstract=True):
     @verb
     def _enable(self, kind: type[Event]) -> None:
         kind.enable(self.agent)
+
+
+class Service(Handle, abstract=True):
+    """What lasts at a user agent and is no usage of a dialog, such as a registration.
+
+    It is one of the agent's `services` while it lasts, and takes the input "terminate", which ends
+    it, as closing its party does.
+
+    Args:
+        agent: The user agent.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, agent: UserAgent) -> None:
+        self.agent = agent
+        self.core = agent.core
+        self.last_error = None
+        super().__init__(scheduler=agent.core.timers)
+        self.portal = agent.portal

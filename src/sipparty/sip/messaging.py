@@ -31,7 +31,7 @@ from sipparty.sip.dialog.outcomes import rejection
 from sipparty.sip.events import Event, RequestReceived
 from sipparty.sip.fields import Field
 from sipparty.sip.flow import Flow
-from sipparty.sip.handle import Handle
+from sipparty.sip.handle import Service
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.multipart import Multipart
 from sipparty.sip.out_of_dialog import IncomingRequest, send_out_of_dialog
@@ -229,7 +229,7 @@ def content_of(
     return made._fields, made.body
 
 
-class SentMessage(Handle):
+class SentMessage(Service):
     """An instant message of ours; made by `party.message` and `call.message`. To wait for it is to
     wait for its final response: what was not delivered raises, and says why.
 
@@ -282,12 +282,8 @@ class SentMessage(Handle):
         when_over: Callable[[CallFailed | None], object] | None = None,
     ) -> None:
         self.patience = patience
-        super().__init__(scheduler=agent.core.timers)
+        super().__init__(agent)
         messaging_of(agent)
-        self.agent = agent
-        self.core = agent.core
-        self.portal = agent.portal
-        self.last_error = None
         self.request: Request | None = None
         self.response: Response | None = None
         self._when_over = when_over

@@ -19,7 +19,7 @@ from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.outcomes import rejection
 from sipparty.sip.events import Event
 from sipparty.sip.flow import Flow
-from sipparty.sip.handle import Handle
+from sipparty.sip.handle import Service
 from sipparty.sip.message import Request, Response
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class _Probe:
             ping.lost(error)
 
 
-class Ping(Handle):
+class Ping(Service):
     """A target that is pinged; made by `party.ping`. To wait for it is to wait until it is known
     whether the target is there: one that is down raises, and says why.
 
@@ -178,11 +178,7 @@ class Ping(Handle):
         misses: int = 1,
         up: Collection[int] | None = None,
     ) -> None:
-        super().__init__(scheduler=agent.core.timers)
-        self.agent = agent
-        self.core = agent.core
-        self.portal = agent.portal
-        self.last_error = None
+        super().__init__(agent)
         self.target = target
         self.period = period
         self.timeout = timeout

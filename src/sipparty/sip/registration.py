@@ -26,7 +26,7 @@ from sipparty.sip.bindings import Binding, bindings_of, values_of
 from sipparty.sip.events import Event
 from sipparty.sip.fields import Field
 from sipparty.sip.flow import Address, Flow
-from sipparty.sip.handle import Handle
+from sipparty.sip.handle import Service
 from sipparty.sip.message import Response
 from sipparty.sip.outbound import RegisteredRoute, make_instance, service_route_of
 from sipparty.sip.registering import BindingQuery, contact_value, registrar_uri
@@ -121,7 +121,7 @@ class Unregistered(RegistrationOver):
 _OPEN = ("Initial", "Registering", "Registered", "Retrying")
 
 
-class Registration(Handle):
+class Registration(Service):
     """A registration of a user agent at a registrar; made by `party.register()`, which describes
     the arguments.
 
@@ -194,10 +194,7 @@ class Registration(Handle):
             raise TypeError(f"contacts is a list of addresses, [{contacts!r}], not one.")
         if gruu not in (None, "public", "temporary"):
             raise UsageError(f'gruu is "public", "temporary" or None, not {gruu!r}.')
-        self.agent = agent
-        self.core = agent.core
-        super().__init__(scheduler=agent.core.timers)
-        self.last_error = None
+        super().__init__(agent)
         self.registrar = uri
         self.expires = expires
         self.headers = headers
@@ -217,7 +214,6 @@ class Registration(Handle):
         ]
         #: The flow that the registrar has answered by last.
         self._answered: RegistrationFlow | None = None
-        self.portal = agent.portal
 
     # ---------------------------------------------------------------- verbs
 

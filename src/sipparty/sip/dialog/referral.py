@@ -21,7 +21,7 @@ from sipparty.sip.dialog.replaces import Replaces, replaces_headers
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallEvent
 from sipparty.sip.fields import field
-from sipparty.sip.handle import Handle
+from sipparty.sip.handle import Service
 from sipparty.sip.message import Request, Response
 from sipparty.sip.notification.notifier import Notifier
 from sipparty.sip.notification.usage import dialog_of_request
@@ -85,7 +85,7 @@ class TransferRequested(CallEvent):
 _OVER = ("Terminated",)
 
 
-class Referral(Handle):
+class Referral(Service):
     """A REFER to us; `event.referral` of a `TransferRequested`.
 
     Args:
@@ -133,11 +133,7 @@ class Referral(Handle):
     final = _OVER
 
     def __init__(self, agent: UserAgent, reference: Reference, call: Any = None) -> None:
-        super().__init__(agent.core.timers)
-        self.agent = agent
-        self.core = agent.core
-        self.portal = agent.portal
-        self.last_error = None
+        super().__init__(agent)
         self.reference = reference
         self.call = call
         self.placed: Any = None

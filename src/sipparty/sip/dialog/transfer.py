@@ -25,7 +25,7 @@ from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import Event
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
-from sipparty.sip.handle import Handle
+from sipparty.sip.handle import Service
 from sipparty.sip.message import Message, Request, Response
 from sipparty.sip.notification.forming import template_of
 from sipparty.sip.notification.notice import Notice
@@ -114,7 +114,7 @@ _REPORTED = ("accepted", "progressed", "succeeded", "failed", "unreported")
 _LATE = (*_REPORTED, "consulted", "held", "call_over")
 
 
-class Transfer(Handle):
+class Transfer(Service):
     """A transfer of ours; made by `call.transfer` and `party.refer`. `transfer.wait()` returns once
     the target has answered, and raises `CallFailed` with its status where it has not.
 
@@ -175,11 +175,7 @@ class Transfer(Handle):
 
     def __init__(self, agent: UserAgent, call: Any = None) -> None:
         self.patience = self.PATIENCE
-        super().__init__(agent.core.timers)
-        self.agent = agent
-        self.core = agent.core
-        self.portal = agent.portal
-        self.last_error = None
+        super().__init__(agent)
         self.call = call
         self.other: Any = None
         self.target = ""

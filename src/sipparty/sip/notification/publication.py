@@ -20,7 +20,7 @@ from sipparty.sip.events import Event
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
 from sipparty.sip.grammar import is_token
-from sipparty.sip.handle import Handle
+from sipparty.sip.handle import Service
 from sipparty.sip.message import Request, Response
 from sipparty.sip.notification.package import EventPackage, check_state
 from sipparty.sip.notification.renewal import Renewal, may_pass
@@ -79,7 +79,7 @@ _OVER = ("Terminated", "Error")
 _LATE = ("accepted", "refused", "forgotten", "given_up")
 
 
-class Publication(Handle):
+class Publication(Service):
     """A state that we publish; made by `party.publish`.
 
     Args:
@@ -145,9 +145,7 @@ class Publication(Handle):
         fields: Sequence[Field] = (),
         flow: Flow | None = None,
     ) -> None:
-        self.agent = agent
-        self.core = agent.core
-        self.last_error = None
+        super().__init__(agent)
         self.package = package
         self.uri = uri
         self.entity_tag = ""
@@ -166,8 +164,6 @@ class Publication(Handle):
         self._changed = self._was_published = False
         self._lasts = 0.0
         self._renewal = Renewal()
-        super().__init__(scheduler=agent.core.timers)
-        self.portal = agent.portal
 
     # ---------------------------------------------------------------- verbs
 
