@@ -20,7 +20,6 @@ from sipparty.sip.dialog.outcomes import log_media_fault, media_failure
 from sipparty.sip.dialog.session_timer import take_2xx
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import CallForked
-from sipparty.sip.grammar import address_tag
 from sipparty.sip.lenient import tidied
 from sipparty.sip.message import Response
 from sipparty.sip.values import DNameURI
@@ -91,18 +90,8 @@ def _unusable_dialog(invite: ClientInvite, response: Response) -> DialogState:
     template = invite.template
     remote = tidied(response._text("to") or "")
     DNameURI.parse(remote)
-    made = DialogState(
-        call_id=template.call_id,
-        local=template.local,
-        local_tag=template.local_tag,
-        remote=remote,
-        remote_tag=address_tag(remote) or "",
-        local_seq=template.local_seq,
-        remote_target=template.remote_target,
-        route_set=template.route_set,
-        secure=template.secure,
-    )
-    made.contact, made.endpoint, made.early = template.contact, invite.request.flow, False
+    made = template.with_remote(remote)
+    made.endpoint, made.early = invite.request.flow, False
     made.invite_flow = made.back = invite.request.flow
     return made
 

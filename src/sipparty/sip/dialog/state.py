@@ -242,7 +242,16 @@ class DialogState:
             ParseError: To, Contact or a Record-Route is wrong; or the INVITE was to a `sips:` URI,
                 and they are not.
         """
-        remote = tidied(_required(response, "to"))
+        made = self.with_remote(tidied(_required(response, "to")))
+        made.renew(response)
+        return made
+
+    def with_remote(self, remote: str) -> DialogState:
+        """Return a dialog that has the local side of this one, and another remote side.
+
+        Args:
+            remote: Their From or To value, with their tag.
+        """
         made = DialogState(
             call_id=self.call_id,
             local=self.local,
@@ -250,12 +259,12 @@ class DialogState:
             remote=remote,
             remote_tag=address_tag(remote) or "",
             local_seq=self.local_seq,
+            remote_target=self.remote_target,
+            route_set=self.route_set,
             secure=self.secure,
         )
         made.contact, made.endpoint = self.contact, self.endpoint
         made.invite_flow = made.back = self.invite_flow
-        made.remote_target = self.remote_target
-        made.renew(response)
         return made
 
     def renew(self, response: Response) -> None:

@@ -12,7 +12,6 @@ from sipparty.sip.dialog.outcomes import rejection
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.fields import Field, field
 from sipparty.sip.flow import Flow
-from sipparty.sip.grammar import address_tag
 from sipparty.sip.lenient import tidied
 from sipparty.sip.message import Request, Response
 from sipparty.sip.routing import NextHop, is_secure, record_route, remote_target
@@ -208,20 +207,10 @@ def dialog_of_notify(template: DialogState, transaction: ServerTransaction) -> D
         ParseError: From, Contact or a Record-Route is missing or wrong.
     """
     request = transaction.request
-    remote = tidied(request._text("from") or "")
-    made = DialogState(
-        call_id=template.call_id,
-        local=template.local,
-        local_tag=template.local_tag,
-        remote=remote,
-        remote_tag=address_tag(remote) or "",
-        local_seq=template.local_seq,
-        remote_target=remote_target(request, required=True),
-        route_set=record_route(request),
-        secure=template.secure,
-    )
-    made.contact, made.endpoint = template.contact, template.endpoint
-    made.invite_flow, made.back = template.invite_flow, transaction.flow
+    made = template.with_remote(tidied(request._text("from") or ""))
+    made.remote_target = remote_target(request, required=True)
+    made.route_set = record_route(request)
+    made.back = transaction.flow
     made.early = False
     if made.secure:
         made._check_security(made.remote_target, made.route_set)
