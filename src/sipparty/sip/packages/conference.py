@@ -6,8 +6,15 @@ from typing import TypeVar
 from xml.etree.ElementTree import Element
 
 from sipparty.records import Record
-from sipparty.sip.notification.package import EventPackage
-from sipparty.sip.packages.document import Document, Versioned, add, number, parse, written
+from sipparty.sip.packages.document import (
+    Document,
+    Versioned,
+    VersionedPackage,
+    add,
+    number,
+    parse,
+    written,
+)
 
 __all__ = [
     "ConferenceDescription",
@@ -144,7 +151,7 @@ class ConferenceInfo(Versioned):
     users_state: str = "full"
 
 
-class ConferencePackage(EventPackage[ConferenceInfo]):
+class ConferencePackage(VersionedPackage[ConferenceInfo]):
     """RFC 4575; its state is a `ConferenceInfo`, whole also where documents are partial."""
 
     name = "conference"
@@ -196,14 +203,8 @@ class ConferencePackage(EventPackage[ConferenceInfo]):
                 _write_endpoint(element, endpoint)
         return written(root)
 
-    def merge(self, before: ConferenceInfo | None, new: ConferenceInfo) -> ConferenceInfo | None:
-        """Have one whole state of the documents (§4.6)."""
-        if before is not None and new.version <= before.version and new.state == "partial":
-            return before  # it came late
-        if new.state != "partial":
-            return new
-        if before is None or new.version > before.version + 1:
-            return None
+    def changed(self, before: ConferenceInfo, new: ConferenceInfo) -> ConferenceInfo:
+        """Have the changes of a partial document (§4.6)."""
         users = new.users
         if new.users_state == "partial":
             users = _merged_all(before.users, new.users)
@@ -217,10 +218,6 @@ class ConferencePackage(EventPackage[ConferenceInfo]):
             _merged_one(before.status, new.status),
             users,
         )
-
-    def numbered(self, state: ConferenceInfo, number: int) -> ConferenceInfo:
-        """Number a document."""
-        return state.replace(version=number)
 
 
 # -------------------------------------------------------------------- merging (§4.6)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 from sipparty.records import Record
-from sipparty.sip.notification.package import EventPackage
 from sipparty.sip.packages.document import (
     Document,
     Versioned,
+    VersionedPackage,
     add,
     number,
     parse,
@@ -84,7 +84,7 @@ class DialogInfo(Versioned):
         return any(one.state != "terminated" for one in self.dialogs)
 
 
-class DialogPackage(EventPackage[DialogInfo]):
+class DialogPackage(VersionedPackage[DialogInfo]):
     """RFC 4235; its state is a `DialogInfo`, whole also where documents are partial."""
 
     name = "dialog"
@@ -127,23 +127,13 @@ class DialogPackage(EventPackage[DialogInfo]):
             _write(element, "remote", one.remote)
         return written(root)
 
-    def merge(self, before: DialogInfo | None, new: DialogInfo) -> DialogInfo | None:
-        """Have one whole state of the documents (§4.3)."""
-        if before is not None and new.version <= before.version and new.state == "partial":
-            return before  # it came late
-        if new.state == "full":
-            return new
-        if before is None or new.version > before.version + 1:
-            return None
+    def changed(self, before: DialogInfo, new: DialogInfo) -> DialogInfo:
+        """Have the changes of a partial document (§4.3)."""
         there = tuple(one for one in before.dialogs if one.state != "terminated")
         known = {one.id: one for one in there}
         changed = tuple(_filled(known.get(one.id), one) for one in new.dialogs)
         dialogs = replace_keyed(there, changed, "id")
         return new.replace(state="full", dialogs=dialogs)
-
-    def numbered(self, state: DialogInfo, number: int) -> DialogInfo:
-        """Number a document."""
-        return state.replace(version=number)
 
 
 def _dialog(element: Document) -> ObservedDialog:

@@ -10,13 +10,24 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 from xml.etree import ElementTree as ET
 
 from sipparty.errors import BuildError, ParseError
 from sipparty.records import Record
+from sipparty.sip.notification.package import EventPackage
 
-__all__ = ["Document", "Versioned", "add", "number", "parse", "replace_keyed", "text", "written"]
+__all__ = [
+    "Document",
+    "Versioned",
+    "VersionedPackage",
+    "add",
+    "number",
+    "parse",
+    "replace_keyed",
+    "text",
+    "written",
+]
 
 #: The most bytes of a document, elements in it, and elements within each other.
 MAX_BYTES, MAX_ELEMENTS, MAX_DEPTH = 262_144, 20_000, 32
@@ -24,6 +35,7 @@ MAX_BYTES, MAX_ELEMENTS, MAX_DEPTH = 262_144, 20_000, 32
 MAX_NAMESPACE = 256
 
 KeyedT = TypeVar("KeyedT")
+StateT = TypeVar("StateT")
 
 
 class _Builder(ET.TreeBuilder):
@@ -212,3 +224,31 @@ class Versioned(Record):
     entity: str
     version: int = 0
     state: str = "full"
+
+
+class VersionedPackage(EventPackage[StateT]):
+    """A package whose documents have a `version` and a `state`: where that is "partial", they
+    change the document of the version before.
+    """
+
+    def merge(self, before: StateT | None, new: StateT) -> StateT | None:
+        """Have one whole state of the documents; None where a document between is missing."""
+        former: Any = before
+        latest: Any = new
+        if former is not None and latest.version <= former.version and latest.state == "partial":
+            return before  # it came late
+        if latest.state != "partial":
+            return new
+        if before is None or latest.version > former.version + 1:
+            return None
+        return self.changed(before, new)
+
+    def changed(self, before: StateT, new: StateT) -> StateT:
+        """Return the whole state after a partial document, which follows the one before."""
+        raise NotImplementedError
+
+    def numbered(self, state: StateT, number: int) -> StateT:
+        """Number a document."""
+        latest: Any = state
+        made: StateT = latest.replace(version=number)
+        return made

@@ -6,8 +6,15 @@ from collections.abc import Mapping
 
 from sipparty.errors import ParseError
 from sipparty.records import Record
-from sipparty.sip.notification.package import EventPackage
-from sipparty.sip.packages.document import Document, add, number, parse, replace_keyed, written
+from sipparty.sip.packages.document import (
+    Document,
+    VersionedPackage,
+    add,
+    number,
+    parse,
+    replace_keyed,
+    written,
+)
 
 __all__ = ["RegInfo", "RegPackage", "RegisteredContact", "RegistrationState"]
 
@@ -81,7 +88,7 @@ class RegInfo(Record):
     registrations: tuple[RegistrationState, ...] = ()
 
 
-class RegPackage(EventPackage[RegInfo]):
+class RegPackage(VersionedPackage[RegInfo]):
     """RFC 3680; its state is a `RegInfo`, whole also where documents are partial."""
 
     name = "reg"
@@ -133,22 +140,12 @@ class RegPackage(EventPackage[RegInfo]):
                     add(contact, "unknown-param", value, name=name)
         return written(root)
 
-    def merge(self, before: RegInfo | None, new: RegInfo) -> RegInfo | None:
-        """Have one whole state of the documents (§5.2)."""
-        if before is not None and new.version <= before.version and new.state == "partial":
-            return before  # it came late
-        if new.state == "full":
-            return new
-        if before is None or new.version > before.version + 1:
-            return None
+    def changed(self, before: RegInfo, new: RegInfo) -> RegInfo:
+        """Have the changes of a partial document (§5.2)."""
         known = {one.id: one for one in before.registrations}
         made = tuple(_merged(known.get(one.id), one) for one in new.registrations)
         whole = replace_keyed(before.registrations, made, "id")
         return new.replace(state="full", registrations=whole)
-
-    def numbered(self, state: RegInfo, number: int) -> RegInfo:
-        """Number a document."""
-        return state.replace(version=number)
 
 
 def _merged(before: RegistrationState | None, new: RegistrationState) -> RegistrationState:
