@@ -15,9 +15,9 @@ from sipparty.party import Party
 from sipparty.sip import SimpleCall
 
 if TYPE_CHECKING:
-    from sipparty.media import NoMediaSession, SingleRTPSession
+    from sipparty.media import NoMediaSession, RTPSession
 
-    _AudioParty = Party[SimpleCall[SingleRTPSession], SingleRTPSession]
+    _AudioParty = Party[SimpleCall[RTPSession], RTPSession]
     _NoMediaParty = Party[SimpleCall[NoMediaSession], NoMediaSession]
 else:
     _AudioParty = _NoMediaParty = Party
@@ -47,7 +47,7 @@ class SingleRTPSessionSimplenParty(_AudioParty):
 
     ClientDialog = SimpleCall
     ServerDialog = SimpleCall
-    MediaSession = _Late("SingleRTPSession")
+    MediaSession = _Late("RTPSession")
 
 
 #: A short name for it.

@@ -15,7 +15,7 @@ from sipparty.errors import (
     Timeout,
 )
 from sipparty.fsm import Row
-from sipparty.media import MediaSession, NoMediaSession, SingleRTPSession
+from sipparty.media import MediaSession, NoMediaSession, RTPSession
 from sipparty.parties import (
     AllPartyTypes,
     NoMediaSimpleCallsParty,
@@ -411,7 +411,7 @@ class TestI8:
             for kind in AllPartyTypes
         }
         assert made == {
-            "SingleRTPSessionSimplenParty": (SimpleCall, SimpleCall, SingleRTPSession),
+            "SingleRTPSessionSimplenParty": (SimpleCall, SimpleCall, RTPSession),
             "NoMediaSimpleCallsParty": (SimpleCall, SimpleCall, NoMediaSession),
         }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sipparty.media import SingleRTPSession
+from sipparty.media import RTPSession
 from sipparty.sip import Flow
 from sipparty.sip.attacks import AttackMonitor
 from sipparty.sip.auth import DigestServer
@@ -45,7 +45,7 @@ ELSEWHERE = re.findall(
             "DigestServer",
             {"guesses", "guess_interval", "without_qop", "uris", "algorithms", "lifetime"},
         ),
-        (SingleRTPSession, "Party", {"symmetric", "latch_within"}),
+        (RTPSession, "Party", {"symmetric", "latch_within"}),
     ],
 )
 def test_defaults_elsewhere_are_what_the_page_says(kind, page, names):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sipparty.media import SingleRTPSession, codec_types
+from sipparty.media import RTPSession, codec_types
 from sipparty.party import Party
 from sipparty.sip import Message, SimpleCall
 from sipparty.sip.agent import SUPPORTED
@@ -34,7 +34,7 @@ CLAIMS = {
         "the other codecs",
         {codec.name for codec in codec_types()} > {"PCMU", "PCMA"},
     ),
-    "RFC 4733 (DTMF)": ("sending, hearing", hasattr(SingleRTPSession, "send_dtmf")),
+    "RFC 4733 (DTMF)": ("sending, hearing", hasattr(RTPSession, "send_dtmf")),
 }
 
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, cast
 from sipparty.b2bua.bridge import Bridge, Leg
 from sipparty.b2bua.relay import RelayedSession
 from sipparty.errors import SIPPartyError
-from sipparty.media import SingleRTPSession
+from sipparty.media import RTPSession
 from sipparty.party import Party
 from sipparty.party.settings import Target
 from sipparty.sip import Dialog, Message, Request
@@ -185,7 +185,7 @@ class AudioB2BUA(B2BUA):
     what the other says.
     """
 
-    MediaSession = SingleRTPSession
+    MediaSession = RTPSession
     relays = False
 
 

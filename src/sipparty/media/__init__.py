@@ -1,9 +1,10 @@
 """Audio of calls: RTP and RTCP, codecs, playout, files, and the session that ties them together.
 
-    session, audio_session   what a call asks of its media: `MediaSession`, `SingleRTPSession`
+    session, rtp_session   what a call asks of its media: `MediaSession`, `RTPSession`
     playback, player         playing a source, recording to a sink
     sources, sinks, pcm      where audio comes from and goes to
     clock, ports             the 20 ms clock of a loop, UDP sockets: the only I/O beside files
+    transport                what a stream asks of what carries its packets
     audio_stream             one stream without I/O
     remote                   whose packets are the other side's, and where ours may go
     statistics               what is counted of a stream
@@ -21,7 +22,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sipparty.media.audio_session import SingleRTPSession
     from sipparty.media.audio_stream import AudioStream
     from sipparty.media.clock import Clock, MediaClock
     from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sipparty.media.playback import Playback
     from sipparty.media.rtcp import parse_rtcp
     from sipparty.media.rtp import RTPPacket
+    from sipparty.media.rtp_session import RTPSession
     from sipparty.media.rtp_source import RTPReceiver, RTPSender
     from sipparty.media.session import MediaSession, NoMediaSession
     from sipparty.media.settings import StreamSettings
@@ -78,12 +79,12 @@ __all__ = [
     "RTPPacket",
     "RTPReceiver",
     "RTPSender",
+    "RTPSession",
     "RecordingFailed",
     "RemoteFellSilent",
     "RemoteLeft",
     "RemoteReport",
     "SilenceSource",
-    "SingleRTPSession",
     "Sink",
     "Source",
     "SourceHeard",
@@ -100,7 +101,7 @@ __all__ = [
 #: Where the names are looked for, in order.
 _MODULES = (
     *("session", "events", "settings", "statistics", "codecs", "sources", "sinks", "rtp", "rtcp"),
-    *("rtp_source", "jitter", "clock", "playback", "audio_stream", "audio_session"),
+    *("rtp_source", "jitter", "clock", "playback", "audio_stream", "rtp_session"),
 )
 
 

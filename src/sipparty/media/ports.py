@@ -1,4 +1,5 @@
-"""The UDP ports of a stream: a pair of sockets, and what is read from them.
+"""The UDP ports of a stream: a pair of sockets, and what is read from them. They are the
+`MediaTransport` that others are put on.
 
 Laws:
 
@@ -21,13 +22,21 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from sipparty.concurrency import descriptors
 from sipparty.errors import ListenError, PortsExhausted, UsageError
 from sipparty.media.rtp_source import Address
+from sipparty.media.transport import Receive
 
-__all__ = ["BATCH", "MAX_DATAGRAM", "MAX_EARLY", "PortPair", "RTPSocket", "open_port_pair"]
+__all__ = [
+    "BATCH",
+    "MAX_DATAGRAM",
+    "MAX_EARLY",
+    "RTPSocket",
+    "UDPTransport",
+    "open_port_pair",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +53,6 @@ _ATTEMPTS: Final = 64
 _NONE_LEFT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 #: What bind says of a port that another has, or that only the superuser may have.
 _TAKEN: Final = (errno.EADDRINUSE, errno.EACCES)
-
-
-#: Takes a datagram: what it is, where it came from, and when.
-Receive: TypeAlias = Callable[[bytes, Address, float], None]
 
 
 def open_port_pair(
@@ -238,7 +243,7 @@ class _Early(NamedTuple):
     came: float
 
 
-class PortPair:
+class UDPTransport:
     """The RTP port and the RTCP port of one stream, of the file descriptors that media may have
     (`sipparty.concurrency.descriptors`).
 
@@ -248,9 +253,12 @@ class PortPair:
         port_range: Likewise.
         start: Likewise.
         time: Gives the time, in seconds.
+
+    Attributes:
+        mux: Whether RTCP goes by the port of RTP (RFC 5761).
     """
 
-    __slots__ = ("_early", "_hosts", "_other", "_time", "rtcp", "rtp")
+    __slots__ = ("_early", "_hosts", "_other", "_time", "mux", "rtcp", "rtp")
 
     def __init__(
         self,
@@ -267,11 +275,35 @@ class PortPair:
             raise PortsExhausted("Few file descriptors are left, and they are for others.")
         self.rtp = RTPSocket(loop, rtp)
         self.rtcp = RTPSocket(loop, rtcp)
+        self.mux = False
         self._time = time
         # Of the hosts of the call, and of others.
         self._early: deque[_Early] | None = None
         self._other: deque[_Early] = deque(maxlen=MAX_EARLY)
         self._hosts: frozenset[str | int] = frozenset()
+
+    @property
+    def port(self) -> int:
+        """The port of RTP."""
+        return self.rtp.port
+
+    @property
+    def rtcp_port(self) -> int:
+        """The port of RTCP."""
+        return self.rtcp.port
+
+    @property
+    def family(self) -> int:
+        """Their address family."""
+        return self.rtp.family
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send RTP, if it can be sent now."""
+        self.rtp.send(data, address)
+
+    def send_rtcp(self, data: bytes, address: Address) -> None:
+        """Send RTCP, by the port of RTP where `mux` says so."""
+        (self.rtp if self.mux else self.rtcp).send(data, address)
 
     def listen(self, hosts: Iterable[str] = ()) -> None:
         """Read from now on, and keep the last of what comes until `deliver`.

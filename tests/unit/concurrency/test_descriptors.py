@@ -7,8 +7,8 @@ import pytest
 
 from sipparty.concurrency import descriptors
 from sipparty.errors import PortsExhausted
-from sipparty.media import SingleRTPSession
-from sipparty.media.ports import PortPair
+from sipparty.media import RTPSession
+from sipparty.media.ports import UDPTransport
 from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
 from sipparty.transport.stream_listener import StreamListener
 
@@ -51,7 +51,7 @@ def test_the_limit_is_that_of_the_process():
 
 async def test_ports_are_counted_while_they_are_open(limit):
     loop = asyncio.get_running_loop()
-    pair = PortPair(loop, "127.0.0.1", None, 0, loop.time)
+    pair = UDPTransport(loop, "127.0.0.1", None, 0, loop.time)
     assert len(descriptors._media) == 2
     pair.close()
     pair.close()
@@ -59,7 +59,7 @@ async def test_ports_are_counted_while_they_are_open(limit):
     limit(3)
     before = len(open_files())
     with pytest.raises(PortsExhausted, match="they are for others"):
-        PortPair(loop, "127.0.0.1", None, 0, loop.time)
+        UDPTransport(loop, "127.0.0.1", None, 0, loop.time)
     assert len(open_files()) == before
 
 
@@ -76,7 +76,7 @@ async def test_no_socket_is_exhaustion(monkeypatch, number):
 
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(socket, "socket", fail)
-    session = SingleRTPSession()
+    session = RTPSession()
     with pytest.raises(PortsExhausted, match="No more"):
         session.open(loop, "127.0.0.1")
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from sipparty.media import SingleRTPSession
+from sipparty.media import RTPSession
 
 
 class ManualClock:
@@ -50,8 +50,8 @@ class Pair:
 
     def __init__(self, clock, a=None, b=None, address="127.0.0.1"):
         self.clock = clock
-        self.a = SingleRTPSession(clock=clock, **(a or {}))
-        self.b = SingleRTPSession(clock=clock, **(b or {}))
+        self.a = RTPSession(clock=clock, **(a or {}))
+        self.b = RTPSession(clock=clock, **(b or {}))
         self.told = {}
         for session in self.both:
             events = self.told[session] = []

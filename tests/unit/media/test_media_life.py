@@ -16,8 +16,8 @@ from sipparty.media import (
     PlaybackEnded,
     RecordingFailed,
     RemoteLeft,
+    RTPSession,
     SilenceSource,
-    SingleRTPSession,
     SourceHeard,
     ToneSource,
     find_codec,
@@ -72,7 +72,7 @@ async def test_reports_go_to_and_fro(make):
 
 
 async def test_stop_may_come_at_any_time_and_twice(make, clock, tmp_path):
-    session = SingleRTPSession(record=tmp_path / "a.wav", play=SilenceSource(), clock=clock)
+    session = RTPSession(record=tmp_path / "a.wav", play=SilenceSource(), clock=clock)
     session.stop()
     session.stop()
     assert session.played.outcome == "stopped"
@@ -84,7 +84,7 @@ async def test_stop_may_come_at_any_time_and_twice(make, clock, tmp_path):
         session.record(MemorySink())
     with pytest.raises(UsageError):
         session.open(asyncio.get_running_loop(), "127.0.0.1")
-    opened = SingleRTPSession(clock=clock)
+    opened = RTPSession(clock=clock)
     opened.open(asyncio.get_running_loop(), "127.0.0.1")
     with pytest.raises(UsageError):
         opened.open(asyncio.get_running_loop(), "127.0.0.1")
@@ -99,10 +99,10 @@ async def test_stop_may_come_at_any_time_and_twice(make, clock, tmp_path):
 
 async def test_a_port_that_is_given_back_can_be_had_again(clock):
     loop = asyncio.get_running_loop()
-    first = SingleRTPSession(clock=clock)
+    first = RTPSession(clock=clock)
     first.open(loop, "127.0.0.1")
     port = first.local_port
-    blocked = SingleRTPSession(port_range=(port, port + 1), clock=clock)
+    blocked = RTPSession(port_range=(port, port + 1), clock=clock)
     with pytest.raises(ListenError):
         blocked.open(loop, "127.0.0.1")
     first.stop()
@@ -113,9 +113,9 @@ async def test_a_port_that_is_given_back_can_be_had_again(clock):
 
 async def test_what_to_play_and_where_to_record_is_checked_at_once(make, tmp_path):
     with pytest.raises(MediaError, match="No such file"):
-        SingleRTPSession(play=tmp_path / "missing.wav")
+        RTPSession(play=tmp_path / "missing.wav")
     with pytest.raises(MediaError, match="no folder"):
-        SingleRTPSession(record=tmp_path / "missing" / "a.wav")
+        RTPSession(record=tmp_path / "missing" / "a.wav")
     pair = make().agree()
     with pytest.raises(MediaError):
         pair.a.play(tmp_path / "missing.wav")
@@ -160,7 +160,7 @@ async def test_playing_and_recording_may_be_stopped(make):
 )
 def test_options_that_cannot_be_are_refused(options):
     with pytest.raises(UsageError):
-        SingleRTPSession(**options)
+        RTPSession(**options)
 
 
 # Threads and loops.
@@ -196,7 +196,7 @@ class Engine:
 def test_a_call_on_a_real_clock_seen_from_another_thread():
     engine = Engine()
     try:
-        a, b = SingleRTPSession(), SingleRTPSession()
+        a, b = RTPSession(), RTPSession()
 
         def call():
             for session in (a, b):

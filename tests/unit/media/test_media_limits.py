@@ -15,8 +15,8 @@ from sipparty.media import (
     remote,
     rtp_source,
 )
-from sipparty.media.audio_session import SingleRTPSession
 from sipparty.media.negotiated import AudioPreferences
+from sipparty.media.rtp_session import RTPSession
 from sipparty.media.settings import StreamSettings, check_seconds
 from sipparty.media.statistics import MediaStatistics
 from sipparty.sdp import Limits, description, grammar, reader
@@ -55,7 +55,7 @@ def test_nothing_is_counted_at_the_beginning():
 
 async def test_what_a_session_says_that_it_keeps(make):
     pair = make()
-    assert SingleRTPSession().size == 18_432
+    assert RTPSession().size == 18_432
     pair.b.answer(offer())
     assert pair.b.size == 18_432 + len(offer()) + 512  # and one m= line
 

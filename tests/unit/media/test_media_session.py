@@ -16,7 +16,7 @@ from sipparty.media import (
     MemorySink,
     MemorySource,
     RemoteLeft,
-    SingleRTPSession,
+    RTPSession,
     ToneSource,
     find_codec,
 )
@@ -327,10 +327,10 @@ async def test_where_media_cannot_be_sent_it_waits_for_some_to_come(make, host, 
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, "5", True, None])
 def test_seconds_that_are_none_are_refused_at_once(name, value):
     with pytest.raises(UsageError, match=f"^{name}="):
-        SingleRTPSession(**{name: value})
+        RTPSession(**{name: value})
 
 
 def test_silence_has_to_last():
     with pytest.raises(UsageError, match="above 0"):
-        SingleRTPSession(silence_after=0)
-    SingleRTPSession(latch_within=0, silence_after=0.5)
+        RTPSession(silence_after=0)
+    RTPSession(latch_within=0, silence_after=0.5)

@@ -14,7 +14,7 @@ from sipparty.media import (
     MemorySink,
     MemorySource,
     NoMediaSession,
-    SingleRTPSession,
+    RTPSession,
     SourceHeard,
 )
 from sipparty.media.ports import RTPSocket
@@ -64,7 +64,7 @@ def kept_here(monkeypatch):
 
 @pytest.fixture
 async def session(clock):
-    made = SingleRTPSession(clock=clock)
+    made = RTPSession(clock=clock)
     made.call = Call()
     made.open(asyncio.get_running_loop(), "127.0.0.1")
     yield made
@@ -144,7 +144,7 @@ async def test_a_session_that_cannot_move_says_so(clock):
         move = MediaSession.move
 
     assert not Other().move("127.0.0.2")
-    assert not SingleRTPSession(clock=clock).move("127.0.0.2")
+    assert not RTPSession(clock=clock).move("127.0.0.2")
     silent = NoMediaSession()
     silent.open(None, "127.0.0.1")
     assert silent.move("127.0.0.2")
@@ -176,7 +176,7 @@ async def test_a_long_description_is_not_kept_as_it_was_read(session):
         session.answer(long)
         session.start()
         for n in range(40):  # so that no cache has it
-            SingleRTPSession.check_offer(offer(port=4000 + n))
+            RTPSession.check_offer(offer(port=4000 + n))
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -207,7 +207,7 @@ async def test_the_call_hears_what_becomes_of_it(session, clock, kept_here):
 
 
 async def test_without_a_call_there_are_no_limits(clock, kept_here):
-    session = SingleRTPSession(clock=clock)
+    session = RTPSession(clock=clock)
     session.open(asyncio.get_running_loop(), "127.0.0.1")
     session.answer(offer())
     session.start()
@@ -240,7 +240,7 @@ async def test_ports_of_services_are_not_sent_to(session, clock, port):
 
 
 async def test_ipv6_addresses_are_the_same_however_they_are_written(clock):
-    session = SingleRTPSession(clock=clock)
+    session = RTPSession(clock=clock)
     try:
         session.open(asyncio.get_running_loop(), "::1")
     except Exception:

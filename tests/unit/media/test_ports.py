@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from sipparty.errors import ListenError, UsageError
-from sipparty.media.ports import BATCH, MAX_EARLY, PortPair, RTPSocket, open_port_pair
+from sipparty.media.ports import BATCH, MAX_EARLY, RTPSocket, UDPTransport, open_port_pair
 
 
 def numbers(pair):
@@ -170,7 +170,7 @@ def now():
 
 @pytest.fixture
 async def pair(now):
-    made = PortPair(asyncio.get_running_loop(), "127.0.0.1", None, 0, lambda: now[0])
+    made = UDPTransport(asyncio.get_running_loop(), "127.0.0.1", None, 0, lambda: now[0])
     yield made
     made.close()
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sipparty.errors import NegotiationError, ParseError, UsageError
-from sipparty.media import MediaSession, NoMediaSession, SingleRTPSession
+from sipparty.media import MediaSession, NoMediaSession, RTPSession
 from sipparty.sdp import SessionDescription
 from sipparty.sip.dialog.session import Pending
 
@@ -213,7 +213,7 @@ def sent(monkeypatch):
 
 
 async def early(clock, call, description):
-    session = SingleRTPSession(clock=clock)
+    session = RTPSession(clock=clock)
     session.call = call
     session.open(asyncio.get_running_loop(), "127.0.0.1")
     session.answer(description)

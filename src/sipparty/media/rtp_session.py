@@ -33,7 +33,7 @@ from sipparty.media.events import MediaStarted, MediaTimedOut
 from sipparty.media.negotiated import AudioPreferences, settings_of
 from sipparty.media.playback import OwnThread, Playback
 from sipparty.media.player import Player
-from sipparty.media.ports import PortPair
+from sipparty.media.ports import UDPTransport
 from sipparty.media.rtp import looks_like_rtcp
 from sipparty.media.rtp_source import Address
 from sipparty.media.session import MediaSession
@@ -44,7 +44,7 @@ from sipparty.media.statistics import MediaStatistics
 from sipparty.sdp import NegotiatedStream, Negotiation, NegotiationState, SessionDescription
 from sipparty.sdp.offeranswer import assign_capabilities, read_offer
 
-__all__ = ["SingleRTPSession"]
+__all__ = ["RTPSession"]
 
 #: The bytes of a session with its ports and its buffer, about.
 _SIZE = 18_432
@@ -54,7 +54,7 @@ _LINE = 512
 _MAX_PLAYED = 250
 
 
-class SingleRTPSession(MediaSession):
+class RTPSession(MediaSession):
     """One audio stream.
 
     Args:
@@ -123,7 +123,7 @@ class SingleRTPSession(MediaSession):
         self._tokens = tokens
         self._clock: Clock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ports: PortPair | None = None
+        self._ports: UDPTransport | None = None
         self._negotiation: Negotiation | None = None
         # Ours, as it was when it was made, for each answer that it may have.
         self._offered: Negotiation | None = None
@@ -170,11 +170,11 @@ class SingleRTPSession(MediaSession):
         assert self._loop is not None
         assert self._clock is not None
         start = self._tokens(16)
-        ports = PortPair(self._loop, local_address, self._port_range, start, self._clock.time)
+        ports = UDPTransport(self._loop, local_address, self._port_range, start, self._clock.time)
         reaches = None if self.call is None else partial(self.call.reaches, local_address)
         address = self._public_address or self.advertised or local_address
         try:
-            capability = self._wanted.capability(ports.rtp.port)
+            capability = self._wanted.capability(ports.port)
             self._negotiation = Negotiation(
                 [capability], address, self._tokens(62), reaches=reaches
             )
@@ -186,7 +186,7 @@ class SingleRTPSession(MediaSession):
     @property
     def local_port(self) -> int | None:
         """The port of RTP; None while no socket is open."""
-        return None if self._ports is None else self._ports.rtp.port
+        return None if self._ports is None else self._ports.port
 
     def offer(self, direction: str | None = None) -> bytes:
         """An offer of the stream, the first or another one; see `Session.offer`."""
@@ -407,7 +407,7 @@ class SingleRTPSession(MediaSession):
             return
         data = stream.send_frame(frame, now, skipped)
         if data is not None and destination is not None and self._ports is not None:
-            self._ports.rtp.send(data, destination)
+            self._ports.send(data, destination)
         for report in stream.reports(now):
             self._send_rtcp(report, stream.rtcp_destination)
         self._emit_of(stream)
@@ -438,8 +438,7 @@ class SingleRTPSession(MediaSession):
     def _send_rtcp(self, data: bytes, destination: Address | None) -> None:
         ports = self._ports
         if ports is not None and destination is not None:
-            muxed = self._negotiated is not None and self._negotiated.rtcp_mux
-            (ports.rtp if muxed else ports.rtcp).send(data, destination)
+            ports.send_rtcp(data, destination)
 
     def _listen(self) -> None:
         if self._started or self._ports is None:
@@ -458,7 +457,8 @@ class SingleRTPSession(MediaSession):
         if self._negotiated is None:
             clock.remove(self)
             return
-        settings = settings_of(self._negotiated, self._settled, self._ports.rtp.family)
+        self._ports.mux = self._negotiated.rtcp_mux
+        settings = settings_of(self._negotiated, self._settled, self._ports.family)
         now = clock.time()
         if self._stream is not None:
             self._stream.apply(settings, now, confirmed)
