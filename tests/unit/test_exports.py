@@ -11,7 +11,10 @@ import sipparty
 SOURCE = Path(__file__).parents[2] / "src"
 
 #: What an extra brings (pyproject.toml); a module that needs one is not imported without it.
-OPTIONAL = {"cryptography", "dns", "hypothesis", "numpy", "pytest", "rich", "typer", "websockets"}
+OPTIONAL = {
+    *("G722", "av", "cryptography", "dns", "hypothesis", "numpy", "pylibsrtp", "pytest", "rich"),
+    *("soxr", "typer", "websockets"),
+}
 
 #: Decorators of definitions that have their docstring elsewhere.
 DOCUMENTED_ELSEWHERE = ("overload", ".setter", ".deleter", "override")
