@@ -19,7 +19,7 @@ from .certificates import Certificates
 from .pbx import DOMAIN, PASSWORD
 from .peer import Peer, Ports, Transport, require, wait_for
 
-__all__ = ["Baresip"]
+__all__ = ["Baresip", "has_codec"]
 
 _CONFIG = """\
 poll_method            epoll
@@ -32,8 +32,8 @@ call_max_calls         {calls}
 audio_source           aufile,{play}
 audio_player           aubridge,sink
 audio_alert            aubridge,alert
-ausrc_srate            8000
-auplay_srate           8000
+ausrc_srate            {rate}
+auplay_srate           {rate}
 ausrc_channels         1
 auplay_channels        1
 ring_aufile            none
@@ -46,7 +46,7 @@ jitter_buffer_delay    2-10
 snd_path               {records}
 ctrl_tcp_listen        127.0.0.1:{control}
 module_path            {modules}
-module                 g711.so
+{codecs}
 module                 aufile.so
 module                 aubridge.so
 module                 sndfile.so
@@ -61,6 +61,17 @@ module_app             ctrl_tcp.so
 _MODULES = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 
 
+def _module(codec: str) -> str:
+    """The name of the module that has a codec."""
+    name = codec.partition("/")[0].lower()
+    return {"pcmu": "g711", "pcma": "g711"}.get(name, name)
+
+
+def has_codec(codec: str) -> bool:
+    """Whether this baresip has a codec."""
+    return any(Path(place, f"{_module(codec)}.so").exists() for place in _MODULES)
+
+
 class Baresip:
     """One baresip, with one account that is called `user`.
 
@@ -69,8 +80,11 @@ class Baresip:
         ports: The test's ports.
         transport: How SIP travels.
         certificates: For TLS.
-        play: The WAV file that it plays to whom it talks to, 8000 samples a second.
-        codecs: Its codecs, the preferred one first.
+        play: The WAV file that it plays to whom it talks to, `rate` samples a second.
+        codecs: Its codecs, the preferred one first: "PCMU", or with rate and channels where those
+            are not 8000 and 1: "L16/16000/1", "opus/48000/2".
+        rate: Samples a second of what it plays; that of its codecs, between which it does not
+            convert.
         answers: Whether it answers calls by itself.
         user: The user part of its address.
         calls: How many calls it takes at a time.
@@ -88,6 +102,7 @@ class Baresip:
         *,
         play: Path,
         codecs: tuple[str, ...] = ("PCMU", "PCMA"),
+        rate: int = 8000,
         answers: bool = True,
         user: str = "bob",
         calls: int = 1,
@@ -118,11 +133,15 @@ class Baresip:
             "last": media + 9,
             "records": self._records,
             "modules": place,
+            "rate": rate,
+            "codecs": "\n".join(
+                f"module                 {name}.so" for name in dict.fromkeys(map(_module, codecs))
+            ),
             "calls": calls,
             "more": "\n".join(f"module_app             {name}.so" for name in modules),
         }
         (folder / "config").write_text(_CONFIG.format(**values))
-        names = ",".join(f"{name}/8000/1" for name in codecs)
+        names = ",".join(name if "/" in name else f"{name}/8000/1" for name in codecs)
         mode = "auto" if answers else "manual"
         host = DOMAIN if registers else transport.literal
         line = f"<sip:{user}@{host};transport={transport.name}>"

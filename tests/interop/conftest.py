@@ -6,6 +6,8 @@
     parties     makes our parties, in the block of ports, and closes them
     sink        what a talking party hears
     talking     makes a party that plays a tone
+    sentences   what we say, and what a peer says
+    saying      makes a party that says our sentence
     sipp        starts SIPp
     baresip     starts baresip
     linphone    starts linphonec
@@ -30,7 +32,7 @@ from typing import Any, TypeVar
 import pytest
 
 from sipparty.concurrency.engine import Engine
-from sipparty.media import MemorySink, ToneSource
+from sipparty.media import MemorySink, MemorySource, ToneSource
 from sipparty.parties import SingleRTPSessionSimplenParty
 from sipparty.party import Party
 from sipparty.transport import TLSConfig
@@ -43,6 +45,7 @@ from .media import OURS
 from .pbx import PBX
 from .peer import UDP, Ports, Transport
 from .sipp import SIPp
+from .sound import Sentences, codec_rate, speech
 from .tshark import Capture
 
 _HERE = Path(__file__).parent
@@ -253,6 +256,31 @@ def talking(parties: Parties, sink: MemorySink) -> Callable[..., Any]:
 
     def make(**options: Any) -> Any:
         media = {"play": ToneSource(OURS), "record": sink, **options.pop("media", {})}
+        return parties(SingleRTPSessionSimplenParty, media=media, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Sentences:
+    """What we say, and what a peer says."""
+    folder = tmp_path_factory.mktemp("speech")
+    ours = "Good morning, this is Alice. Three boxes of oranges and a pound of the best coffee, "
+    theirs = "Welcome to the station. The next train to the coast leaves at twelve minutes past "
+    return Sentences(
+        speech(f"{ours} please, by Friday evening at the harbour.", folder),
+        speech(f"{theirs} seven, and stops in every village on the way.", folder, "en+f2"),
+    )
+
+
+@pytest.fixture
+def saying(parties: Parties, sink: MemorySink, sentences: Sentences) -> Callable[..., Any]:
+    """Makes a party that says our sentence in a codec, once a call, and keeps what it hears."""
+
+    def make(codec: str = "PCMU", **options: Any) -> Any:
+        rate = codec_rate(codec)
+        play = MemorySource(sentences.ours.pcm(rate), rate)
+        media = {"codecs": (codec,), "play": play, "record": sink, **options.pop("media", {})}
         return parties(SingleRTPSessionSimplenParty, media=media, **options)
 
     return make
