@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         SingleRTPSessionSimplenParty,
     )
     from sipparty.party import Party
+    from sipparty.party.audio_call import AudioCall
     from sipparty.sip import (
         AOR,
         URI,
@@ -136,6 +137,7 @@ __all__ = [
     "AllPartyTypes",
     "AlreadyListening",
     "AttackDetected",
+    "AudioCall",
     "AudioParty",
     "Binding",
     "BuildError",
@@ -250,6 +252,7 @@ __version__ = "0.1.0"
 _MODULES = ("errors", "sip.events", "sip", "parties", "party", "transport", "concurrency.engine")
 #: Where those are that few programs use, whose modules nothing else loads.
 _LATE = {
+    "AudioCall": "party.audio_call",
     "Binding": "sip.bindings",
     "Registered": "sip.registration",
     "Registration": "sip.registration",

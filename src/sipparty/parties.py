@@ -12,12 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sipparty.party import Party
+from sipparty.party.audio_call import AudioCall
 from sipparty.sip import SimpleCall
 
 if TYPE_CHECKING:
     from sipparty.media import NoMediaSession, RTPSession
 
-    _AudioParty = Party[SimpleCall[RTPSession], RTPSession]
+    _AudioParty = Party[AudioCall, RTPSession]
     _NoMediaParty = Party[SimpleCall[NoMediaSession], NoMediaSession]
 else:
     _AudioParty = _NoMediaParty = Party
@@ -45,8 +46,8 @@ class _Late:
 class SingleRTPSessionSimplenParty(_AudioParty):
     """A party whose calls carry one RTP audio stream, PCMU or PCMA (RFC 3551)."""
 
-    ClientDialog = SimpleCall
-    ServerDialog = SimpleCall
+    ClientDialog = AudioCall
+    ServerDialog = AudioCall
     MediaSession = _Late("RTPSession")
 
 

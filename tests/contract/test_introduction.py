@@ -22,6 +22,7 @@ from sipparty.parties import (
     SingleRTPSessionSimplenParty,
 )
 from sipparty.party import Party
+from sipparty.party.audio_call import AudioCall
 from sipparty.sip import (
     HEADERS,
     Message,
@@ -411,9 +412,10 @@ class TestI8:
             for kind in AllPartyTypes
         }
         assert made == {
-            "SingleRTPSessionSimplenParty": (SimpleCall, SimpleCall, RTPSession),
+            "SingleRTPSessionSimplenParty": (AudioCall, AudioCall, RTPSession),
             "NoMediaSimpleCallsParty": (SimpleCall, SimpleCall, NoMediaSession),
         }
+        assert issubclass(AudioCall, SimpleCall)
 
     def test_I8_the_offer_describes_the_session(self, make_party, peer):
         alice = make_party(

@@ -180,7 +180,7 @@ def test_reports_of_a_stranger_change_nothing() -> None:
     async def run(world: World) -> None:
         call = await answered(world)
         number = await both(world, 1.0, REAL)
-        ours = call.session._stream.ssrc
+        ours = call.session.line.stream.ssrc
         block = ReportBlock(ours, 255, 1000, 1, 1, 0, 0)
         for n in range(2000):
             world.media(STRANGER, compound(n, report=ReceiverReport(n, (block,))), control=True)
@@ -189,7 +189,7 @@ def test_reports_of_a_stranger_change_nothing() -> None:
         # Under our own identifier, as if that had been drawn twice: it stays.
         world.media(STRANGER, compound(ours), control=True)
         world.speak(STRANGER, 1, ours)
-        assert call.session._stream.ssrc == ours
+        assert call.session.line.stream.ssrc == ours
         at = world.loop.time()
         await both(world, 20.0, REAL, begin=number)
         reports = [

@@ -231,7 +231,7 @@ def test_an_echo_is_no_sign_of_life() -> None:
 
     async def run(world: World) -> None:
         call = await answered(world, sdp(*VICTIM))
-        send = call.session._ports.rtp.send
+        send = call.session.line.transport.rtp.send
 
         class Echo:
             def send(self, data: bytes, address: Any) -> None:
@@ -239,12 +239,12 @@ def test_an_echo_is_no_sign_of_life() -> None:
                 sent.append(data)
                 world.media(VICTIM, data)
 
-        call.session._ports.rtp, port = Echo(), call.session._ports.rtp
+        call.session.line.transport.rtp, port = Echo(), call.session.line.transport.rtp
         world_media = world.media
         world.media = lambda source, data: port._receive(data, source, world.loop.time())  # type: ignore[method-assign, assignment]
         await asyncio.sleep(30.0)
         world.media = world_media  # type: ignore[method-assign]
-        call.session._ports.rtp = port
+        call.session.line.transport.rtp = port
 
     live(run)
     assert 240 <= len(sent) <= 255

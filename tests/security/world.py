@@ -185,7 +185,7 @@ class World:
 
     def media(self, source: tuple[str, int], data: bytes, control: bool = False) -> None:
         """Give a datagram to the call's port of RTP, or of RTCP, if that is read."""
-        ports = self.party.calls[0].session._ports
+        ports = self.party.calls[0].session.line.transport
         port = ports.rtcp if control else ports.rtp
         if port._receive is not None:
             port._receive(data, source, self.loop.time())

@@ -53,7 +53,7 @@ class Desk(AudioParty):
         event.call.accept()
 
 
-class Bell(Party[SimpleCall[RTPSession], RTPSession]):
+class Bell(Party[AudioCall, RTPSession]):
     """A kind of party that says what its calls are."""
 
     MediaSession = RTPSession
@@ -144,14 +144,14 @@ def settings(party: Party, given: Credentials) -> None:
 
 def calling(alice: AudioParty, target: Target) -> None:
     call = alice.invite(target, "10.0.0.2", expires=30.0, headers={"Subject": "tea"})
-    reveal_type(call)  # SimpleCall[RTPSession]
-    reveal_type(call.wait(timeout=5.0))  # SimpleCall[RTPSession]
+    reveal_type(call)  # AudioCall
+    reveal_type(call.wait(timeout=5.0))  # AudioCall
     reveal_type(call.state)  # str
     reveal_type(call.last_error)  # CallFailed | None
     reveal_type(call.call_id)  # str
     reveal_type(call.progress)  # int | None
-    reveal_type(call.terminate())  # SimpleCall[RTPSession]
-    reveal_type(alice.calls)  # list[SimpleCall[RTPSession]]
+    reveal_type(call.terminate())  # AudioCall
+    reveal_type(alice.calls)  # list[AudioCall]
     for one in alice.calls:
         one.terminate()
     reveal_type(call.party)  # Party[SimpleCall[Session], Session]
@@ -224,8 +224,8 @@ def requests(alice: Party) -> Mapping[str, str]:
 async def main() -> Response:
     async with Desk("desk@biloxi.com", rings=True) as desk, Bell("bell@biloxi.com") as bell:
         reveal_type(desk)  # Desk
-        reveal_type(desk.invite("x@y"))  # SimpleCall[RTPSession]
-        reveal_type(await bell.invite(desk))  # SimpleCall[RTPSession]
+        reveal_type(desk.invite("x@y"))  # AudioCall
+        reveal_type(await bell.invite(desk))  # AudioCall
         desk.on(CallReceived, desk.taken)
         reveal_type(desk.listen(None, address="127.0.0.1"))  # Desk
         return await desk.options(bell)

@@ -28,7 +28,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from math import inf
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sipparty.concurrency import waiting
 from sipparty.concurrency.dispatch import Dispatcher
@@ -50,6 +50,9 @@ from sipparty.trace import Wire
 from sipparty.transport import Hub, Resolver, TLSConfig, WebSocketConfig
 from sipparty.transport.stream import Connection
 
+if TYPE_CHECKING:
+    from sipparty.media.loops import MediaThreads
+
 __all__ = ["Engine"]
 
 _log = logging.getLogger(__name__)
@@ -69,6 +72,8 @@ class Engine(LoopPortal):
         policy: What is done at the word of a peer.
         websocket: Which web sites WebSockets are taken from, and the path that they are opened
             with.
+        media_threads: How many threads there are for media, each with a loop of its own; 0 to have
+            media on the engine's loop, beside signalling.
 
     Attributes:
         core: The core; to be touched on the engine's thread only.
@@ -103,7 +108,13 @@ class Engine(LoopPortal):
         limits: Limits | None = None,
         policy: Policy | None = None,
         websocket: WebSocketConfig | None = None,
+        media_threads: int = 0,
     ) -> None:
+        self.media_threads: MediaThreads | None = None
+        if media_threads:
+            from sipparty.media.loops import MediaThreads
+
+            self.media_threads = MediaThreads(media_threads)
         super().__init__(loop)
         self.wire = Wire()
         self.core = Core(Tokens(os.urandom), timing, self.loop.time(), limits, policy)
@@ -429,6 +440,8 @@ class Engine(LoopPortal):
             self._timer.cancel()
         self.dispatcher.close()
         self.hub.close()
+        if self.media_threads is not None:
+            self.media_threads.close()
 
 
 #: Engines of the parent, kept in a forked child so that nothing of theirs is touched.

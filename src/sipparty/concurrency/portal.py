@@ -33,6 +33,8 @@ class LoopPortal(ABC):
         loop: The loop.
     """
 
+    #: The name of the thread of its own.
+    THREAD_NAME = "sipparty-engine"
     #: How long `close` waits for calls to hang up, in seconds.
     CLOSE_TIMEOUT = 1.0
 
@@ -65,7 +67,7 @@ class LoopPortal(ABC):
         if self._own_loop:
             started = threading.Event()
             self._thread = threading.Thread(
-                target=self._serve, args=(started,), name="sipparty-engine", daemon=True
+                target=self._serve, args=(started,), name=self.THREAD_NAME, daemon=True
             )
             self._thread.start()
             started.wait()
@@ -125,6 +127,20 @@ class LoopPortal(ABC):
             finally:
                 error.clear()
         return result[0]
+
+    def post(self, function: Callable[..., object], /, *args: Any) -> None:
+        """Run a function on the loop's thread: at once where this is that thread, else soon, and
+        without waiting for it. Nothing happens where the loop is closed.
+        """
+        if self.closed:
+            return
+        if threading.get_ident() == self._thread_id:
+            self.run(function, *args)
+            return
+        try:
+            self.loop.call_soon_threadsafe(self._act, function, args)
+        except RuntimeError:
+            pass  # closed, and so is all that it was for
 
     def run_coroutine(self, function: Callable[[], Coroutine[Any, Any, R]], timeout: float) -> R:
         """Run a coroutine function on the engine's loop, and block until it is done.

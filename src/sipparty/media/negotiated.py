@@ -23,6 +23,7 @@ from sipparty.errors import NegotiationError, UsageError
 from sipparty.media.codecs import CodecType, find_codec
 from sipparty.media.rtp_source import Address
 from sipparty.media.settings import StreamSettings
+from sipparty.media.transport import LineExtension
 from sipparty.sdp import Direction, Format, MediaCapability, NegotiatedStream
 
 __all__ = ["MAX_PTIME", "MIN_PTIME", "AudioPreferences", "settings_of"]
@@ -73,15 +74,25 @@ class AudioPreferences:
         """The codecs."""
         return tuple(find_codec(name) for name in self.codecs)
 
-    def capability(self, port: int = 9) -> MediaCapability:
+    def capability(
+        self, port: int = 9, extensions: Sequence[LineExtension] = ()
+    ) -> MediaCapability:
         """What can be done at a port; any but 0 serves to judge an offer."""
         formats = [
             Format(one.name, one.clock_rate, one.channels, one.payload_type, one.fmtp or None)
             for one in self.types
         ]
         wanted = Direction(self.direction)
+        profiles = [name for one in extensions for name in one.profiles] or ["RTP/AVP"]
         return MediaCapability(
-            "audio", formats, port, wanted, ptime=self.ptime, rtcp_mux=self.rtcp_mux
+            "audio",
+            formats,
+            port,
+            wanted,
+            tuple(dict.fromkeys(profiles)),
+            ptime=self.ptime,
+            rtcp_mux=self.rtcp_mux,
+            extensions=tuple(extensions),
         )
 
 

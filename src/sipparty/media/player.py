@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from sipparty.errors import MediaError
 from sipparty.media.events import PlaybackEnded, RecordingFailed
+from sipparty.media.frames import AudioFrame
 from sipparty.media.pcm import SAMPLE_WIDTH, Resampler
 from sipparty.media.playback import Outcome, Playback
 from sipparty.media.sinks import Sink
@@ -122,10 +123,10 @@ class Player:
             _log.warning("Recording to %r failed: %s", sink, error)
             self._emit(RecordingFailed(sink, error))
 
-    def hear(self, pcm: bytes, rate: int) -> None:
-        """Record samples, where something is recorded."""
-        sink = self.sink
-        if sink is None or not pcm:
+    def hear(self, frame: AudioFrame, /) -> None:
+        """Record a frame, where something is recorded."""
+        sink, pcm, rate = self.sink, frame.pcm, frame.rate
+        if sink is None:
             return
         try:
             if rate != self._rate:

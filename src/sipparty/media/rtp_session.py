@@ -1,11 +1,14 @@
-"""The session of a call with one audio stream over RTP: sockets, clock, offer and answer around the
-`AudioStream` that does the work.
+"""The session of a call with audio over RTP: the lines of one description, and the offers and
+answers about them.
 
 Laws:
 
-* The description is bound to ports from `open` on, and they are read from the first offer or answer
-  on. Packets are sent, played and recorded from `start` to `stop`; what came just before the start
-  is heard then.
+* A description has an m= line for each `Line`, in order; what else the other side offers is
+  refused. Each line has its own ports, stream, player and listeners; the verbs of the session are
+  those of its first line.
+* Lines are bound to ports from `open` on, and they are read from the first offer or answer on.
+  Packets are sent, played and recorded from `start` to `stop`; what came just before the start is
+  heard then.
 * While we may send, a packet leaves every `ptime`, silence where nothing is played: so that NATs
   stay open and the other side hears that we are there. On hold nothing is sent, and the source
   waits.
@@ -19,43 +22,45 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
 from sipparty.errors import UsageError
 from sipparty.fsm import verb
-from sipparty.media.audio_stream import AudioStream
 from sipparty.media.clock import Clock, MediaClock
-from sipparty.media.events import MediaStarted, MediaTimedOut
-from sipparty.media.negotiated import AudioPreferences, settings_of
+from sipparty.media.events import MediaStarted
+from sipparty.media.line import Line
+from sipparty.media.loops import MediaLoop
+from sipparty.media.negotiated import AudioPreferences
 from sipparty.media.playback import OwnThread, Playback
-from sipparty.media.player import Player
-from sipparty.media.ports import UDPTransport
-from sipparty.media.rtp import looks_like_rtcp
-from sipparty.media.rtp_source import Address
 from sipparty.media.session import MediaSession
 from sipparty.media.settings import check_seconds
 from sipparty.media.sinks import Sink, SinkLike, as_sink
-from sipparty.media.sources import Source, SourceLike, as_source
+from sipparty.media.sources import SourceLike, as_source
 from sipparty.media.statistics import MediaStatistics
-from sipparty.sdp import NegotiatedStream, Negotiation, NegotiationState, SessionDescription
+from sipparty.media.transport import LineExtension
+from sipparty.sdp import (
+    MediaCapability,
+    NegotiatedStream,
+    Negotiation,
+    NegotiationState,
+    SessionDescription,
+    SessionExtension,
+)
 from sipparty.sdp.offeranswer import assign_capabilities, read_offer
 
 __all__ = ["RTPSession"]
 
-#: The bytes of a session with its ports and its buffer, about.
+#: The bytes of a line with its ports and its buffer, about.
 _SIZE = 18_432
 #: Bytes that are kept for each m= line, beside the peer's text.
 _LINE = 512
-#: Frames of a stall that are played, for the recording's time, at most.
-_MAX_PLAYED = 250
 
 
 class RTPSession(MediaSession):
-    """One audio stream.
+    """One line of audio, or several.
 
     Args:
         codecs: Names of registered codecs, the preferred one first.
@@ -74,6 +79,8 @@ class RTPSession(MediaSession):
         min_delay: Least delay of the playout buffer, in seconds.
         max_delay: Most delay of the playout buffer, in seconds.
         accept_echo: Whether to hear our own packets when they come back; see `AudioStream`.
+        more_lines: Further m= lines of audio: for each the `codecs`, `ptime`, `direction` and
+            `rtcp_mux` that differ from those of the first.
         clock: What ticks the session; None for the clock of its loop.
         tokens: Gives a random number of so many bits.
 
@@ -99,19 +106,15 @@ class RTPSession(MediaSession):
         min_delay: float = 0.04,
         max_delay: float = 0.4,
         accept_echo: bool = False,
+        more_lines: Iterable[Mapping[str, Any]] = (),
         clock: Clock | None = None,
         tokens: Callable[[int], int] = secrets.randbits,
     ) -> None:
         super().__init__()
         check_seconds("latch_within", latch_within, zero=True)
         check_seconds("silence_after", silence_after)
-        self._fallback = self._settled = self._wanted = AudioPreferences(
-            codecs, ptime, direction, rtcp_mux
-        )
-        self._port_range = port_range
-        self._public_address = public_address
-        self._max_delay = max_delay
-        self._stream_options: dict[str, Any] = {
+        first = AudioPreferences(codecs, ptime, direction, rtcp_mux)
+        options = {
             "symmetric": symmetric,
             "latch": latch_within,
             "silence_after": silence_after,
@@ -119,26 +122,50 @@ class RTPSession(MediaSession):
             "max_delay": max_delay,
             "accept_echo": accept_echo,
         }
+        self._port_range = port_range
+        self._public_address = public_address
         self._clock_option = clock
         self._tokens = tokens
-        self._clock: Clock | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ports: UDPTransport | None = None
         self._negotiation: Negotiation | None = None
         # Ours, as it was when it was made, for each answer that it may have.
         self._offered: Negotiation | None = None
-        self._stream: AudioStream | None = None
-        self._negotiated: NegotiatedStream | None = None
-        self._statistics = MediaStatistics()
-        self._started = False
-        self._hearing = False
-        self._stopped = False
-        self._player = Player(lambda event: self.emit(event))
-        self._player.waiting = None if record is None else as_sink(record)
+        self._started = self._stopped = False
+        self.lines = tuple(
+            Line(
+                wanted,
+                lambda event: self.emit(event),
+                self._timed_out,
+                max_delay=max_delay,
+                tokens=tokens,
+                options=options,
+            )
+            for wanted in (first, *(_changed(first, each) for each in more_lines))
+        )
+        if record is not None:
+            self.line.player.waiting = as_sink(record)
         if play is not None:
-            self._player.play(self._playback(as_source(play)))
+            self.line.player.play(self.line.playback(as_source(play), None))
 
-    # What the call asks.
+    @property
+    def line(self) -> Line:
+        """The first line."""
+        return self.lines[0]
+
+    # ---------------------------------------------------------------- to be overridden
+
+    def line_extensions(self, line: Line) -> Sequence[LineExtension]:
+        """Return what takes part in the description of a line, and may wrap its transport; asked
+        once a line, when it is bound. Nothing by itself.
+        """
+        return ()
+
+    def session_extensions(self) -> Sequence[SessionExtension]:
+        """Return what takes part in the session level of descriptions; asked when the session is
+        opened. Nothing by itself.
+        """
+        return ()
+
+    # ---------------------------------------------------------------- what the call asks
 
     @classmethod
     def check_offer(cls, offer: bytes, **options: Any) -> None:
@@ -147,46 +174,52 @@ class RTPSession(MediaSession):
         assign_capabilities(read_offer(offer), [AudioPreferences(codecs).capability()])
 
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
-        """Bind an even port for RTP and the next for RTCP; see `MediaSession.open`."""
+        """Bind an even port for RTP and the next for RTCP, for each line; see
+        `MediaSession.open`.
+        """
         if self._negotiation is not None or self._stopped:
             raise UsageError("A media session is opened once, and not after it was stopped.")
-        self._clock = self._clock_option or MediaClock.of(loop)
         self.portal = self.portal or OwnThread()
-        if self.played is not None:
-            self.played.portal = self.portal
-        self._loop = loop
+        if self.media_loop is None:
+            self.media_loop = MediaLoop(loop, self.portal)
         self._bind(local_address)
 
     def move(self, local_address: str) -> bool:
         """Bind other ports, where the session has not begun; what is to be played stays."""
-        if self._ports is None or self._started:
+        if self._negotiation is None or self._started:
             return False
-        self._ports.close()
-        self._ports = self._negotiation = self._offered = None
+        self._negotiation = self._offered = None
         self._bind(local_address)
         return True
 
     def _bind(self, local_address: str) -> None:
-        assert self._loop is not None
-        assert self._clock is not None
-        start = self._tokens(16)
-        ports = UDPTransport(self._loop, local_address, self._port_range, start, self._clock.time)
+        assert self.media_loop is not None
+        clock = self._clock_option or MediaClock.of(self.media_loop.loop)
         reaches = None if self.call is None else partial(self.call.reaches, local_address)
         address = self._public_address or self.advertised or local_address
         try:
-            capability = self._wanted.capability(ports.port)
+            for line in self.lines:
+                line.bind(self.media_loop, clock, local_address, self._port_range)
+                line.extensions = line.extensions or tuple(self.line_extensions(line))
             self._negotiation = Negotiation(
-                [capability], address, self._tokens(62), reaches=reaches
+                self._capabilities(),
+                address,
+                self._tokens(62),
+                reaches=reaches,
+                extensions=self.session_extensions(),
             )
         except BaseException:
-            ports.close()
+            for line in self.lines:
+                line.unbind()
             raise
-        self._ports = ports
+
+    def _capabilities(self) -> list[MediaCapability]:
+        return [line.capability() for line in self.lines]
 
     @property
     def local_port(self) -> int | None:
-        """The port of RTP; None while no socket is open."""
-        return None if self._ports is None else self._ports.port
+        """The port of RTP of the first line; None while no socket is open."""
+        return self.line.port
 
     def offer(self, direction: str | None = None) -> bytes:
         """An offer of the stream, the first or another one; see `Session.offer`."""
@@ -195,7 +228,8 @@ class RTPSession(MediaSession):
             negotiation.rollback()
         offer = bytes(negotiation.offer(direction))
         self._offered = negotiation.fork()
-        self._fallback = self._settled
+        for line in self.lines:
+            line.fallback = line.settled
         self._listen()
         return offer
 
@@ -209,7 +243,7 @@ class RTPSession(MediaSession):
             negotiation.rollback()
             raise
         self._offered = None
-        self._settled = self._wanted
+        self._settle()
         self._listen()
         return answer
 
@@ -225,47 +259,55 @@ class RTPSession(MediaSession):
         negotiation = self._offered.fork()
         negotiation.receive_answer(SessionDescription.parse(answer))
         self._negotiation = negotiation
-        self._settled = self._wanted
+        self._settle()
+
+    def _settle(self) -> None:
+        for line in self.lines:
+            line.settled = line.wanted
 
     def check_update(self, **settings: Any) -> None:
         """Judge settings as `update` does, and change nothing; asked by `call.update_media`."""
-        known = [one.name for one in fields(self._wanted)]
+        known = [one.name for one in fields(AudioPreferences)]
         for name in settings.keys() - known:
             which = f"it has {', '.join(known)}"
             raise UsageError(f"{type(self).__name__} has no setting {name}; {which}.")
-        replace(self._wanted, **settings)
+        for line in self.lines:
+            replace(line.wanted, **settings)
 
     def update(self, **settings: Any) -> None:
-        """Change what the next offer asks for: `codecs`, `ptime`, `direction`, `rtcp_mux`, as the
-        session was made with.
+        """Change what the next offer asks for, on every line: `codecs`, `ptime`, `direction`,
+        `rtcp_mux`, as the session was made with.
 
         Raises:
             UsageError: There is no such setting, or not with this value.
         """
         self.check_update(**settings)
-        wanted = replace(self._wanted, **settings)
-        self._opened().capabilities = [wanted.capability(self.local_port or 0)]
-        self._wanted = wanted
+        for line in self.lines:
+            line.wanted = replace(line.wanted, **settings)
+        self._opened().capabilities = self._capabilities()
 
     def rollback(self) -> None:
         """Forget our last offer, see `Session.rollback`; nothing where the peer's came after it."""
         if self._offered is not None:
             self._negotiation, self._offered = self._offered, None
             self._negotiation.rollback()
-            self._settled = self._fallback
+            for line in self.lines:
+                line.settled = line.fallback
             if self._started and not self._stopped and self._negotiation.negotiated:
                 self._apply(early=False)
-        if self._wanted is not self._settled and self._negotiation is not None:
-            self._wanted = self._settled
-            self._negotiation.capabilities = [self._wanted.capability(self.local_port or 0)]
+        if self._negotiation is not None:
+            for line in self.lines:
+                line.wanted = line.settled
+            self._negotiation.capabilities = self._capabilities()
 
     @property
     def size(self) -> int:  # type: ignore[override]
         """The bytes that it keeps: what it is made of, and what the peer sent."""
+        own = _SIZE * len(self.lines)
         negotiation = self._negotiation
         if negotiation is None:
-            return _SIZE
-        return _SIZE + negotiation.size + _LINE * len(negotiation.slots)
+            return own
+        return own + negotiation.size + _LINE * len(negotiation.slots)
 
     def start(self, early: bool = False) -> None:
         """Send and receive from now on, as was agreed; again, as was agreed anew."""
@@ -274,13 +316,8 @@ class RTPSession(MediaSession):
         self._apply(early)
         if not self._started:
             self._started = True
-            stream = self._stream
-            codec = "" if stream is None else stream.settings.codec.name
-            self.emit(MediaStarted(codec, None if stream is None else stream.destination))
-        if self._stream is not None and self._ports is not None and not self._hearing:
-            # The stream hears what comes, and what came just before there was one.
-            self._hearing = True
-            self._ports.deliver(self._receive_rtp, self._receive_rtcp, self._max_delay)
+            if not any(line.negotiated for line in self.lines):
+                self.emit(MediaStarted("", None))
 
     @verb
     def stop(self) -> None:
@@ -288,24 +325,11 @@ class RTPSession(MediaSession):
         if self._stopped:
             return
         self._stopped = True
-        if self._clock is not None:
-            self._clock.remove(self)
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            self._statistics = stream.statistics
-            self._player.hear(stream.drain(), stream.settings.codec.sample_rate)
-            assert self._clock is not None
-            goodbye = stream.goodbye(self._clock.time())
-            if goodbye is not None:
-                self._send_rtcp(goodbye, stream.rtcp_destination)
-        if self._ports is not None:
-            self._ports.close()
-        self._ports = None
-        self._player.end("stopped")
-        self._player.close_sink()
+        for line in self.lines:
+            line.stop()
         self.call = None
 
-    # What the user asks.
+    # ---------------------------------------------------------------- what the user asks
 
     def play(self, what: SourceLike) -> Playback:
         """Play something to the other side, from the next packet on, instead of what is played.
@@ -322,14 +346,9 @@ class RTPSession(MediaSession):
             MediaError: The file cannot be read, or is no WAV file.
             UsageError: It can not be played, or the session was stopped.
         """
-        playback = self._playback(as_source(what))
-        self._play(playback)
+        playback = self.line.playback(as_source(what), self.portal)
+        self.line.play(playback)
         return playback
-
-    @verb
-    def _play(self, playback: Playback) -> None:
-        self._check_running()
-        self._player.play(playback)
 
     def record(self, what: SinkLike) -> Sink:
         """Record what is heard from now on, instead of to where it was recorded.
@@ -348,149 +367,81 @@ class RTPSession(MediaSession):
             UsageError: It is no sink, or the session was stopped.
         """
         sink = as_sink(what)
-        self._record(sink)
+        self.line.record(sink)
         return sink
 
-    @verb
-    def _record(self, sink: Sink) -> None:
-        self._check_running()
-        if self._stream is None:
-            self._player.waiting = sink
-        else:
-            self._player.record(sink, self._stream.settings.codec.sample_rate)
-
-    @verb
     def stop_playing(self) -> None:
         """Play nothing more; silence is sent. On any thread."""
-        self._player.end("stopped")
+        self.line.stop_playing()
 
-    @verb
     def stop_recording(self) -> None:
         """Finish the recording, if there is one. On any thread."""
-        self._player.waiting = None
-        self._player.close_sink()
+        self.line.stop_recording()
 
     @property
     def played(self) -> Playback | None:
         """What is played, or was last; None before the first."""
-        return self._player.playback
+        return self.line.player.playback
 
     @property
     def statistics(self) -> MediaStatistics:
-        """What is counted of the stream; after the stop, of all of it."""
-        stream = self._stream
-        return self._statistics if stream is None else stream.statistics
+        """What is counted of the first line's stream; after the stop, of all of it."""
+        return self.line.statistics
 
     @property
     def negotiated(self) -> NegotiatedStream | None:
-        """What was agreed on and is in effect; None before the start, and without a stream."""
-        return self._negotiated
+        """What was agreed on for the first line and is in effect; None before the start, and
+        without a stream.
+        """
+        return self.line.negotiated
 
-    # How it is done.
-
-    def tick(self, now: float, skipped: int) -> None:
-        """Play, send and report one frame; for the clock."""
-        stream = self._stream
-        if stream is None:
-            return
-        settings = stream.settings
-        rate = settings.codec.sample_rate
-        for _ in range(min(skipped, _MAX_PLAYED) + 1):
-            pcm = stream.play_frame(now)
-            if pcm is not None and self._player.sink is not None:
-                self._player.hear(pcm, rate)
-        frame = None
-        destination = stream.destination
-        if settings.sends and destination is not None:
-            frame = self._player.next_frame(settings.samples, rate)
-        if self._stream is not stream:  # a handler of events stopped the session
-            return
-        data = stream.send_frame(frame, now, skipped)
-        if data is not None and destination is not None and self._ports is not None:
-            self._ports.send(data, destination)
-        for report in stream.reports(now):
-            self._send_rtcp(report, stream.rtcp_destination)
-        self._emit_of(stream)
-
-    def _receive_rtp(self, data: bytes, address: Address, now: float) -> None:
-        stream = self._stream
-        if stream is None:
-            return
-        if looks_like_rtcp(data):
-            stream.receive_rtcp(data, address, now)
-        else:
-            stream.receive_rtp(data, address, now)
-        self._emit_of(stream)
-
-    def _receive_rtcp(self, data: bytes, address: Address, now: float) -> None:
-        stream = self._stream
-        if stream is not None:
-            stream.receive_rtcp(data, address, now)
-            self._emit_of(stream)
-
-    def _emit_of(self, stream: AudioStream) -> None:
-        while stream.events:
-            event = stream.events.popleft()
-            self.emit(event)
-            if isinstance(event, MediaTimedOut) and self.call is not None:
-                self.call.media_timed_out(event.seconds)
-
-    def _send_rtcp(self, data: bytes, destination: Address | None) -> None:
-        ports = self._ports
-        if ports is not None and destination is not None:
-            ports.send_rtcp(data, destination)
+    # ---------------------------------------------------------------- how it is done
 
     def _listen(self) -> None:
-        if self._started or self._ports is None:
+        if self._started:
             return
-        known = [stream.remote_address for stream in self._opened().streams[:1]]
-        self._ports.listen(known if self.call is None else [self.call.signalling, *known])
+        negotiation, call = self._opened(), self.call
+        for line, stream in self._agreed(negotiation):
+            known = [] if stream is None else [stream.remote_address]
+            line.listen(known if call is None else [call.signalling, *known])
+
+    def _agreed(self, negotiation: Negotiation) -> Iterable[tuple[Line, NegotiatedStream | None]]:
+        """Each line, and what was agreed on for it."""
+        agreed = {negotiation.slots[one.index]: one for one in negotiation.streams}
+        return [(line, agreed.get(index)) for index, line in enumerate(self.lines)]
 
     def _apply(self, early: bool) -> None:
-        """Bring the stream to what was negotiated."""
-        clock, call = self._clock, self.call
-        assert clock is not None
-        assert self._ports is not None
-        streams = self._opened().streams
-        self._negotiated = streams[0] if streams else None
+        """Bring the lines to what was negotiated."""
+        negotiation, call = self._opened(), self.call
         confirmed = not early or call is None or call.proven
-        if self._negotiated is None:
-            clock.remove(self)
-            return
-        self._ports.mux = self._negotiated.rtcp_mux
-        settings = settings_of(self._negotiated, self._settled, self._ports.family)
-        now = clock.time()
-        if self._stream is not None:
-            self._stream.apply(settings, now, confirmed)
-        else:
-            options = self._stream_options
-            if call is not None:
-                options = options | {
-                    "signalling": call.signalling,
-                    "unproven": call.policy.unproven_media,
-                    "unproven_hosts": call.unproven_hosts,
-                    "behind_nat": call.behind_nat,
-                    "silent": call.policy.silent_media,
-                    "confirmed": confirmed,
-                }
-            epoch = time.time() - now
-            self._stream = AudioStream(settings, now, self._tokens, epoch=epoch, **options)
-            self._player.begin(settings.codec.sample_rate)
-        clock.add(self, settings.ptime / 1000)
+        options: dict[str, Any] = {}
+        if call is not None:
+            options = {
+                "signalling": call.signalling,
+                "unproven": call.policy.unproven_media,
+                "unproven_hosts": call.unproven_hosts,
+                "behind_nat": call.behind_nat,
+                "silent": call.policy.silent_media,
+            }
+        capabilities = negotiation.capabilities
+        for (line, stream), capability in zip(self._agreed(negotiation), capabilities, strict=True):
+            extensions = [one for one in capability.extensions if isinstance(one, LineExtension)]
+            line.apply(stream, extensions, confirmed, options)
+
+    def _timed_out(self, seconds: float) -> None:
+        if self.call is not None:
+            self.call.media_timed_out(seconds)
 
     def _opened(self) -> Negotiation:
         if self._negotiation is None or self._stopped:
             raise UsageError("The media session is not open.")
         return self._negotiation
 
-    def _check_running(self) -> None:
-        if self._stopped:
-            raise UsageError("The media session was stopped.")
 
-    def _playback(self, source: Source) -> Playback:
-        return Playback(source, self._stop_playback, self.portal)
-
-    @verb
-    def _stop_playback(self, playback: Playback) -> None:
-        if self._player.playback is playback:
-            self._player.end("stopped")
+def _changed(first: AudioPreferences, options: Mapping[str, Any]) -> AudioPreferences:
+    """What a further line asks for."""
+    try:
+        return replace(first, **options)
+    except TypeError:
+        known = ", ".join(one.name for one in fields(AudioPreferences))
+        raise UsageError(f"A line of audio has {known}, not {', '.join(options)}.") from None

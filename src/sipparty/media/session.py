@@ -25,13 +25,16 @@ import inspect
 import secrets
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sipparty.concurrency.waiting import Portal
 from sipparty.errors import UsageError
 from sipparty.sdp import SessionDescription, reject_all
 from sipparty.sip.dialog.session import MediaUser, Pending, Session
 from sipparty.sip.events import MediaEvent
+
+if TYPE_CHECKING:
+    from sipparty.media.loops import MediaLoop
 
 __all__ = ["MediaSession", "NoMediaSession"]
 
@@ -48,6 +51,7 @@ class MediaSession(Session):
         advertised: The address that descriptions name, where that is not the one that is bound: a
             NAT is in between. Set before `open`; None for the one that is bound.
         call: The call that it is the media of; set before `open`. None for a session without one.
+        media_loop: The loop that its media runs on; set before `open`. None for that of `open`.
     """
 
     #: How many file descriptors one takes: none is opened where too few would be left, and a party
@@ -60,6 +64,7 @@ class MediaSession(Session):
         self.portal: Portal | None = None
         self.advertised: str | None = None
         self.call: MediaUser | None = None
+        self.media_loop: MediaLoop | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __init_subclass__(cls, **options: Any) -> None:

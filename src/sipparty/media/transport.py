@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from sipparty.media.rtp_source import Address
+from sipparty.sdp import MediaExtension, NegotiatedStream
 
-__all__ = ["MediaTransport", "Receive"]
+__all__ = ["LineExtension", "MediaTransport", "Receive"]
 
 #: Takes a datagram: what it is, where it came from, and when, in seconds.
 Receive: TypeAlias = Callable[[bytes, Address, float], None]
@@ -57,3 +58,26 @@ class MediaTransport(Protocol):
 
     def close(self) -> None:
         """Give everything back; may be called twice. Nothing is received after it."""
+
+
+class LineExtension(MediaExtension):
+    """Takes part in the negotiation of a line, and may put its transport on top of the one that
+    there is; to be derived from. By itself it changes nothing.
+    """
+
+    #: The transport protocols of m= lines that it makes possible, the one to offer first.
+    profiles: tuple[str, ...] = ("RTP/AVP",)
+
+    def wrap(self, transport: MediaTransport, negotiated: NegotiatedStream) -> MediaTransport:
+        """Return what carries the packets by what was agreed on; called after each agreement, on
+        the engine's thread.
+
+        Args:
+            transport: What carries them without this extension, always the same one.
+            negotiated: What was agreed on.
+
+        Returns:
+            The same, or one around it: the same one as after the agreement before, unless it has to
+            begin anew.
+        """
+        return transport

@@ -71,14 +71,14 @@ class CallMedia:
         call: Any = self._dialog
         if call.agent.observed:
             event = event.replace(agent=call.agent, call=call)
-            self._engine.run(self._engine.core.emit, event)
+            self._engine.post(self._engine.core.emit, event)
 
     def media_timed_out(self, seconds: float) -> None:
         """End the call; one that is not answered yet has its own patience."""
         if self._dialog.state != "InDialog":
             return
         message = f"The other side has sent no media, and no report of it, for {seconds:.0f} s."
-        self._engine.run(self._dialog.hear, "media_failed", CallFailed(message))
+        self._engine.post(self._dialog.hear, "media_failed", CallFailed(message))
 
 
 def _reaches(peer: str, local: str, address: str) -> bool:
@@ -147,6 +147,8 @@ def open_session(
         session.advertised = advertised
     if getattr(session, "descriptors", 0):
         session.call = CallMedia(engine, dialog, flow, place)
+        if engine.media_threads is not None:
+            session.media_loop = engine.media_threads.take()
     session.open(engine.loop, address)
     return cast(Session, session)
 

@@ -9,7 +9,7 @@
 | know what was agreed | `NegotiatedStream` |
 """
 
-from sipparty.sdp.capability import MediaCapability, MediaExtension
+from sipparty.sdp.capability import MediaCapability, MediaExtension, SessionExtension
 from sipparty.sdp.description import SessionDescription
 from sipparty.sdp.fields import (
     Attribute,
@@ -54,6 +54,7 @@ __all__ = [
     "RTPMap",
     "Repeat",
     "SessionDescription",
+    "SessionExtension",
     "Timing",
     "UnknownLine",
     "ZoneAdjustment",

@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from sipparty.errors import Incomplete
+from sipparty.sdp.description import SessionDescription
 from sipparty.sdp.fields import Attribute, Connection, Direction
 from sipparty.sdp.formats import Format, FormatLike, assign_payload_types
 from sipparty.sdp.grammar import InvalidValue, check_integer
 from sipparty.sdp.media import MediaDescription
 
-__all__ = ["MediaCapability", "MediaExtension"]
+__all__ = ["MediaCapability", "MediaExtension", "SessionExtension"]
 
 
 class MediaExtension:
@@ -48,6 +49,31 @@ class MediaExtension:
         return local
 
     def check(self, local: MediaDescription, remote: MediaDescription) -> None:
+        """Look at the answer `remote` to our offer `local`.
+
+        Raises:
+            NegotiationError: The answer lacks what the extension needs.
+        """
+
+
+class SessionExtension:
+    """Takes part in the negotiation of what descriptions say before their first m= line, and of
+    how their lines belong together; to be derived from. By itself it changes nothing.
+    """
+
+    def offer(self, local: SessionDescription) -> SessionDescription:
+        """The description to offer, made of the one that would be offered without it."""
+        return local
+
+    def answer(self, remote: SessionDescription, local: SessionDescription) -> SessionDescription:
+        """The description to answer `remote` with, made of the one that would be without it.
+
+        Raises:
+            NegotiationError: The offer cannot be taken.
+        """
+        return local
+
+    def check(self, local: SessionDescription, remote: SessionDescription) -> None:
         """Look at the answer `remote` to our offer `local`.
 
         Raises:

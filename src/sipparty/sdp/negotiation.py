@@ -28,7 +28,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sipparty.errors import NegotiationError, UnexpectedInput
-from sipparty.sdp.capability import MediaCapability
+from sipparty.sdp.capability import MediaCapability, SessionExtension
 from sipparty.sdp.description import SessionDescription
 from sipparty.sdp.fields import Connection, Direction, Origin
 from sipparty.sdp.formats import Format
@@ -109,6 +109,7 @@ class Negotiation:
         version: Of the first description, below 2**62 - 1.
         username: For the o= line.
         reaches: Whether the peer may have media sent to a numeric address; None for any.
+        extensions: Asked in order about each description of ours; see `SessionExtension`.
 
     Attributes:
         address: Where we receive media; a change shows in the next offer or answer.
@@ -127,6 +128,7 @@ class Negotiation:
         version: int = 1,
         username: str = "-",
         reaches: Reaches | None = None,
+        extensions: Iterable[SessionExtension] = (),
     ) -> None:
         # RFC 3264 Section 5: signed 64 bit, with space for the version to grow.
         check_integer(session_id, 0, 2**63 - 1, "session id")
@@ -135,6 +137,7 @@ class Negotiation:
         self.address = address
         self.capabilities: Sequence[MediaCapability] = tuple(capabilities)
         self._reaches = reaches
+        self._extensions = tuple(extensions)
         self._negotiated = _Negotiated()
         self._open: _Open | None = None
         self._preview: tuple[NegotiatedStream, ...] | None = None
@@ -224,7 +227,10 @@ class Negotiation:
             else:
                 media.append(wanted[slot].offered(before.formats_before(index)))
         at = Connection.of(self.address)
-        offer = self._next(SessionDescription(self._origin, connection=at, media=tuple(media)))
+        made = SessionDescription(self._origin, connection=at, media=tuple(media))
+        for extension in self._extensions:
+            made = extension.offer(made)
+        offer = self._next(made)
         self._sent = offer
         self._open = _Open(offer, NegotiationState.LOCAL_OFFER, tuple(slots), limit)
         return offer
@@ -264,7 +270,10 @@ class Negotiation:
         offer, _, _, limit = self._expect("answer", NegotiationState.REMOTE_OFFER)
         wanted = self._wanted(limit)
         slots = self._assigned(offer, wanted)
-        answer = self._next(make_answer(offer, wanted, self.address, 0, slots=slots))
+        made = make_answer(offer, wanted, self.address, 0, slots=slots)
+        for extension in self._extensions:
+            made = extension.answer(offer, made)
+        answer = self._next(made)
         streams = negotiated_streams(answer, offer, offerer=False, reaches=self._reaches)
         # What an extension has refused has no capability from here on.
         live = [slot if one.port else None for slot, one in zip(slots, answer.media, strict=True)]
@@ -306,6 +315,8 @@ class Negotiation:
             if slot is not None and slot < len(self.capabilities):
                 for extension in self.capabilities[slot].extensions:
                     extension.check(stream.local, answer.media[stream.index])
+        for one in self._extensions:
+            one.check(offer, answer)
         if preview:
             self._preview = tuple(streams)
             return

@@ -239,7 +239,7 @@ async def test_a_playback_stops_itself_and_no_other(make):
     second = pair.a.play(SilenceSource())
     first.stop()
     assert (first.outcome, second.outcome) == ("replaced", None)
-    pair.a._stop_playback(first)  # as one that was about to be replaced
+    pair.a.line._stop_playback(first)  # as one that was about to be replaced
     assert second.outcome is None
     second.stop()
     assert (second.outcome, pair.a.played) == ("stopped", second)

@@ -126,10 +126,10 @@ async def test_a_stall_loses_nothing_of_the_recording(make):
     sink = MemorySink()
     pair = make(a={"play": MemorySource(sweep(160 * 30))}, b={"record": sink}).agree()
     await pair.run(10)
-    pair.clock.remove(pair.b)  # b's tick is not called for a while
+    pair.clock.remove(pair.b.line)  # b's tick is not called for a while
     await pair.run(5)
-    pair.b.tick(pair.clock.time(), 4)
-    pair.clock.add(pair.b, 0.02)
+    pair.b.line.tick(pair.clock.time(), 4)
+    pair.clock.add(pair.b.line, 0.02)
     await pair.run(20)
     pair.b.stop()
     assert companded(sweep(160 * 30)) in sink.pcm
@@ -270,7 +270,7 @@ async def test_a_stream_may_be_ended_and_begun_again(make):
 
 async def test_the_packet_time_is_what_the_other_side_asks_for(make, clock):
     pair = make(b={"ptime": 40}).agree()
-    assert clock.members == {pair.a: 0.04, pair.b: 0.02}
+    assert clock.members == {pair.a.line: 0.04, pair.b.line: 0.02}
     clock.tick()
     assert pair.a.statistics.octets_sent == 320
     assert pair.b.statistics.octets_sent == 160
@@ -304,11 +304,11 @@ async def test_who_names_an_address_that_leads_nowhere_is_found_by_its_packets(m
     pair = make(a={"public_address": "203.0.113.5"}, b={"record": MemorySink()})
     pair.a.accept(pair.b.answer(pair.a.offer()))
     pair.a.start()
-    pair.clock.remove(pair.b)
+    pair.clock.remove(pair.b.line)
     pair.b.start()
-    pair.clock.remove(pair.b)  # it hears before it sends
+    pair.clock.remove(pair.b.line)  # it hears before it sends
     await pair.run(3)
-    pair.clock.add(pair.b, 0.02)
+    pair.clock.add(pair.b.line, 0.02)
     await pair.run(3)
     assert pair.a.statistics.packets_received == 3
 

@@ -95,7 +95,7 @@ async def test_what_came_long_ago_is_not_heard(make):
     pair.b.accept(pair.a.answer(pair.b.offer()))
     pair.b.start()
     await pair.run(5)
-    pair.clock.remove(pair.b)
+    pair.clock.remove(pair.b.line)
     await pair.run(60)
     pair.a.start()
     assert pair.kinds(pair.a) == [MediaStarted]
@@ -247,7 +247,7 @@ async def test_ipv6_addresses_are_the_same_however_they_are_written(clock):
         pytest.skip("no IPv6 here")
     session.answer(offer("2001:DB8:0:0::1").replace(b"c=IN IP4", b"c=IN IP6"))
     session.start()
-    assert session._stream.destination == ("2001:db8::1", 4000)
+    assert session.line.stream.destination == ("2001:db8::1", 4000)
     session.stop()
 
 

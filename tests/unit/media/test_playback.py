@@ -6,6 +6,7 @@ import pytest
 
 from sipparty.errors import MediaError, Timeout, WouldDeadlock
 from sipparty.media.events import PlaybackEnded, RecordingFailed
+from sipparty.media.frames import AudioFrame
 from sipparty.media.playback import Playback
 from sipparty.media.player import Player
 from sipparty.media.sinks import MemorySink
@@ -123,12 +124,12 @@ def test_a_source_that_cannot_be_closed_is_over_all_the_same(bench, caplog):
 
 def test_what_is_heard_is_recorded_at_the_rate_it_began_with(bench):
     sink = MemorySink()
-    bench.player.hear(b"xy", 8000)
+    bench.player.hear(AudioFrame(b"xy", 8000))
     bench.player.record(sink, 8000)
-    bench.player.hear(b"ab" * 160, 8000)
-    bench.player.hear(b"ab" * 320, 16000)
+    bench.player.hear(AudioFrame(b"ab" * 160, 8000))
+    bench.player.hear(AudioFrame(b"ab" * 320, 16000))
     bench.player.close_sink()
-    bench.player.hear(b"cd" * 160, 8000)
+    bench.player.hear(AudioFrame(b"cd" * 160, 8000))
     assert len(sink.pcm) // 2 == pytest.approx(320, abs=1)
     assert sink.pcm[:320] == b"ab" * 160
 
@@ -137,7 +138,7 @@ def test_what_is_heard_is_recorded_at_the_rate_it_began_with(bench):
 def test_a_sink_that_breaks_is_closed(bench, error):
     sink = Broken(error)
     bench.player.record(sink, 8000)
-    bench.player.hear(b"ab", 8000)
+    bench.player.hear(AudioFrame(b"ab", 8000))
     assert sink.closed
     assert bench.player.sink is None
     (event,) = bench.events
@@ -154,9 +155,9 @@ def test_another_sink_takes_the_place_of_the_first_if_it_starts(bench):
     bench.player.record(first, 8000)
     with pytest.raises(MediaError):
         bench.player.record(Late(), 8000)
-    bench.player.hear(b"ab", 8000)
+    bench.player.hear(AudioFrame(b"ab", 8000))
     bench.player.record(second, 8000)
-    bench.player.hear(b"cd", 8000)
+    bench.player.hear(AudioFrame(b"cd", 8000))
     assert (first.pcm, second.pcm) == (b"ab", b"cd")
 
 

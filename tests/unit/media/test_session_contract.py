@@ -197,7 +197,7 @@ async def test_the_packet_time_is_the_one_asked_for(make, clock, asked, taken):
     pair = make()
     pair.b.accept(pair.a.answer(pair.b.offer().replace(b"ptime:20", b"ptime:%d" % asked)))
     pair.a.start()
-    assert clock.members[pair.a] == taken / 1000
+    assert clock.members[pair.a.line] == taken / 1000
 
 
 # Early media.

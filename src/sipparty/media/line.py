@@ -1,0 +1,384 @@
+"""One m= line of a session with audio in it: its transport, its stream, what it sends and who
+listens.
+
+Laws:
+
+* A line has two threads. Its session's, the engine's, is where it is described and agreed on; that
+  of its media loop is where packets go and audio flows. They are one where the engine has no loops
+  of media of its own. What the session asks of the other is posted, in order, and not waited for.
+* What happens on the tick is moving frames: from `input` to the packet that is sent, from the
+  packets that came to `listeners`. None of them blocks or calls a user's code.
+* Packets are read from the first offer or answer on, sent and heard from the first agreement that
+  is started to `stop`. After it there is no socket, no timer and no open file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from sipparty.concurrency.waiting import Portal
+from sipparty.errors import UsageError
+from sipparty.fsm import verb
+from sipparty.media.audio_stream import AudioStream
+from sipparty.media.clock import Clock
+from sipparty.media.events import MediaStarted, MediaTimedOut
+from sipparty.media.frames import AudioFrame, AudioInput, Listener
+from sipparty.media.loops import MediaLoop
+from sipparty.media.negotiated import AudioPreferences, settings_of
+from sipparty.media.pcm import silence
+from sipparty.media.playback import Playback
+from sipparty.media.player import Player
+from sipparty.media.ports import UDPTransport
+from sipparty.media.rtp import looks_like_rtcp
+from sipparty.media.rtp_source import Address
+from sipparty.media.settings import StreamSettings
+from sipparty.media.sinks import Sink
+from sipparty.media.sources import Source
+from sipparty.media.statistics import MediaStatistics
+from sipparty.media.transport import LineExtension, MediaTransport
+from sipparty.sdp import MediaCapability, NegotiatedStream
+from sipparty.sip.events import MediaEvent
+
+__all__ = ["Line"]
+
+#: Frames of a stall that are played, for the recording's time, at most.
+_MAX_PLAYED: Final = 250
+
+
+class Line:
+    """One m= line.
+
+    Args:
+        wanted: What is asked for.
+        emit: Takes the events; called on the line's own thread.
+        timed_out: Called with the seconds after which nothing was heard for too long.
+        max_delay: Most delay of the playout buffer, in seconds.
+        tokens: Gives a random number of so many bits.
+        options: Further ones for the `AudioStream`.
+
+    Attributes:
+        wanted: What the next offer asks for.
+        settled: What was asked for when it was last agreed on.
+        fallback: What is asked for again when the open offer is refused.
+        extensions: What takes part in the description of the line, and may wrap its transport.
+        transport: What carries its packets; None while no socket is open.
+        negotiated: What was agreed on and is in effect; None before, and where it was refused.
+        stream: The stream; None before there is one.
+        input: What gives it the audio to send; the player, unless something else is set.
+        player: Plays to the other side what `play` was given, and records.
+        media_loop: Where it runs; None before it is bound.
+    """
+
+    def __init__(
+        self,
+        wanted: AudioPreferences,
+        emit: Callable[[MediaEvent], object],
+        timed_out: Callable[[float], object],
+        *,
+        max_delay: float,
+        tokens: Callable[[int], int],
+        options: Mapping[str, Any],
+    ) -> None:
+        self.wanted = self.settled = self.fallback = wanted
+        self.extensions: Sequence[LineExtension] = ()
+        self.transport: MediaTransport | None = None
+        self.negotiated: NegotiatedStream | None = None
+        self.stream: AudioStream | None = None
+        self.media_loop: MediaLoop | None = None
+        self.listeners: tuple[Listener, ...] = ()
+        self.sent_listeners: tuple[Listener, ...] = ()
+        self._emit = emit
+        self._timed_out = timed_out
+        self._max_delay = max_delay
+        self._tokens = tokens
+        self._options = options
+        self._clock: Clock | None = None
+        self._udp: UDPTransport | None = None
+        # What hears the packets that come, for deliveries to be made again by another transport.
+        self._heard_by: MediaTransport | None = None
+        self._statistics = MediaStatistics()
+        self._started = self._stopped = False
+        # Frames that were played and sent so far: their numbers, and seconds of media time.
+        self._played = self._sent = 0
+        self._played_time = self._sent_time = 0.0
+        self.player = Player(self.emit)
+        self.input: AudioInput = self.player
+
+    # ---------------------------------------------------------------- described and agreed on
+
+    @property
+    def portal(self) -> Portal | None:
+        """Access to the line's thread; None before it is bound."""
+        return None if self.media_loop is None else self.media_loop.portal
+
+    def bind(
+        self,
+        media_loop: MediaLoop,
+        clock: Clock,
+        local_address: str,
+        port_range: tuple[int, int] | None,
+    ) -> None:
+        """Bind an even port for RTP and the next for RTCP, instead of those that were bound.
+
+        Raises:
+            ListenError: There are none to be had.
+        """
+        self.unbind()
+        self.media_loop, self._clock = media_loop, clock
+        if self.player.playback is not None:
+            self.player.playback.portal = media_loop.portal
+        start = self._tokens(16)
+        self._udp = UDPTransport(media_loop.loop, local_address, port_range, start, clock.time)
+        self.transport = self._udp
+
+    def unbind(self) -> None:
+        """Close what is bound."""
+        transport, self.transport, self._udp = self.transport, None, None
+        if transport is not None:
+            self._post(transport.close)
+
+    @property
+    def port(self) -> int | None:
+        """The port of RTP; None while no socket is open."""
+        return None if self.transport is None else self.transport.port
+
+    def capability(self) -> MediaCapability:
+        """What can be done on this line, where it is bound."""
+        return self.wanted.capability(self.port or 0, self.extensions)
+
+    def listen(self, hosts: Iterable[str]) -> None:
+        """Read what comes from now on, and keep the last of it for the start."""
+        if not self._started and self.transport is not None:
+            self._post(self.transport.listen, tuple(hosts))
+
+    def apply(
+        self,
+        negotiated: NegotiatedStream | None,
+        extensions: Iterable[LineExtension],
+        confirmed: bool,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Bring the line to what was agreed on.
+
+        Args:
+            negotiated: What was agreed on; None where the line was refused.
+            extensions: Those of its capability, with what they have agreed on.
+            confirmed: Whether the other side has shown that it receives.
+            options: What the call knows of the other side, for a stream that is new.
+
+        Raises:
+            NegotiationError: None of the formats is audio of one of our codecs.
+        """
+        assert self._udp is not None
+        self.negotiated = negotiated
+        if negotiated is None:
+            self._post(self._silence)
+            return
+        settings = settings_of(negotiated, self.settled, self._udp.family)
+        transport: MediaTransport = self._udp
+        for extension in extensions:
+            transport = extension.wrap(transport, negotiated)
+        transport.mux = negotiated.rtcp_mux
+        self.transport = transport
+        self._post(self._flow, settings, confirmed, {**self._options, **options})
+
+    def stop(self) -> None:
+        """Send an RTCP BYE, finish what is played and recorded, close everything."""
+        self._post(self._stop)
+
+    # ---------------------------------------------------------------- played and recorded
+
+    @verb
+    def play(self, playback: Playback) -> None:
+        """Play something from the next packet on."""
+        self._check_running()
+        self.player.play(playback)
+
+    @verb
+    def record(self, sink: Sink) -> None:
+        """Record what is heard to a sink from now on."""
+        self._check_running()
+        if self.stream is None:
+            self.player.waiting = sink
+        else:
+            self.player.record(sink, self.stream.settings.codec.sample_rate)
+            self.add_listener(self.player)
+
+    @verb
+    def stop_recording(self) -> None:
+        """Finish the recording, if there is one."""
+        self.player.waiting = None
+        self.player.close_sink()
+        self.remove_listener(self.player)
+
+    @verb
+    def stop_playing(self) -> None:
+        """Play nothing more."""
+        self.player.end("stopped")
+
+    def playback(self, source: Source, portal: Portal | None) -> Playback:
+        """Make the handle of something to be played."""
+        return Playback(source, self._stop_playback, self.portal or portal)
+
+    @verb
+    def _stop_playback(self, playback: Playback) -> None:
+        if self.player.playback is playback:
+            self.player.end("stopped")
+
+    def add_listener(self, listener: Listener, *, sent: bool = False) -> None:
+        """Give a listener each frame that is heard, or that is sent, from now on; on any thread."""
+        if sent:
+            self.sent_listeners = (*self.sent_listeners, listener)
+        elif listener not in self.listeners:
+            self.listeners = (*self.listeners, listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Give it none any more; on any thread."""
+        self.listeners = tuple(one for one in self.listeners if one is not listener)
+        self.sent_listeners = tuple(one for one in self.sent_listeners if one is not listener)
+
+    @property
+    def statistics(self) -> MediaStatistics:
+        """What is counted of the stream; after the stop, of all of it."""
+        stream = self.stream
+        return self._statistics if stream is None else stream.statistics
+
+    def emit(self, event: MediaEvent) -> None:
+        """Hand an event over."""
+        self._emit(event)
+
+    # ---------------------------------------------------------------- on the line's thread
+
+    def _post(self, function: Callable[..., object], *args: Any) -> None:
+        if self.media_loop is None:
+            function(*args)
+        else:
+            self.media_loop.post(function, *args)
+
+    def _silence(self) -> None:
+        assert self._clock is not None
+        self._clock.remove(self)
+
+    def _flow(self, settings: StreamSettings, confirmed: bool, options: dict[str, Any]) -> None:
+        """Send and receive as was agreed on."""
+        clock, transport = self._clock, self.transport
+        if self._stopped or clock is None or transport is None:
+            return
+        now = clock.time()
+        if self.stream is not None:
+            self.stream.apply(settings, now, confirmed)
+        else:
+            epoch = time.time() - now
+            self.stream = AudioStream(
+                settings, now, self._tokens, epoch=epoch, confirmed=confirmed, **options
+            )
+            self.player.begin(settings.codec.sample_rate)
+            if self.player.sink is not None:
+                self.add_listener(self.player)
+        clock.add(self, settings.ptime / 1000)
+        if not self._started:
+            self._started = True
+            self.emit(MediaStarted(settings.codec.name, self.stream.destination))
+        if self._heard_by is not transport:
+            # The stream hears what comes, and what came just before there was one.
+            self._heard_by = transport
+            transport.deliver(self._receive_rtp, self._receive_rtcp, self._max_delay)
+
+    def _stop(self) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._clock is not None:
+            self._clock.remove(self)
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            self._statistics = stream.statistics
+            self._hear(stream.drain(), stream)
+            assert self._clock is not None
+            goodbye = stream.goodbye(self._clock.time())
+            if goodbye is not None:
+                self._send_rtcp(goodbye, stream.rtcp_destination)
+        if self.transport is not None:
+            self.transport.close()
+        self.transport = self._udp = None
+        self.player.end("stopped")
+        self.player.close_sink()
+        self.listeners = self.sent_listeners = ()
+
+    def tick(self, now: float, skipped: int) -> None:
+        """Play, send and report one frame; for the clock."""
+        stream = self.stream
+        if stream is None:
+            return
+        settings = stream.settings
+        for _ in range(min(skipped, _MAX_PLAYED) + 1):
+            pcm = stream.play_frame(now)
+            if pcm is not None:
+                self._hear(pcm, stream)
+        frame = None
+        destination = stream.destination
+        if settings.sends and destination is not None:
+            rate = settings.codec.sample_rate
+            frame = self.input.next_frame(settings.samples, rate)
+            if self.sent_listeners:
+                self._report_sent(silence(settings.samples) if frame is None else frame, rate)
+            self._sent += 1
+            self._sent_time += settings.ptime / 1000
+        if self.stream is not stream:  # a handler of events stopped the session
+            return
+        data = stream.send_frame(frame, now, skipped)
+        if data is not None and destination is not None and self.transport is not None:
+            self.transport.send(data, destination)
+        for report in stream.reports(now):
+            self._send_rtcp(report, stream.rtcp_destination)
+        if stream.events:
+            self._emit_of(stream)
+
+    def _hear(self, pcm: bytes, stream: AudioStream) -> None:
+        """Give the listeners what is heard."""
+        if self.listeners and pcm:
+            rate = stream.settings.codec.sample_rate
+            frame = AudioFrame(pcm, rate, self._played_time, self._played)
+            for listener in self.listeners:
+                listener.hear(frame)
+        self._played += 1
+        self._played_time += stream.settings.ptime / 1000
+
+    def _report_sent(self, pcm: bytes, rate: int) -> None:
+        frame = AudioFrame(pcm, rate, self._sent_time, self._sent)
+        for listener in self.sent_listeners:
+            listener.hear(frame)
+
+    def _receive_rtp(self, data: bytes, address: Address, now: float) -> None:
+        stream = self.stream
+        if stream is None:
+            return
+        if looks_like_rtcp(data):
+            stream.receive_rtcp(data, address, now)
+        else:
+            stream.receive_rtp(data, address, now)
+        if stream.events:
+            self._emit_of(stream)
+
+    def _receive_rtcp(self, data: bytes, address: Address, now: float) -> None:
+        stream = self.stream
+        if stream is not None:
+            stream.receive_rtcp(data, address, now)
+            self._emit_of(stream)
+
+    def _emit_of(self, stream: AudioStream) -> None:
+        while stream.events:
+            event = stream.events.popleft()
+            self.emit(event)
+            if isinstance(event, MediaTimedOut):
+                self._timed_out(event.seconds)
+
+    def _send_rtcp(self, data: bytes, destination: Address | None) -> None:
+        if self.transport is not None and destination is not None:
+            self.transport.send_rtcp(data, destination)
+
+    def _check_running(self) -> None:
+        if self._stopped:
+            raise UsageError("The media session was stopped.")
