@@ -53,7 +53,7 @@ class Desk(AudioParty):
         event.call.accept()
 
 
-class Bell(Party[AudioCall, RTPSession]):
+class Bell(Party[SimpleCall[RTPSession], RTPSession]):
     """A kind of party that says what its calls are."""
 
     MediaSession = RTPSession
@@ -225,7 +225,7 @@ async def main() -> Response:
     async with Desk("desk@biloxi.com", rings=True) as desk, Bell("bell@biloxi.com") as bell:
         reveal_type(desk)  # Desk
         reveal_type(desk.invite("x@y"))  # AudioCall
-        reveal_type(await bell.invite(desk))  # AudioCall
+        reveal_type(await bell.invite(desk))  # SimpleCall[RTPSession]
         desk.on(CallReceived, desk.taken)
         reveal_type(desk.listen(None, address="127.0.0.1"))  # Desk
         return await desk.options(bell)
