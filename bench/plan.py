@@ -39,6 +39,10 @@ class Plan(NamedTuple):
             counts.
         held_rounds: Turns of the cases in which many calls are held.
         held_calls: Calls of each turn.
+        media_rounds: How often the libraries take turns where the CPU of an endpoint is measured;
+            the median counts.
+        media_seconds: Seconds of a turn.
+        media_endpoints: Endpoints of those turns, and of the greater ones that sipparty alone has.
     """
 
     name: str
@@ -64,6 +68,9 @@ class Plan(NamedTuple):
     rounds: int
     held_rounds: int
     held_calls: int
+    media_rounds: int
+    media_seconds: float
+    media_endpoints: tuple[int, ...]
 
 
 FULL = Plan(
@@ -90,6 +97,9 @@ FULL = Plan(
     rounds=5,
     held_rounds=7,
     held_calls=3000,
+    media_rounds=5,
+    media_seconds=8.0,
+    media_endpoints=(100, 200, 400),
 )
 
 QUICK = FULL._replace(
@@ -111,4 +121,6 @@ QUICK = FULL._replace(
     rounds=1,
     held_rounds=3,
     held_calls=1000,
+    media_rounds=2,
+    media_seconds=4.0,
 )

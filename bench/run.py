@@ -1,7 +1,7 @@
 """Measures sipparty beside its peers, and writes docs/benchmarks.md.
 
-    python bench/run.py             everything, some fifteen minutes; writes docs/benchmarks.md
-    python bench/run.py --quick     small sizes, about three minutes; only prints
+    python bench/run.py             everything, some eighteen minutes; writes docs/benchmarks.md
+    python bench/run.py --quick     small sizes, about four minutes; only prints
     python bench/run.py --only uas,tcp,tls
 
 A section is one function that takes the `Plan` and returns its tables (`SECTIONS`); a row is one
@@ -24,6 +24,7 @@ from report import Table, machine, page
 from rows_calls import high_rate, uac, uas, uas_tcp, uas_tls
 from rows_frames import frames
 from rows_held import held
+from rows_media import media
 from rows_memory import memory
 from rows_messages import imports, messages
 
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Callable[[Plan], Table | list[Table]]] = {
     "uac": uac,
     "frames": frames,
     "held": held,
+    "media": media,
     "messages": messages,
     "memory": memory,
     "imports": imports,

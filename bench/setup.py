@@ -19,7 +19,11 @@ VENV = ROOT / ".venv-bench"
 PYTHON = VENV / "bin" / "python"
 
 #: The peers, pinned: a comparison names its versions.
-PEERS = {"aiosipua": "0.7.1", "sippy": "2.5.0"}
+PEERS = {"aiosipua": "0.7.1", "sippy": "2.5.0", "aiortp": "0.8.0"}
+#: What makes a peer faster, as its documentation says.
+HELPERS = {"numpy": "2.4.6"}
+
+_PACKAGES = {**PEERS, **HELPERS}
 
 _VERSIONS = (
     "import sys, importlib.metadata as m;"
@@ -32,7 +36,7 @@ def _installed() -> bool:
         return False
     try:
         found = subprocess.run(
-            [PYTHON, "-c", _VERSIONS, *PEERS],
+            [PYTHON, "-c", _VERSIONS, *_PACKAGES],
             capture_output=True,
             text=True,
             check=False,
@@ -40,7 +44,7 @@ def _installed() -> bool:
         )
     except OSError:
         return False  # its interpreter is gone, or is none: it was moved or copied
-    wanted = [f"{name}=={version}" for name, version in PEERS.items()]
+    wanted = [f"{name}=={version}" for name, version in _PACKAGES.items()]
     return found.returncode == 0 and found.stdout.strip() == " ".join([sys.version, *wanted])
 
 
@@ -57,7 +61,7 @@ def ensure() -> None:
     base = getattr(sys, "_base_executable", sys.executable)
     subprocess.run([base, "-m", "venv", "--clear", VENV], check=True, timeout=120)
     (VENV / ".gitignore").write_text("*\n")
-    wanted = [f"{name}=={version}" for name, version in PEERS.items()]
+    wanted = [f"{name}=={version}" for name, version in _PACKAGES.items()]
     subprocess.run(
         [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted],
         check=True,
