@@ -119,6 +119,7 @@ class Line:
         clock: Clock,
         local_address: str,
         port_range: tuple[int, int] | None,
+        dscp: int,
     ) -> None:
         """Bind an even port for RTP and the next for RTCP, instead of those that were bound.
 
@@ -130,7 +131,9 @@ class Line:
         if self.player.playback is not None:
             self.player.playback.portal = media_loop.portal
         start = self._tokens(16)
-        self._udp = UDPTransport(media_loop.loop, local_address, port_range, start, clock.time)
+        self._udp = UDPTransport(
+            media_loop.loop, local_address, port_range, start, clock.time, dscp
+        )
         self.transport = self._udp
 
     def unbind(self) -> None:

@@ -60,6 +60,7 @@ def open_port_pair(
     port_range: tuple[int, int] | None = None,
     *,
     start: int = 0,
+    dscp: int = 0,
 ) -> tuple[socket.socket, socket.socket]:
     """Bind two UDP sockets that do not block: an even port for RTP, the next for RTCP.
 
@@ -68,6 +69,7 @@ def open_port_pair(
         port_range: First and last port to be used; None for any the system has free.
         start: Where in the range to begin, any number: random, so that a port is not used again
             at once, when packets of the last call may still come.
+        dscp: The Differentiated Services code point of what is sent, 0 to 63.
 
     Returns:
         The RTP and the RTCP socket; the caller closes them.
@@ -78,6 +80,19 @@ def open_port_pair(
         UsageError: The range holds no pair.
     """
     family, sockaddr = _resolve(address)
+    pair = _free_pair(address, family, sockaddr, port_range, start)
+    for sock in pair:
+        _mark(sock, family, dscp)
+    return pair
+
+
+def _free_pair(
+    address: str,
+    family: socket.AddressFamily,
+    sockaddr: Address,
+    port_range: tuple[int, int] | None,
+    start: int,
+) -> tuple[socket.socket, socket.socket]:
     if port_range is None:
         return _any_pair(family, sockaddr)
     first, last = port_range
@@ -94,6 +109,19 @@ def open_port_pair(
     raise PortsExhausted(
         f"No even UDP port with the next one free in {first}-{last} on {address}, for RTP and RTCP."
     )
+
+
+def _mark(sock: socket.socket, family: socket.AddressFamily, dscp: int) -> None:
+    """Mark what a socket sends; without effect where the system does not let us."""
+    if not dscp:
+        return
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+    except OSError as error:
+        _log.debug("Media cannot be marked with DSCP %d: %s", dscp, error)
 
 
 def _resolve(address: str) -> tuple[socket.AddressFamily, Address]:
@@ -253,6 +281,7 @@ class UDPTransport:
         port_range: Likewise.
         start: Likewise.
         time: Gives the time, in seconds.
+        dscp: As for `open_port_pair`.
 
     Attributes:
         mux: Whether RTCP goes by the port of RTP (RFC 5761).
@@ -267,8 +296,9 @@ class UDPTransport:
         port_range: tuple[int, int] | None,
         start: int,
         time: Callable[[], float],
+        dscp: int = 0,
     ) -> None:
-        rtp, rtcp = pair = open_port_pair(address, port_range, start=start)
+        rtp, rtcp = pair = open_port_pair(address, port_range, start=start, dscp=dscp)
         if not descriptors.take_media(*[sock.fileno() for sock in pair]):
             for sock in pair:
                 sock.close()

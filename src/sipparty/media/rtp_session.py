@@ -36,7 +36,7 @@ from sipparty.media.loops import MediaLoop
 from sipparty.media.negotiated import AudioPreferences
 from sipparty.media.playback import OwnThread, Playback
 from sipparty.media.session import MediaSession
-from sipparty.media.settings import check_seconds
+from sipparty.media.settings import check_dscp, check_seconds
 from sipparty.media.sinks import Sink, SinkLike, as_sink
 from sipparty.media.sources import SourceLike, as_source
 from sipparty.media.statistics import MediaStatistics
@@ -68,6 +68,8 @@ class RTPSession(MediaSession):
         record: Where to record from the start on: a `Sink`, or the path of a WAV file.
         ptime: Milliseconds of audio in a packet, 10 to 150; the other side may ask for others.
         port_range: First and last UDP port to use; None for any the system has free.
+        dscp: The Differentiated Services code point of what is sent, 0 to 63; 46, the default, is
+            Expedited Forwarding, which voice has.
         direction: "sendrecv", "sendonly", "recvonly" or "inactive".
         public_address: The address to put in descriptions, where that is not the one that is bound.
         symmetric: Whether media may go to where it comes from, rather than to where it was asked
@@ -97,6 +99,7 @@ class RTPSession(MediaSession):
         record: SinkLike | None = None,
         ptime: float = 20,
         port_range: tuple[int, int] | None = None,
+        dscp: int = 46,
         direction: str = "sendrecv",
         public_address: str | None = None,
         symmetric: bool = True,
@@ -123,6 +126,7 @@ class RTPSession(MediaSession):
             "accept_echo": accept_echo,
         }
         self._port_range = port_range
+        self._dscp = check_dscp(dscp)
         self._public_address = public_address
         self._clock_option = clock
         self._tokens = tokens
@@ -199,7 +203,7 @@ class RTPSession(MediaSession):
         address = self._public_address or self.advertised or local_address
         try:
             for line in self.lines:
-                line.bind(self.media_loop, clock, local_address, self._port_range)
+                line.bind(self.media_loop, clock, local_address, self._port_range, self._dscp)
                 line.extensions = line.extensions or tuple(self.line_extensions(line))
             self._negotiation = Negotiation(
                 self._capabilities(),

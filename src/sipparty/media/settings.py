@@ -10,7 +10,18 @@ from sipparty.errors import UsageError
 from sipparty.media.codecs import CodecType
 from sipparty.media.rtp_source import Address
 
-__all__ = ["StreamSettings", "check_seconds"]
+__all__ = ["StreamSettings", "check_dscp", "check_seconds"]
+
+
+def check_dscp(value: object) -> int:
+    """Return a Differentiated Services code point, which has six bits.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not isinstance(value, int) or not 0 <= value <= 63:
+        raise UsageError(f"dscp={value!r} is no code point from 0 to 63.")
+    return value
 
 
 def check_seconds(name: str, value: object, *, zero: bool = False) -> None:

@@ -4,6 +4,7 @@ import socket
 import pytest
 
 from sipparty.errors import ListenError, UsageError
+from sipparty.media import RTPSession
 from sipparty.media.ports import BATCH, MAX_EARLY, RTPSocket, UDPTransport, open_port_pair
 
 
@@ -235,3 +236,25 @@ async def test_what_hosts_of_the_call_send_is_not_displaced_by_others(pair, say)
     ear = Ear()
     ear.take(pair)
     assert ear.rtp == [b"known", *(b"%d" % n for n in range(MAX_EARLY))]
+
+
+@pytest.mark.parametrize(
+    ("address", "level", "option"),
+    [
+        ("127.0.0.1", socket.IPPROTO_IP, socket.IP_TOS),
+        ("::1", socket.IPPROTO_IPV6, socket.IPV6_TCLASS),
+    ],
+)
+def test_what_is_sent_is_marked(address, level, option):
+    pair = open_port_pair(address, dscp=46)
+    try:
+        assert [sock.getsockopt(level, option) for sock in pair] == [46 << 2] * 2
+    finally:
+        for sock in pair:
+            sock.close()
+
+
+@pytest.mark.parametrize("dscp", [-1, 64, "EF", 1.5])
+def test_a_code_point_has_six_bits(dscp):
+    with pytest.raises(UsageError, match="no code point from 0 to 63"):
+        RTPSession(dscp=dscp)
