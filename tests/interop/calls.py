@@ -11,9 +11,10 @@ from sipparty.sip.events import CallReceived
 
 from .media import OURS, THEIRS, read_wav, samples_of, tone_share
 from .peer import wait_for
+from .sound import Sound
 from .tshark import Capture
 
-__all__ = ["ended", "first", "heard_each_other", "incoming", "sent_our_tone", "talk"]
+__all__ = ["ended", "first", "heard_each_other", "incoming", "on_wire", "sent_our_tone", "talk"]
 
 #: Packets of 20 ms that make audio enough to judge.
 _ENOUGH = 45
@@ -66,6 +67,32 @@ def heard_each_other(sink: MemorySink, peer: Any) -> None:
     assert tone_share(samples_of(sink.pcm), THEIRS) > 0.9
     assert peer.recording is not None
     assert tone_share(read_wav(peer.recording), OURS) > 0.9
+
+
+def on_wire(
+    capture: Capture | None, port: int, codec: str = "PCMU", *, to: int = 0
+) -> Sound | None:
+    """What went out of a port in the RTP packets of one codec, one after the other.
+
+    Args:
+        capture: The packets.
+        port: Where they came from.
+        codec: One that has a payload type of its own.
+        to: The port they went to; 0 for any.
+
+    Returns:
+        The sound; None where media are not captured.
+    """
+    if capture is None or not capture.has_media:
+        return None
+    kind = find_codec(codec)
+    decode = kind.make().decode
+    payloads = [
+        packet.payload
+        for packet in capture.sent_by(port)
+        if packet.payload_type == kind.payload_type and to in (0, packet.destination)
+    ]
+    return Sound.of_pcm(b"".join(map(decode, payloads)), kind.sample_rate)
 
 
 def sent_our_tone(capture: Capture | None, port: int, since: float = 0.0) -> None:

@@ -265,11 +265,12 @@ def talking(parties: Parties, sink: MemorySink) -> Callable[..., Any]:
 def sentences(tmp_path_factory: pytest.TempPathFactory) -> Sentences:
     """What we say, and what a peer says."""
     folder = tmp_path_factory.mktemp("speech")
-    ours = "Good morning, this is Alice. Three boxes of oranges and a pound of the best coffee, "
-    theirs = "Welcome to the station. The next train to the coast leaves at twelve minutes past "
+    # Without a comma there is no pause, so that any second of it has something to be found.
+    ours = "this is alice and i would like to order three boxes of oranges and a pound of coffee "
+    theirs = "the next train to the coast leaves at twelve minutes past seven from platform nine "
     return Sentences(
-        speech(f"{ours} please, by Friday evening at the harbour.", folder),
-        speech(f"{theirs} seven, and stops in every village on the way.", folder, "en+f2"),
+        speech(f"{ours}to be at the harbour on friday evening before the boat sails", folder),
+        speech(f"{theirs}and stops in every village that lies on the way", folder, "en+f2"),
     )
 
 

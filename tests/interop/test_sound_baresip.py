@@ -13,9 +13,10 @@ import pytest
 from sipparty.media import MemorySink
 
 from .baresip import Baresip, has_codec
-from .calls import first, incoming, talk
-from .peer import UDP, UDP6, missing
+from .calls import first, incoming, on_wire, talk
+from .peer import UDP, UDP6, missing, wait_for
 from .sound import WIDE, Sentences, Sound, codec_rate, compare, heard
+from .tshark import Capture
 
 Make = Callable[..., Any]
 
@@ -29,7 +30,7 @@ CODECS = {
     "L16/16000": "L16/16000/1",
 }
 #: 20 ms packets of a clip.
-CLIP = 60
+CLIP = 50
 
 
 @pytest.fixture
@@ -99,3 +100,48 @@ def test_each_codec(
         # What a telephone leaves out is there as well.
         assert compare(ours, sentences.theirs, WIDE).similarity > 0.5
         assert compare(theirs, sentences.ours, WIDE).similarity > 0.5
+
+
+@pytest.mark.parametrize("holds", ["we", "it"])
+def test_hold_and_resume(
+    start: Make,
+    saying: Make,
+    sink: MemorySink,
+    sentences: Sentences,
+    capture: Capture | None,
+    holds: str,
+) -> None:
+    """RFC 3264 §8.4: who is held is not heard until the other resumes, and is heard then.
+
+    baresip records nothing from a hold on, so what it hears is what is on the wire.
+    """
+    peer = start()
+    alice = saying()
+    call = alice.invite(peer.uri()).wait(5)
+    peer.wait_for_event("CALL_ESTABLISHED")
+    port = call.session.local_port
+    talk(call, CLIP)
+    if holds == "we":
+        call.hold().wait(5)
+    else:
+        peer.tell("hold")
+        wait_for(lambda: call.session.negotiated.direction == "recvonly", "it holds")
+    held, packets = sink.seconds, call.session.statistics.packets_sent
+    wait_for(lambda: sink.seconds > held + 0.7, "the hold lasted")
+    resumed, more = sink.seconds, call.session.statistics.packets_sent
+    if holds == "we":
+        call.resume().wait(5)
+    else:
+        peer.tell("resume")
+    wait_for(lambda: call.session.negotiated.direction == "sendrecv", "it is resumed")
+    talk(call, CLIP)
+    call.terminate().wait(5)
+    ours = Sound.of_pcm(sink.pcm, sink.rate)
+    heard(ours.part(0, held), sentences.theirs)
+    assert ours.part(held + 0.2, resumed).level < -60
+    heard(ours.part(resumed), sentences.theirs)
+    # Who holds goes on to send, by RFC 3264; baresip does not.
+    assert more - packets > 30 if holds == "we" else more - packets <= 1
+    if (sent := on_wire(capture, port)) is not None:
+        heard(sent.part(0, packets * 0.02), sentences.ours)
+        heard(sent.part(more * 0.02), sentences.ours)
