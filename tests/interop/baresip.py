@@ -60,6 +60,9 @@ module_app             ctrl_tcp.so
 #: Where its modules are, as packagers have it.
 _MODULES = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 
+#: Modules that accounts are read with.
+_ENCRYPTION = frozenset({"srtp", "dtls_srtp"})
+
 
 def _module(codec: str) -> str:
     """The name of the module that has a codec."""
@@ -90,7 +93,7 @@ class Baresip:
         calls: How many calls it takes at a time.
         registers: The PBX's URI for it to register with, as `user` of its domain.
         account: Further parameters of its account, such as ";mwi=yes".
-        modules: Further modules, such as "mwi".
+        modules: Further modules, such as "mwi"; "srtp" for an account with ";mediaenc=srtp-mand".
     """
 
     def __init__(
@@ -135,10 +138,13 @@ class Baresip:
             "modules": place,
             "rate": rate,
             "codecs": "\n".join(
-                f"module                 {name}.so" for name in dict.fromkeys(map(_module, codecs))
+                f"module                 {name}.so"
+                for name in dict.fromkeys([*map(_module, codecs), *_ENCRYPTION & {*modules}])
             ),
             "calls": calls,
-            "more": "\n".join(f"module_app             {name}.so" for name in modules),
+            "more": "\n".join(
+                f"module_app             {name}.so" for name in modules if name not in _ENCRYPTION
+            ),
         }
         (folder / "config").write_text(_CONFIG.format(**values))
         names = ",".join(name if "/" in name else f"{name}/8000/1" for name in codecs)

@@ -107,8 +107,13 @@ class Capture:
     #: A ping and a pong (RFC 5626 §3.5.1), and a segment once more.
     _KEEP_ALIVE = "tcp.payload == 0d:0a:0d:0a or tcp.payload == 0d:0a"
     _LEFT_OUT = f"({_KEEP_ALIVE} or tcp.analysis.retransmission)"
-    #: What it says of TCP where a program that reads late is behind.
-    _HARMLESS = frozenset({"TCP window specified by the receiver is now completely full"})
+    #: What it says of TCP where a program that reads late is behind, and of what it has no key for.
+    _HARMLESS = frozenset(
+        {
+            "TCP window specified by the receiver is now completely full",
+            "Encrypted RTCP Payload - not dissected",
+        }
+    )
     #: What Wireshark takes a message for: a request with its method, or a status with its code.
     _MESSAGE = re.compile(r"Session Initiation Protocol \(([^;]*)\)")
 
