@@ -57,6 +57,8 @@ LAYERS = [
     ("media", "loops transport clock ports"),
     ("media", "jitter"),
     ("media", "frames"),
+    ("media", "dtmf.keys dtmf.events dtmf.telephone_event dtmf.sending dtmf.receiving"),
+    ("media", "dtmf.tones dtmf.detector dtmf.merging dtmf.collector dtmf"),
     ("media", "sources sinks playback"),
     ("media", "events"),
     ("media", "audio_stream player"),
