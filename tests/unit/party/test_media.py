@@ -93,10 +93,12 @@ def test_what_happens_becomes_an_event_of_the_call(engine, monkeypatch):
     dialog = Dialog()
     call = seen(engine, "8.8.8.8", dialog)
     call.emit(MediaUnproven(("9.9.9.9", 4000)))
+    engine.run(int)  # what was posted before has run then
     assert emitted == [MediaUnproven(("9.9.9.9", 4000), agent=dialog.agent, call=dialog)]
     assert emitted[0].topic == id(dialog)
     dialog.agent.observed = False
     call.emit(MediaUnproven(("9.9.9.9", 4000)))
+    engine.run(int)
     assert len(emitted) == 1
 
 
@@ -111,11 +113,13 @@ def test_the_peer_of_a_call_is_proven_as_its_dialog_says(engine):
 def test_a_call_that_is_up_ends_where_nothing_comes(engine):
     dialog = Dialog()
     seen(engine, "8.8.8.8", dialog).media_timed_out(30.2)
+    engine.run(int)
     ((input, error),) = dialog.heard
     assert input == "media_failed"
     assert "for 30 s" in str(error)
     ringing = Dialog("InitiatingDialog")
     seen(engine, "8.8.8.8", ringing).media_timed_out(30.2)
+    engine.run(int)
     assert ringing.heard == []
 
 
