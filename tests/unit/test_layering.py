@@ -54,7 +54,7 @@ LAYERS = [
         "media",
         "rtp rtcp rtcp_schedule rtp_source remote statistics pcm codecs.g711 codecs settings",
     ),
-    ("media", "loops transport clock ports"),
+    ("media", "loops transport clock socket_poll ports"),
     ("media", "jitter"),
     ("media", "frames"),
     ("media", "dtmf.keys dtmf.events dtmf.telephone_event dtmf.sending dtmf.receiving"),
@@ -177,6 +177,7 @@ WORLDLY = {
     "sipparty.media.rtp_session": {"asyncio", "secrets"},
     "sipparty.media.session": {"asyncio", "secrets"},
     "sipparty.media.sinks": {"os"},
+    "sipparty.media.socket_poll": {"asyncio", "select"},
     "sipparty.media.sources": {"os"},
 }
 

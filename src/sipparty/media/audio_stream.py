@@ -10,11 +10,15 @@ Laws:
   source is known, and where media goes, is for `sipparty.media.remote` to say.
 * Every packet of the source that is heard is counted as received, whether it is played or not (RFC
   3550 section A.3): on hold, telephone events, comfort noise.
+* The usual packet, the next one of the source that is heard, in a format that was agreed on, takes a
+  short way, which does what the long one would: `_steady` is the source that it is for, and None
+  whenever the long way may have anything to report.
 """
 
 from __future__ import annotations
 
 import math
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,8 +49,8 @@ from sipparty.media.rtcp import (
     parse_rtcp,
 )
 from sipparty.media.rtcp_schedule import RTCPSchedule, ntp_timestamp, round_trip_time
-from sipparty.media.rtp import RTPPacket
-from sipparty.media.rtp_source import Address, RTPReceiver, RTPSender
+from sipparty.media.rtp import RTP_HEADER_SIZE, RTPPacket
+from sipparty.media.rtp_source import Address, RTPReceiver, RTPSender, RTPSource
 from sipparty.media.settings import StreamSettings
 from sipparty.media.statistics import MediaStatistics, RemoteReport
 from sipparty.sip.events import MediaEvent
@@ -54,6 +58,9 @@ from sipparty.sip.unproven import UnprovenHosts
 
 __all__ = ["AudioStream"]
 
+#: The fixed header, and its first octet where nothing but the payload follows it.
+_HEADER: Final = struct.Struct("!BBHII")
+_PLAIN: Final = 0x80
 #: Octets of IPv4 and UDP headers, which the RTCP bandwidth counts (RFC 3550 section 6.2).
 _HEADERS: Final = 28
 #: How many addresses are remembered as looping our own packets (section 8.2).
@@ -84,6 +91,7 @@ class AudioStream:
     Attributes:
         events: What happened, to be taken from the left.
         settings: What was agreed on; change it with `apply`.
+        samples: Samples in a frame that is sent.
     """
 
     def __init__(
@@ -108,6 +116,10 @@ class AudioStream:
         accept_echo: bool = False,
     ) -> None:
         self.settings = settings
+        self.samples = settings.samples
+        self._ticks = settings.ticks
+        self._silent_payload: bytes | None = None
+        self._steady: RTPSource | None = None
         self.events: deque[MediaEvent] = deque(maxlen=_MAX_EVENTS)
         self._tokens = tokens
         self._epoch = epoch
@@ -171,7 +183,11 @@ class AudioStream:
         before = self.settings
         if confirmed:
             self._end.confirm()
+        self._leave_steady()
         self.settings = settings
+        self.samples = settings.samples
+        self._ticks = settings.ticks
+        self._silent_payload = None
         self._agreed_at = self._look_at = now
         self._timeout_reported = False
         self._end.agree(settings.remote, settings.remote_rtcp, now, sends=settings.sends)
@@ -224,16 +240,24 @@ class AudioStream:
         """
         settings = self.settings
         sender = self._sender
-        ticks = settings.ticks
+        ticks = self._ticks
         if skipped:
             sender.skip(skipped * ticks, now)
         destination = self._end.destination
         if not settings.sends or destination is None or not self._may_send(destination, now):
             sender.skip(ticks, now)
             return None
-        payload = self._encoder.encode(silence(settings.samples) if pcm is None else pcm)
-        self._schedule.hear(sender.ssrc, now, sends=True)
-        return bytes(sender.send(payload, ticks, settings.payload_type, now))
+        payload = self._encode_silence() if pcm is None else self._encoder.encode(pcm)
+        return sender.datagram(payload, ticks, settings.payload_type, now)
+
+    def _encode_silence(self) -> bytes:
+        """The payload of a silent frame; prepared, where it is always the same."""
+        payload = self._silent_payload
+        if payload is None:
+            payload = self._encoder.encode(silence(self.samples))
+            if getattr(self._encoder, "stateless", False):
+                self._silent_payload = payload
+        return payload
 
     def _may_send(self, destination: Address, now: float) -> bool:
         """Whether RTP may go there; where that changes, it is reported."""
@@ -247,6 +271,27 @@ class AudioStream:
 
     def receive_rtp(self, data: bytes, address: Address, now: float) -> None:
         """Take a datagram that came to the RTP port."""
+        steady = self._steady
+        if steady is not None and len(data) >= RTP_HEADER_SIZE:
+            first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+            if (
+                first == _PLAIN
+                and ssrc == steady.ssrc
+                and address == steady.address
+                and (second & 0x7F) in self.settings.receive
+                and steady.receive_next(sequence, timestamp, now)
+            ):
+                payload = data[RTP_HEADER_SIZE:]
+                self._receiver.count(len(payload), now)
+                packet = RTPPacket(
+                    second & 0x7F, sequence, timestamp, ssrc, payload, marker=second > 0x7F
+                )
+                self._buffer.put(packet, now)
+                return
+        self._leave_steady()
+        self._receive_unusual(data, address, now)
+
+    def _receive_unusual(self, data: bytes, address: Address, now: float) -> None:
         try:
             packet = RTPPacket.parse(data)
         except ParseError:
@@ -287,6 +332,14 @@ class AudioStream:
         self._ignored += not known
         for each in packets:
             self._buffer.put(each, now)
+        if source.address == self._end.settled:
+            self._steady = source
+
+    def _leave_steady(self) -> None:
+        """Go the long way with the next packet."""
+        steady, self._steady = self._steady, None
+        if steady is not None and self._receiver.heard is not None:
+            self._schedule.hear(steady.ssrc, self._receiver.heard, sends=True)
 
     def play_frame(self, now: float) -> bytes | None:
         """The next frame of what is heard; None before the first. One call for each frame."""
@@ -308,6 +361,7 @@ class AudioStream:
         if now >= silence_at and not self._silence_reported:
             self.events.append(RemoteFellSilent(now - heard))
             self._silence_reported = self._silent = True
+            self._leave_steady()
         if now >= timeout_at and not self._timeout_reported:
             self.events.append(MediaTimedOut(self._silent_limit))
             self._timeout_reported = True
@@ -392,16 +446,26 @@ class AudioStream:
         # Section 8.2: believed from where the source is, and nowhere else.
         if source is None or source.ssrc not in packet.sources or source.address[0] != address[0]:
             return
+        self._leave_steady()
         self._schedule.goodbye(packet.sources, now)
         self._receiver.forget()
         self._silent = True
         self.events.append(RemoteLeft(packet.reason))
+
+    @property
+    def reports_at(self) -> float:
+        """When there may be something in `reports`, in seconds; it need not be asked before."""
+        return -math.inf if self._queued else self._schedule.next
 
     def reports(self, now: float) -> list[bytes]:
         """The RTCP datagrams that are due; to be sent to `rtcp_destination`."""
         due, self._queued = self._queued, []
         if not due and now < self._schedule.next:
             return due
+        if self._sender.sent_at is not None:
+            self._schedule.hear(self._sender.ssrc, self._sender.sent_at, sends=True)
+        if self._steady is not None and self._receiver.heard is not None:
+            self._schedule.hear(self._steady.ssrc, self._receiver.heard, sends=True)
         destination = self.rtcp_destination
         if destination is None or not self._end.may_send(destination, now):
             return []

@@ -2,8 +2,13 @@
 
 Laws:
 
-* Members of one period tick together, at `start + n * period` of the loop's clock: nothing adds up
-  to drift, whatever a tick takes.
+* A period has phases, about `SPACING` apart, and each member one of them, the one that has least
+  members: so the work of many is spread over the period, and no other work of the loop waits for
+  all of it.
+* A phase ticks at `start + n * period` of the loop's clock: nothing adds up to drift, whatever a
+  tick takes. One phase ticks in one turn of the loop.
+* In a tick, first all members of the phase send, then what has come is read, then they play: what
+  one plays does not delay what another sends.
 * After a stall a member is ticked at most `MAX_CATCH_UP` times at once, and gets the number
   of ticks that were left out: a late sender sends no burst, which networks and playout buffers
   drop (RFC 3550 section 5.1 has the timestamps go on).
@@ -19,26 +24,37 @@ import asyncio
 import logging
 import math
 import weakref
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Final, Protocol
 
-__all__ = ["MAX_CATCH_UP", "Clock", "MediaClock", "Ticked"]
+__all__ = ["MAX_CATCH_UP", "SPACING", "Clock", "MediaClock", "Reader", "Ticked"]
 
 _log = logging.getLogger(__name__)
 
 #: Ticks that are made up for at once after a stall; what is more is left out.
 MAX_CATCH_UP: Final = 3
+#: Seconds from one phase of a period to the next, about.
+SPACING: Final = 0.002
+
+_DUE: Final = attrgetter("due")
+_SEND: Final = attrgetter("send_due")
+_PLAY: Final = attrgetter("play_due")
 
 
 class Ticked(Protocol):
     """What a clock ticks."""
 
-    def tick(self, now: float, skipped: int, /) -> None:
-        """A period is over.
+    def send_due(self, now: float, skipped: int, /) -> None:
+        """A period is over: send.
 
         Args:
             now: The time, in seconds.
             skipped: How many ticks were left out before this one.
         """
+
+    def play_due(self, now: float, skipped: int, /) -> None:
+        """The same period is over: play; called after `send_due`, with the same arguments."""
 
 
 class Clock(Protocol):
@@ -54,14 +70,24 @@ class Clock(Protocol):
         """Tick it no more; one that is no member is left alone."""
 
 
-class _Beat:
-    """The members of one period."""
+class Reader(Protocol):
+    """What reads the packets of a loop; see `MediaClock.attach`."""
+
+    def read(self) -> None:
+        """Read what has come."""
+
+    def rely_on_clock(self, often: bool, /) -> None:
+        """Whether `read` is called every `SPACING` or so, from now on."""
+
+
+class _Phase:
+    """The members that are ticked at one time of a period."""
 
     __slots__ = ("due", "members", "period")
 
-    def __init__(self, period: float, now: float) -> None:
+    def __init__(self, period: float, due: float) -> None:
         self.period = period
-        self.due = now + period
+        self.due = due
         self.members: dict[Ticked, None] = {}
 
 
@@ -71,12 +97,22 @@ class MediaClock:
     # A clock holds its loop, so no other loop has that id while there is the clock.
     _clocks: weakref.WeakValueDictionary[int, MediaClock] = weakref.WeakValueDictionary()
 
-    __slots__ = ("__weakref__", "_beats", "_loop", "_timer")
+    __slots__ = (
+        *("__weakref__", "_loop", "_of", "_often", "_phases", "_reader", "_timer"),
+        *("_used", "time"),
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._beats: dict[float, _Beat] = {}
+        #: The time of the loop, in seconds.
+        self.time: Callable[[], float] = loop.time
+        # By period, those that have members, and that of each member.
+        self._phases: dict[float, list[_Phase]] = {}
+        self._used: list[_Phase] = []
+        self._of: dict[Ticked, _Phase] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._reader: Reader | None = None
+        self._often = False
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> MediaClock:
@@ -86,32 +122,62 @@ class MediaClock:
             clock = cls._clocks[id(loop)] = cls(loop)
         return clock
 
-    def time(self) -> float:
-        """The time of the loop, in seconds."""
-        return self._loop.time()
+    def attach(self, reader: Reader | None) -> None:
+        """Have a reader read at each tick; None for no more. It is asked to rely on that while
+        every phase of a period has a member.
+        """
+        self._reader = reader
+        self._often = False
+        self._look()
 
     def add(self, member: Ticked, period: float) -> None:
         """Tick a member every `period` seconds, first within one from now."""
-        beat = self._beats.get(period)
-        if beat is not None and member in beat.members:
-            return
-        self.remove(member)
-        if period not in self._beats:
-            self._beats[period] = _Beat(period, self._loop.time())
-        self._beats[period].members[member] = None
-        self._arm()
+        before = self._of.get(member)
+        if before is not None:
+            if before.period == period:
+                return
+            self.remove(member)
+        now = self._loop.time()
+        phases = self._phases.get(period)
+        if phases is None:
+            count = max(1, round(period / SPACING))
+            due = [now + period * (n / count or 1) for n in range(count)]
+            phases = self._phases[period] = [_Phase(period, each) for each in due]
+        phase = self._of[member] = min(phases, key=lambda each: len(each.members))
+        if not phase.members:
+            if phase.due <= now:
+                phase.due += (1 + math.floor((now - phase.due) / period)) * period
+            self._used.append(phase)
+        phase.members[member] = None
+        self._look()
 
     def remove(self, member: Ticked) -> None:
         """Tick it no more."""
-        for beat in [beat for beat in self._beats.values() if member in beat.members]:
-            del beat.members[member]
-            if not beat.members:
-                del self._beats[beat.period]
-            self._arm()
+        phase = self._of.pop(member, None)
+        if phase is None:
+            return
+        del phase.members[member]
+        if not phase.members:
+            self._used.remove(phase)
+            if not any(each.members for each in self._phases[phase.period]):
+                del self._phases[phase.period]
+        self._look()
+
+    def _look(self) -> None:
+        """See what a member that came or went has changed."""
+        self._arm()
+        reader = self._reader
+        if reader is not None:
+            often = any(
+                all(phase.members for phase in phases) for phases in self._phases.values()
+            )
+            if often is not self._often:
+                self._often = often
+                reader.rely_on_clock(often)
 
     def _arm(self) -> None:
-        """Set the timer to the next beat; take it away where there is none."""
-        due = min((beat.due for beat in self._beats.values()), default=None)
+        """Set the timer to the next phase; take it away where there is none."""
+        due = min(self._used, key=_DUE).due if self._used else None
         timer = self._timer
         if timer is not None:
             if timer.when() == due and not timer.cancelled():
@@ -124,23 +190,35 @@ class MediaClock:
     def _run(self) -> None:
         self._timer = None
         now = self._loop.time()
-        for beat in list(self._beats.values()):
-            if beat.due > now:
-                continue
-            behind = 1 + math.floor((now - beat.due) / beat.period)
-            beat.due += behind * beat.period
+        phase = min(self._used, key=_DUE)
+        if phase.due <= now:
+            behind = 1 + math.floor((now - phase.due) / phase.period)
+            phase.due += behind * phase.period
             ticks = min(behind, MAX_CATCH_UP)
-            for member in list(beat.members):
-                self._tick(member, beat, now, ticks, behind - ticks)
+            members = tuple(phase.members)
+            self._tick(phase, members, _SEND, now, ticks, behind - ticks)
+            if self._reader is not None:
+                self._reader.read()
+            self._tick(phase, members, _PLAY, now, ticks, behind - ticks)
         self._arm()
 
-    def _tick(self, member: Ticked, beat: _Beat, now: float, ticks: int, skipped: int) -> None:
-        try:
-            for _ in range(ticks):
-                if member not in beat.members:  # another member, or its own tick, removed it
-                    return
-                member.tick(now, skipped)
-                skipped = 0
-        except Exception:
-            _log.exception("%r is ticked no more.", member)
-            self.remove(member)
+    def _tick(
+        self,
+        phase: _Phase,
+        members: tuple[Ticked, ...],
+        step: Callable[[Ticked], Callable[[float, int], None]],
+        now: float,
+        ticks: int,
+        skipped: int,
+    ) -> None:
+        still = phase.members
+        for turn in range(ticks):
+            left_out = skipped if turn == 0 else 0
+            for member in members:
+                if member not in still:  # another member, or its own tick, removed it
+                    continue
+                try:
+                    step(member)(now, left_out)
+                except Exception:
+                    _log.exception("%r is ticked no more.", member)
+                    self.remove(member)

@@ -310,32 +310,42 @@ class Line:
         self.player.close_sink()
         self.listeners = self.sent_listeners = ()
 
-    def tick(self, now: float, skipped: int) -> None:
-        """Play, send and report one frame; for the clock."""
+    def send_due(self, now: float, skipped: int) -> None:
+        """Send and report one frame; for the clock."""
         stream = self.stream
         if stream is None:
             return
+        frame = None
+        destination = stream.destination
         settings = stream.settings
+        if settings.sends and destination is not None:
+            rate = settings.codec.sample_rate
+            frame = self.input.next_frame(stream.samples, rate)
+            if self.sent_listeners:
+                self._report_sent(silence(stream.samples) if frame is None else frame, rate)
+            self._sent += 1
+            self._sent_time += settings.ptime / 1000
+        transport = self.transport
+        if self.stream is not stream or transport is None:
+            return  # a handler of events stopped the session
+        data = stream.send_frame(frame, now, skipped)
+        if data is not None and destination is not None:
+            transport.send(data, destination)
+        if now >= stream.reports_at:
+            for report in stream.reports(now):
+                self._send_rtcp(report, stream.rtcp_destination)
+        if stream.events:
+            self._emit_of(stream)
+
+    def play_due(self, now: float, skipped: int) -> None:
+        """Play one frame, and those that were left out; for the clock."""
+        stream = self.stream
+        if stream is None:
+            return
         for _ in range(min(skipped, _MAX_PLAYED) + 1):
             pcm = stream.play_frame(now)
             if pcm is not None:
                 self._hear(pcm, stream)
-        frame = None
-        destination = stream.destination
-        if settings.sends and destination is not None:
-            rate = settings.codec.sample_rate
-            frame = self.input.next_frame(settings.samples, rate)
-            if self.sent_listeners:
-                self._report_sent(silence(settings.samples) if frame is None else frame, rate)
-            self._sent += 1
-            self._sent_time += settings.ptime / 1000
-        if self.stream is not stream:  # a handler of events stopped the session
-            return
-        data = stream.send_frame(frame, now, skipped)
-        if data is not None and destination is not None and self.transport is not None:
-            self.transport.send(data, destination)
-        for report in stream.reports(now):
-            self._send_rtcp(report, stream.rtcp_destination)
         if stream.events:
             self._emit_of(stream)
 

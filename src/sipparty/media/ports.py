@@ -4,8 +4,7 @@
 Laws:
 
 * RTP has an even port and RTCP the one above it (RFC 3550 section 11), on one address.
-* A socket is read in batches: one wake-up takes all that waits, up to `BATCH` datagrams, so that
-  the load of many calls is shared out and one flood cannot starve the rest.
+* Sockets are read by the `SocketPoll` of their loop.
 * Reading and sending never block and never raise: what cannot be sent is counted, as the network
   would have lost it.
 * What is opened is closed by `close`, and after it nothing is called back.
@@ -27,10 +26,10 @@ from typing import Final, NamedTuple
 from sipparty.concurrency import descriptors
 from sipparty.errors import ListenError, PortsExhausted, UsageError
 from sipparty.media.rtp_source import Address
+from sipparty.media.socket_poll import SocketPoll
 from sipparty.media.transport import Receive
 
 __all__ = [
-    "BATCH",
     "MAX_DATAGRAM",
     "MAX_EARLY",
     "RTPSocket",
@@ -40,8 +39,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: Datagrams that one wake-up reads at most.
-BATCH: Final = 32
 #: Octets of a datagram that are read; none of media is as large on an Ethernet.
 MAX_DATAGRAM: Final = 2048
 #: Datagrams that are kept while nobody receives them, at most: so many of the hosts of the call,
@@ -200,13 +197,14 @@ class RTPSocket:
         failed: Datagrams that could not be sent.
     """
 
-    __slots__ = ("_loop", "_reading", "_receive", "_sock", "failed")
+    __slots__ = ("_loop", "_poll", "_receive", "_sock", "_time", "failed")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
         self._sock = sock
         self._receive: Receive | None = None
-        self._reading = False
+        self._time: Callable[[], float] = loop.time
+        self._poll: SocketPoll | None = None
         self.failed = 0
 
     @property
@@ -222,25 +220,23 @@ class RTPSocket:
     def read(self, receive: Receive, time: Callable[[], float]) -> None:
         """Call `receive(data, address, now)` for each datagram from now on."""
         self._receive = receive
-        if not self._reading:
-            self._reading = True
-            self._loop.add_reader(self._sock.fileno(), self._drain, time)
+        self._time = time
+        if self._poll is None:
+            self._poll = SocketPoll.of(self._loop)
+            self._poll.add(self._sock.fileno(), self._read_one)
 
-    def _drain(self, time: Callable[[], float]) -> None:
-        now = time()
-        for _ in range(BATCH):
-            receive = self._receive
-            if receive is None:  # closed by what was received
-                return
-            try:
-                data, address = self._sock.recvfrom(MAX_DATAGRAM)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                # An ICMP error about what was sent; the socket goes on.
-                _log.debug("Reading media: %s", error)
-                return
-            receive(data, address, now)
+    def _read_one(self) -> None:
+        try:
+            data, address = self._sock.recvfrom(MAX_DATAGRAM)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            # An ICMP error about what was sent; the socket goes on.
+            _log.debug("Reading media: %s", error)
+            return
+        receive = self._receive
+        if receive is not None:
+            receive(data, address, self._time())
 
     def send(self, data: bytes, address: Address) -> None:
         """Send a datagram, if it can be sent now."""
@@ -254,9 +250,9 @@ class RTPSocket:
     def close(self) -> None:
         """Close the socket; may be called twice."""
         self._receive = None
-        if self._reading and not self._loop.is_closed():
-            self._loop.remove_reader(self._sock.fileno())
-        self._reading = False
+        if self._poll is not None:
+            self._poll.remove(self._sock.fileno())
+            self._poll = None
         if self._sock.fileno() >= 0:
             descriptors.give_back_media(self._sock.fileno())
         self._sock.close()

@@ -16,15 +16,18 @@ Laws:
 * A stream that goes on under its SSRC and sequence numbers from an address of better rank is
   followed with its first packet.
 * What is counted is every packet of the source, whatever is done with it then (section A.3).
+* `RTPSender.datagram` and `RTPSource.receive_next` are short ways to the same for the usual packet,
+  which thousands a second are.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from sipparty.media.rtcp import ReportBlock
-from sipparty.media.rtp import RTPPacket, timestamp_difference
+from sipparty.media.rtp import RTPPacket
 
 __all__ = [
     "MAX_CANDIDATES",
@@ -52,6 +55,12 @@ MAX_MISORDER: Final = 100
 #: The rank of a source that has none any more: any other takes its place.
 _NO_RANK: Final = 1 << 8
 
+#: The fixed header (RFC 3550 section 5.1), and its first octet where nothing follows it but the
+#: payload.
+_HEADER: Final = struct.Struct("!BBHII")
+_PLAIN: Final = 0x80
+_MARKER: Final = 0x80
+
 _SEQUENCES: Final = 1 << 16
 _WORD: Final = 0xFFFFFFFF
 
@@ -68,6 +77,7 @@ class RTPSender:
     Attributes:
         packets: RTP packets sent under this SSRC.
         octets: Payload octets sent under this SSRC.
+        sent_at: When the last packet was sent under it, in seconds; None before.
     """
 
     def __init__(self, ssrc: int, sequence: int, timestamp: int, clock_rate: int = 8000) -> None:
@@ -77,21 +87,31 @@ class RTPSender:
         self.clock_rate = clock_rate
         self.packets = 0
         self.octets = 0
+        self.sent_at: float | None = None
         self._paused = True
         self._reference: float | None = None
 
     def send(self, payload: bytes, ticks: int, payload_type: int, now: float) -> RTPPacket:
         """The packet for a payload that lasts `ticks` and begins now, in seconds."""
-        packet = RTPPacket(
-            payload_type, self.sequence, self.timestamp, self.ssrc, payload, marker=self._paused
+        return RTPPacket.parse(self.datagram(payload, ticks, payload_type, now))
+
+    def datagram(self, payload: bytes, ticks: int, payload_type: int, now: float) -> bytes:
+        """The same packet, as it is sent."""
+        header = _HEADER.pack(
+            _PLAIN,
+            payload_type | _MARKER if self._paused else payload_type,
+            self.sequence,
+            self.timestamp,
+            self.ssrc,
         )
         self._paused = False
         self.sequence = (self.sequence + 1) & 0xFFFF
         self.timestamp = (self.timestamp + ticks) & _WORD
         self.packets += 1
         self.octets += len(payload)
+        self.sent_at = now
         self._reference = now + ticks / self.clock_rate
-        return packet
+        return header + payload
 
     def skip(self, ticks: int, now: float) -> None:
         """Let time pass without a packet: the timestamp goes on, the next packet has the marker."""
@@ -110,6 +130,7 @@ class RTPSender:
         self.ssrc = ssrc
         self.packets = 0
         self.octets = 0
+        self.sent_at = None
 
 
 class RTPSource:
@@ -169,15 +190,30 @@ class RTPSource:
         if not self._valid_sequence(sequence):
             return False
         self.received += 1
-        if not timed:
-            return True
+        if timed:
+            self._time(timestamp, now)
+        return True
+
+    def receive_next(self, sequence: int, timestamp: int, now: float) -> bool:
+        """Count a packet that comes right after the last one, and is timed; whether it does. Where
+        not, or where the source is not valid, nothing is counted.
+        """
+        if self._probation or sequence != (self._maximum + 1) & 0xFFFF:
+            return False
+        if not sequence:
+            self._cycles += _SEQUENCES
+        self._maximum = sequence
+        self.received += 1
+        self._time(timestamp, now)
+        return True
+
+    def _time(self, timestamp: int, now: float) -> None:
         # Section A.8. The arrival is taken modulo 2**32 like the timestamp it is compared with.
         transit = (int(now * self.clock_rate) - timestamp) & _WORD
         if self._transit is not None:
-            difference = abs(timestamp_difference(transit, self._transit))
+            difference = abs(((transit - self._transit + 0x80000000) & _WORD) - 0x80000000)
             self._jitter += (difference - self._jitter) / 16
         self._transit = transit
-        return True
 
     def _valid_sequence(self, sequence: int) -> bool:
         if self._probation:
@@ -317,11 +353,17 @@ class RTPReceiver:
             if not source.receive(packet.sequence, packet.timestamp, now, timed):
                 self.strays += 1
                 return ()
-            self.heard = now
-            self.packets += 1
-            self.octets += len(packet.payload)
+            self.count(len(packet.payload), now)
             return (packet,)
         return self._receive_other(packet, address, now, timed)
+
+    def count(self, octets: int, now: float) -> None:
+        """Note a packet of the source that is heard, which it has counted; see
+        `RTPSource.receive_next`.
+        """
+        self.heard = now
+        self.packets += 1
+        self.octets += octets
 
     def _receive_other(
         self, packet: RTPPacket, address: Address, now: float, timed: bool

@@ -25,7 +25,8 @@ class ManualClock:
         """Let one period of 20 ms pass."""
         self.now += 0.02 * (1 + skipped)
         for member in list(self.members):
-            member.tick(self.now, skipped)
+            member.send_due(self.now, skipped)
+            member.play_due(self.now, skipped)
 
 
 @pytest.fixture

@@ -128,7 +128,8 @@ async def test_a_stall_loses_nothing_of_the_recording(make):
     await pair.run(10)
     pair.clock.remove(pair.b.line)  # b's tick is not called for a while
     await pair.run(5)
-    pair.b.line.tick(pair.clock.time(), 4)
+    pair.b.line.send_due(pair.clock.time(), 4)
+    pair.b.line.play_due(pair.clock.time(), 4)
     pair.clock.add(pair.b.line, 0.02)
     await pair.run(20)
     pair.b.stop()

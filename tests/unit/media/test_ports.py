@@ -5,7 +5,8 @@ import pytest
 
 from sipparty.errors import ListenError, UsageError
 from sipparty.media import RTPSession
-from sipparty.media.ports import BATCH, MAX_EARLY, RTPSocket, UDPTransport, open_port_pair
+from sipparty.media.ports import MAX_EARLY, RTPSocket, UDPTransport, open_port_pair
+from sipparty.media.socket_poll import BATCH
 
 
 def numbers(pair):

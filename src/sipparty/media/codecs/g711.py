@@ -27,6 +27,9 @@ class G711:
 
     __slots__ = ("_compress", "_expand")
 
+    #: What is encoded does not depend on what was before.
+    stateless: Final = True
+
     def __init__(self, law: Literal["ulaw", "alaw"]) -> None:
         module = audioop()
         self._compress = getattr(module, f"lin2{law}")
