@@ -61,7 +61,7 @@ LAYERS = [
     ("media", "dtmf.tones dtmf.detector dtmf.merging dtmf.collector dtmf"),
     ("media", "sources sinks playback"),
     ("media", "events"),
-    ("media", "audio_stream player"),
+    ("media", "stream_reports audio_stream player"),
     ("media", "session"),
     ("media", "negotiated line rtp_session"),
     ("media", "__init__"),

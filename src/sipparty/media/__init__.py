@@ -3,12 +3,14 @@
     session, rtp_session   what a call asks of its media: `MediaSession`, `RTPSession`
     playback, player         playing a source, recording to a sink
     sources, sinks, pcm      where audio comes from and goes to
-    clock, ports             the 20 ms clock of a loop, UDP sockets: the only I/O beside files
+    clock                    the 20 ms clock of a loop
+    ports, socket_poll       UDP sockets, and reading many of them: the only I/O beside files
     transport                what a stream asks of what carries its packets
     audio_stream             one stream without I/O
     remote                   whose packets are the other side's, and where ours may go
     statistics               what is counted of a stream
     jitter, rtp_source       playout buffer; numbering, validation and statistics of RTP
+    stream_reports           the RTCP of one stream
     rtcp_schedule            when RTCP is sent
     rtp, rtcp                packets
     negotiated, settings     what is asked for, and what was negotiated, as settings of a stream

@@ -10,8 +10,8 @@ Laws:
   source is known, and where media goes, is for `sipparty.media.remote` to say.
 * Every packet of the source that is heard is counted as received, whether it is played or not (RFC
   3550 section A.3): on hold, telephone events, comfort noise.
-* The usual packet, the next one of the source that is heard, in a format that was agreed on, takes a
-  short way, which does what the long one would: `_steady` is the source that it is for, and None
+* The usual packet, the next one of the source that is heard, in a format that was agreed on, takes
+  a short way, which does what the long one would: `_steady` is the source that it is for, and None
   whenever the long way may have anything to report.
 """
 
@@ -38,21 +38,12 @@ from sipparty.media.events import (
 from sipparty.media.jitter import JitterBuffer
 from sipparty.media.pcm import silence
 from sipparty.media.remote import RemoteEnd
-from sipparty.media.rtcp import (
-    Goodbye,
-    ReceiverReport,
-    ReportBlock,
-    RTCPPacket,
-    SenderReport,
-    SourceDescription,
-    build_compound,
-    parse_rtcp,
-)
-from sipparty.media.rtcp_schedule import RTCPSchedule, ntp_timestamp, round_trip_time
+from sipparty.media.rtcp import Goodbye
 from sipparty.media.rtp import RTP_HEADER_SIZE, RTPPacket
 from sipparty.media.rtp_source import Address, RTPReceiver, RTPSender, RTPSource
 from sipparty.media.settings import StreamSettings
-from sipparty.media.statistics import MediaStatistics, RemoteReport
+from sipparty.media.statistics import MediaStatistics
+from sipparty.media.stream_reports import StreamReports
 from sipparty.sip.events import MediaEvent
 from sipparty.sip.unproven import UnprovenHosts
 
@@ -61,8 +52,6 @@ __all__ = ["AudioStream"]
 #: The fixed header, and its first octet where nothing but the payload follows it.
 _HEADER: Final = struct.Struct("!BBHII")
 _PLAIN: Final = 0x80
-#: Octets of IPv4 and UDP headers, which the RTCP bandwidth counts (RFC 3550 section 6.2).
-_HEADERS: Final = 28
 #: How many addresses are remembered as looping our own packets (section 8.2).
 _MAX_CONFLICTS: Final = 8
 #: How many events may wait to be taken; protects memory where nobody takes them.
@@ -122,8 +111,6 @@ class AudioStream:
         self._steady: RTPSource | None = None
         self.events: deque[MediaEvent] = deque(maxlen=_MAX_EVENTS)
         self._tokens = tokens
-        self._epoch = epoch
-        self._cname = cname or f"{tokens(96):024x}"
         self._end = RemoteEnd(
             settings.remote,
             settings.remote_rtcp,
@@ -143,13 +130,21 @@ class AudioStream:
         rate = settings.codec.clock_rate
         self._sender = RTPSender(tokens(32), tokens(16), tokens(32), rate)
         self._receiver = RTPReceiver(rate, rank=self._rank)
-        self._schedule = RTCPSchedule(self._sender.ssrc, now, lambda: tokens(24) / (1 << 24))
+        self._reports = StreamReports(
+            self._sender,
+            self._receiver,
+            self._end,
+            now,
+            lambda: tokens(24) / (1 << 24),
+            cname=cname or f"{tokens(96):024x}",
+            epoch=epoch,
+            collided=None if accept_echo else self._collide,
+            left=self._bye_received,
+        )
         self._encoder: AudioCodec = settings.codec.make()
         self._buffer = self._new_buffer()
         self._before = MediaStatistics()
-        self._remote: RemoteReport | None = None
         self._conflicts: dict[Address, float] = {}
-        self._queued: list[bytes] = []
         self._ignored = 0
         self._restarts = 0
         # Whether the next that is heard is news, and whether silence was reported.
@@ -158,9 +153,8 @@ class AudioStream:
         # When to look whether it lasts too long.
         self._look_at = now
         self._waiting_since = now
-        self._heard_rtcp = self._agreed_at = now
+        self._agreed_at = now
         self._withheld = False
-        self._sent_rtcp = False
 
     def _rank(self, address: Address, now: float, same_stream: bool) -> int | None:
         return self._end.rank(address, now, same_stream, self._receiver.heard)
@@ -183,7 +177,7 @@ class AudioStream:
         before = self.settings
         if confirmed:
             self._end.confirm()
-        self._leave_steady()
+        self._steady = None
         self.settings = settings
         self.samples = settings.samples
         self._ticks = settings.ticks
@@ -288,7 +282,7 @@ class AudioStream:
                 )
                 self._buffer.put(packet, now)
                 return
-        self._leave_steady()
+        self._steady = None
         self._receive_unusual(data, address, now)
 
     def _receive_unusual(self, data: bytes, address: Address, now: float) -> None:
@@ -315,7 +309,8 @@ class AudioStream:
             return
         if source.address != self._end.settled and self._end.hear(source.address, now):
             self.events.append(DestinationLearnt(source.address, settings.remote))
-        self._schedule.hear(source.ssrc, now, sends=True)
+        if source is not before:
+            self._reports.hear_source(source.ssrc, now)
         if source is not before or source.restarts != self._restarts:
             self._restarts = source.restarts
             self._buffer.reset()
@@ -335,12 +330,6 @@ class AudioStream:
         if source.address == self._end.settled:
             self._steady = source
 
-    def _leave_steady(self) -> None:
-        """Go the long way with the next packet."""
-        steady, self._steady = self._steady, None
-        if steady is not None and self._receiver.heard is not None:
-            self._schedule.hear(steady.ssrc, self._receiver.heard, sends=True)
-
     def play_frame(self, now: float) -> bytes | None:
         """The next frame of what is heard; None before the first. One call for each frame."""
         if now >= self._look_at:
@@ -357,11 +346,11 @@ class AudioStream:
             return
         heard = max(self._receiver.heard or 0.0, self._waiting_since)
         silence_at = heard + self._silence_after
-        timeout_at = max(heard, self._heard_rtcp, self._agreed_at) + self._silent_limit
+        timeout_at = max(heard, self._reports.heard_at, self._agreed_at) + self._silent_limit
         if now >= silence_at and not self._silence_reported:
             self.events.append(RemoteFellSilent(now - heard))
             self._silence_reported = self._silent = True
-            self._leave_steady()
+            self._steady = None
         if now >= timeout_at and not self._timeout_reported:
             self.events.append(MediaTimedOut(self._silent_limit))
             self._timeout_reported = True
@@ -389,65 +378,16 @@ class AudioStream:
             packets_sent=before.packets_sent + self._sender.packets,
             octets_sent=before.octets_sent + self._sender.octets,
         )
-        goodbye = self._goodbye(now)
-        if goodbye is not None:
-            self._queued.append(goodbye)
-        self._sender.change_ssrc(self._tokens(32))
-        self._schedule.change_ssrc(self._sender.ssrc, now)
+        self._reports.change_ssrc(self._tokens(32), now)
 
     # Reports.
 
     def receive_rtcp(self, data: bytes, address: Address, now: float) -> None:
         """Take a datagram that came to the RTCP port."""
-        try:
-            packets = parse_rtcp(data)
-        except ParseError:
-            self._ignored += 1
-            return
-        if not self._end.knows(address):
-            self._ignored += 1
-            return
-        self._heard_rtcp = now
-        self._schedule.count(len(data) + _HEADERS)
-        for packet in packets:
-            match packet:
-                case SenderReport() | ReceiverReport():
-                    if packet.ssrc == self._sender.ssrc and not self._accept_echo:
-                        self._collide(address, now)
-                        return
-                    self._hear_report(packet, address, now)
-                case Goodbye():
-                    self._bye_received(packet, address, now)
-                case _:
-                    pass
+        self._reports.receive(data, address, now)
 
-    def _hear_report(
-        self, packet: SenderReport | ReceiverReport, address: Address, now: float
-    ) -> None:
-        self._schedule.hear(packet.ssrc, now, sends=False)
-        source = self._receiver.source
-        of_source = (
-            source is not None and source.ssrc == packet.ssrc and source.address[0] == address[0]
-        )
-        self._end.hear_rtcp(address, of_source=of_source)
-        if source is not None and of_source and isinstance(packet, SenderReport):
-            source.hear_sender_report(packet.ntp, now)
-        for block in packet.reports:
-            if block.ssrc == self._sender.ssrc:
-                self._remote = RemoteReport(
-                    block.fraction_lost / 256,
-                    block.cumulative_lost,
-                    block.jitter / self._sender.clock_rate,
-                    round_trip_time(block, ntp_timestamp(now + self._epoch)),
-                )
-
-    def _bye_received(self, packet: Goodbye, address: Address, now: float) -> None:
-        source = self._receiver.source
-        # Section 8.2: believed from where the source is, and nowhere else.
-        if source is None or source.ssrc not in packet.sources or source.address[0] != address[0]:
-            return
-        self._leave_steady()
-        self._schedule.goodbye(packet.sources, now)
+    def _bye_received(self, packet: Goodbye) -> None:
+        self._steady = None
         self._receiver.forget()
         self._silent = True
         self.events.append(RemoteLeft(packet.reason))
@@ -455,60 +395,24 @@ class AudioStream:
     @property
     def reports_at(self) -> float:
         """When there may be something in `reports`, in seconds; it need not be asked before."""
-        return -math.inf if self._queued else self._schedule.next
+        return self._reports.next
 
     def reports(self, now: float) -> list[bytes]:
         """The RTCP datagrams that are due; to be sent to `rtcp_destination`."""
-        due, self._queued = self._queued, []
-        if not due and now < self._schedule.next:
-            return due
-        if self._sender.sent_at is not None:
-            self._schedule.hear(self._sender.ssrc, self._sender.sent_at, sends=True)
-        if self._steady is not None and self._receiver.heard is not None:
-            self._schedule.hear(self._steady.ssrc, self._receiver.heard, sends=True)
+        if now < self._reports.next:
+            return []
         destination = self.rtcp_destination
         if destination is None or not self._end.may_send(destination, now):
+            self._reports.drop_queued()
             return []
-        if now >= self._schedule.next and self._schedule.due(now):
-            data = build_compound(self._report(now))
-            self._schedule.sent(len(data) + _HEADERS, now)
-            self._sent_rtcp = True
-            due.append(data)
-        return due
-
-    def _report(self, now: float) -> list[RTCPPacket]:
-        """A report and our name (section 6.1)."""
-        sender = self._sender
-        source = self._receiver.source
-        blocks: tuple[ReportBlock, ...] = ()
-        if source is not None:
-            blocks = (source.report(now),)
-        report: RTCPPacket
-        if sender.packets:
-            report = SenderReport(
-                sender.ssrc,
-                ntp_timestamp(now + self._epoch),
-                sender.timestamp_at(now),
-                sender.packets & 0xFFFFFFFF,
-                sender.octets & 0xFFFFFFFF,
-                blocks,
-            )
-        else:
-            report = ReceiverReport(sender.ssrc, blocks)
-        return [report, SourceDescription.cname(sender.ssrc, self._cname)]
-
-    def _goodbye(self, now: float, reason: str | None = None) -> bytes | None:
-        if not self._sender.packets and not self._sent_rtcp:
-            # Section 6.3.7: who has sent nothing sends no BYE.
-            return None
-        return build_compound([*self._report(now), Goodbye((self._sender.ssrc,), reason)])
+        return self._reports.due(now)
 
     def goodbye(self, now: float, reason: str | None = None) -> bytes | None:
         """The RTCP datagram that ends the stream, for `rtcp_destination`; None for none."""
         destination = self.rtcp_destination
         if destination is None or not self._end.may_send(destination, now):
             return None
-        return self._goodbye(now, reason)
+        return self._reports.goodbye(now, reason)
 
     # Statistics.
 
@@ -536,6 +440,6 @@ class AudioStream:
             octets_received=receiver.octets,
             lost=receiver.lost,
             jitter=receiver.source.jitter if receiver.source is not None else 0.0,
-            ignored=self._ignored + receiver.strays,
-            remote=self._remote,
+            ignored=self._ignored + self._reports.ignored + receiver.strays,
+            remote=self._reports.remote,
         )

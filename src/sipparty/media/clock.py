@@ -168,9 +168,7 @@ class MediaClock:
         self._arm()
         reader = self._reader
         if reader is not None:
-            often = any(
-                all(phase.members for phase in phases) for phases in self._phases.values()
-            )
+            often = any(all(phase.members for phase in phases) for phases in self._phases.values())
             if often is not self._often:
                 self._often = often
                 reader.rely_on_clock(often)

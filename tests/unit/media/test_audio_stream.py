@@ -551,3 +551,87 @@ def test_one_packet_of_another_source_ends_no_silence(stream):
     assert [type(event) for event in stream.events] == kinds
     heard(stream, 2, first=4712, ssrc=78, start=12.22)
     assert [type(event) for event in stream.events] == [*kinds, SourceHeard]
+
+
+#: What may be told of packets: which comes (a step in the sequence), its kind, who sends it, from
+#: where, whether something follows the fixed header, and what else happens then.
+_ODDITIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "step": st.sampled_from([0, 2, -1, -3, 200]),
+        "payload_type": st.sampled_from([8, 101]),
+        "ssrc": st.sampled_from([78, 79]),
+        "address": st.sampled_from([BESIDE, ELSEWHERE]),
+        "csrc": st.just((5,)),
+        "short": st.just(True),
+        "pause": st.sampled_from([0.5, 11.0]),
+        "then": st.sampled_from(["hold", "resume", "goodbye"]),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.none() | _ODDITIES, max_size=60), st.integers(0, 0xFFFF))
+def test_the_short_way_does_what_the_long_one_does(story, first):
+    def tokens():
+        numbers = itertools.count(3)
+        return lambda bits: next(numbers) * 0x9E3779B97F4A7C15 % (1 << bits)
+
+    short, long = (AudioStream(SETTINGS, 0.0, tokens(), cname="alice") for _ in range(2))
+    now, sequence = 0.0, first
+    seen = {short: [], long: []}
+    for odd in [None] * 4 + story:
+        odd = odd or {}
+        now += 0.02 + odd.get("pause", 0.0)
+        sequence = (sequence + odd.get("step", 1)) & 0xFFFF
+        packet = bytes(
+            RTPPacket(
+                odd.get("payload_type", 0),
+                sequence,
+                sequence * 160,
+                odd.get("ssrc", 77),
+                bytes((sequence & 0x7F,)) * 160,
+                csrc=odd.get("csrc", ()),
+            )
+        )
+        name = SourceDescription.cname(77, "bob")
+        goodbye = build_compound([ReceiverReport(77, ()), name, Goodbye((77,), None)])
+        for stream, out in seen.items():
+            if stream is long:
+                stream._steady = None
+            data = packet[:11] if "short" in odd else packet
+            stream.receive_rtp(data, odd.get("address", THERE), now)
+            match odd.get("then"):
+                case "hold":
+                    stream.apply(dataclasses.replace(SETTINGS, receives=False), now)
+                case "resume":
+                    stream.apply(SETTINGS, now)
+                case "goodbye":
+                    stream.receive_rtcp(goodbye, THERE_RTCP, now)
+            out.append(stream.send_frame(None, now))
+            out.append(stream.play_frame(now))
+            out.append(stream.reports(now))
+            out.append(tuple(stream.events))
+            out.append(stream.statistics)
+            out.append(stream.destination)
+            stream.events.clear()
+    assert seen[short] == seen[long]
+
+
+def test_the_usual_packet_takes_the_short_way(stream, monkeypatch):
+    heard(stream, 4)
+    monkeypatch.setattr(RTPPacket, "parse", None)
+    monkeypatch.setattr(stream, "_receive_unusual", None)
+    heard(stream, 200, 4, start=0.08)
+    assert stream.statistics.packets_received == 204
+    assert stream.statistics.lost == 0
+
+
+def test_when_to_ask_for_reports_is_known(stream):
+    due = stream.reports_at
+    assert due > 0
+    assert stream.reports(due - 0.001) == []
+    assert stream.reports_at == due
+    while not stream.reports(stream.reports_at):  # timer reconsideration may put it off
+        assert stream.reports_at > due
+    assert stream.reports_at > due

@@ -179,7 +179,9 @@ def test_members_are_spread_over_the_phases_of_a_period(loop, media):
         media.add(member, 0.02)
     loop.run(100.02)
     at = [times(member) for member in members]
-    assert sorted({each for one in at for each in one}) == [round(0.002 * n, 3) for n in range(11)][1:]
+    assert (
+        sorted({each for one in at for each in one}) == [round(0.002 * n, 3) for n in range(11)][1:]
+    )
     assert all(len(one) == 1 for one in at)
     assert sorted(Counter(at[n][0] for n in range(25)).values()) == [2] * 5 + [3] * 5
     # One that left is made up for by the next that comes.

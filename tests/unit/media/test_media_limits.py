@@ -14,6 +14,8 @@ from sipparty.media import (
     ports,
     remote,
     rtp_source,
+    socket_poll,
+    stream_reports,
 )
 from sipparty.media.negotiated import AudioPreferences
 from sipparty.media.rtp_session import RTPSession
@@ -29,12 +31,12 @@ def test_numbers_of_rfc_3550():
     assert rtp_source.MIN_SEQUENTIAL == 2  # section A.1, this one and the next two
     assert rtp_source.MAX_DROPOUT == 3000
     assert rtp_source.MAX_MISORDER == 100
-    assert audio_stream._HEADERS == 20 + 8  # section 6.2: IPv4 and UDP
+    assert stream_reports._HEADERS == 20 + 8  # section 6.2: IPv4 and UDP
 
 
 def test_what_a_peer_can_have_kept():
     assert rtp_source.MAX_CANDIDATES == 4
-    assert (ports.BATCH, ports.MAX_DATAGRAM, ports.MAX_EARLY) == (32, 2048, 32)
+    assert (socket_poll.BATCH, ports.MAX_DATAGRAM, ports.MAX_EARLY) == (32, 2048, 32)
     assert (audio_stream._MAX_CONFLICTS, audio_stream._MAX_EVENTS) == (8, 64)
     assert remote._MAX_REMEMBERED == 16
     assert clock.MAX_CATCH_UP == 3

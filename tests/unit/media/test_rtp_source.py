@@ -33,6 +33,17 @@ def test_packets_are_numbered_across_the_wraps():
     assert (sender.packets, sender.octets) == (2, 320)
 
 
+def test_a_datagram_is_the_packet_that_would_be_sent():
+    one, other = (RTPSender(7, 0xFFFE, 0xFFFFFFFF - 79) for _ in range(2))
+    for n in range(4):
+        datagram = one.datagram(b"abc" * n, 160, 96, n * 0.02)
+        assert datagram == bytes(other.send(b"abc" * n, 160, 96, n * 0.02))
+        assert datagram[1] == (0x80 | 96 if n == 0 else 96)
+    assert (one.packets, one.octets, one.sent_at) == (4, 18, 0.06)
+    one.change_ssrc(8)
+    assert one.sent_at is None
+
+
 def test_a_pause_moves_the_timestamp_and_marks_the_next_packet():
     sender = RTPSender(7, 10, 1000)
     sender.send(b"", 160, 0, 0.0)
@@ -257,3 +268,21 @@ def test_sources_on_probation_are_bounded():
 def test_the_clock_is_that_of_telephony_by_default():
     rates = RTPSender(1, 2, 3).clock_rate, RTPReceiver().clock_rate, RTPSource(1, ()).clock_rate
     assert rates == (8000, 8000, 8000)
+
+
+def test_only_the_next_packet_of_a_valid_source_takes_the_short_way():
+    short, long = (RTPSource(1, ALICE) for _ in range(2))
+    assert not short.receive_next(0xFFFD, 0, 0.0)
+    for n in range(0xFFFC, 0xFFFE):
+        for source in (short, long):
+            source.receive(n, n * 160, 0.0)
+    for n in (0xFFFE, 0xFFFF, 0x10000, 0x10001):
+        now = n * 0.021
+        assert short.receive_next(n & 0xFFFF, n * 160 & 0xFFFFFFFF, now)
+        assert long.receive(n & 0xFFFF, n * 160 & 0xFFFFFFFF, now)
+        assert (short.highest_sequence, short.received) == (long.highest_sequence, long.received)
+        assert short.jitter == long.jitter
+    before = (short.received, short.jitter, short.highest_sequence)
+    for n in (1, 0, 3):
+        assert not short.receive_next(n, 0, 0.0)
+    assert (short.received, short.jitter, short.highest_sequence) == before
