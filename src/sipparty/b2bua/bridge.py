@@ -15,9 +15,9 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sipparty.b2bua.pipe import Pipe
 from sipparty.b2bua.relay import Origin
 from sipparty.errors import CallFailed, NegotiationError, SIPPartyError, Timeout, UsageError
+from sipparty.media.bridging import AudioBridge, bridge
 from sipparty.sip import ClientRequest, Message, Response, SimpleCall
 from sipparty.sip.dialog.modification import changing_dialog
 from sipparty.sip.dialog.session import Pending
@@ -137,7 +137,7 @@ class Bridge:
         self.b2bua = b2bua
         self.incoming = incoming
         self.outgoing = outgoing
-        self._pipes: tuple[Pipe, ...] = ()
+        self._audio: AudioBridge | None = None
         outgoing.bridge, outgoing.other = self, incoming
         if joined:
             incoming.bridge, incoming.other = self, outgoing
@@ -197,6 +197,8 @@ class Bridge:
     def _take_over(self) -> None:
         """Join the leg that stays with the new call, which is answered (RFC 5589 §6)."""
         stays, new, former = self.incoming, self.outgoing, self.incoming.other
+        if stays.bridge is not None:
+            stays.bridge._part()
         stays.moving = None
         stays.bridge, stays.other = self, new
         if former is not None:
@@ -258,12 +260,14 @@ class Bridge:
     def _connect(self) -> None:
         """Have each heard in the other call, where media comes here."""
         sessions: Any = [self.incoming.session, self.outgoing.session]
-        if self.b2bua.relays or self._pipes or None in sessions:
+        if self.b2bua.relays or self._audio is not None or None in sessions:
             return
-        self._pipes = Pipe(), Pipe()
-        for session, other, pipe in zip(sessions, sessions[::-1], self._pipes, strict=True):
-            session.record(pipe)
-            other.play(pipe)
+        self._audio = bridge(self.incoming, self.outgoing)
+
+    def _part(self) -> None:
+        """Have neither heard in the other call any more."""
+        if self._audio is not None:
+            self._audio.stop()
 
     # ---------------------------------------------------------------- descriptions
 

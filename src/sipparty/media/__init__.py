@@ -6,6 +6,13 @@
     clock                    the 20 ms clock of a loop
     ports, socket_poll       UDP sockets, and reading many of them: the only I/O beside files
     transport                what a stream asks of what carries its packets
+    frames, inputs           audio between the parts of a line; which of several is sent
+    audio                    `call.audio`: frames to be read, sent and tapped
+    activity                 when the other side speaks
+    answering                whether a human or a machine has answered
+    mixing, bridging         two calls that hear each other
+    conference               several of them
+    following                the line of a call through the life of the call
     audio_stream             one stream without I/O
     remote                   whose packets are the other side's, and where ours may go
     statistics               what is counted of a stream
@@ -24,9 +31,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sipparty.media.activity import (
+        EnergyDetector,
+        SilenceDetected,
+        SpeechDetector,
+        SpeechEnded,
+        SpeechStarted,
+        VoiceActivity,
+    )
+    from sipparty.media.answering import AnsweredBy, AnswerJudged, BeepDetector, GreetingJudge
+    from sipparty.media.audio import Audio, AudioReader, TapFailed
     from sipparty.media.audio_stream import AudioStream
+    from sipparty.media.bridging import AudioBridge, bridge
     from sipparty.media.clock import Clock, MediaClock
     from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
+    from sipparty.media.conference import Conference, ConferenceLeg
     from sipparty.media.events import (
         DestinationLearnt,
         MediaProven,
@@ -59,11 +78,21 @@ if TYPE_CHECKING:
     from sipparty.sip.events import MediaEvent
 
 __all__ = [
+    "AnswerJudged",
+    "AnsweredBy",
+    "Audio",
+    "AudioBridge",
     "AudioCodec",
+    "AudioReader",
     "AudioStream",
+    "BeepDetector",
     "Clock",
     "CodecType",
+    "Conference",
+    "ConferenceLeg",
     "DestinationLearnt",
+    "EnergyDetector",
+    "GreetingJudge",
     "JitterBuffer",
     "MediaClock",
     "MediaEvent",
@@ -86,14 +115,21 @@ __all__ = [
     "RemoteFellSilent",
     "RemoteLeft",
     "RemoteReport",
+    "SilenceDetected",
     "SilenceSource",
     "Sink",
     "Source",
     "SourceHeard",
+    "SpeechDetector",
+    "SpeechEnded",
+    "SpeechStarted",
     "StreamSettings",
+    "TapFailed",
     "ToneSource",
+    "VoiceActivity",
     "WAVRecorder",
     "WAVSource",
+    "bridge",
     "codec_types",
     "find_codec",
     "parse_rtcp",
@@ -104,6 +140,7 @@ __all__ = [
 _MODULES = (
     *("session", "events", "settings", "statistics", "codecs", "sources", "sinks", "rtp", "rtcp"),
     *("rtp_source", "jitter", "clock", "playback", "audio_stream", "rtp_session"),
+    *("audio", "activity", "answering", "bridging", "conference"),
 )
 
 

@@ -14,6 +14,7 @@ Laws:
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -45,6 +46,8 @@ __all__ = ["Line"]
 
 #: Frames of a stall that are played, for the recording's time, at most.
 _MAX_PLAYED: Final = 250
+#: Taken while listeners come and go; reentrant, as one that nobody holds goes anywhere.
+_changing: Final = threading.RLock()
 
 
 class Line:
@@ -231,16 +234,25 @@ class Line:
             self.player.end("stopped")
 
     def add_listener(self, listener: Listener, *, sent: bool = False) -> None:
-        """Give a listener each frame that is heard, or that is sent, from now on; on any thread."""
-        if sent:
-            self.sent_listeners = (*self.sent_listeners, listener)
-        elif listener not in self.listeners:
-            self.listeners = (*self.listeners, listener)
+        """Give a listener each frame that is heard, or that is sent, from now on; on any thread.
+        One that has a method `line_ended` has it called at the end of the line.
+        """
+        with _changing:
+            if sent:
+                self.sent_listeners = (*self.sent_listeners, listener)
+            elif listener not in self.listeners:
+                self.listeners = (*self.listeners, listener)
 
     def remove_listener(self, listener: Listener) -> None:
         """Give it none any more; on any thread."""
-        self.listeners = tuple(one for one in self.listeners if one is not listener)
-        self.sent_listeners = tuple(one for one in self.sent_listeners if one is not listener)
+        with _changing:
+            self.listeners = tuple(one for one in self.listeners if one is not listener)
+            self.sent_listeners = tuple(one for one in self.sent_listeners if one is not listener)
+
+    @property
+    def started(self) -> bool:
+        """Whether packets have flowed, or do."""
+        return self._started
 
     @property
     def statistics(self) -> MediaStatistics:
@@ -308,7 +320,12 @@ class Line:
         self.transport = self._udp = None
         self.player.end("stopped")
         self.player.close_sink()
-        self.listeners = self.sent_listeners = ()
+        with _changing:
+            ended = [*self.listeners, *self.sent_listeners]
+            self.listeners = self.sent_listeners = ()
+        for listener in ended:
+            if hasattr(listener, "line_ended"):
+                listener.line_ended()
 
     def send_due(self, now: float, skipped: int) -> None:
         """Send and report one frame; for the clock."""

@@ -6,15 +6,19 @@ time gives a handle that can be waited for, in a thread or a coroutine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sipparty.errors import UsageError
+from sipparty.fsm import verb
 from sipparty.sip import SimpleCall
 
 if TYPE_CHECKING:
     from sipparty.media import Playback, RTPSession, Sink
+    from sipparty.media.audio import Audio
+    from sipparty.media.bridging import AudioBridge
     from sipparty.media.sinks import SinkLike
     from sipparty.media.sources import SourceLike
+    from sipparty.sip.events import MediaEvent
 
     _AudioCall = SimpleCall[RTPSession]
 else:
@@ -41,6 +45,51 @@ class AudioCall(_AudioCall):
                 f"{self.name} has no media: it has some from accept(), or ring(media=True), on."
             )
         return session
+
+    @property
+    def audio(self) -> Audio:
+        """The audio of the call, frame by frame: to be read, sent and tapped. It is there from the
+        first, and flows when media does.
+        """
+        audio: Audio | None = self.__dict__.get("_audio")
+        if audio is None:
+            audio = self._make_audio()
+        return audio
+
+    @verb
+    def _make_audio(self) -> Audio:
+        audio: Audio | None = self.__dict__.get("_audio")
+        if audio is None:
+            from sipparty.media.audio import Audio
+            from sipparty.media.following import Follower
+
+            loop = getattr(self.portal, "loop", None)
+            audio = self.__dict__["_audio"] = Audio(self.portal, self._emit_media, loop)
+            Follower(self, audio.attach, audio.end)
+        return audio
+
+    def _emit_media(self, event: MediaEvent) -> None:
+        if self.session is not None:
+            self.session.emit(event)
+
+    def bridge(self, other: SimpleCall[Any]) -> AudioBridge:
+        """Have this call and another one hear each other, from now on or from when they have media.
+
+        What either is sent by `play`, `audio.send` and music on hold comes before it. Digits do not
+        pass, but as tones.
+
+        Args:
+            other: The other call, of any party and engine.
+
+        Returns:
+            A handle: `stop()` parts them, and leaving its `with` block does.
+
+        Raises:
+            UsageError: It is this call.
+        """
+        from sipparty.media.bridging import bridge
+
+        return bridge(self, other)
 
     def play(self, what: SourceLike) -> Playback:
         """Play something to the other side, as `RTPSession.play` does."""

@@ -11,7 +11,6 @@ import pytest
 
 from sipparty import AudioParty, CallRejected
 from sipparty.b2bua import B2BUA, AudioB2BUA
-from sipparty.b2bua.pipe import Pipe
 from sipparty.b2bua.relay import Origin
 from sipparty.errors import NegotiationError
 from sipparty.media import ToneSource
@@ -363,16 +362,6 @@ class TestMediaThroughIt:
         theirs.session.record(heard)
         call.session.play(ToneSource(440.0, 2.0))
         assert heard.loud.wait(PATIENCE)
-
-
-class TestPipe:
-    def test_what_lacks_is_silence_and_what_is_too_much_is_dropped(self):
-        pipe = Pipe()
-        assert pipe.read(2) == bytes(4)
-        for number in range(Pipe.MAX_BLOCKS + 1):
-            pipe.write(bytes([number]) * 4)
-        assert pipe.read(1) == b"\1\1"
-        assert pipe.read(2) == b"\1\1\2\2"
 
 
 class TestOrigin:

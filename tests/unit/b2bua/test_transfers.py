@@ -75,7 +75,7 @@ def talk(pbx, *calls):
         )
     (bridge,) = pbx.bridges
     ports = {leg.session.negotiated.remote_port for leg in (bridge.incoming, bridge.outgoing)}
-    return ports == {one.session.local_port, other.session.local_port} and bool(bridge._pipes)
+    return ports == {one.session.local_port, other.session.local_port} and bridge._audio is not None
 
 
 def until(condition, *parties):

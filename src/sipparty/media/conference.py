@@ -1,0 +1,358 @@
+"""A conference: calls that all hear each other, and not themselves.
+
+    async with Conference() as conference:
+        conference.add(call)
+
+Laws:
+
+* Every 20 ms it takes what each leg has said and gives each leg the sum of the others, and of what
+  is played or sent to all. Sums are exact, and limited once.
+* Legs may be of several engines and media loops. Between a leg and the conference are bounded
+  queues, so a leg that is late, silent, on hold or gone concerns no other.
+* It ticks on the loop of one of its legs, and on another one's when that has left. Without legs it
+  has no timer.
+* A leg leaves when its call ends, when it is removed, or when the conference is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Self
+
+from sipparty.errors import UsageError
+from sipparty.media.activity import EnergyDetector, VoiceActivity
+from sipparty.media.audio import Audio, AudioReader, check_rate
+from sipparty.media.clock import Clock, MediaClock
+from sipparty.media.following import Follower
+from sipparty.media.frames import AudioFrame, AudioInput, Listener
+from sipparty.media.inputs import JOINED, RankedInputs
+from sipparty.media.mixing import Pipe, mix_minus
+from sipparty.media.pcm import attenuate, silence
+
+__all__ = ["Conference", "ConferenceLeg"]
+
+#: Seconds of a tick.
+_PERIOD: Final = 0.02
+#: Ticks of a stall that are made up for at the most.
+_MAX_MADE_UP: Final = 5
+#: The rate of a conference whose legs have none yet, in samples a second.
+_DEFAULT_RATE: Final = 8000
+
+
+class ConferenceLeg:
+    """A call in a conference; made by `Conference.add`.
+
+    Args:
+        conference: The conference.
+        call: The call.
+        gain: How much louder it is for the others, in dB.
+        mute: Whether the others do not hear it.
+
+    Attributes:
+        call: The call.
+        mute: Whether the others do not hear it; may be set at any time.
+        left: Whether it is in the conference no more.
+    """
+
+    def __init__(self, conference: Conference, call: Any, gain: float, mute: bool) -> None:
+        self.call = call
+        self.mute = mute
+        self.left = False
+        self.heard = Pipe()
+        self.sent = Pipe()
+        self.rate = 0
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.level = -127.0
+        self._conference = conference
+        self._detector = EnergyDetector()
+        self._activity = VoiceActivity(hangover=0.3)
+        self._time = 0.0
+        self._line: Any = None
+        self.gain = gain
+        self._follower: Follower | None = None
+
+    @property
+    def gain(self) -> float:
+        """How much louder it is for the others, in dB, from -60 to 30; may be set at any time."""
+        return self._gain
+
+    @gain.setter
+    def gain(self, gain: float) -> None:
+        if not -60 <= gain <= 30:
+            raise UsageError(f"gain={gain!r} is no number of dB from -60 to 30.")
+        self._gain = gain
+        self._factor = 10 ** (gain / 20)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether it speaks now."""
+        return self._activity.speaking and not self.mute
+
+    def leave(self) -> None:
+        """Leave the conference; the call goes on."""
+        self._conference._leave(self)
+
+    # ---------------------------------------------------------------- for the conference
+
+    def follow(self) -> None:
+        """Take part from now on."""
+        self._follower = Follower(self.call, self._attach, self.leave)
+        if self.left:
+            self.stop()
+
+    def stop(self) -> None:
+        """Take part no more."""
+        self.left = True
+        if self._follower is not None:
+            self._follower.stop()
+        self._detach()
+
+    def _attach(self, line: Any) -> None:
+        self._detach()
+        self._line = line
+        line.add_listener(self)
+        RankedInputs.of(line).add(self, JOINED)
+
+    def _detach(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            line.remove_listener(self)
+            RankedInputs.of(line).remove(self)
+
+    def said(self, samples: int, rate: int) -> bytes | None:
+        """Return what it says to the others; None for nothing."""
+        pcm = self.heard.next_frame(samples, rate)
+        if pcm is None:
+            if not self._activity.speaking:
+                return None
+            pcm = silence(samples)
+        frame = AudioFrame(pcm, rate, self._time)
+        self._time += frame.duration
+        self.level = frame.energy
+        self._activity.take(frame, self._detector.is_speech(frame))
+        if self.mute or pcm == silence(samples):
+            return None
+        return pcm if self._factor == 1.0 else attenuate(pcm, self._factor)
+
+    # ---------------------------------------------------------------- on the tick of its line
+
+    def hear(self, frame: AudioFrame, /) -> None:
+        """Take what the call has heard."""
+        self.rate = max(frame.rate, self.rate)
+        self.heard.hear(frame)
+        self._conference._begin(self)
+
+    def next_frame(self, samples: int, rate: int, /) -> bytes | None:
+        """Return what the call is to send."""
+        self.rate = max(rate, self.rate)
+        self._conference._begin(self)
+        return self.sent.next_frame(samples, rate)
+
+
+class Conference:
+    """Calls that all hear each other. Leaving its `with` or `async with` block closes it.
+
+    Args:
+        rate: Samples a second of the mix; None for the highest of its legs.
+        clock: What ticks it; None for the clock of the loop of one of its legs.
+
+    Attributes:
+        audio: The mix of all, to be read, and what is sent to all; as `call.audio` for a call.
+        closed: Whether it is over.
+
+    Raises:
+        UsageError: The rate is none.
+    """
+
+    def __init__(self, *, rate: int | None = None, clock: Clock | None = None) -> None:
+        self._rate = None if rate is None else check_rate(rate)
+        self._clock_option = clock
+        self._lock = threading.RLock()
+        self._legs: tuple[ConferenceLeg, ...] = ()
+        # What ticks it, on which loop.
+        self._clock: Clock | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ticking = threading.Lock()
+        self._time = 0.0
+        self._sequence = 0
+        self.closed = False
+        # As a line has them.
+        self.stream = None
+        self.listeners: tuple[Listener, ...] = ()
+        self.input: AudioInput = _Nothing()
+        self.audio = Audio()
+        self.audio.attach(self)
+
+    # ---------------------------------------------------------------- legs
+
+    def add(self, call: Any, *, gain: float = 0.0, mute: bool = False) -> ConferenceLeg:
+        """Let a call take part, from now on or from when it has media.
+
+        Args:
+            call: The call.
+            gain: How much louder it is for the others, in dB.
+            mute: Whether the others do not hear it.
+
+        Raises:
+            UsageError: It takes part already; the conference is closed; the gain is out of range.
+        """
+        leg = ConferenceLeg(self, call, gain, mute)
+        with self._lock:
+            if self.closed:
+                raise UsageError("The conference is closed.")
+            if any(one.call is call for one in self._legs):
+                raise UsageError(f"{call!r} takes part in the conference already.")
+            self._legs = (*self._legs, leg)
+        leg.follow()
+        return leg
+
+    def remove(self, call: Any) -> None:
+        """Have a call leave, which goes on; one that takes no part is left alone."""
+        for leg in self._legs:
+            if leg.call is call:
+                self._leave(leg)
+
+    @property
+    def legs(self) -> tuple[ConferenceLeg, ...]:
+        """Who takes part, in the order in which they came."""
+        return self._legs
+
+    @property
+    def speakers(self) -> list[ConferenceLeg]:
+        """Who speaks now, the loudest first."""
+        speaking = [leg for leg in self._legs if leg.speaking]
+        return sorted(speaking, key=lambda leg: -leg.level)
+
+    def _leave(self, leg: ConferenceLeg) -> None:
+        with self._lock:
+            self._legs = tuple(one for one in self._legs if one is not leg)
+            if leg.loop is self._loop or not self._legs:
+                self._halt()
+        leg.stop()
+
+    def close(self) -> None:
+        """Have all leave; their calls go on. On any thread, and as often as one likes."""
+        with self._lock:
+            self.closed = True
+        for leg in self._legs:
+            self._leave(leg)
+        self.audio.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------- the mix
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of the mix."""
+        rates = [leg.rate for leg in self._legs] if self._rate is None else [self._rate]
+        return max(rates, default=0) or _DEFAULT_RATE
+
+    def mix(self, *, limit: int = 50) -> AudioReader:
+        """Return the mix of all, frame by frame: `async for frame in conference.mix()`.
+
+        Args:
+            limit: How many frames wait to be read at the most.
+        """
+        return self.audio.read(limit=limit)
+
+    def add_listener(self, listener: Listener, *, sent: bool = False) -> None:
+        """Give a listener each frame of the mix from now on; on any thread."""
+        with self._lock:
+            self.listeners = (*self.listeners, listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Give it none any more; on any thread."""
+        with self._lock:
+            self.listeners = tuple(one for one in self.listeners if one is not listener)
+
+    # ---------------------------------------------------------------- on the tick
+
+    def _begin(self, leg: ConferenceLeg) -> None:
+        """Tick from now on, on the loop of this thread, a leg's, if nothing does."""
+        if self._clock is not None and leg.loop is not None:
+            return
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            leg.loop = loop
+            if self._clock is None and not leg.left:
+                self._clock = self._clock_option or MediaClock.of(loop)
+                self._loop = loop
+                self._clock.add(self, _PERIOD)
+
+    def _halt(self) -> None:
+        """Tick no more on this loop, until a leg asks for it."""
+        clock, loop = self._clock, self._loop
+        self._clock = self._loop = None
+        if clock is not None and loop is not None:
+            _on(loop, clock.remove, self)
+
+    def tick(self, now: float, skipped: int) -> None:
+        """Mix one frame; for the clock."""
+        if not self._ticking.acquire(blocking=False):
+            return  # another loop still does, as it gives it up
+        try:
+            for _ in range(min(skipped, _MAX_MADE_UP) + 1):
+                self._mix()
+        finally:
+            self._ticking.release()
+
+    def _mix(self) -> None:
+        rate = self.rate
+        samples = round(rate * _PERIOD)
+        legs = self._legs
+        said = [(leg, leg.said(samples, rate)) for leg in legs]
+        speaking = [(leg, pcm) for leg, pcm in said if pcm is not None]
+        parts = [pcm for _, pcm in speaking]
+        played = self.input.next_frame(samples, rate)
+        if played is not None:
+            parts.append(played)
+        if parts:
+            total, others = mix_minus(parts)
+        else:
+            total, others = silence(samples), []
+        frame = AudioFrame(total, rate, self._time, self._sequence)
+        without = {
+            leg: AudioFrame(pcm, rate, self._time, self._sequence)
+            for (leg, _), pcm in zip(speaking, others, strict=False)
+        }
+        for leg in legs:
+            leg.sent.hear(without.get(leg, frame))
+        for listener in self.listeners:
+            listener.hear(frame)
+        self._time += _PERIOD
+        self._sequence += 1
+
+
+class _Nothing:
+    """What is said to all where nothing is."""
+
+    def next_frame(self, samples: int, rate: int, /) -> bytes | None:
+        return None
+
+
+def _on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:
+    """Have a function called on the thread of a loop, now or soon."""
+    try:
+        here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        here = False
+    if here:
+        function(*args)
+        return
+    try:
+        loop.call_soon_threadsafe(function, *args)
+    except RuntimeError:
+        pass  # it is closed, and its timers with it
