@@ -195,7 +195,7 @@ class GreetingJudge:
                 return None
             return self._found("unknown", f"nothing was said for {self._patience:g} s")
         length = self._last - self._began
-        if length > self._max_greeting:
+        if length > self._max_greeting + 1e-6:
             return self._found("machine", f"the greeting took more than {self._max_greeting:g} s")
         if self._words > self._max_words:
             return self._found("machine", f"the greeting had more than {self._max_words} words")
