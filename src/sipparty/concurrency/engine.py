@@ -23,7 +23,6 @@ import inspect
 import logging
 import os
 import threading
-import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -221,7 +220,7 @@ class Engine(LoopPortal):
                 self._schedule()
 
     def _report(self, data: bytes, flow: Flow) -> None:
-        self.wire.sent(data, flow.local, flow.remote, flow.transport, time.time())
+        self.wire.sent(data, flow.local, flow.remote, flow.transport, self.wire.clock())
 
     def transmit(self, data: bytes, flow: Flow) -> None:
         """Send a message apart from what the core wants sent; called by the hub."""

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -199,7 +200,7 @@ class Wire:
         watched = wire.watched()
         ...
         if watched:
-            wire.sent(data, local, remote, "UDP", time.time())
+            wire.sent(data, local, remote, "UDP", wire.clock())
 
     Args:
         taps: The first taps; a `LogTap` alone by default.
@@ -207,15 +208,18 @@ class Wire:
     Attributes:
         log: The first `LogTap` of them; None where there is none.
         watched: Whether anybody listens; a call without arguments.
+        clock: Gives the time of a message, in seconds since 1970; the system's by default.
     """
 
-    __slots__ = ("_lock", "log", "taps", "watched")
+    __slots__ = ("_lock", "clock", "log", "taps", "watched")
 
     #: The taps on the wire, in the order they are called.
     taps: tuple[Tap, ...]
     watched: Callable[[], bool]
+    clock: Callable[[], float]
 
     def __init__(self, taps: Iterable[Tap] | None = None) -> None:
+        self.clock = time.time
         self._lock = threading.Lock()
         taps = dict.fromkeys((LogTap(),) if taps is None else taps)
         self.log = next((tap for tap in taps if isinstance(tap, LogTap)), None)

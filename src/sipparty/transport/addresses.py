@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 from sipparty.errors import ListenError, TransportError
 
 __all__ = [
+    "OpenSocket",
     "bind_socket",
     "check_source",
     "is_loopback",
@@ -16,10 +18,28 @@ __all__ = [
     "leads_to",
     "local_address_to",
     "numeric_family",
+    "open_socket_of_system",
+    "opener",
 ]
+
+#: Opens a socket of a family and a kind.
+OpenSocket: TypeAlias = Callable[[int, int], socket.socket]
 
 #: Any port: connecting a datagram socket sends nothing.
 _DISCARD = 9
+
+
+def open_socket_of_system(family: int, kind: int) -> socket.socket:
+    """Open a socket of this host."""
+    return socket.socket(family, kind)
+
+
+def opener(loop: Any) -> OpenSocket:
+    """Return what opens the sockets of a loop: the loop itself where it has a network of its own,
+    as one of `sipparty.testing` has; else the system.
+    """
+    opens: OpenSocket = getattr(loop, "open_socket", open_socket_of_system)
+    return opens
 
 
 @lru_cache(maxsize=1024)
@@ -53,8 +73,9 @@ def leads_to(bound: str, host: str) -> bool:
     return is_wildcard(bound) or is_loopback(bound) == is_loopback(host)
 
 
-def local_address_to(host: str) -> str:
-    """Return the address that this host sends from to reach a numeric address.
+def local_address_to(host: str, open_socket: OpenSocket = open_socket_of_system) -> str:
+    """Return the address that this host sends from to reach a numeric address; `open_socket` is
+    as `opener` gives it.
 
     Raises:
         TransportError: No route leads there.
@@ -63,7 +84,7 @@ def local_address_to(host: str) -> str:
     if family is None:
         raise TransportError(f"{host!r} is not a numeric address.")
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        with open_socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((host, _DISCARD))
             return str(probe.getsockname()[0])
     except OSError as error:
@@ -76,6 +97,7 @@ def bind_socket(
     port: int,
     prepare: Callable[[socket.socket], object],
     backlog: int = 0,
+    open_socket: OpenSocket = open_socket_of_system,
 ) -> socket.socket:
     """Return a non-blocking socket that is bound to a numeric address, and of a stream listens.
 
@@ -85,6 +107,7 @@ def bind_socket(
         port: The port; 0 for any free one.
         prepare: Called with the socket before it is bound.
         backlog: Connections that may wait to be accepted.
+        open_socket: As `opener` gives it.
 
     Raises:
         ListenError: The address is not one of ours, the port is taken, or the system has no socket.
@@ -95,7 +118,7 @@ def bind_socket(
         raise ListenError(f"Cannot listen on {host!r}: expected a numeric address.")
     sock = None
     try:
-        sock = socket.socket(family, kind)
+        sock = open_socket(family, kind)
         where += f" port {port}"
         sock.setblocking(False)
         if family == socket.AF_INET6:
@@ -112,12 +135,13 @@ def bind_socket(
     return sock
 
 
-def check_source(source: str, host: str) -> None:
+def check_source(source: str, host: str, open_socket: OpenSocket = open_socket_of_system) -> None:
     """Check that a peer can be sent to from an address.
 
     Args:
         source: The numeric address to send from.
         host: The peer's, numeric too.
+        open_socket: As `opener` gives it.
 
     Raises:
         TransportError: They are of different families, or the source is no address of this host.
@@ -128,7 +152,7 @@ def check_source(source: str, host: str) -> None:
             f"Cannot send from {source} to {host}: they are of different families."
         )
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        with open_socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((source, 0))
     except OSError as error:
         raise TransportError(f"Cannot send from {source}: {error.strerror}.") from error

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from sipparty.errors import TransportError
 from sipparty.sip.flow import Address
 from sipparty.sip.limits import Limits
-from sipparty.transport.addresses import numeric_family
+from sipparty.transport.addresses import OpenSocket, numeric_family, open_socket_of_system
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import Target
@@ -43,6 +43,7 @@ async def connect(
     local_address: Address | None = None,
     limits: Limits | None = None,
     path: str = "/",
+    open_socket: OpenSocket = open_socket_of_system,
 ) -> Connection:
     """Connect to a target, on the running loop.
 
@@ -56,6 +57,7 @@ async def connect(
             choice.
         limits: How much the peer may have us hold.
         path: The path of a WebSocket.
+        open_socket: As `sipparty.transport.addresses.opener` gives it.
 
     Returns:
         The connection, with its flow.
@@ -64,7 +66,7 @@ async def connect(
         TLSError: TLS failed, or the peer did not prove its name.
         TransportError: There is no connection for another reason.
     """
-    attempt = _Attempt(target)
+    attempt = _Attempt(target, open_socket)
     try:
         async with asyncio.timeout(timeout):
             return await attempt.run(owner, tls, local_address, limits, path)
@@ -84,8 +86,9 @@ async def connect(
 class _Attempt:
     """One attempt to connect, and how far it is."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, open_socket: OpenSocket) -> None:
         self.target = target
+        self._open_socket = open_socket
         #: What is to be said where time runs out.
         self.late = "there was no answer in time"
         self.in_handshake = False
@@ -194,7 +197,7 @@ class _Attempt:
         family = numeric_family(target.address)
         if family is None:
             raise self.failed(TransportError, "expected a numeric address")
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = self._open_socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             if local_address is not None:

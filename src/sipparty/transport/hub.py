@@ -28,7 +28,7 @@ from sipparty.sip.core import FlowWanted
 from sipparty.sip.flow import Flow
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transports import SECURE_TRANSPORTS, SUPPORTED, default_port
-from sipparty.transport.addresses import numeric_family
+from sipparty.transport.addresses import numeric_family, opener
 from sipparty.transport.keepalive import KeepAlives
 from sipparty.transport.listeners import HubOwner, Listeners
 from sipparty.transport.pool import ConnectionPool, Key, Pending, key_of
@@ -234,6 +234,7 @@ class Hub:
                 limits=self._owner.core.limits,
                 local_address=(source, 0) if source else None,
                 path=self.websocket.path,
+                open_socket=opener(self._loop),
             )
         except TransportError as error:
             self.resolver.mark_down(target)

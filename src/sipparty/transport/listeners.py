@@ -26,7 +26,7 @@ from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import Core
 from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.transports import SECURE_TRANSPORTS, standard_port
-from sipparty.transport.addresses import is_wildcard, numeric_family
+from sipparty.transport.addresses import is_wildcard, numeric_family, opener
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.settings import WebSocketConfig
 from sipparty.transport.stream import Connection
@@ -151,7 +151,9 @@ class Listeners:
     def _maker(self, transport: str) -> Callable[[str, int], Listening]:
         """Return what binds a transport."""
         if transport == "UDP":
-            return lambda host, port: UDPEndpoint(self._loop, self._owner, bind_udp(host, port))
+            return lambda host, port: UDPEndpoint(
+                self._loop, self._owner, bind_udp(host, port, opener(self._loop))
+            )
         standard_port(transport)  # which knows what there is
         kind: Callable[..., Connection] = Connection
         limits = self._owner.core.limits
@@ -172,7 +174,7 @@ class Listeners:
         return lambda host, port: StreamListener(
             self._loop,
             self._owner,
-            bind_tcp(host, port),
+            bind_tcp(host, port, open_socket=opener(self._loop)),
             transport,
             accepted,
             context,

@@ -12,11 +12,13 @@ from sipparty.errors import TransportError, UsageError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.flow import Flow
 from sipparty.transport.addresses import (
+    OpenSocket,
     check_source,
     is_wildcard,
     leads_to,
     local_address_to,
     numeric_family,
+    opener,
 )
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.listeners import Listeners, Listening, distance
@@ -34,6 +36,7 @@ class SourceSelection:
         self, loop: asyncio.AbstractEventLoop, owner: EndpointOwner, listeners: Listeners
     ) -> None:
         self._loop = loop
+        self._open_socket = opener(loop)
         self._owner = owner
         self._listeners = listeners
 
@@ -58,7 +61,7 @@ class SourceSelection:
             return wanted
         source = agent.local_address
         if source is not None:
-            check_source(source, host)
+            check_source(source, host, self._open_socket)
         found: list[UDPEndpoint] = []
         for endpoint in self._listeners.used(agent):
             if isinstance(endpoint, UDPEndpoint) and not endpoint.closed:
@@ -66,12 +69,14 @@ class SourceSelection:
                 if leads_to(bound, host) if source is None else bound == source:
                     found.append(endpoint)
         if len(found) > 1 and source is None:
-            route = _route_to(host)
+            route = _route_to(host, self._open_socket)
             found.sort(key=lambda endpoint: distance(endpoint, route))
         if found:
             return found[0]
         everywhere = "::" if ":" in host else "0.0.0.0"  # noqa: S104 - any route to the peer will do
-        endpoint = UDPEndpoint(self._loop, self._owner, bind_udp(source or everywhere, 0))
+        endpoint = UDPEndpoint(
+            self._loop, self._owner, bind_udp(source or everywhere, 0, self._open_socket)
+        )
         self._listeners.use(agent, endpoint)
         return endpoint
 
@@ -85,7 +90,7 @@ class SourceSelection:
             return ""
         source = agent.local_address
         if source is not None:
-            check_source(source, target.address)
+            check_source(source, target.address, self._open_socket)
             return source
         found = [
             endpoint
@@ -95,7 +100,7 @@ class SourceSelection:
         # Of two, the one that listens by the same transport.
         found.sort(key=lambda endpoint: endpoint.transport != target.transport)
         if len({endpoint.address[0] for endpoint in found}) > 1:
-            route = _route_to(target.address)
+            route = _route_to(target.address, self._open_socket)
             found.sort(key=lambda endpoint: endpoint.address[0] != route)
         return found[0].address[0] if found else ""
 
@@ -109,10 +114,10 @@ class SourceSelection:
         return connection.flow
 
 
-def _route_to(host: str) -> str:
+def _route_to(host: str, open_socket: OpenSocket) -> str:
     """Return the address that the system's routes choose for a peer; "" where none leads there."""
     try:
-        return local_address_to(host)
+        return local_address_to(host, open_socket)
     except TransportError:
         return ""
 

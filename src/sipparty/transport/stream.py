@@ -25,7 +25,6 @@ import contextlib
 import os
 import random
 import socket
-import time
 import weakref
 from collections.abc import Callable
 from typing import Protocol
@@ -278,7 +277,7 @@ class Connection(asyncio.BufferedProtocol):
                 if isinstance(event, bytes):
                     self.heard = True
                     if watched:
-                        at = time.time()
+                        at = self.owner.wire.clock()
                         owner.wire.received(event, flow.local, flow.remote, self.transport, at)
                     batch.append((event, flow))
                 elif isinstance(event, Ping):

@@ -28,7 +28,7 @@ from sipparty.concurrency import descriptors
 from sipparty.sip.flow import Address
 from sipparty.sip.limits import Limits
 from sipparty.sip.shares import source_of
-from sipparty.transport.addresses import bind_socket
+from sipparty.transport.addresses import OpenSocket, bind_socket, open_socket_of_system
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
 from sipparty.transport.tls import describe_failure
@@ -48,13 +48,15 @@ _OF_ONE = {
 }
 
 
-def bind_tcp(host: str, port: int, backlog: int = 512) -> socket.socket:
+def bind_tcp(
+    host: str, port: int, backlog: int = 512, open_socket: OpenSocket = open_socket_of_system
+) -> socket.socket:
     """Return a TCP socket that listens; see `bind_socket`."""
 
     def prepare(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
-    return bind_socket(socket.SOCK_STREAM, host, port, prepare, backlog)
+    return bind_socket(socket.SOCK_STREAM, host, port, prepare, backlog, open_socket)
 
 
 @dataclass(eq=False, slots=True)

@@ -23,13 +23,20 @@ import os
 import socket
 import struct
 import sys
-import time
 from collections import deque
 from typing import Any
 
 from sipparty.errors import TransportError
 from sipparty.sip.flow import Address, Flow, FlowTable
-from sipparty.transport.addresses import bind_socket, is_wildcard, local_address_to, numeric_family
+from sipparty.transport.addresses import (
+    OpenSocket,
+    bind_socket,
+    is_wildcard,
+    local_address_to,
+    numeric_family,
+    open_socket_of_system,
+    opener,
+)
 from sipparty.transport.endpoint import EndpointOwner
 
 __all__ = ["UDPEndpoint", "bind_udp"]
@@ -64,17 +71,20 @@ _STUN_HEADER = 20
 _STUN_COOKIE = b"\x21\x12\xa4\x42"
 
 
-def bind_udp(host: str, port: int) -> socket.socket:
+def bind_udp(
+    host: str, port: int, open_socket: OpenSocket = open_socket_of_system
+) -> socket.socket:
     """Return a non-blocking UDP socket bound to a numeric address.
 
     Args:
         host: The address; "0.0.0.0" or "::" for all of them.
         port: The port; 0 for any free one.
+        open_socket: As `opener` gives it.
 
     Raises:
         ListenError: The address is not one of ours, or the port is taken.
     """
-    return bind_socket(socket.SOCK_DGRAM, host, port, _prepare)
+    return bind_socket(socket.SOCK_DGRAM, host, port, _prepare, open_socket=open_socket)
 
 
 def _prepare(sock: socket.socket) -> None:
@@ -161,7 +171,7 @@ class UDPEndpoint:
         remote = (host, port)
         flow = self.recent.get(remote)
         if flow is None:
-            own = local_address_to(host) if self._any else self.address[0]
+            own = local_address_to(host, opener(self._loop)) if self._any else self.address[0]
             flow = self._remember(remote, own, remote)
         return flow
 
@@ -205,7 +215,7 @@ class UDPEndpoint:
         watched = owner.wire.watched()
         receive = self._socket.recvmsg if pktinfo else self._socket.recvfrom
         arguments = (self.MAX_DATAGRAM, _CONTROL) if pktinfo else (self.MAX_DATAGRAM,)
-        turns = self.BATCH if time.monotonic() < self._done_at + self.BUSY else 1
+        turns = self.BATCH if self._loop.time() < self._done_at + self.BUSY else 1
         batch: list[tuple[bytes, Flow]] = []
         try:
             for number in range(turns):
@@ -236,11 +246,13 @@ class UDPEndpoint:
                     owner.stun_received(data, flow)
                     continue
                 if watched:
-                    owner.wire.received(data, flow.local, remote, self.transport, time.time())
+                    owner.wire.received(
+                        data, flow.local, remote, self.transport, owner.wire.clock()
+                    )
                 batch.append((data, flow))
         finally:
             owner.messages_received(batch)
-            self._done_at = time.monotonic()
+            self._done_at = self._loop.time()
 
     def _read_errors(self) -> None:
         """Report each error in the socket's queue; the option is Linux's."""

@@ -176,7 +176,7 @@ class TestReaching:
     def test_of_several_addresses_the_first_that_is_reached(
         self, make_party, listening, named, monkeypatch
     ):
-        def local(host):
+        def local(host, *_):
             if ":" in host:
                 raise ListenError("No route leads there.")
             return LOOPBACK

@@ -326,7 +326,7 @@ async def test_peers_are_told_where_the_agent_listens(find, hub, alice, peer):
 # ---------------------------------------------------------------- several addresses
 
 
-def cannot_route(host):
+def cannot_route(host, *_):
     raise TransportError(f"No route leads to {host}.")
 
 
@@ -424,7 +424,7 @@ async def test_how_a_peer_is_reached_is_found_out_anew(find, hub, monkeypatch, b
     """Our address may be another one by now."""
     user = find("127.0.0.9")
     flow = user.heard[0]
-    monkeypatch.setattr(udp, "local_address_to", lambda host: THIRD)
+    monkeypatch.setattr(udp, "local_address_to", lambda host, *_: THIRD)
     assert find("127.0.0.9").heard[0] == flow
     (hub.mark_down if because == "it does not answer" else hub.keepalives.reroute)(flow)
     assert find("127.0.0.9").heard[0].local == (THIRD, flow.local[1])
