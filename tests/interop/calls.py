@@ -99,6 +99,6 @@ def sent_our_tone(capture: Capture | None, port: int, since: float = 0.0) -> Non
     """What went out of a port of ours, as PCMU, is our tone, and little else."""
     if capture is not None and capture.has_media:
         sent = [p for p in capture.packets if p.source == port and p.time > since]
-        decoder = find_codec("PCMU").make()
+        decoder = find_codec("PCMU").make("")
         pcm = b"".join(decoder.decode(p.payload) for p in sent if p.payload_type == 0)
         assert tone_share(samples_of(pcm), OURS) > 0.9

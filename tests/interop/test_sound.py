@@ -85,7 +85,7 @@ def test_a_part_is_found_by_its_length() -> None:
 
 @pytest.mark.parametrize("name", ["PCMU", "PCMA"])
 def test_a_codec_is_no_matter(name: str) -> None:
-    codec = find_codec(name).make()
+    codec = find_codec(name).make("")
     pcm = codec.decode(codec.encode(SENT.pcm(8000)))
     assert compare(Sound.of_pcm(pcm, 8000), SENT).similarity > 0.99
 

@@ -52,7 +52,8 @@ LAYERS = [
     ("sdp", "offeranswer negotiation __init__"),
     (
         "media",
-        "rtp rtcp rtcp_schedule rtp_source remote statistics pcm codecs.g711 codecs settings",
+        "rtp rtcp rtcp_schedule rtp_source remote statistics pcm codecs.g711 codecs.g722 codecs.l16"
+        " codecs codecs.opus settings",
     ),
     ("media", "loops transport clock socket_poll ports"),
     ("media", "jitter"),

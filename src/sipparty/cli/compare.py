@@ -57,7 +57,7 @@ def after_codec(source: Source, codec: str) -> bytes:
         UsageError: No such codec is registered.
     """
     kind = find_codec(codec)
-    encoder, decoder = kind.make(), kind.make()
+    encoder, decoder = kind.make(""), kind.make("")
     feed = source if source.rate == kind.sample_rate else Resampled(source, kind.sample_rate)
     heard = bytearray()
     try:

@@ -141,7 +141,7 @@ class AudioStream:
             collided=None if accept_echo else self._collide,
             left=self._bye_received,
         )
-        self._encoder: AudioCodec = settings.codec.make()
+        self._encoder: AudioCodec = settings.codec.make(settings.fmtp)
         self._buffer = self._new_buffer()
         self._before = MediaStatistics()
         self._conflicts: dict[Address, float] = {}
@@ -162,7 +162,12 @@ class AudioStream:
     def _new_buffer(self) -> JitterBuffer:
         settings = self.settings
         return JitterBuffer(
-            {kind: codec.make().decode for kind, codec in settings.receive.items()},
+            {
+                kind: one.decoder().codec.decode
+                for kind, one in settings.receive.items()
+                if (one.codec.clock_rate, one.codec.sample_rate)
+                == (settings.codec.clock_rate, settings.codec.sample_rate)
+            },
             settings.samples,
             settings.codec.clock_rate,
             samples_per_tick=settings.codec.samples_per_tick,
@@ -190,8 +195,8 @@ class AudioStream:
             self._silence_reported = False
             self._end.reopen(now)
             self._buffer.reset()  # what waited since the hold began is stale
-        if settings.codec != before.codec:
-            self._encoder = settings.codec.make()
+        if (settings.codec, settings.fmtp) != (before.codec, before.fmtp):
+            self._encoder = settings.codec.make(settings.fmtp)
             self._sender.clock_rate = settings.codec.clock_rate
             self._receiver.clock_rate = settings.codec.clock_rate
         if settings.receive != before.receive or settings.codec.clock_rate != (
@@ -242,6 +247,9 @@ class AudioStream:
             sender.skip(ticks, now)
             return None
         payload = self._encode_silence() if pcm is None else self._encoder.encode(pcm)
+        if not payload:  # discontinuous transmission
+            sender.skip(ticks, now)
+            return None
         return sender.datagram(payload, ticks, settings.payload_type, now)
 
     def _encode_silence(self) -> bytes:

@@ -3,7 +3,10 @@
 Laws:
 
 * What is sent is the first format of the agreement that is not auxiliary, which is the one the
-  other side likes best; each that was agreed on and has the same clock may come.
+  other side likes best; each that was agreed on may come at any time, whatever its clock (RFC 3264
+  section 5.1), under our payload type and, where that means nothing else, under the other side's.
+* Telephone events are offered once for each clock of the codecs (RFC 4733 section 2.1), and sent
+  in the clock of what is sent; in another one where the other side takes no others.
 * The packet time is what the other side asks for, within `MIN_PTIME` and `MAX_PTIME` and its own
   maximum; ours where it asks for none (RFC 3264 section 5.1).
 * A name is not resolved, which would block: media then goes to where media comes from. So it does
@@ -22,11 +25,14 @@ from typing import Final
 from sipparty.errors import NegotiationError, UsageError
 from sipparty.media.codecs import CodecType, find_codec
 from sipparty.media.rtp_source import Address
-from sipparty.media.settings import StreamSettings
+from sipparty.media.settings import ReceivedFormat, StreamSettings
 from sipparty.media.transport import LineExtension
-from sipparty.sdp import Direction, Format, MediaCapability, NegotiatedStream
+from sipparty.sdp import Direction, Format, MediaCapability, NegotiatedFormat, NegotiatedStream
 
-__all__ = ["MAX_PTIME", "MIN_PTIME", "AudioPreferences", "settings_of"]
+__all__ = ["EVENTS", "MAX_PTIME", "MIN_PTIME", "AudioPreferences", "settings_of"]
+
+#: The events that are understood: digits, "*", "#", A to D, and flash (RFC 4733 section 3.2).
+EVENTS: Final = "0-16"
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +40,10 @@ _log = logging.getLogger(__name__)
 MIN_PTIME: Final = 10.0
 #: The most audio in a packet, in milliseconds: what fits in one of an Ethernet as G.711.
 MAX_PTIME: Final = 150.0
+#: The payload type that telephone events have by custom, where it is free.
+_EVENT_PAYLOAD_TYPE: Final = 101
+#: The clock of comfort noise, and its payload type in it (RFC 3389 section 4).
+_NOISE: Final = (8000, 13)
 #: The first port that is not a system port (RFC 6335 section 6).
 _FIRST_USER_PORT: Final = 1024
 
@@ -43,22 +53,27 @@ class AudioPreferences:
     """What a session with one audio stream asks for.
 
     Args:
-        codecs: Names of registered codecs, the preferred one first.
+        codecs: The codecs, the preferred one first: each the name of one that is registered, or a
+            `CodecType`.
         ptime: Milliseconds of audio in a packet, `MIN_PTIME` to `MAX_PTIME`.
         direction: "sendrecv", "sendonly", "recvonly" or "inactive".
         rtcp_mux: Whether RTCP may share the port of RTP (RFC 5761).
+        dtmf: Whether digits may come and go as telephone events (RFC 4733).
+        comfort_noise: Whether comfort noise may (RFC 3389), beside codecs with a clock of 8000.
 
     Raises:
-        UsageError: One is out of its range, or a codec is not known.
+        UsageError: One is out of its range, a codec is not known, or its library not installed.
     """
 
-    codecs: Sequence[str] = ("PCMU", "PCMA")
+    codecs: Sequence[str | CodecType] = ("PCMU", "PCMA")
     ptime: float = 20
     direction: str = "sendrecv"
     rtcp_mux: bool = False
+    dtmf: bool = True
+    comfort_noise: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.codecs, str) or not self.codecs:
+        if isinstance(self.codecs, str | CodecType) or not self.codecs:
             raise UsageError(f"A session has a list of codecs, at least one, not {self.codecs!r}.")
         if not MIN_PTIME <= self.ptime <= MAX_PTIME:
             raise UsageError(
@@ -67,21 +82,30 @@ class AudioPreferences:
         if self.direction not in tuple(Direction):
             allowed = ", ".join(Direction)
             raise UsageError(f"A direction is one of {allowed}, not {self.direction!r}.")
-        _ = self.types
+        for one in self.types:
+            one.check_available()
 
     @property
     def types(self) -> tuple[CodecType, ...]:
         """The codecs."""
-        return tuple(find_codec(name) for name in self.codecs)
+        return tuple(one if isinstance(one, CodecType) else find_codec(one) for one in self.codecs)
 
     def capability(
         self, port: int = 9, extensions: Sequence[LineExtension] = ()
     ) -> MediaCapability:
         """What can be done at a port; any but 0 serves to judge an offer."""
+        types = self.types
         formats = [
             Format(one.name, one.clock_rate, one.channels, one.payload_type, one.fmtp or None)
-            for one in self.types
+            for one in types
         ]
+        clocks = dict.fromkeys(one.clock_rate for one in types)
+        noise_clock, noise_type = _NOISE
+        if self.comfort_noise and noise_clock in clocks:
+            formats.append(Format("CN", noise_clock, 1, noise_type))
+        if self.dtmf:
+            wish = _EVENT_PAYLOAD_TYPE
+            formats += [Format("telephone-event", clock, 1, wish, EVENTS) for clock in clocks]
         wanted = Direction(self.direction)
         profiles = [name for one in extensions for name in one.profiles] or ["RTP/AVP"]
         return MediaCapability(
@@ -114,30 +138,68 @@ def settings_of(
         (codec.name.upper(), codec.clock_rate, codec.channels): codec for codec in wanted.types
     }
     found = [
-        (one.send_payload_type, one.receive_payload_type, codec)
+        (one, codec)
         for one in negotiated.formats
         if (codec := known.get((one.encoding.upper(), one.clock_rate, one.channels)))
     ]
-    payload_type, _, codec = found[0] if found else (None, None, None)
-    if payload_type is None or codec is None:
+    sent, codec = found[0] if found else (None, None)
+    if sent is None or codec is None or sent.send_payload_type is None:
         raise NegotiationError("The stream has no format that one of our codecs is for.")
     ptime = min(negotiated.ptime or wanted.ptime, negotiated.maxptime or MAX_PTIME)
     remote_rtcp = negotiated.remote_rtcp
+    events = _named(negotiated, "telephone-event") if wanted.dtmf else []
+    noises = _named(negotiated, "cn") if wanted.comfort_noise else []
+    clock = codec.clock_rate
+    event = next((one for one in events if one.clock_rate == clock), events[0] if events else None)
+    noise = next((one for one in noises if one.clock_rate == clock), None)
     return StreamSettings(
         codec,
-        payload_type,
-        {
-            kind: each
-            for _, kind, each in found
-            if kind is not None
-            and (each.clock_rate, each.sample_rate) == (codec.clock_rate, codec.sample_rate)
-        },
-        min(max(ptime, MIN_PTIME), MAX_PTIME),
+        sent.send_payload_type,
+        _received(found, negotiated.formats),
+        codec.packet_time(min(max(ptime, MIN_PTIME), MAX_PTIME)),
         _reachable(negotiated.remote_address, negotiated.remote_port, family),
         None if remote_rtcp is None else _reachable(*remote_rtcp, family),
         negotiated.direction.sends,
         negotiated.direction.receives,
+        sent.send_fmtp or "",
+        None
+        if event is None or event.send_payload_type is None
+        else (event.send_payload_type, event.clock_rate),
+        _clocks(events),
+        None if noise is None else noise.send_payload_type,
+        _clocks(noises),
     )
+
+
+def _received(
+    found: Sequence[tuple[NegotiatedFormat, CodecType]], formats: Sequence[NegotiatedFormat]
+) -> dict[int, ReceivedFormat]:
+    """What may come by payload type: ours, and the other side's number for it where that is free,
+    since many send what they state.
+    """
+    ours = {one.receive_payload_type for one in formats}
+    received: dict[int, ReceivedFormat] = {}
+    for one, codec in found:
+        what = ReceivedFormat(codec, one.send_fmtp or "")
+        if one.receive_payload_type is not None:
+            received[one.receive_payload_type] = what
+        if one.send_payload_type is not None and one.send_payload_type not in ours:
+            received[one.send_payload_type] = what
+    return received
+
+
+def _named(negotiated: NegotiatedStream, encoding: str) -> list[NegotiatedFormat]:
+    return [one for one in negotiated.formats if one.encoding.casefold() == encoding]
+
+
+def _clocks(formats: Sequence[NegotiatedFormat]) -> dict[int, int]:
+    """The clock rates of formats by the payload types that they may come with."""
+    return {
+        kind: one.clock_rate
+        for one in formats
+        for kind in (one.send_payload_type, one.receive_payload_type)
+        if kind is not None
+    }
 
 
 def _reachable(host: str, port: int, family: int) -> Address | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
+from typing import NamedTuple
 
 from sipparty.errors import UsageError
-from sipparty.media.codecs import CodecType
+from sipparty.media.codecs import CodecType, Decoder
 from sipparty.media.rtp_source import Address
 
-__all__ = ["StreamSettings", "check_dscp", "check_seconds"]
+__all__ = ["ReceivedFormat", "StreamSettings", "check_dscp", "check_seconds"]
 
 
 def check_dscp(value: object) -> int:
@@ -46,6 +47,22 @@ def check_seconds(name: str, value: object, *, zero: bool = False) -> None:
         raise UsageError(f"{name}={value!r} is no finite number of seconds {least}.")
 
 
+class ReceivedFormat(NamedTuple):
+    """What may come under a payload type.
+
+    Args:
+        codec: What decodes it.
+        fmtp: The format parameters that the other side stated, "" for none.
+    """
+
+    codec: CodecType
+    fmtp: str = ""
+
+    def decoder(self) -> Decoder:
+        """A new decoder for it."""
+        return self.codec.decoder(self.fmtp)
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
     """What was agreed on.
@@ -53,22 +70,42 @@ class StreamSettings:
     Args:
         codec: What to send.
         payload_type: What to call it.
-        receive: The codecs that may come, by payload type; all of one clock and sample rate.
+        receive: What may come, by payload type, whatever its clock; a `CodecType` may stand for a
+            `ReceivedFormat` without parameters.
         ptime: Milliseconds in a packet that is sent, and in a frame that is played.
         remote: Where the other side wants its RTP; None where that is not known.
         remote_rtcp: Where it wants RTCP; None for nowhere.
         sends: Whether we send.
         receives: Whether we want to hear.
+        fmtp: The format parameters that the other side states for `codec`, "" for none.
+        dtmf_send: Payload type and clock rate of telephone events to send (RFC 4733); None where
+            the other side takes none.
+        dtmf_receive: Clock rates of telephone events that may come, by payload type.
+        cn_send: Payload type of comfort noise to send (RFC 3389), in the clock of `codec`; None
+            where there is none.
+        cn_receive: Clock rates of comfort noise that may come, by payload type.
     """
 
     codec: CodecType
     payload_type: int
-    receive: Mapping[int, CodecType]
+    receive: Mapping[int, ReceivedFormat]
     ptime: float = 20.0
     remote: Address | None = None
     remote_rtcp: Address | None = None
     sends: bool = True
     receives: bool = True
+    fmtp: str = ""
+    dtmf_send: tuple[int, int] | None = None
+    dtmf_receive: Mapping[int, int] = field(default_factory=dict)
+    cn_send: int | None = None
+    cn_receive: Mapping[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        receive = {
+            kind: ReceivedFormat(one) if isinstance(one, CodecType) else one
+            for kind, one in self.receive.items()
+        }
+        object.__setattr__(self, "receive", receive)
 
     @property
     def samples(self) -> int:

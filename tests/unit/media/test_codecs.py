@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from sipparty.errors import UsageError
+from sipparty.media import codecs
 from sipparty.media.codecs import CodecType, codec_types, find_codec, register
+from sipparty.media.negotiated import AudioPreferences
 from sipparty.media.pcm import Resampler, attenuate, loudness, silence
 
 
@@ -18,7 +20,7 @@ def sine(amplitude, count=8000, frequency=1004.0, rate=8000):
 @pytest.mark.parametrize("name", ["PCMU", "PCMA"])
 @pytest.mark.parametrize("amplitude", [300, 3000, 30000])
 def test_the_signal_stands_well_above_the_noise_of_companding(name, amplitude):
-    codec = find_codec(name).make()
+    codec = find_codec(name).make("")
     before = sine(amplitude)
     after = array.array("h", codec.decode(codec.encode(before.tobytes())))
     signal = sum(each * each for each in before)
@@ -29,7 +31,7 @@ def test_the_signal_stands_well_above_the_noise_of_companding(name, amplitude):
 
 @pytest.mark.parametrize("name", ["PCMU", "PCMA"])
 def test_what_was_companded_once_comes_back_the_same(name):
-    codec = find_codec(name).make()
+    codec = find_codec(name).make("")
     every = bytes(range(256))
     once = codec.encode(codec.decode(every))
     assert codec.decode(once) == codec.decode(every)
@@ -43,11 +45,11 @@ def test_what_was_companded_once_comes_back_the_same(name):
 )
 def test_the_octets_are_those_of_the_recommendation(name, payload):
     pcm = array.array("h", [0, -32768, 32767]).tobytes()
-    assert find_codec(name).make().encode(pcm) == bytes.fromhex(payload)
+    assert find_codec(name).make("").encode(pcm) == bytes.fromhex(payload)
 
 
 def test_frames_of_any_length_pass():
-    codec = find_codec("PCMU").make()
+    codec = find_codec("PCMU").make("")
     assert codec.encode(b"") == codec.decode(b"") == b""
     assert len(codec.decode(b"\xff")) == 2
 
@@ -56,13 +58,19 @@ def test_codecs_are_found_by_name_and_clock_rate():
     assert find_codec("pcmu").payload_type == 0
     assert find_codec("PCMA/8000").payload_type == 8
     assert find_codec("PCMA", 8000).payload_type == 8
-    for name, rate in (("opus", None), ("PCMU/16000", None), ("PCMU", 16000)):
-        with pytest.raises(UsageError, match="PCMU/8000, PCMA/8000"):
+    assert find_codec("L16/44100").payload_type == 11
+    assert find_codec("L16/44100/2").payload_type == 10
+    assert find_codec("Opus").rtpmap == "opus/48000/2"
+    for name, rate in (("speex", None), ("PCMU/16000", None), ("PCMU", 16000), ("PCMU/8000/2", 0)):
+        with pytest.raises(UsageError, match="PCMU/8000, PCMA/8000, G722/8000, opus/48000/2"):
             find_codec(name, rate)
 
 
 class Linear:
     """L16 (RFC 3551 section 4.5.11): 16-bit samples in network byte order."""
+
+    def __init__(self, fmtp=""):
+        self.fmtp = fmtp
 
     def encode(self, pcm, /):
         samples = array.array("h", pcm)
@@ -73,36 +81,60 @@ class Linear:
     decode = encode
 
 
-def test_a_codec_can_be_added_from_outside():
+def test_a_codec_can_be_added_from_outside(monkeypatch):
+    monkeypatch.setattr(codecs, "_types", dict(codecs._types))
     before = codec_types()
-    added = register(CodecType("L16", 16000, Linear))
-    try:
-        assert find_codec("l16") is added
-        assert codec_types() == (*before, added)
-        assert (added.sample_rate, added.samples_per_tick) == (16000, 1)
-        codec = added.make()
-        assert codec.decode(codec.encode(b"\x01\x02")) == b"\x01\x02"
-    finally:
-        from sipparty.media import codecs
-
-        del codecs._types["L16", 16000]
+    added = register(CodecType("LINEAR", 16000, Linear))
+    assert find_codec("linear") is added
+    assert codec_types() == (*before, added)
+    assert (added.sample_rate, added.samples_per_tick, added.rtpmap) == (16000, 1, "LINEAR/16000")
+    codec, *rates = added.decoder("mode=1")
+    assert codec.decode(codec.encode(b"\x01\x02")) == b"\x01\x02"
+    assert (codec.fmtp, rates) == ("mode=1", [16000, 16000])
 
 
-def test_a_codec_may_have_more_samples_than_ticks():
+def test_a_codec_may_have_more_samples_than_ticks_and_channels_on_the_wire():
     assert CodecType("G722", 8000, Linear, 9, 16000).samples_per_tick == 2
+    assert CodecType("X", 48000, Linear, channels=2).rtpmap == "X/48000/2"
     with pytest.raises(UsageError, match="multiple"):
         CodecType("X", 8000, Linear, sample_rate=12000)
-    with pytest.raises(UsageError, match="channels"):
-        CodecType("X", 8000, Linear, channels=2)
+    with pytest.raises(UsageError, match="at least 1 channel, not 0"):
+        CodecType("X", 8000, Linear, channels=0)
+
+
+def test_a_codec_whose_library_is_missing_names_what_to_install(monkeypatch):
+    monkeypatch.setattr(codecs, "_types", dict(codecs._types))
+    register(CodecType("GONE", 8000, Linear, available=lambda: False, needs="sipparty[media]"))
+    gone = codec_types()[-1]
+    for ask in (
+        lambda: find_codec("gone"),
+        lambda: AudioPreferences(["PCMU", "gone"]),
+        lambda: AudioPreferences([gone]),
+    ):
+        with pytest.raises(UsageError, match=r"GONE needs .* pip install sipparty\[media\]"):
+            ask()
+    register(CodecType("GONE", 8000, Linear, available=lambda: False))
+    with pytest.raises(UsageError, match=r"a library that is not installed\.$"):
+        find_codec("gone")
+
+
+def test_a_packet_has_what_the_codec_can_put_in_it():
+    opus = find_codec("opus")
+    asked = (10, 20, 30, 50, 70, 150, 5)
+    assert [opus.packet_time(one) for one in asked] == [10, 20, 20, 40, 60, 120, 10]
+    assert find_codec("PCMU").packet_time(33.5) == 33.5
+    assert find_codec("L16/48000").packet_time(20) == 10  # an Ethernet carries no 1920 octets
+    assert find_codec("L16/16000").packet_time(40) == 20
 
 
 def test_importing_media_loads_no_codec():
-    code = "import sys, sipparty.media; sys.exit('audioop' in sys.modules)"
+    loaded = "{'audioop', 'G722', 'numpy', 'av', 'sipparty.media.codecs.g711'} & sys.modules.keys()"
+    code = f"import sys, sipparty.media.rtp_session; sys.exit(bool({loaded}))"
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0
 
 
 def test_using_a_codec_warns_of_nothing():
-    code = "from sipparty.media import find_codec; find_codec('PCMU').make()"
+    code = "from sipparty.media import find_codec; find_codec('PCMU').make('')"
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], check=False, capture_output=True, text=True
     )

@@ -94,7 +94,7 @@ def test_packet_times_that_may_not(ptime):
 
 
 def test_what_is_asked_for_becomes_a_capability():
-    made = AudioPreferences(["PCMA"], 30, "recvonly", rtcp_mux=True).capability(4000)
+    made = AudioPreferences(["PCMA"], 30, "recvonly", rtcp_mux=True, dtmf=False).capability(4000)
     assert [(one.encoding, one.payload_type) for one in made.known_formats] == [("PCMA", 8)]
     assert (made.port, made.direction, made.ptime, made.rtcp_mux) == (4000, "recvonly", 30, True)
     assert AudioPreferences().capability().port == 9
@@ -103,6 +103,6 @@ def test_what_is_asked_for_becomes_a_capability():
 def test_a_codec_is_offered_with_its_parameters(monkeypatch):
     monkeypatch.setattr(codecs, "_types", dict(codecs._types))
     codecs.register(codecs.CodecType("X", 16000, PCMU.make, 99, fmtp="mode=1"))
-    wanted = AudioPreferences(["X", "PCMU"])
+    wanted = AudioPreferences(["X", "PCMU"], dtmf=False)
     assert [one.fmtp for one in wanted.capability().known_formats] == ["mode=1", None]
     assert [one.payload_type for one in wanted.capability().known_formats] == [99, 0]

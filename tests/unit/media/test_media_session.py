@@ -55,7 +55,7 @@ def sweep(samples):
 
 
 def companded(pcm, name="PCMU"):
-    codec = find_codec(name).make()
+    codec = find_codec(name).make("")
     return codec.decode(codec.encode(pcm))
 
 

@@ -10,12 +10,11 @@ and what was companded once comes back the same however often it is.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final, Literal
 
 from sipparty.media.pcm import SAMPLE_WIDTH, audioop
 
-__all__ = ["CODECS", "G711"]
+__all__ = ["G711", "a_law", "mu_law"]
 
 
 class G711:
@@ -46,5 +45,11 @@ class G711:
         return pcm
 
 
-#: Name, static payload type (RFC 3551 section 6, table 4), and what makes one.
-CODECS: Final = (("PCMU", 0, partial(G711, "ulaw")), ("PCMA", 8, partial(G711, "alaw")))
+def mu_law(fmtp: str = "") -> G711:
+    """PCMU; `fmtp` is not looked at, there are no parameters."""
+    return G711("ulaw")
+
+
+def a_law(fmtp: str = "") -> G711:
+    """PCMA; `fmtp` is not looked at, there are no parameters."""
+    return G711("alaw")
