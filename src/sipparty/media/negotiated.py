@@ -40,8 +40,8 @@ _log = logging.getLogger(__name__)
 MIN_PTIME: Final = 10.0
 #: The most audio in a packet, in milliseconds: what fits in one of an Ethernet as G.711.
 MAX_PTIME: Final = 150.0
-#: The payload type that telephone events have by custom, where it is free.
-_EVENT_PAYLOAD_TYPE: Final = 101
+#: The payload type that telephone events have by custom, in the clock of the telephone.
+_EVENT_PAYLOAD_TYPES: Final = {8000: 101}
 #: The clock of comfort noise, and its payload type in it (RFC 3389 section 4).
 _NOISE: Final = (8000, 13)
 #: The first port that is not a system port (RFC 6335 section 6).
@@ -104,8 +104,10 @@ class AudioPreferences:
         if self.comfort_noise and noise_clock in clocks:
             formats.append(Format("CN", noise_clock, 1, noise_type))
         if self.dtmf:
-            wish = _EVENT_PAYLOAD_TYPE
-            formats += [Format("telephone-event", clock, 1, wish, EVENTS) for clock in clocks]
+            wishes = _EVENT_PAYLOAD_TYPES
+            formats += [
+                Format("telephone-event", clock, 1, wishes.get(clock), EVENTS) for clock in clocks
+            ]
         wanted = Direction(self.direction)
         profiles = [name for one in extensions for name in one.profiles] or ["RTP/AVP"]
         return MediaCapability(
@@ -155,7 +157,11 @@ def settings_of(
     return StreamSettings(
         codec,
         sent.send_payload_type,
-        _received(found, negotiated.formats),
+        {
+            kind: ReceivedFormat(each, one.send_fmtp or "")
+            for one, each in found
+            for kind in _kinds(one, negotiated.formats)
+        },
         codec.packet_time(min(max(ptime, MIN_PTIME), MAX_PTIME)),
         _reachable(negotiated.remote_address, negotiated.remote_port, family),
         None if remote_rtcp is None else _reachable(*remote_rtcp, family),
@@ -165,41 +171,29 @@ def settings_of(
         None
         if event is None or event.send_payload_type is None
         else (event.send_payload_type, event.clock_rate),
-        _clocks(events),
+        _clocks(events, negotiated.formats),
         None if noise is None else noise.send_payload_type,
-        _clocks(noises),
+        _clocks(noises, negotiated.formats),
     )
 
 
-def _received(
-    found: Sequence[tuple[NegotiatedFormat, CodecType]], formats: Sequence[NegotiatedFormat]
-) -> dict[int, ReceivedFormat]:
-    """What may come by payload type: ours, and the other side's number for it where that is free,
-    since many send what they state.
+def _kinds(one: NegotiatedFormat, formats: Sequence[NegotiatedFormat]) -> set[int]:
+    """The payload types that a format may come with: ours, and the other side's where that means
+    nothing else here, since many send what they state.
     """
-    ours = {one.receive_payload_type for one in formats}
-    received: dict[int, ReceivedFormat] = {}
-    for one, codec in found:
-        what = ReceivedFormat(codec, one.send_fmtp or "")
-        if one.receive_payload_type is not None:
-            received[one.receive_payload_type] = what
-        if one.send_payload_type is not None and one.send_payload_type not in ours:
-            received[one.send_payload_type] = what
-    return received
+    ours = {each.receive_payload_type for each in formats if each is not one}
+    return {one.receive_payload_type, one.send_payload_type} - ours - {None}  # type: ignore[return-value]
 
 
 def _named(negotiated: NegotiatedStream, encoding: str) -> list[NegotiatedFormat]:
     return [one for one in negotiated.formats if one.encoding.casefold() == encoding]
 
 
-def _clocks(formats: Sequence[NegotiatedFormat]) -> dict[int, int]:
+def _clocks(
+    named: Sequence[NegotiatedFormat], formats: Sequence[NegotiatedFormat]
+) -> dict[int, int]:
     """The clock rates of formats by the payload types that they may come with."""
-    return {
-        kind: one.clock_rate
-        for one in formats
-        for kind in (one.send_payload_type, one.receive_payload_type)
-        if kind is not None
-    }
+    return {kind: one.clock_rate for one in named for kind in _kinds(one, formats)}
 
 
 def _reachable(host: str, port: int, family: int) -> Address | None:

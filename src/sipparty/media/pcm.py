@@ -6,6 +6,8 @@ Laws:
 * The C module `audioop` is imported here and nowhere else, when first asked for: importing sipparty
   does not load it. It is in the standard library up to Python 3.12, deprecated from 3.11 on, and
   comes from the package `audioop-lts` from 3.13 on.
+* PyAV, of the extra `media`, is imported here when the first rate is to be changed; without it
+  rates are changed all the same, less well.
 * Audio is `bytes` of whole samples. One channel, unless a name says otherwise.
 """
 
@@ -13,7 +15,8 @@ from __future__ import annotations
 
 import functools
 import warnings
-from typing import TYPE_CHECKING, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
 
 from sipparty.errors import MediaError
 
@@ -61,30 +64,103 @@ def loudness(pcm: bytes) -> int:
     return int(audioop().rms(pcm, SAMPLE_WIDTH))
 
 
-class Resampler:
-    """Changes the sample rate of audio that comes in pieces, by linear interpolation.
+@functools.cache
+def _filters() -> ModuleType | None:
+    """The module of PyAV that resamples; None where PyAV is not installed."""
+    try:
+        import av
+        import av.filter
+    except ImportError:
+        return None
+    return av
 
-    There is no filter against aliasing: speech survives it, music of a high rate less well.
+
+class Resampler:
+    """Changes the sample rate of audio that comes in pieces of any length.
+
+    By libswresample of PyAV, where the extra `media` is installed: what would be aliased is at
+    least 50 dB down, the passband flat, the delay 2 ms of the lower rate, and over time no sample
+    is lost or added. (soxr is no better heard in speech, and holds back 20 to 140 ms at a time.)
+    Else by linear interpolation without a filter: speech survives it, music of a high rate less
+    well.
 
     Args:
         rate: Samples a second of what comes in.
         to_rate: Samples a second of what goes out.
+
     """
 
-    __slots__ = ("_convert", "_state", "rate", "to_rate")
+    __slots__ = ("_av", "_convert", "_graph", "_state", "rate", "to_rate")
 
     def __init__(self, rate: int, to_rate: int) -> None:
         self.rate = rate
         self.to_rate = to_rate
-        self._convert = audioop().ratecv
+        self._graph: Any = None
         self._state: object = None
+        self._av = None if rate == to_rate else _filters()
+        self._convert = audioop().ratecv
+
+    @property
+    def filtered(self) -> bool:
+        """Whether it is done by libswresample."""
+        return self._av is not None
 
     def convert(self, pcm: bytes) -> bytes:
-        """The next piece at the other rate."""
-        if self.rate == self.to_rate:
+        """The next piece at the other rate; the first is shorter by the delay."""
+        if self.rate == self.to_rate or not pcm:
             return pcm
-        converted: bytes
-        converted, self._state = self._convert(
-            pcm, SAMPLE_WIDTH, 1, self.rate, self.to_rate, self._state
+        if self._av is None:
+            converted: bytes
+            converted, self._state = self._convert(
+                pcm, SAMPLE_WIDTH, 1, self.rate, self.to_rate, self._state
+            )
+            return converted
+        if self._graph is None:
+            self._graph = self._new_graph()
+        frame = self._av.AudioFrame("s16", "mono", len(pcm) // SAMPLE_WIDTH)
+        frame.sample_rate = self.rate
+        frame.planes[0].update(pcm)
+        self._graph.push(frame)
+        return self._pulled()
+
+    def flush(self) -> bytes:
+        """What the delay has held back, at the end; afterwards another stream may begin."""
+        graph, self._graph, self._state = self._graph, None, None
+        if graph is None:
+            return b""
+        graph.push(None)
+        self._graph = graph
+        rest = self._pulled()
+        self._graph = None
+        return rest
+
+    def _new_graph(self) -> Any:
+        assert self._av is not None
+        graph = self._av.filter.Graph()
+        graph.threads = 1  # each graph has threads of its own otherwise
+        parts = (
+            graph.add(
+                "abuffer",
+                sample_rate=str(self.rate),
+                sample_fmt="s16",
+                channel_layout="mono",
+                time_base=f"1/{self.rate}",
+            ),
+            graph.add("aresample", sample_rate=str(self.to_rate)),
+            graph.add("aformat", sample_fmts="s16", channel_layouts="mono"),
+            graph.add("abuffersink"),
         )
-        return converted
+        for one, following in pairwise(parts):
+            one.link_to(following)
+        graph.configure()
+        return graph
+
+    def _pulled(self) -> bytes:
+        """What has come out."""
+        pieces = []
+        try:
+            while True:
+                frame = self._graph.pull()
+                pieces.append(bytes(frame.planes[0])[: frame.samples * SAMPLE_WIDTH])
+        except (BlockingIOError, EOFError):
+            return b"".join(pieces)

@@ -142,6 +142,7 @@ class Player:
             self._fail(sink, MediaError(f"Recording to {sink!r} failed: {error}."))
 
     def _fail(self, sink: Sink, error: MediaError) -> None:
+        self._resampler = None
         self.close_sink()
         self._emit(RecordingFailed(sink, error))
 
@@ -151,7 +152,12 @@ class Player:
         if sink is None:
             return
         try:
-            sink.close()
+            try:
+                rest = b"" if self._resampler is None else self._resampler.flush()
+                if rest:
+                    sink.write(rest)
+            finally:
+                sink.close()
         except Exception as error:
             failure = error if isinstance(error, MediaError) else MediaError(str(error))
             _log.warning("Finishing the recording to %r failed: %s", sink, error)

@@ -30,6 +30,7 @@ from typing import Any
 from sipparty.errors import UsageError
 from sipparty.fsm import verb
 from sipparty.media.clock import Clock, MediaClock
+from sipparty.media.codecs import CodecType
 from sipparty.media.events import MediaStarted
 from sipparty.media.line import Line
 from sipparty.media.loops import MediaLoop
@@ -63,7 +64,7 @@ class RTPSession(MediaSession):
     """One line of audio, or several.
 
     Args:
-        codecs: Names of registered codecs, the preferred one first.
+        codecs: Names of registered codecs, or `CodecType`s, the preferred one first.
         play: What to play from the start on: a `Source`, or the path of a WAV file.
         record: Where to record from the start on: a `Sink`, or the path of a WAV file.
         ptime: Milliseconds of audio in a packet, 10 to 150; the other side may ask for others.
@@ -77,6 +78,8 @@ class RTPSession(MediaSession):
         latch_within: Seconds from an agreement in which it may go to a host that was not asked for,
             and is not where the signalling comes from, because media comes from there.
         rtcp_mux: Whether RTCP may share the port of RTP (RFC 5761).
+        dtmf: Whether digits may come and go as telephone events (RFC 4733).
+        comfort_noise: Whether comfort noise may come and go in pauses (RFC 3389).
         silence_after: Seconds of nothing after which `RemoteFellSilent` is reported.
         min_delay: Least delay of the playout buffer, in seconds.
         max_delay: Most delay of the playout buffer, in seconds.
@@ -88,13 +91,14 @@ class RTPSession(MediaSession):
 
     Raises:
         MediaError: A file cannot be played or recorded to.
-        UsageError: An option is out of its range, or a codec is not known.
+        UsageError: An option is out of its range, a codec is not known, or its library is not
+            installed.
     """
 
     def __init__(
         self,
         *,
-        codecs: Sequence[str] = ("PCMU", "PCMA"),
+        codecs: Sequence[str | CodecType] = ("PCMU", "PCMA"),
         play: SourceLike | None = None,
         record: SinkLike | None = None,
         ptime: float = 20,
@@ -105,6 +109,8 @@ class RTPSession(MediaSession):
         symmetric: bool = True,
         latch_within: float = 10.0,
         rtcp_mux: bool = False,
+        dtmf: bool = True,
+        comfort_noise: bool = False,
         silence_after: float = 10.0,
         min_delay: float = 0.04,
         max_delay: float = 0.4,
@@ -116,7 +122,7 @@ class RTPSession(MediaSession):
         super().__init__()
         check_seconds("latch_within", latch_within, zero=True)
         check_seconds("silence_after", silence_after)
-        first = AudioPreferences(codecs, ptime, direction, rtcp_mux)
+        first = AudioPreferences(codecs, ptime, direction, rtcp_mux, dtmf, comfort_noise)
         options = {
             "symmetric": symmetric,
             "latch": latch_within,

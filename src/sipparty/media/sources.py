@@ -309,6 +309,7 @@ class Resampled:
             missing = samples - len(self._rest) // SAMPLE_WIDTH
             piece = self._source.read(-(-missing * self._source.rate // self.rate))
             if not piece:
+                self._rest += self._resampler.flush()
                 break
             self._rest += self._resampler.convert(piece)
         pcm, self._rest = self._rest[:need], self._rest[need:]

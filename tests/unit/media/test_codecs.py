@@ -1,12 +1,13 @@
 import array
 import math
+import os
 import subprocess
 import sys
 
 import pytest
 
 from sipparty.errors import UsageError
-from sipparty.media import codecs
+from sipparty.media import codecs, pcm
 from sipparty.media.codecs import CodecType, codec_types, find_codec, register
 from sipparty.media.negotiated import AudioPreferences
 from sipparty.media.pcm import Resampler, attenuate, loudness, silence
@@ -149,10 +150,67 @@ def test_linear_audio():
     assert loudness(attenuate(loud, 0.5)) == pytest.approx(3535, abs=20)
 
 
-def test_resampling_in_pieces_is_as_resampling_at_once():
-    pcm = sine(10000, 4410, 440, 44100).tobytes()
-    whole = Resampler(44100, 8000).convert(pcm)
-    it = Resampler(44100, 8000)
-    assert b"".join(it.convert(pcm[n : n + 882]) for n in range(0, len(pcm), 882)) == whole
-    assert len(whole) // 2 == pytest.approx(800, abs=1)
-    assert Resampler(8000, 8000).convert(b"ab") == b"ab"
+RATES = [(8000, 16000), (16000, 8000), (8000, 48000), (48000, 8000), (44100, 8000), (16000, 24000)]
+
+
+@pytest.fixture(params=["libswresample", "audioop"])
+def way(request, monkeypatch):
+    """Both ways in which rates are changed."""
+    if request.param == "audioop":
+        monkeypatch.setattr(pcm, "_filters", lambda: None)
+    else:
+        pytest.importorskip("av")
+    return request.param
+
+
+@pytest.mark.parametrize(("rate", "to_rate"), RATES)
+def test_resampling_in_pieces_is_as_resampling_at_once(way, rate, to_rate):
+    audio = sine(10000, rate, 440, rate).tobytes()
+    at_once = Resampler(rate, to_rate)
+    whole = at_once.convert(audio) + at_once.flush()
+    it = Resampler(rate, to_rate)
+    assert it.filtered is (way == "libswresample")
+    size = 2 * rate // 50
+    pieces = [it.convert(audio[n : n + size]) for n in range(0, len(audio), size)]
+    assert b"".join([*pieces, it.flush()]) == whole
+    # No sample is lost or added, and only the first piece is held back, by the delay.
+    assert len(whole) // 2 == pytest.approx(to_rate, abs=max(1, to_rate / rate))
+    assert len(pieces[0]) // 2 == pytest.approx(to_rate // 50, abs=20 * max(to_rate / rate, 1))
+    assert {len(each) // 2 for each in pieces[1:]} <= {to_rate // 50 - 1, to_rate // 50}
+    assert loudness(whole) == pytest.approx(7071, rel=0.02)
+    # Another stream may begin, with nothing of the one before.
+    assert loudness(it.convert(bytes(size))) == 0
+
+
+def test_nothing_is_done_where_the_rate_is_the_same():
+    it = Resampler(8000, 8000)
+    assert (it.convert(b"ab"), it.flush(), it.filtered) == (b"ab", b"", False)
+    assert Resampler(8000, 16000).convert(b"") == b""
+
+
+def test_pieces_may_have_any_length(way):
+    audio = sine(10000, 3000, 440, 8000).tobytes()
+    whole, it = Resampler(8000, 16000), Resampler(8000, 16000)
+    sizes = [2, 14, 1000, 4, 2000, 2980]
+    pieces, start = [], 0
+    for size in sizes:
+        pieces.append(it.convert(audio[start : start + size]))
+        start += size
+    assert start == len(audio)
+    assert b"".join([*pieces, it.flush()]) == whole.convert(audio) + whole.flush()
+
+
+def test_what_would_be_aliased_is_filtered_out():
+    pytest.importorskip("av")
+    it = Resampler(16000, 8000)
+    heard = it.convert(sine(10000, 16000, 6000, 16000).tobytes()) + it.flush()
+    assert loudness(heard[400:-400]) < 7071 / 300  # 50 dB
+
+
+def test_resamplers_have_no_threads_of_their_own():
+    pytest.importorskip("av")
+    Resampler(8000, 16000).convert(bytes(320))
+    before = len(os.listdir("/proc/self/task"))
+    kept = [Resampler(8000, 16000) for _ in range(20)]
+    assert all(len(one.convert(bytes(320))) > 400 for one in kept)
+    assert len(os.listdir("/proc/self/task")) <= before
