@@ -58,4 +58,4 @@ def test_options_of_the_media_session(make_party, listening):
     alice = make_party("alice@atlanta.com", SingleRTPSessionSimplenParty, media={"ptime": 30})
     call = alice.invite(bob, media={"ptime": 40}).wait(5)
     assert call.session.negotiated.local.ptime == 40
-    assert [one.encoding for one in call.session.negotiated.formats] == ["PCMA"]
+    assert [one.encoding for one in call.session.negotiated.formats] == ["PCMA", "telephone-event"]
