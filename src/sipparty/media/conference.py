@@ -299,7 +299,10 @@ class Conference:
         if clock is not None and loop is not None:
             _on(loop, clock.remove, self)
 
-    def tick(self, now: float, skipped: int) -> None:
+    def send_due(self, now: float, skipped: int, /) -> None:
+        """Nothing is sent by itself: the lines of the legs take what was mixed."""
+
+    def play_due(self, now: float, skipped: int, /) -> None:
         """Mix one frame; for the clock."""
         if not self._ticking.acquire(blocking=False):
             return  # another loop still does, as it gives it up
