@@ -22,7 +22,7 @@ from .tshark import Capture
 Make = Callable[..., Any]
 
 #: 20 ms packets of a clip.
-CLIP = 60
+CLIP = 50
 #: Keys as other programs read them; without GCM, in whose SRTCP rtpengine and baresip differ.
 NO_GCM = ["pad", "no-AEAD_AES_256_GCM", "no-AEAD_AES_128_GCM"]
 
@@ -74,9 +74,7 @@ def both_ways(call: Any, here: MemorySink, there: MemorySink, sentences: Sentenc
     heard(Sound.of_pcm(there.pcm, there.rate), sentences.ours)
 
 
-@pytest.mark.parametrize(
-    ("codec", "other"), [("PCMU", "PCMA"), ("PCMU", "G722"), ("PCMA", "opus"), ("opus", "G722")]
-)
+@pytest.mark.parametrize(("codec", "other"), [("PCMU", "G722"), ("opus", "PCMA")])
 def test_another_codec(
     gateway: Make,
     bob: Make,

@@ -24,7 +24,7 @@ from .tshark import Capture
 Make = Callable[..., Any]
 
 #: 20 ms packets of a clip.
-CLIP = 60
+CLIP = 50
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_codec_changes(
     statistics = call.session.statistics
     call.terminate().wait(5)
     run.finish()
-    heard(Sound.of_pcm(sink.pcm, sink.rate), sentences.theirs, seconds=1.2)
+    heard(Sound.of_pcm(sink.pcm, sink.rate), sentences.theirs, seconds=0.9)
     assert statistics.ignored == statistics.lost == 0
 
 
@@ -113,9 +113,9 @@ def test_it_speaks_before_it_answers(
     run.finish()
     ours = Sound.of_pcm(sink.pcm, sink.rate)
     heard(ours.part(0, early), sentences.theirs, seconds=0.4)
-    heard(ours, sentences.theirs, seconds=1.2)
+    heard(ours, sentences.theirs, seconds=0.9)
     if (sent := on_wire(capture, port)) is not None:
-        heard(sent, sentences.ours, seconds=1.2)
+        heard(sent, sentences.ours, seconds=0.9)
 
 
 @over(UDP6)
@@ -144,9 +144,9 @@ def test_it_goes_to_another_port(
     call.terminate().wait(5)
     run.finish()
     ours = Sound.of_pcm(sink.pcm, sink.rate)
-    heard(ours.part(0, moved), sentences.theirs.part(0, 2), seconds=0.5)
-    heard(ours.part(moved), sentences.theirs.part(2, 4), seconds=0.5)
+    heard(ours.part(0, moved), sentences.theirs.part(0, 2), seconds=0.4)
+    heard(ours.part(moved), sentences.theirs.part(2, 4), seconds=0.4)
     assert then == first + 2
     for there in (first, then):
         if (sent := on_wire(capture, port, to=there)) is not None:
-            heard(sent, sentences.ours, seconds=0.5)
+            heard(sent, sentences.ours, seconds=0.4)
