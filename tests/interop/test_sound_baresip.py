@@ -144,3 +144,23 @@ def test_hold_and_resume(
     if (sent := on_wire(capture, port)) is not None:
         heard(sent.part(0, packets * 0.02), sentences.ours)
         heard(sent.part(more * 0.02), sentences.ours)
+
+
+def test_we_speak_before_we_answer(
+    start: Make, saying: Make, sink: MemorySink, sentences: Sentences
+) -> None:
+    """Ringing with media, both hear each other, and go on when the call is answered."""
+    peer = start()
+    alice = saying()
+    calls = incoming(alice, lambda call: call.ring(183, media=True))
+    peer.tell("dial", str(alice.contact_uri))
+    call = first(calls)
+    peer.wait_for_event("CALL_PROGRESS")
+    talk(call, CLIP)
+    early = sink.seconds
+    assert call.state == "InitiatingDialog"
+    call.accept()
+    peer.wait_for_event("CALL_ESTABLISHED")
+    ours, theirs = both_ways(call, peer, sink, sentences)
+    heard(ours.part(0, early), sentences.theirs)
+    heard(theirs.part(0, early), sentences.ours)
