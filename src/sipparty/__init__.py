@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         WouldDeadlock,
     )
     from sipparty.media import (
+        SRTP,
         DestinationLearnt,
         MediaProven,
         MediaStarted,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         RemoteFellSilent,
         RemoteLeft,
         RTPSession,
+        SecurityChanged,
         SilenceSource,
         SourceHeard,
         ToneSource,
@@ -133,6 +135,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AOR",
+    "SRTP",
     "URI",
     "AllPartyTypes",
     "AlreadyListening",
@@ -213,6 +216,7 @@ __all__ = [
     "Resource",
     "Response",
     "SIPPartyError",
+    "SecurityChanged",
     "SentMessage",
     "SilenceSource",
     "SimpleCall",

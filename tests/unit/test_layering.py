@@ -56,6 +56,7 @@ LAYERS = [
         " codecs codecs.opus settings",
     ),
     ("media", "loops transport clock socket_poll ports"),
+    ("media", "srtp crypto_attribute security sdes"),
     ("media", "jitter"),
     ("media", "frames"),
     ("media", "dtmf.keys dtmf.events dtmf.telephone_event dtmf.sending dtmf.receiving"),

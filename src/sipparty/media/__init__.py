@@ -13,6 +13,9 @@
     mixing, bridging         two calls that hear each other
     conference               several of them
     following                the line of a call through the life of the call
+    security                 whether media is to be secure, as a setting of a session
+    srtp, sdes               SRTP on a transport; its keys in descriptions
+    crypto_attribute         a=crypto lines
     audio_stream             one stream without I/O
     remote                   whose packets are the other side's, and where ours may go
     statistics               what is counted of a stream
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
         RecordingFailed,
         RemoteFellSilent,
         RemoteLeft,
+        SecurityChanged,
         SourceHeard,
     )
     from sipparty.media.jitter import JitterBuffer
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
     from sipparty.media.rtp import RTPPacket
     from sipparty.media.rtp_session import RTPSession
     from sipparty.media.rtp_source import RTPReceiver, RTPSender
+    from sipparty.media.security import SRTP
     from sipparty.media.session import MediaSession, NoMediaSession
     from sipparty.media.settings import StreamSettings
     from sipparty.media.sinks import MemorySink, Sink, WAVRecorder
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
     from sipparty.sip.events import MediaEvent
 
 __all__ = [
+    "SRTP",
     "AnswerJudged",
     "AnsweredBy",
     "Audio",
@@ -115,6 +121,7 @@ __all__ = [
     "RemoteFellSilent",
     "RemoteLeft",
     "RemoteReport",
+    "SecurityChanged",
     "SilenceDetected",
     "SilenceSource",
     "Sink",
@@ -140,7 +147,7 @@ __all__ = [
 _MODULES = (
     *("session", "events", "settings", "statistics", "codecs", "sources", "sinks", "rtp", "rtcp"),
     *("rtp_source", "jitter", "clock", "playback", "audio_stream", "rtp_session"),
-    *("audio", "activity", "answering", "bridging", "conference"),
+    *("audio", "activity", "answering", "bridging", "conference", "security"),
 )
 
 

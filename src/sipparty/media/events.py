@@ -2,6 +2,7 @@
 events.
 
     MediaStarted       packets flow from now on
+    SecurityChanged    media is secure now, or no more, or in another way
     SourceHeard        the other side is heard: for the first time, after silence, or another source
     DestinationLearnt  media goes to where it comes from, or back to where it was asked for
     MediaUnproven      nothing is sent any more to an address from which nothing has come
@@ -36,6 +37,7 @@ __all__ = [
     "RecordingFailed",
     "RemoteFellSilent",
     "RemoteLeft",
+    "SecurityChanged",
     "SourceHeard",
 ]
 
@@ -46,10 +48,22 @@ class MediaStarted(MediaEvent):
     Args:
         codec: Encoding name of what is sent; "" where no stream was agreed on.
         remote: Where it is sent to; None where that is to be learnt.
+        security: The name of the SRTP suite that protects it; "" where it is not protected.
     """
 
     codec: str
     remote: Address | None
+    security: str = ""
+
+
+class SecurityChanged(MediaEvent):
+    """Media is secure from now on, or no more, or in another way, as was agreed on anew.
+
+    Args:
+        security: The name of the SRTP suite; "" for none.
+    """
+
+    security: str
 
 
 class SourceHeard(MediaEvent):

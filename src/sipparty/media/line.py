@@ -17,14 +17,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sipparty.concurrency.waiting import Portal
 from sipparty.errors import UsageError
 from sipparty.fsm import verb
 from sipparty.media.audio_stream import AudioStream
 from sipparty.media.clock import Clock
-from sipparty.media.events import MediaStarted, MediaTimedOut
+from sipparty.media.events import MediaStarted, MediaTimedOut, SecurityChanged
 from sipparty.media.frames import AudioFrame, AudioInput, Listener
 from sipparty.media.loops import MediaLoop
 from sipparty.media.negotiated import AudioPreferences, settings_of
@@ -34,13 +34,18 @@ from sipparty.media.player import Player
 from sipparty.media.ports import UDPTransport
 from sipparty.media.rtp import looks_like_rtcp
 from sipparty.media.rtp_source import Address
+from sipparty.media.security import SRTP
 from sipparty.media.settings import StreamSettings
 from sipparty.media.sinks import Sink
 from sipparty.media.sources import Source
 from sipparty.media.statistics import MediaStatistics
 from sipparty.media.transport import LineExtension, MediaTransport
 from sipparty.sdp import MediaCapability, NegotiatedStream
+from sipparty.sip.dialog.session import MediaUser
 from sipparty.sip.events import MediaEvent
+
+if TYPE_CHECKING:
+    from sipparty.media.sdes import SecurityDescriptions
 
 __all__ = ["Line"]
 
@@ -72,6 +77,8 @@ class Line:
         input: What gives it the audio to send; the player, unless something else is set.
         player: Plays to the other side what `play` was given, and records.
         media_loop: Where it runs; None before it is bound.
+        security: The name of the suite that protects what is sent; "" where nothing does.
+        security_counts: Packets that were dropped, by reason.
     """
 
     def __init__(
@@ -90,6 +97,10 @@ class Line:
         self.negotiated: NegotiatedStream | None = None
         self.stream: AudioStream | None = None
         self.media_loop: MediaLoop | None = None
+        self.security = ""
+        self.security_counts: Mapping[str, int] = {}
+        self._reported = ""
+        self._security: SecurityDescriptions | None = None
         self.listeners: tuple[Listener, ...] = ()
         self.sent_listeners: tuple[Listener, ...] = ()
         self._emit = emit
@@ -150,8 +161,27 @@ class Line:
         """The port of RTP; None while no socket is open."""
         return None if self.transport is None else self.transport.port
 
+    def secure(self, call: MediaUser | None, offer: bytes | None = None) -> bool:
+        """Have keys negotiated, where that is wanted and they are not yet; whether that is new.
+
+        Args:
+            call: Whose media it is; None where that is not known.
+            offer: What the other side offers; None where it does not yet.
+        """
+        srtp = SRTP.of(self.wanted.srtp)
+        if self._security is not None or not srtp.matters(offer):
+            return False
+        from sipparty.media.sdes import SecurityDescriptions
+
+        encrypted = None if call is None else call.encrypted
+        self._security = SecurityDescriptions(srtp, self._tokens, encrypted)
+        self.extensions = (self._security, *self.extensions)
+        return True
+
     def capability(self) -> MediaCapability:
         """What can be done on this line, where it is bound."""
+        if self._security is not None:
+            self._security.srtp = SRTP.of(self.wanted.srtp)
         return self.wanted.capability(self.port or 0, self.extensions)
 
     def listen(self, hosts: Iterable[str]) -> None:
@@ -188,6 +218,8 @@ class Line:
             transport = extension.wrap(transport, negotiated)
         transport.mux = negotiated.rtcp_mux
         self.transport = transport
+        self.security = getattr(transport, "suite", "")
+        self.security_counts = getattr(transport, "counts", self.security_counts)
         self._post(self._flow, settings, confirmed, {**self._options, **options})
 
     def stop(self) -> None:
@@ -293,9 +325,12 @@ class Line:
             if self.player.sink is not None:
                 self.add_listener(self.player)
         clock.add(self, settings.ptime / 1000)
+        before, self._reported = self._reported, self.security
         if not self._started:
             self._started = True
-            self.emit(MediaStarted(settings.codec.name, self.stream.destination))
+            self.emit(MediaStarted(settings.codec.name, self.stream.destination, self.security))
+        elif before != self.security:
+            self.emit(SecurityChanged(self.security))
         if self._heard_by is not transport:
             # The stream hears what comes, and what came just before there was one.
             self._heard_by = transport

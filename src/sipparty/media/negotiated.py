@@ -25,6 +25,7 @@ from typing import Final
 from sipparty.errors import NegotiationError, UsageError
 from sipparty.media.codecs import CodecType, find_codec
 from sipparty.media.rtp_source import Address
+from sipparty.media.security import SRTP
 from sipparty.media.settings import ReceivedFormat, StreamSettings
 from sipparty.media.transport import LineExtension
 from sipparty.sdp import Direction, Format, MediaCapability, NegotiatedFormat, NegotiatedStream
@@ -60,8 +61,10 @@ class AudioPreferences:
         rtcp_mux: Whether RTCP may share the port of RTP (RFC 5761).
         dtmf: Whether digits may come and go as telephone events (RFC 4733).
         comfort_noise: Whether comfort noise may (RFC 3389), beside codecs with a clock of 8000.
+        srtp: Whether media is secure; kept as an `SRTP`.
 
     Raises:
+        MediaError: The library of SRTP is not installed, and needed.
         UsageError: One is out of its range, a codec is not known, or its library not installed.
     """
 
@@ -71,6 +74,7 @@ class AudioPreferences:
     rtcp_mux: bool = False
     dtmf: bool = True
     comfort_noise: bool = False
+    srtp: str | SRTP = "accepted"
 
     def __post_init__(self) -> None:
         if isinstance(self.codecs, str | CodecType) or not self.codecs:
@@ -84,6 +88,7 @@ class AudioPreferences:
             raise UsageError(f"A direction is one of {allowed}, not {self.direction!r}.")
         for one in self.types:
             one.check_available()
+        object.__setattr__(self, "srtp", SRTP.of(self.srtp))
 
     @property
     def types(self) -> tuple[CodecType, ...]:

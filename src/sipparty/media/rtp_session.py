@@ -36,6 +36,7 @@ from sipparty.media.line import Line
 from sipparty.media.loops import MediaLoop
 from sipparty.media.negotiated import AudioPreferences
 from sipparty.media.playback import OwnThread, Playback
+from sipparty.media.security import SRTP
 from sipparty.media.session import MediaSession
 from sipparty.media.settings import check_dscp, check_seconds
 from sipparty.media.sinks import Sink, SinkLike, as_sink
@@ -84,13 +85,15 @@ class RTPSession(MediaSession):
         min_delay: Least delay of the playout buffer, in seconds.
         max_delay: Most delay of the playout buffer, in seconds.
         accept_echo: Whether to hear our own packets when they come back; see `AudioStream`.
+        srtp: Whether media is secure: "refused", "accepted" where the other side asks for it,
+            "offered", "required" or "best-effort"; or an `SRTP`, which says more of it.
         more_lines: Further m= lines of audio: for each the `codecs`, `ptime`, `direction` and
-            `rtcp_mux` that differ from those of the first.
+            `rtcp_mux`, `srtp` that differ from those of the first.
         clock: What ticks the session; None for the clock of its loop.
         tokens: Gives a random number of so many bits.
 
     Raises:
-        MediaError: A file cannot be played or recorded to.
+        MediaError: A file cannot be played or recorded to, or SRTP lacks its library.
         UsageError: An option is out of its range, a codec is not known, or its library is not
             installed.
     """
@@ -115,6 +118,7 @@ class RTPSession(MediaSession):
         min_delay: float = 0.04,
         max_delay: float = 0.4,
         accept_echo: bool = False,
+        srtp: str | SRTP = "accepted",
         more_lines: Iterable[Mapping[str, Any]] = (),
         clock: Clock | None = None,
         tokens: Callable[[int], int] = secrets.randbits,
@@ -122,7 +126,7 @@ class RTPSession(MediaSession):
         super().__init__()
         check_seconds("latch_within", latch_within, zero=True)
         check_seconds("silence_after", silence_after)
-        first = AudioPreferences(codecs, ptime, direction, rtcp_mux, dtmf, comfort_noise)
+        first = AudioPreferences(codecs, ptime, direction, rtcp_mux, dtmf, comfort_noise, srtp)
         options = {
             "symmetric": symmetric,
             "latch": latch_within,
@@ -181,7 +185,14 @@ class RTPSession(MediaSession):
     def check_offer(cls, offer: bytes, **options: Any) -> None:
         """Judge an offer by the codecs of a session; see `MediaSession.check_offer`."""
         codecs = options.get("codecs", AudioPreferences.codecs)
-        assign_capabilities(read_offer(offer), [AudioPreferences(codecs).capability()])
+        srtp = SRTP.of(options.get("srtp", "accepted"))
+        extensions: list[LineExtension] = []
+        if srtp.matters(offer):
+            from sipparty.media.sdes import SecurityDescriptions
+
+            extensions.append(SecurityDescriptions(srtp, secrets.randbits))
+        capability = AudioPreferences(codecs).capability(extensions=extensions)
+        assign_capabilities(read_offer(offer), [capability])
 
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
         """Bind an even port for RTP and the next for RTCP, for each line; see
@@ -211,6 +222,7 @@ class RTPSession(MediaSession):
             for line in self.lines:
                 line.bind(self.media_loop, clock, local_address, self._port_range, self._dscp)
                 line.extensions = line.extensions or tuple(self.line_extensions(line))
+                line.secure(self.call)
             self._negotiation = Negotiation(
                 self._capabilities(),
                 address,
@@ -246,6 +258,9 @@ class RTPSession(MediaSession):
     def answer(self, offer: bytes) -> bytes:
         """Our answer to an offer; see `Session.answer`."""
         negotiation = self._opened()
+        added = [line.secure(self.call, offer) for line in self.lines]
+        if any(added):
+            negotiation.capabilities = self._capabilities()
         negotiation.receive_offer(read_offer(offer))
         try:
             answer = bytes(negotiation.answer())
@@ -286,7 +301,7 @@ class RTPSession(MediaSession):
 
     def update(self, **settings: Any) -> None:
         """Change what the next offer asks for, on every line: `codecs`, `ptime`, `direction`,
-        `rtcp_mux`, as the session was made with.
+        `rtcp_mux`, `srtp`, as the session was made with.
 
         Raises:
             UsageError: There is no such setting, or not with this value.
@@ -294,6 +309,7 @@ class RTPSession(MediaSession):
         self.check_update(**settings)
         for line in self.lines:
             line.wanted = replace(line.wanted, **settings)
+            line.secure(self.call)
         self._opened().capabilities = self._capabilities()
 
     def rollback(self) -> None:
@@ -404,6 +420,29 @@ class RTPSession(MediaSession):
         without a stream.
         """
         return self.line.negotiated
+
+    @property
+    def security(self) -> str:
+        """The name of the SRTP suite that protects what the first line sends, such as
+        "AES_CM_128_HMAC_SHA1_80"; "" where it is not protected.
+        """
+        return self.line.security
+
+    @property
+    def security_counts(self) -> Mapping[str, int]:
+        """How many packets of the first line SRTP has dropped, by reason: see
+        `sipparty.media.srtp.REASONS`.
+        """
+        return self.line.security_counts
+
+    @verb
+    def renew_keys(self) -> None:
+        """Have the next description of ours bring new keys: `call.update_media()` sends one. On any
+        thread.
+        """
+        for line in self.lines:
+            for one in line.extensions:
+                one.renew()
 
     # ---------------------------------------------------------------- how it is done
 

@@ -68,6 +68,9 @@ class LineExtension(MediaExtension):
     #: The transport protocols of m= lines that it makes possible, the one to offer first.
     profiles: tuple[str, ...] = ("RTP/AVP",)
 
+    def renew(self) -> None:
+        """Have the next description bring other keys, where it has any."""
+
     def wrap(self, transport: MediaTransport, negotiated: NegotiatedStream) -> MediaTransport:
         """Return what carries the packets by what was agreed on; called after each agreement, on
         the engine's thread.

@@ -15,6 +15,7 @@ from sipparty.sip.agent import UserAgent
 from sipparty.sip.events import MediaEvent
 from sipparty.sip.policy import Policy
 from sipparty.sip.reach import Scope, scope_of
+from sipparty.sip.transports import SECURE_TRANSPORTS
 from sipparty.sip.unproven import UnprovenHosts
 
 __all__ = ["CallMedia", "check_offer", "open_session", "reject_offer"]
@@ -30,7 +31,7 @@ class CallMedia:
         place: The address that media is bound to, and what descriptions name in its place.
     """
 
-    __slots__ = ("_dialog", "_engine", "place", "signalling")
+    __slots__ = ("_dialog", "_engine", "encrypted", "place", "signalling")
 
     def __init__(
         self, engine: Engine, dialog: Dialog, flow: Flow, place: tuple[str, str | None]
@@ -39,6 +40,7 @@ class CallMedia:
         self._dialog = dialog
         self.place = place
         self.signalling = flow.remote[0]
+        self.encrypted = flow.transport in SECURE_TRANSPORTS
 
     @property
     def policy(self) -> Policy:

@@ -38,6 +38,12 @@ class MediaExtension:
         """
         return copy.copy(self)
 
+    def misfit(self, remote: MediaDescription) -> str | None:
+        """Why the offered stream `remote` cannot be taken, as a clause: "it is not secure". None
+        where it can.
+        """
+        return None
+
     def offer(self, local: MediaDescription) -> MediaDescription:
         """The stream to offer, made of the one that would be offered without this extension."""
         return local
@@ -91,7 +97,8 @@ class MediaCapability:
         port: Where this side receives the stream; None as long as it is not known, 0 for a stream
             that is not wanted (RFC 3264 Section 8.2).
         direction: What this side wants. An answer has as much of it as the offer allows.
-        profiles: The transport protocols accepted in an offer; the first is the one offered.
+        profiles: The transport protocols accepted in an offer; the first is the one offered, and
+            later offers have the one that was agreed on.
         ptime: Milliseconds of media in a packet that this side would like to receive; None leaves
             it to the peer.
         maxptime: Milliseconds of media that a packet may hold; None for no bound.
@@ -148,13 +155,18 @@ class MediaCapability:
         return proto.upper() in (profile.upper() for profile in self.profiles)
 
     def offered(
-        self, history: Sequence[Format] = (), direction: Direction | None = None
+        self,
+        history: Sequence[Format] = (),
+        direction: Direction | None = None,
+        proto: str | None = None,
     ) -> MediaDescription:
         """The stream as this side offers it.
 
         Args:
             history: The payload types that the stream had before; see `assign_payload_types`.
             direction: Instead of the capability's own.
+            proto: The transport protocol that the stream has; offered again where it is one of
+                `profiles`.
 
         Raises:
             Incomplete: The port is not known.
@@ -162,9 +174,11 @@ class MediaCapability:
         """
         wanted = direction or self.direction
         formats: tuple[Format, ...] = self.known_formats
-        if "RTP" in self.profiles[0].upper().split("/"):
+        if proto is None or not self.accepts_profile(proto):
+            proto = self.profiles[0]
+        if "RTP" in proto.upper().split("/"):
             formats = assign_payload_types(formats, history)
-        local = self.described(formats, self.profiles[0], wanted, self.ptime, self.rtcp_mux)
+        local = self.described(formats, proto, wanted, self.ptime, self.rtcp_mux)
         if local.port:
             for extension in self.extensions:
                 local = extension.offer(local)

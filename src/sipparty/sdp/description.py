@@ -72,7 +72,7 @@ class SessionDescription(AttributeHolder):
         connection: The c= line that holds for all streams without their own.
         bandwidths: The b= lines.
         timings: The t= lines with their r= and z= lines.
-        key: The obsolete k= line.
+        key: The obsolete k= line; not shown by `repr`.
         attributes: The a= lines of the session level.
         media: The streams, in order.
         unknown: Lines of other letters at the session level.
@@ -90,7 +90,7 @@ class SessionDescription(AttributeHolder):
     connection: Connection | None = None
     bandwidths: tuple[Bandwidth, ...] = ()
     timings: tuple[Timing, ...] = (Timing(),)
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     attributes: tuple[Attribute, ...] = ()
     media: tuple[MediaDescription, ...] = ()
     unknown: tuple[UnknownLine, ...] = ()

@@ -53,6 +53,14 @@ __all__ = [
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
+#: Attributes that hold keys, which `repr` does not show, and where (RFC 4568 Section 9.1, RFC 4567
+#: Section 3, RFC 8839 Section 5.4).
+_SECRETS = {
+    "crypto": re.compile(r"\b(inline:)[^ \t;|]+", re.IGNORECASE),
+    "key-mgmt": re.compile(r"( +)[^ ]+"),
+    "ice-pwd": re.compile(r"\A()(?s:.*)"),
+}
+
 
 def _address_type(address: str) -> str:
     return "IP6" if ":" in address else "IP4"
@@ -301,7 +309,7 @@ class Bandwidth:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An a= line (RFC 8866 Section 5.13).
+    """An a= line (RFC 8866 Section 5.13). `repr` shows no key that it may hold.
 
     Args:
         name: What stands before the first colon. Not held to the grammar's token, since what is not
@@ -329,6 +337,12 @@ class Attribute:
 
     def __str__(self) -> str:
         return self.name if self.value is None else f"{self.name}:{self.value}"
+
+    def __repr__(self) -> str:
+        value, secret = self.value, _SECRETS.get(self.name)
+        if value is not None and secret is not None:
+            value = secret.sub(r"\1***", value)
+        return f"{type(self).__name__}(name={self.name!r}, value={value!r})"
 
 
 @dataclass(frozen=True, slots=True)

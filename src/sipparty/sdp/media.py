@@ -193,7 +193,7 @@ class MediaDescription(AttributeHolder):
         title: The i= line.
         connections: The c= lines; more than one only for multicast.
         bandwidths: The b= lines.
-        key: The obsolete k= line.
+        key: The obsolete k= line; not shown by `repr`.
         attributes: The a= lines.
         unknown: Lines of other letters.
         bad_port: What stood in the place of the port where that was none; None where it was one.
@@ -210,7 +210,7 @@ class MediaDescription(AttributeHolder):
     title: str | None = None
     connections: tuple[Connection, ...] = ()
     bandwidths: tuple[Bandwidth, ...] = ()
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     attributes: tuple[Attribute, ...] = ()
     unknown: tuple[UnknownLine, ...] = ()
     bad_port: str | None = field(default=None, repr=False, compare=False)

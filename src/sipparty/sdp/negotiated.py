@@ -13,7 +13,7 @@ Promises of this module:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sipparty.errors import NegotiationError
 from sipparty.sdp.description import SessionDescription
@@ -82,7 +82,8 @@ class NegotiatedStream:
         local: Our description of the stream.
         held: Whether the peer does not receive. It may have us on hold, or just be a sender: the
             two look the same (RFC 6337 Section 5.3).
-        description: The peer's whole description, as it came.
+        description: The peer's whole description, as it came; not shown by `repr`, as it may hold
+            keys.
     """
 
     index: int
@@ -101,7 +102,7 @@ class NegotiatedStream:
     rtcp_mux: bool
     local: MediaDescription
     held: bool
-    description: bytes
+    description: bytes = field(repr=False)
 
     @property
     def remote(self) -> MediaDescription:

@@ -85,6 +85,10 @@ class _Negotiated:
     def formats_before(self, index: int) -> tuple[Format, ...]:
         return self.history[index] if index < len(self.history) else ()
 
+    def proto(self, index: int) -> str | None:
+        """The transport protocol of a stream; None where there is none."""
+        return next((one.proto for one in self.streams if one.index == index), None)
+
 
 class _Open(NamedTuple):
     """The open offer, and the slots and the limit that it brings about."""
@@ -225,7 +229,8 @@ class Negotiation:
                 assert before.local is not None
                 media.append(rejected(before.local.media[index]))
             else:
-                media.append(wanted[slot].offered(before.formats_before(index)))
+                proto = before.proto(index)
+                media.append(wanted[slot].offered(before.formats_before(index), proto=proto))
         at = Connection.of(self.address)
         made = SessionDescription(self._origin, connection=at, media=tuple(media))
         for extension in self._extensions:

@@ -90,8 +90,8 @@ def assign_capabilities(
 ) -> list[int | None]:
     """Find for each offered stream the capability that can answer it.
 
-    A capability serves one stream: the first that it fits, in the order of the offer. A stream
-    that was agreed earlier keeps its capability.
+    A capability serves one stream: the first that it fits, in the order of the offer, but secure
+    ones (RTP/SAVP) before others. A stream that was agreed earlier keeps its capability.
 
     Args:
         offer: The offer.
@@ -112,7 +112,8 @@ def assign_capabilities(
             result[index] = slot
     # A rejected stream's capability is free for others, a kept one's is not.
     free = [k for k in range(len(capabilities)) if k not in result]
-    for index, remote in enumerate(offer.media):
+    # Of several streams for one capability the secure one is taken, whichever comes first.
+    for index, remote in sorted(enumerate(offer.media), key=_insecure):
         if result[index] is None and (remote.port or remote.bad_port):
             reason = _UNLIKE
             for k in free:
@@ -134,6 +135,10 @@ def assign_capabilities(
     return result
 
 
+def _insecure(line: tuple[int, MediaDescription]) -> bool:
+    return "/SAVP" not in line[1].proto.upper()
+
+
 #: Why a capability cannot answer an offered stream, as a Warning's code and a clause: it is not
 #: even of the kind.
 _UNLIKE = (304, "nothing like it is supported")
@@ -147,6 +152,10 @@ def _misfit(
         return _UNLIKE
     if not remote.port:
         return 399, f"its port cannot be {remote.bad_port or 0}"
+    for extension in capability.extensions:
+        reason = extension.misfit(remote)
+        if reason is not None:
+            return 399, reason
     if not capability.accepts_profile(remote.proto):
         return 302, f"the protocol is not {' or '.join(capability.profiles)}"
     connection = remote.connection_or_session

@@ -276,6 +276,55 @@ def test_extensions_add_to_offers_and_decide_on_answers():
         answer(peer("m=audio 9 RTP/SAVP 0"), capability)
 
 
+class Picky(MediaExtension):
+    """Takes streams with a key alone."""
+
+    def misfit(self, remote):
+        return None if remote.has("key") else "it has no key"
+
+
+def test_extensions_say_why_a_stream_is_not_taken():
+    capability = audio(extensions=[MediaExtension(), Picky()])
+    with pytest.raises(NegotiationError, match=r"stream 0 \(audio RTP/AVP\): it has no key"):
+        answer(peer("m=audio 9 RTP/AVP 0"), capability)
+    taken = answer(peer("m=audio 9 RTP/AVP 0", "m=audio 11 RTP/AVP 0", "a=key:x"), capability)
+    assert [one.port for one in taken.media] == [0, capability.port]
+
+
+def test_a_secure_stream_comes_first():
+    capability = audio(profiles=("RTP/AVP", "RTP/SAVP"))
+    taken = answer(peer("m=audio 9 RTP/AVP 0", "m=audio 11 RTP/SAVP 0"), capability)
+    assert [one.port for one in taken.media] == [0, capability.port]
+
+
+def test_the_protocol_that_a_stream_has_is_offered_again():
+    capability = audio(profiles=("RTP/AVP", "RTP/SAVP"))
+    assert capability.offered().proto == "RTP/AVP"
+    assert capability.offered(proto="RTP/SAVP").proto == "RTP/SAVP"
+    assert capability.offered(proto="UDP/TLS/RTP/SAVP").proto == "RTP/AVP"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (
+            "crypto:1 A inline:c2VjcmV0|2^20|1:4;inline:c2VjcmV0",
+            "1 A inline:***|2^20|1:4;inline:***",
+        ),
+        ("crypto:1 A inline:k FEC_KEY=inline:c2VjcmV0", "1 A inline:*** FEC_KEY=inline:***"),
+        ("key-mgmt:mikey c2VjcmV0", "mikey ***"),
+        ("ice-pwd:c2VjcmV0", "***"),
+        ("fmtp:0 inline:c2VjcmV0", "0 inline:c2VjcmV0"),
+    ],
+)
+def test_keys_do_not_show(line, shown):
+    description = peer("m=audio 9 RTP/AVP 0", f"a={line}")
+    assert f"value={shown!r}" in repr(description)
+    (stream,) = check_answer(make_offer([audio()], HERE, 1), description)
+    assert f"value={shown!r}" not in repr(stream)  # ours alone
+    assert line in str(description)
+
+
 def test_what_is_agreed_from_both_sides():
     offer = make_offer(
         [audio(Format("iLBC", 8000, 1, 97), "PCMU", Format("telephone-event", fmtp="0-15"))],

@@ -275,6 +275,7 @@ SECRETS = (
     b"CSeq: 2 INVITE\r\nCall-ID: abc\r\n\r\n"
     b"v=0\r\nk=clear:mantra\r\n"
     b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVC|2^20|1:4\r\n"
+    b"a=crypto:2 A inline:Zmlyc3Q|1:1;inline:c2Vjb25k|2:1 FEC_KEY=inline:dGhpcmQ=\r\n"
     b"a=ice-ufrag:8hhY\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\n"
     b"a=key-mgmt:mikey AQAFgM0XflABAAAAAAAAAAAAAAsAyO\r\n"
 )
@@ -285,7 +286,7 @@ def test_secrets_are_masked_in_the_log_and_whole_in_the_record(info):
     (entry,) = info.records
     text = entry.getMessage()
     hidden = "geheim 0123456789abcdef YWxpY2U6Z2VoZWlt feedbeef mantra d0RmdmcmVC"
-    hidden += " asd88fgpdd777uzjYhagZg AQAFgM0XflABAAAAAAAAAAAAAAsAyO"
+    hidden += " Zmlyc3Q c2Vjb25k dGhpcmQ asd88fgpdd777uzjYhagZg AQAFgM0XflABAAAAAAAAAAAAAAsAyO"
     for secret in hidden.split():
         assert secret.encode() in SECRETS
         assert secret not in text
@@ -296,6 +297,7 @@ def test_secrets_are_masked_in_the_log_and_whole_in_the_record(info):
         "Proxy-Authorization: Basic ***",
         'rspauth = "***", nextnonce="def"',
         "inline:***|2^20|1:4",
+        "inline:***|1:1;inline:***|2:1 FEC_KEY=inline:***",
         "a=ice-ufrag:8hhY",
         "a=ice-pwd:***",
         "a=key-mgmt:mikey ***",

@@ -72,6 +72,8 @@ class MediaUser(Protocol):
 
     #: The host that the signalling comes from: the peer's, or that of the next proxy.
     signalling: str
+    #: Whether it goes by an encrypted transport to the next hop.
+    encrypted: bool
 
     @property
     def policy(self) -> Policy:
