@@ -17,6 +17,13 @@ What each peer is tested over, over IPv4 and IPv6 unless said otherwise, and why
     Chromium                     WS WSS    A page connects by WebSocket, and by nothing else.
     sip-options  UDP TCP                   Its TLS is not tried.
     sipsak       UDP TCP                   IPv4 alone. By TLS 1.3 it does not read the answer.
+
+What speech is found again by correlation (`sound`), both ways, over IPv4 and IPv6:
+
+    SIPp         PCMU PCMA; early media, another port, another codec in a call
+    baresip      PCMU PCMA G.722 Opus L16; early media, hold and resume
+    Linphone     PCMU Opus
+    rtpengine    in between: G.722 Opus PCMU PCMA by its transcoding, IPv4 to IPv6, RTP to SRTP
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def bob(parties: Make, sentences: Sentences) -> Callable[..., Any]:
         rate = codec_rate(codec)
         sink = MemorySink()
         play = MemorySource(sentences.theirs.pcm(rate), rate)
-        media = {"codecs": (codec,), "play": play, "record": sink}
+        media = {"codecs": (codec,), "play": play, "record": sink, **options.pop("media", {})}
         party = parties(SingleRTPSessionSimplenParty, "bob", media=media, **options)
         incoming(party)
         return party, sink
@@ -143,3 +143,19 @@ def test_plain_to_secure(
     assert peer.recording is not None
     heard(Sound.of_pcm(sink.pcm, sink.rate), sentences.theirs)
     heard(Sound.of_file(peer.recording), sentences.ours)
+
+
+@pytest.mark.parametrize("caller", ["secure", "plain"])
+def test_secure_to_plain(
+    gateway: Make, bob: Make, saying: Make, sink: MemorySink, sentences: Sentences, caller: str
+) -> None:
+    """One of us sends SRTP, with what rtpengine gives as keys, and the other RTP."""
+    secure = {"srtp": "required"}
+    party, there = bob("PCMU", media=secure if caller == "plain" else {})
+    office = gateway(
+        party.contact_uri,
+        direction=["IPv4", "IPv4"],
+        transport_protocol="RTP/SAVP" if caller == "plain" else "RTP/AVP",
+    )
+    call = saying(media=secure if caller == "secure" else {}).invite(office.contact_uri).wait(5)
+    both_ways(call, sink, there, sentences)
