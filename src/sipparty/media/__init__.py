@@ -9,6 +9,7 @@
     frames, inputs           audio between the parts of a line; which of several is sent
     audio                    `call.audio`: frames to be read, sent and tapped
     activity                 when the other side speaks
+    speech, utterances       speech in a call: reported, taken as an interruption, piece by piece
     answering                whether a human or a machine has answered
     mixing, bridging         two calls that hear each other
     conference               several of them
@@ -79,7 +80,9 @@ if TYPE_CHECKING:
         ToneSource,
         WAVSource,
     )
+    from sipparty.media.speech import BargeIn, Interrupted, SpeechDetection
     from sipparty.media.statistics import MediaStatistics, RemoteReport
+    from sipparty.media.utterances import Utterance, Utterances
     from sipparty.sip.events import MediaEvent
 
 __all__ = [
@@ -91,6 +94,7 @@ __all__ = [
     "AudioCodec",
     "AudioReader",
     "AudioStream",
+    "BargeIn",
     "BeepDetector",
     "Clock",
     "CodecType",
@@ -99,6 +103,7 @@ __all__ = [
     "DestinationLearnt",
     "EnergyDetector",
     "GreetingJudge",
+    "Interrupted",
     "JitterBuffer",
     "MediaClock",
     "MediaEvent",
@@ -127,12 +132,15 @@ __all__ = [
     "Sink",
     "Source",
     "SourceHeard",
+    "SpeechDetection",
     "SpeechDetector",
     "SpeechEnded",
     "SpeechStarted",
     "StreamSettings",
     "TapFailed",
     "ToneSource",
+    "Utterance",
+    "Utterances",
     "VoiceActivity",
     "WAVRecorder",
     "WAVSource",
@@ -147,7 +155,8 @@ __all__ = [
 _MODULES = (
     *("session", "events", "settings", "statistics", "codecs", "sources", "sinks", "rtp", "rtcp"),
     *("rtp_source", "jitter", "clock", "playback", "audio_stream", "rtp_session"),
-    *("audio", "activity", "answering", "bridging", "conference", "security"),
+    *("audio", "activity", "answering", "bridging", "conference", "security", "speech"),
+    "utterances",
 )
 
 

@@ -105,8 +105,12 @@ class FakeCall:
 
     def emit(self, kind):
         event = MediaStarted("PCMU", None) if kind is MediaStarted else CallEnded(None, self, None)
+        self.hand(event)
+
+    def hand(self, event):
+        """Hand an event to its handlers."""
         for wanted, handler in list(self.handlers):
-            if wanted is kind:
+            if isinstance(event, wanted):
                 handler(event)
 
     def begin(self, line):
