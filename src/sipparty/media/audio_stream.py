@@ -25,7 +25,7 @@ from dataclasses import replace
 from typing import Final
 
 from sipparty.errors import ParseError
-from sipparty.media.codecs import AudioCodec
+from sipparty.media.codecs import AudioCodec, Decoder
 from sipparty.media.events import (
     DestinationLearnt,
     MediaProven,
@@ -161,16 +161,15 @@ class AudioStream:
 
     def _new_buffer(self) -> JitterBuffer:
         settings = self.settings
+        decoders = {kind: one.decoder() for kind, one in settings.receive.items()}
+        if settings.cn_receive:
+            from sipparty.media.comfort_noise import ComfortNoise
+
+            for kind, clock_rate in settings.cn_receive.items():
+                decoders[kind] = Decoder(ComfortNoise(), clock_rate, clock_rate)
         return JitterBuffer(
-            {
-                kind: one.decoder().codec.decode
-                for kind, one in settings.receive.items()
-                if (one.codec.clock_rate, one.codec.sample_rate)
-                == (settings.codec.clock_rate, settings.codec.sample_rate)
-            },
-            settings.samples,
-            settings.codec.clock_rate,
-            samples_per_tick=settings.codec.samples_per_tick,
+            decoders,
+            settings.ptime,
             min_delay=self._delays[0],
             max_delay=self._delays[1],
         )
@@ -199,12 +198,15 @@ class AudioStream:
             self._encoder = settings.codec.make(settings.fmtp)
             self._sender.clock_rate = settings.codec.clock_rate
             self._receiver.clock_rate = settings.codec.clock_rate
-        if settings.receive != before.receive or settings.codec.clock_rate != (
-            before.codec.clock_rate
+        if (settings.receive, settings.cn_receive, settings.codec.clock_rate) != (
+            before.receive,
+            before.cn_receive,
+            before.codec.clock_rate,
         ):
             self._before = self._counted()
             self._buffer = self._new_buffer()
-        self._buffer.frame = settings.samples
+        if self._buffer.ptime != settings.ptime:
+            self._buffer.ptime = settings.ptime
 
     @property
     def ssrc(self) -> int:
@@ -285,10 +287,7 @@ class AudioStream:
             ):
                 payload = data[RTP_HEADER_SIZE:]
                 self._receiver.count(len(payload), now)
-                packet = RTPPacket(
-                    second & 0x7F, sequence, timestamp, ssrc, payload, marker=second > 0x7F
-                )
-                self._buffer.put(packet, now)
+                self._buffer.put(sequence, timestamp, second & 0x7F, payload, second > 0x7F, now)
                 return
         self._steady = None
         self._receive_unusual(data, address, now)
@@ -305,7 +304,9 @@ class AudioStream:
         settings = self.settings
         receiver = self._receiver
         before = receiver.source
-        known = packet.payload_type in settings.receive
+        known = (
+            packet.payload_type in settings.receive or packet.payload_type in settings.cn_receive
+        )
         if not known and (before is None or packet.ssrc != before.ssrc):
             # RFC 3550 section A.1: no source is valid by what is not understood.
             self._end.hear_unplayed(address)
@@ -334,7 +335,14 @@ class AudioStream:
         # it, to know it from a loss.
         self._ignored += not known
         for each in packets:
-            self._buffer.put(each, now)
+            self._buffer.put(
+                each.sequence,
+                each.timestamp,
+                each.payload_type,
+                each.payload,
+                each.marker,
+                now,
+            )
         if source.address == self._end.settled:
             self._steady = source
 

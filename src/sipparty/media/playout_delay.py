@@ -1,0 +1,87 @@
+"""How much later than it could be each packet has to be played, so that the others come in time.
+
+Laws:
+
+* What is known of the network is the transit time of each packet: when it came, less its media
+  time. The two clocks have nothing in common, so a transit time says something only beside others;
+  where the clocks drift, all of them move, and all that is concluded from them moves along.
+* Only what came lately counts: `_KEPT` batches of packets, late ones included.
+* The quantile `_QUANTILE` of the transit times is what the playout has to wait for. A single
+  packet that is delayed by much is given up.
+* No clock; everything is bounded.
+
+    floor    the shortest transit time
+    low      the quantile and a margin: played earlier than this, packets would be missed
+    goal     the same, but at least `min_delay` above the floor, and at most `max_delay`
+    high     played later than this, time is wasted
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import Final
+
+__all__ = ["PlayoutDelay"]
+
+#: Packets between two looks at the transit times, and how many at the beginning.
+BATCH: Final = 32
+_FIRST_BATCH: Final = 8
+#: How many batches are remembered: some seconds.
+_KEPT: Final = 12
+#: Which part of the packets is to come in time.
+_QUANTILE: Final = 0.99
+#: What is added to the quantile, in seconds: the tick is not exact either.
+_MARGIN: Final = 0.005
+
+
+class PlayoutDelay:
+    """The delay that the packets of a stream need.
+
+    Args:
+        min_delay: Least delay, in seconds.
+        max_delay: Most delay.
+        slack: How much more than the goal is no waste, in seconds.
+
+    Attributes:
+        transits: Where the transit time of each packet is put; after each, `review` is called if
+            there are `batch`.
+        batch: How many there may be.
+        target: The goal above the floor, in seconds.
+    """
+
+    def __init__(self, min_delay: float, max_delay: float, slack: float) -> None:
+        self.min_delay = min_delay
+        self.max_delay = max_delay
+        self.slack = slack
+        self.transits: list[float] = []
+        self.target = min_delay
+        self._batches: deque[list[float]] = deque(maxlen=_KEPT)
+        self.forget()
+
+    def forget(self) -> None:
+        """Other transit times begin; how far they are apart is assumed to stay."""
+        self.transits.clear()
+        self._batches.clear()
+        self.batch = _FIRST_BATCH
+        self.floor: float | None = None
+        self.low = -inf
+        self.goal = inf
+        self.high = inf
+
+    def review(self) -> None:
+        """Conclude from the transit times so far."""
+        if not self.transits:
+            return
+        self._batches.append(sorted(self.transits))
+        self.transits.clear()
+        self.batch = min(BATCH, 2 * self.batch)
+        ordered = sorted([each for batch in self._batches for each in batch])
+        floor = self.floor = ordered[0]
+        least = min(
+            ordered[int(_QUANTILE * (len(ordered) - 1) + 0.5)] + _MARGIN - floor, self.max_delay
+        )
+        self.low = floor + least
+        self.target = max(self.min_delay, least)
+        self.goal = floor + self.target
+        self.high = self.goal + self.slack
