@@ -20,7 +20,10 @@
     audio_stream             one stream without I/O
     remote                   whose packets are the other side's, and where ours may go
     statistics               what is counted of a stream
-    jitter, rtp_source       playout buffer; numbering, validation and statistics of RTP
+    jitter                   the playout buffer
+    packet_queue, media_time, playout_delay   of it: order, time, how long to wait
+    filling, concealment, comfort_noise, waveform   of it: what is played where nothing came
+    rtp_source               numbering, validation and statistics of RTP
     stream_reports           the RTCP of one stream
     rtcp_schedule            when RTCP is sent
     rtp, rtcp                packets

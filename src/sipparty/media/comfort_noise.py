@@ -15,7 +15,6 @@ Laws:
 
 from __future__ import annotations
 
-import random
 from array import array
 from collections.abc import Sequence
 from functools import lru_cache
@@ -82,7 +81,7 @@ class NoiseDescription(NamedTuple):
         """
         level = loudness(pcm)
         decibels = round(-20 * log10(level / _FULL_SCALE)) if level else _LOWEST
-        return cls(min(_LOWEST, max(0, decibels)), reflections(pcm, order) if order else ())
+        return cls(min(_LOWEST, max(0, decibels)), _reflections(pcm, order) if order else ())
 
 
 class ComfortNoise:
@@ -95,7 +94,7 @@ class ComfortNoise:
     """
 
     def __init__(self, seed: int = 0, order: int = 0) -> None:
-        self._chance = random.Random(seed)
+        self._seed = seed
         self._order = order
         self.describe(NoiseDescription(_LOWEST))
 
@@ -132,7 +131,8 @@ class ComfortNoise:
         while most <= 0:
             white += white
             most += _WHITE
-        start = SAMPLE_WIDTH * self._chance.randrange(most)
+        self._seed = _next(self._seed)
+        start = SAMPLE_WIDTH * ((self._seed >> 8) % most)
         filtered = b""
         for tap in self._response:
             piece = module.mul(white[start : start + size], SAMPLE_WIDTH, tap)
@@ -144,8 +144,17 @@ class ComfortNoise:
 
 @lru_cache(maxsize=1)
 def _white() -> bytes:
-    chance = random.Random(3389)
-    return array("h", [chance.randint(-_AMPLITUDE, _AMPLITUDE) for _ in range(_WHITE)]).tobytes()
+    samples = array("h")
+    seed = 3389
+    for _ in range(_WHITE):
+        seed = _next(seed)
+        samples.append((seed >> 8) % (2 * _AMPLITUDE + 1) - _AMPLITUDE)
+    return samples.tobytes()
+
+
+def _next(seed: int) -> int:
+    """The next of a row of numbers of 32 bits that look random; this is noise, not a secret."""
+    return (seed * 1664525 + 1013904223) & 0xFFFFFFFF
 
 
 def _response(coefficients: Sequence[float]) -> tuple[float, ...]:
@@ -164,7 +173,7 @@ def _response(coefficients: Sequence[float]) -> tuple[float, ...]:
     return tuple(response)
 
 
-def reflections(pcm: bytes, order: int) -> tuple[float, ...]:
+def _reflections(pcm: bytes, order: int) -> tuple[float, ...]:
     """The reflection coefficients of a piece of audio, by its autocorrelation."""
     samples = array("h", pcm)
     size = len(samples)

@@ -23,7 +23,7 @@ from typing import Final, Protocol
 from sipparty.media.pcm import SAMPLE_WIDTH, audioop
 from sipparty.media.waveform import best_match, cross_fade
 
-__all__ = ["Concealment", "SilenceConcealment", "WaveformConcealment"]
+__all__ = ["HISTORY", "Concealment", "SilenceConcealment", "WaveformConcealment"]
 
 #: How much of what was heard is looked at, in seconds.
 HISTORY: Final = 0.05
@@ -101,7 +101,7 @@ class WaveformConcealment:
             samples: How many to give.
         """
         if not self._made:
-            self._made = carry_on(history, self._limit + self._join, self.rate)
+            self._made = _carry_on(history, self._limit + self._join, self.rate)
         start = SAMPLE_WIDTH * self._used
         end = start + SAMPLE_WIDTH * samples
         self._used += samples
@@ -120,12 +120,12 @@ class WaveformConcealment:
         if self._made:
             before = self._made[SAMPLE_WIDTH * self._used :]
         else:
-            before = carry_on(history, self._limit + self._join, rate)
+            before = _carry_on(history, self._limit + self._join, rate)
         self.end()
         size = SAMPLE_WIDTH * samples
         reverse = audioop().reverse
         after = reverse(
-            carry_on(reverse(following, SAMPLE_WIDTH), samples, rate, longest=_COMPARED / 2),
+            _carry_on(reverse(following, SAMPLE_WIDTH), samples, rate, longest=_COMPARED / 2),
             SAMPLE_WIDTH,
         )
         before = _meet(before + bytes(max(0, 2 * size - len(before))), samples, following, rate)
@@ -146,7 +146,7 @@ class WaveformConcealment:
         self._used = 0
 
 
-def period_of(history: bytes, rate: int, longest: float = _LONGEST) -> int:
+def _period(history: bytes, rate: int, longest: float = _LONGEST) -> int:
     """The period of the wave that a piece of audio ends with, in samples: where it is most like
     itself, of 5 to 15 ms.
     """
@@ -159,7 +159,7 @@ def period_of(history: bytes, rate: int, longest: float = _LONGEST) -> int:
     return most - place
 
 
-def carry_on(history: bytes, samples: int, rate: int, longest: float = _LONGEST) -> bytes:
+def _carry_on(history: bytes, samples: int, rate: int, longest: float = _LONGEST) -> bytes:
     """The wave that a piece of audio ends with, carried on and fading.
 
     Args:
@@ -170,7 +170,7 @@ def carry_on(history: bytes, samples: int, rate: int, longest: float = _LONGEST)
     """
     if len(history) < 4 * SAMPLE_WIDTH or not any(history):
         return bytes(SAMPLE_WIDTH * samples)
-    period = period_of(history, rate, longest)
+    period = _period(history, rate, longest)
     available = len(history) // SAMPLE_WIDTH
     overlap = max(1, period // 4)
     made = array("h")

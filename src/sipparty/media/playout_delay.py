@@ -19,10 +19,13 @@ Laws:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from math import inf
 from typing import Final
 
-__all__ = ["PlayoutDelay"]
+from sipparty.media.media_time import SAME
+
+__all__ = ["PlayoutDelay", "alike_enough"]
 
 #: Packets between two looks at the transit times, and how many at the beginning.
 BATCH: Final = 32
@@ -33,6 +36,18 @@ _KEPT: Final = 12
 _QUANTILE: Final = 0.99
 #: What is added to the quantile, in seconds: the tick is not exact either.
 _MARGIN: Final = 0.005
+#: Frames on end that have to be too late before one is shortened.
+_PATIENCE: Final = 3
+#: How alike two periods have to be so that one is left out or put in; and so that it is done where
+#: the delay is wrong by more than `_MUCH` seconds.
+_ALIKE: Final = 0.8
+_ALIKE_ENOUGH: Final = 0.4
+_MUCH: Final = 0.02
+
+
+def alike_enough(wrong: float) -> float:
+    """How alike two periods have to be, where the delay is wrong by so many seconds."""
+    return _ALIKE if abs(wrong) < _MUCH else _ALIKE_ENOUGH
 
 
 class PlayoutDelay:
@@ -41,6 +56,7 @@ class PlayoutDelay:
     Args:
         min_delay: Least delay, in seconds.
         max_delay: Most delay.
+        longest: How far apart transit times can be; what is farther apart are other times.
         slack: How much more than the goal is no waste, in seconds.
 
     Attributes:
@@ -50,9 +66,10 @@ class PlayoutDelay:
         target: The goal above the floor, in seconds.
     """
 
-    def __init__(self, min_delay: float, max_delay: float, slack: float) -> None:
+    def __init__(self, min_delay: float, max_delay: float, longest: float, slack: float) -> None:
         self.min_delay = min_delay
         self.max_delay = max_delay
+        self.longest = longest
         self.slack = slack
         self.transits: list[float] = []
         self.target = min_delay
@@ -68,6 +85,51 @@ class PlayoutDelay:
         self.low = -inf
         self.goal = inf
         self.high = inf
+        self._over = 0
+        self._over_at = -inf
+
+    @property
+    def last(self) -> float:
+        """The transit time of a packet that came lately."""
+        if self.transits:
+            return self.transits[-1]
+        return self.floor or 0.0
+
+    def waited(self, offset: float, transits: Sequence[float]) -> bool:
+        """Whether to begin to play now, a time `offset` after the media time of the first packet.
+
+        Args:
+            offset: In seconds.
+            transits: The transit times of what waits, the first packet's first.
+        """
+        floor = min(transits)
+        if self.floor is not None:
+            if abs(transits[0] - self.floor) <= self.longest:
+                floor = min(floor, self.floor)
+            else:
+                self.forget()
+        return offset >= floor + self.target - SAME
+
+    def wrong(self, offset: float, now: float, period: float) -> float:
+        """How wrong it is to play a frame `offset` after its media time.
+
+        Args:
+            offset: In seconds.
+            now: The time; frames of one moment are made up for a tick that was late itself.
+            period: The time between two frames.
+
+        Returns:
+            Seconds: below 0 where it is too early; above 0 where it is too late, and was for
+            `_PATIENCE` frames on end; 0 where all is well.
+        """
+        if offset < self.low:
+            return offset - self.low
+        if offset <= self.high or now - self._over_at > 2 * period:
+            self._over = 0
+        if now - self._over_at > period / 2:
+            self._over += 1
+            self._over_at = now
+        return 0.0 if self._over < _PATIENCE else max(0.0, offset - self.high)
 
     def review(self) -> None:
         """Conclude from the transit times so far."""

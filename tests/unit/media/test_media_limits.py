@@ -9,8 +9,10 @@ from sipparty.media import (
     audio_stream,
     clock,
     codecs,
+    comfort_noise,
     jitter,
     negotiated,
+    playout_delay,
     ports,
     remote,
     rtp_source,
@@ -40,7 +42,8 @@ def test_what_a_peer_can_have_kept():
     assert (audio_stream._MAX_CONFLICTS, audio_stream._MAX_EVENTS) == (8, 64)
     assert remote._MAX_REMEMBERED == 16
     assert clock.MAX_CATCH_UP == 3
-    assert (jitter._QUIET, jitter._REPEATS) == (200, 4)
+    assert (playout_delay.BATCH, playout_delay._KEPT) == (32, 12)
+    assert (jitter._WAITED, jitter._BRIDGED, comfort_noise.MAX_ORDER) == (0.75, 0.06, 12)
     assert negotiated._FIRST_USER_PORT == 1024  # RFC 6335 section 6
 
 
