@@ -5,9 +5,9 @@ Laws:
 * A loss is filled from what was heard before it and, where the packet after it is there already,
   from both sides: the wave before is carried on, the wave after is carried back, the first is
   bent so that the two meet in phase, and the one fades into the other.
-* Carried on means: the last period of the wave is repeated, for the first 10 ms one, for the next
-  10 ms two, then three, so that no tone arises (the way of G.711 Appendix I). From 10 ms on it
-  fades by a fifth each 10 ms, to nothing at 60 ms.
+* Carried on means: the last period of the wave is repeated, its end led into its beginning. From
+  10 ms on it fades by a fifth each 10 ms, to nothing at 60 ms (as G.711 Appendix I has it; which
+  goes on to two periods and three: with both sides known, one is measured to be better).
 * What is heard again begins with a short fade from what would have been carried on.
 * No clock and no chance; it runs on the tick, for at most some tenths of a millisecond a loss.
 
@@ -27,8 +27,8 @@ __all__ = ["HISTORY", "Concealment", "SilenceConcealment", "WaveformConcealment"
 
 #: How much of what was heard is looked at, in seconds.
 HISTORY: Final = 0.05
-#: The shortest and the longest period of a wave, in seconds: 200 Hz to 66 Hz.
-_SHORTEST: Final = 0.005
+#: The shortest and the longest period of a wave, in seconds: 400 Hz to 66 Hz.
+_SHORTEST: Final = 0.0025
 _LONGEST: Final = 0.015
 #: How much of the wave is compared for it, in seconds.
 _COMPARED: Final = 0.02
@@ -37,8 +37,10 @@ _LOUD: Final = 0.01
 _END: Final = 0.06
 #: How long the fade into what is heard again lasts, in seconds.
 _JOIN: Final = 0.005
-#: How alike two waves have to be to be joined in phase.
-_ALIKE: Final = 0.4
+#: How alike two waves have to be to be joined in phase, and by what part of the gap one is bent
+#: at most.
+_ALIKE: Final = 0.5
+_BENT: Final = 0.05
 
 
 class Concealment(Protocol):
@@ -148,7 +150,7 @@ class WaveformConcealment:
 
 def _period(history: bytes, rate: int, longest: float = _LONGEST) -> int:
     """The period of the wave that a piece of audio ends with, in samples: where it is most like
-    itself, of 5 to 15 ms.
+    itself, of 2.5 to 15 ms.
     """
     samples = len(history) // SAMPLE_WIDTH
     most = min(round(longest * rate), samples // 2)
@@ -171,20 +173,9 @@ def _carry_on(history: bytes, samples: int, rate: int, longest: float = _LONGEST
     if len(history) < 4 * SAMPLE_WIDTH or not any(history):
         return bytes(SAMPLE_WIDTH * samples)
     period = _period(history, rate, longest)
-    available = len(history) // SAMPLE_WIDTH
-    overlap = max(1, period // 4)
-    made = array("h")
-    step = round(_LOUD * rate)
-    for periods in (1, 2, 3):
-        # So many of the last periods in a circle: the end leads to the beginning.
-        length = min(periods * period, available - overlap)
-        circle = _circle(history, length, overlap)
-        wanted = samples if periods == 3 else min(samples, step * periods)
-        # In phase with what was made so far.
-        start = len(made) % period
-        made += _round(circle, start, wanted - len(made))
-        if len(made) >= samples:
-            break
+    overlap = max(1, min(period // 8, len(history) // SAMPLE_WIDTH - period))
+    circle = _circle(history, period, overlap)
+    made = (circle * (samples // period + 1))[:samples]
     # From the last sample to the first one without a step.
     last = array("h", history[-SAMPLE_WIDTH:])[0]
     before = array("h", history[-SAMPLE_WIDTH * (period + 1) :])[0]
@@ -204,11 +195,6 @@ def _circle(history: bytes, length: int, overlap: int) -> array[int]:
     return array("h", piece[:-over] + cross_fade(piece[-over:], led))
 
 
-def _round(circle: array[int], start: int, samples: int) -> array[int]:
-    times = (start + samples) // len(circle) + 1
-    return (circle * times)[start : start + samples]
-
-
 @lru_cache(maxsize=32)
 def _gains(samples: int, rate: int) -> tuple[float, ...]:
     loud = _LOUD * rate
@@ -220,7 +206,7 @@ def _meet(before: bytes, samples: int, following: bytes, rate: int) -> bytes:
     """The first samples of a wave, a little faster or slower, so that `following` is in phase."""
     size = SAMPLE_WIDTH * samples
     compared = min(round(_JOIN * rate) * 2, len(following) // SAMPLE_WIDTH)
-    most = min(samples // 4, round(_SHORTEST * rate), samples - 1)
+    most = round(_BENT * samples)
     template = following[: SAMPLE_WIDTH * compared]
     start = SAMPLE_WIDTH * (samples - most)
     signal = before[start : start + SAMPLE_WIDTH * (2 * most + compared)]
