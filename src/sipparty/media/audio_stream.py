@@ -355,6 +355,16 @@ class AudioStream:
             buffer.reset()  # nothing more is to come, so nothing is lost
         return buffer.get(now)
 
+    @property
+    def heard_rate(self) -> int:
+        """Samples a second of the frame that was played last: that of the codec that came."""
+        return self._buffer.rate
+
+    @property
+    def heard_concealed(self) -> bool:
+        """Whether something was missing in it, and filled."""
+        return self._buffer.concealed_last
+
     def _watch_silence(self, now: float) -> None:
         """Report silence that is too long, once, and note when to look again."""
         if not self.settings.receives:

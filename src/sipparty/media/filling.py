@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from math import ceil
 
+from sipparty.errors import SIPPartyError
 from sipparty.media.codecs import AudioCodec
 from sipparty.media.concealment import HISTORY, Concealment
 from sipparty.media.pcm import SAMPLE_WIDTH
@@ -83,14 +84,19 @@ class Filling:
         """What is missing before a packet, by its codec, the `last` samples of it from the packet;
         None where the codec cannot.
         """
-        own = getattr(codec, "conceal", None)
+        own: Callable[[int], bytes] | None = getattr(codec, "conceal", None)
         if own is None:
             return None
         last = min(samples, last)
-        piece: bytes = own(samples - last) if samples > last else b""
+        piece = own(samples - last) if samples > last else b""
         recover = getattr(codec, "recover", None)
-        piece += own(last) if recover is None else recover(payload, last)
-        return piece
+        if recover is None:
+            return piece + own(last)
+        try:
+            recovered: bytes = recover(payload, last)
+        except SIPPartyError:
+            recovered = own(last)
+        return piece + recovered
 
     def join(self, following: bytes) -> bytes:
         """The audio after a loss, as it is to be heard."""

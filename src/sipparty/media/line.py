@@ -404,8 +404,9 @@ class Line:
     def _hear(self, pcm: bytes, stream: AudioStream) -> None:
         """Give the listeners what is heard."""
         if self.listeners and pcm:
-            rate = stream.settings.codec.sample_rate
-            frame = AudioFrame(pcm, rate, self._played_time, self._played)
+            frame = AudioFrame(
+                pcm, stream.heard_rate, self._played_time, self._played, stream.heard_concealed
+            )
             for listener in self.listeners:
                 listener.hear(frame)
         self._played += 1
