@@ -20,7 +20,7 @@ What each peer is tested over, over IPv4 and IPv6 unless said otherwise, and why
 
 What speech is found again by correlation (`sound`), both ways, over IPv4 and IPv6:
 
-    SIPp         PCMU PCMA; early media, another port, another codec in a call
+    SIPp         PCMU PCMA, G.722 from it; early media, another port, another codec in a call
     baresip      PCMU PCMA G.722 Opus L16; early media, hold and resume
     Linphone     PCMU Opus
     rtpengine    in between: G.722 Opus PCMU PCMA by its transcoding, IPv4 to IPv6, RTP to SRTP

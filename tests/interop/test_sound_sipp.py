@@ -81,14 +81,14 @@ def test_a_codec_changes(
     sipp: SIPp, saying: Make, sink: MemorySink, sentences: Sentences, said: Callable[..., str]
 ) -> None:
     """RFC 3264 §6.1: any format of the answer may come, one after the other."""
-    speak = said(("PCMU", 0.0, 0.6), ("PCMA", 0.6, 1.2), ("PCMU", 1.2, 1.6))
+    speak = said(("PCMU", 0.0, 0.6), ("G722", 0.6, 1.2), ("PCMA", 1.2, 1.8))
     run = sipp.answer("uas_speaks", PORT="[media_port]", SPEAK=speak)
-    call = saying(media={"codecs": ("PCMU", "PCMA")}).invite(run.uri()).wait(5)
-    talk(call, 75)
+    call = saying(media={"codecs": ("PCMU", "PCMA", "G722")}).invite(run.uri()).wait(5)
+    talk(call, 85)
     statistics = call.session.statistics
     call.terminate().wait(5)
     run.finish()
-    heard(Sound.of_pcm(sink.pcm, sink.rate), sentences.theirs, seconds=0.9)
+    heard(Sound.of_pcm(sink.pcm, sink.rate), sentences.theirs, seconds=1.2)
     assert statistics.ignored == statistics.lost == 0
 
 
