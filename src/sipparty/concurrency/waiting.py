@@ -239,6 +239,19 @@ class Watchable:
         finally:
             self._unwatch(watcher)
 
+    def _when(
+        self, condition: Callable[[str], object], function: Callable[[], object]
+    ) -> Callable[[], None]:
+        """Have a function called once, when a condition on the state is true: now, or on the
+        machine's thread, inside the transition. What is returned takes it back.
+        """
+        watcher = _Watcher(condition, function)
+        self._watch(watcher)
+        watcher.notify(self._entered)
+        if watcher.settled():
+            self._unwatch(watcher)
+        return functools.partial(self._unwatch, watcher)
+
     def _notify(self) -> None:
         """Notify who waits of the state that was set; a state machine does so by itself."""
         self._entered = state = self.state

@@ -22,7 +22,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sipparty.errors import ParseError
 from sipparty.media.codecs import AudioCodec, Decoder
@@ -46,6 +46,9 @@ from sipparty.media.statistics import MediaStatistics
 from sipparty.media.stream_reports import StreamReports
 from sipparty.sip.events import MediaEvent
 from sipparty.sip.unproven import UnprovenHosts
+
+if TYPE_CHECKING:
+    from sipparty.media.dtmf.stream_keys import StreamKeys
 
 __all__ = ["AudioStream"]
 
@@ -155,6 +158,8 @@ class AudioStream:
         self._waiting_since = now
         self._agreed_at = now
         self._withheld = False
+        # The telephone events of the stream, from the first on.
+        self._keys: StreamKeys | None = None
 
     def _rank(self, address: Address, now: float, same_stream: bool) -> int | None:
         return self._end.rank(address, now, same_stream, self._receiver.heard)
@@ -207,6 +212,17 @@ class AudioStream:
             self._buffer = self._new_buffer()
         if self._buffer.ptime != settings.ptime:
             self._buffer.ptime = settings.ptime
+        if self._keys is not None:
+            self._keys.apply(settings)
+
+    @property
+    def keys(self) -> StreamKeys:
+        """The telephone events of the stream, both ways (RFC 4733)."""
+        if self._keys is None:
+            from sipparty.media.dtmf.stream_keys import StreamKeys
+
+            self._keys = StreamKeys(self.settings)
+        return self._keys
 
     @property
     def ssrc(self) -> int:
@@ -248,6 +264,10 @@ class AudioStream:
         if not settings.sends or destination is None or not self._may_send(destination, now):
             sender.skip(ticks, now)
             return None
+        if self._keys is not None and self._keys.busy:
+            packet = self._keys.next(sender.timestamp, ticks, sender.clock_rate)
+            if packet is not None:
+                return sender.event(packet.payload, ticks, packet[:3], now)
         payload = self._encode_silence() if pcm is None else self._encoder.encode(pcm)
         if not payload:  # discontinuous transmission
             sender.skip(ticks, now)
@@ -307,7 +327,8 @@ class AudioStream:
         known = (
             packet.payload_type in settings.receive or packet.payload_type in settings.cn_receive
         )
-        if not known and (before is None or packet.ssrc != before.ssrc):
+        is_key = packet.payload_type in settings.dtmf_receive
+        if not (known or is_key) and (before is None or packet.ssrc != before.ssrc):
             # RFC 3550 section A.1: no source is valid by what is not understood.
             self._end.hear_unplayed(address)
             self._ignored += 1
@@ -323,6 +344,8 @@ class AudioStream:
         if source is not before or source.restarts != self._restarts:
             self._restarts = source.restarts
             self._buffer.reset()
+            if self._keys is not None:
+                self.events += self._keys.reset()
         if not settings.receives:
             # What comes late, while we want to hear nothing, is counted and is no news.
             self._ignored += len(packets)
@@ -333,7 +356,7 @@ class AudioStream:
             self.events.append(SourceHeard(source.address, source.ssrc))
         # Section 5.1: a payload type that is not understood is ignored; the buffer has to know of
         # it, to know it from a loss.
-        self._ignored += not known
+        self._ignored += not (known or is_key)
         for each in packets:
             self._buffer.put(
                 each.sequence,
@@ -343,6 +366,8 @@ class AudioStream:
                 each.marker,
                 now,
             )
+            if each.payload_type in settings.dtmf_receive:
+                self.events += self.keys.hear(each, now)
         if source.address == self._end.settled:
             self._steady = source
 
@@ -350,6 +375,8 @@ class AudioStream:
         """The next frame of what is heard; None before the first. One call for each frame."""
         if now >= self._look_at:
             self._watch_silence(now)
+        if self._keys is not None and now >= self._keys.due:
+            self.events += self._keys.expire(now)
         buffer = self._buffer
         if buffer.playing and not (self.settings.receives or buffer.waiting):
             buffer.reset()  # nothing more is to come, so nothing is lost

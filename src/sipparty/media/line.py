@@ -275,6 +275,12 @@ class Line:
             elif listener not in self.listeners:
                 self.listeners = (*self.listeners, listener)
 
+    def find_tones(self) -> None:
+        """Look for keys in what is heard, as tones, from now on; on any thread."""
+        from sipparty.media.dtmf.line_keys import ToneListener
+
+        self.add_listener(ToneListener(self.emit))
+
     def remove_listener(self, listener: Listener) -> None:
         """Give it none any more; on any thread."""
         with _changing:

@@ -80,6 +80,7 @@ class RTPSession(MediaSession):
             and is not where the signalling comes from, because media comes from there.
         rtcp_mux: Whether RTCP may share the port of RTP (RFC 5761).
         dtmf: Whether digits may come and go as telephone events (RFC 4733).
+        inband_dtmf: Whether digits are looked for in the audio too, as tones (ITU-T Q.23).
         comfort_noise: Whether comfort noise may come and go in pauses (RFC 3389).
         silence_after: Seconds of nothing after which `RemoteFellSilent` is reported.
         min_delay: Least delay of the playout buffer, in seconds.
@@ -113,6 +114,7 @@ class RTPSession(MediaSession):
         latch_within: float = 10.0,
         rtcp_mux: bool = False,
         dtmf: bool = True,
+        inband_dtmf: bool = False,
         comfort_noise: bool = False,
         silence_after: float = 10.0,
         min_delay: float = 0.04,
@@ -155,6 +157,8 @@ class RTPSession(MediaSession):
             )
             for wanted in (first, *(_changed(first, each) for each in more_lines))
         )
+        if inband_dtmf:
+            self.line.find_tones()
         if record is not None:
             self.line.player.waiting = as_sink(record)
         if play is not None:

@@ -113,6 +113,22 @@ class RTPSender:
         self._reference = now + ticks / self.clock_rate
         return header + payload
 
+    def event(self, payload: bytes, ticks: int, kind: tuple[int, int, bool], now: float) -> bytes:
+        """A packet of a telephone event, in the place of one of audio that lasts `ticks`.
+
+        Args:
+            payload: Its payload.
+            ticks: How long the audio would be.
+            kind: Its payload type, its timestamp, which is that of the event's beginning (RFC 4733
+                section 2.2.1), and its marker.
+            now: The time, in seconds.
+        """
+        timestamp = self.timestamp
+        payload_type, self.timestamp, self._paused = kind
+        data = self.datagram(payload, ticks, payload_type, now)
+        self.timestamp = (timestamp + ticks) & _WORD
+        return data
+
     def skip(self, ticks: int, now: float) -> None:
         """Let time pass without a packet: the timestamp goes on, the next packet has the marker."""
         self.timestamp = (self.timestamp + ticks) & _WORD

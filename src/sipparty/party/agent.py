@@ -13,6 +13,8 @@ from sipparty.sip.agent import UserAgent
 
 if TYPE_CHECKING:
     from sipparty.party.party import Party
+    from sipparty.sip.dialog import DialogState
+    from sipparty.sip.transaction.server import ServerTransaction
 
 __all__ = ["make_agent"]
 
@@ -29,6 +31,8 @@ def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
         agent.check_offer = partial(check_offer, party.check_offer, party._descriptors)
     agent.media_options = partial(media_options, party, "media")
     agent.reject_offer = partial(reject_offer, agent)
+    if hasattr(party.ServerDialog, "note_dtmf") or hasattr(party.ClientDialog, "note_dtmf"):
+        agent.handle_method("INFO", partial(_take_info, agent))
     for method in party._methods:
         agent.handle_method(method)
     for kind in party._handlers or ():
@@ -41,6 +45,13 @@ def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
     if not party.bindings():
         party._follow_settings()
     return agent
+
+
+def _take_info(agent: UserAgent, transaction: ServerTransaction, state: DialogState | None) -> None:
+    """Take an INFO; what does so is loaded with the first."""
+    from sipparty.sip.info import take_info
+
+    take_info(agent, transaction, state)
 
 
 def _open_session(party: Party[Any, Any], dialog: Dialog, flow: Flow) -> Session:

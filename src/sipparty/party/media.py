@@ -71,7 +71,10 @@ class CallMedia:
     def emit(self, event: MediaEvent) -> None:
         """Hand an event to the call's handlers, where there are any."""
         call: Any = self._dialog
-        if call.agent.observed:
+        if event.FOR_CALL and hasattr(call, "note_media"):
+            event = event.replace(agent=call.agent, call=call)
+            self._engine.post(call.note_media, event)
+        elif call.agent.observed:
             event = event.replace(agent=call.agent, call=call)
             self._engine.post(self._engine.core.emit, event)
 

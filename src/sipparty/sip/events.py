@@ -193,6 +193,8 @@ class MediaEvent(CallEvent):
 
     agent: UserAgent = field(default=None, kw_only=True)
     call: SimpleCall = field(default=None, kw_only=True)
+    #: Whether the call takes note of it before its handlers do, by `note_media`, where it has that.
+    FOR_CALL: ClassVar[bool] = False
 
 
 class CallEnded(CallEvent):

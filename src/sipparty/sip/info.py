@@ -8,11 +8,13 @@ Laws:
 * None is sent that the other side has not said that it takes; one that we have not said that we
   take is answered 469 (§4.2.2).
 * INFO belongs to a call: outside of one it is answered 481.
+* A key is taken note of by a call with audio, whether INFO has handlers or not; where it has none,
+  a key is answered 200, as is an INFO without a body, and anything else 415.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsBytes
 
@@ -45,6 +47,8 @@ __all__ = [
 _MAX_PACKAGES, _MAX_NAME = 64, 128
 #: What stands for each number in a telephone-event (RFC 4733 §3.2); 16 is a hook flash.
 _SIGNALS = "0123456789*#ABCD!"
+#: The media types of keys.
+_KEY_TYPES = ("application/dtmf-relay", "application/dtmf")
 
 
 class DTMF(Record):
@@ -231,5 +235,26 @@ def take_info(agent: UserAgent, transaction: ServerTransaction, state: DialogSta
             names = "" if ours is None else ", ".join(ours.names)
             agent.refuse(transaction, 469, [("Recv-Info", names)])
             return
+    elif _taken_as_key(agent, transaction, call):
+        return
     incoming = IncomingRequest(transaction, agent)
     agent.emit(InfoReceived(agent, incoming, call, made_by=transaction.request))
+
+
+def _taken_as_key(agent: UserAgent, transaction: ServerTransaction, call: Any) -> bool:
+    """Take note of a key, where the call does; and answer what no handler will."""
+    note: Callable[[DTMF], object] | None = getattr(call, "note_dtmf", None)
+    if note is None:
+        return False
+    request = transaction.request
+    dtmf = read_dtmf(request.media_type, request.body)
+    if dtmf is not None:
+        note(dtmf)
+    sources = (getattr(agent.owner, "_handlers", None), call._handlers)
+    if any(InfoReceived in handlers for handlers in sources if handlers):
+        return False
+    if dtmf is not None or not request.body:
+        transaction.answer(200)
+    else:
+        agent.refuse(transaction, 415, [("Accept", ", ".join(_KEY_TYPES))])
+    return True

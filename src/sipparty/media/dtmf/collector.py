@@ -40,10 +40,12 @@ class Collection:
         end: The keys that end it; "" for none.
         timeout: Seconds from one digit to the next.
         first_timeout: Seconds to the first digit; None for `timeout`.
+        deaf: Whether what is pressed before `start_timer` is forgotten.
 
     Attributes:
         digits: The digits so far, without the end key.
         ended_by: The end key; "" where none ended it.
+        deaf: Whether what is pressed is forgotten, until its time begins.
         reason: Why it ended; None while it goes on.
         due: When it ends by itself, in seconds; infinite while its time does not run.
 
@@ -51,7 +53,10 @@ class Collection:
         UsageError: Something is out of its range; or nothing could end it.
     """
 
-    __slots__ = ("_end", "_first", "_max", "_timeout", "digits", "due", "ended_by", "reason")
+    __slots__ = (
+        *("_end", "_first", "_max", "_timeout", "deaf", "digits", "due", "ended_by"),
+        "reason",
+    )
 
     def __init__(
         self,
@@ -59,6 +64,8 @@ class Collection:
         end: str = "#",
         timeout: float = 5.0,
         first_timeout: float | None = None,
+        *,
+        deaf: bool = False,
     ) -> None:
         if max is not None and (
             not isinstance(max, int) or isinstance(max, bool) or not 0 < max <= _MAX_DIGITS
@@ -73,6 +80,7 @@ class Collection:
         self._end = end
         self._timeout = timeout
         self._first = timeout if first_timeout is None else first_timeout
+        self.deaf = deaf
         self.digits = ""
         self.ended_by = ""
         self.reason: Reason | None = None
@@ -80,6 +88,7 @@ class Collection:
 
     def start_timer(self, now: float) -> None:
         """Let the time for the first digit begin, where none came yet."""
+        self.deaf = False
         if self.reason is None and not self.digits:
             self.due = now + self._first
 
@@ -90,6 +99,8 @@ class Collection:
             digit: The key.
             now: When it was pressed, in seconds.
         """
+        if self.deaf:
+            return
         if digit in self._end:
             self.ended_by = digit
             self.finish("end")

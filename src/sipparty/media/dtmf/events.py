@@ -2,18 +2,18 @@
 
 Laws:
 
-* Each press is one `DigitReceived` and, later, one `DigitEnded`, whichever way it came: whoever
+* Each press is one `DigitReceived` and, after it, one `DigitEnded`, whichever way it came: whoever
   answers to keys handles the first, whoever wants to know how long one was held, the second.
 * `DigitReceived` comes as soon as it is certain that a key is pressed: with the first packet of a
   telephone event that arrives, with the INFO, with 40 ms of a tone. So a prompt stops under the
   finger and not after it.
 * `DigitEnded` comes when the key is let go; where that is lost, once it has not been heard of for
-  a while; at the latest with the end of the call.
+  a while. A key that is held when the call ends has none.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from sipparty.sip.events import MediaEvent
 
@@ -35,6 +35,7 @@ class DigitReceived(MediaEvent):
     digit: str
     method: Method
     volume: float | None = None
+    FOR_CALL: ClassVar[bool] = True
 
 
 class DigitEnded(MediaEvent):
@@ -50,3 +51,4 @@ class DigitEnded(MediaEvent):
     digit: str
     method: Method
     duration: float | None = None
+    FOR_CALL: ClassVar[bool] = True

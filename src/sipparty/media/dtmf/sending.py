@@ -48,10 +48,15 @@ class EventPacket(NamedTuple):
 class _Event:
     """An event under way; durations in ticks of the stream's clock."""
 
-    __slots__ = ("code", "duration", "fresh", "gap", "left", "segment", "segment_left", "start")
+    __slots__ = (
+        *("code", "done", "duration", "fresh", "gap", "left", "segment", "segment_left", "start"),
+    )
 
-    def __init__(self, code: int, start: int, duration: int, gap: int) -> None:
+    def __init__(
+        self, code: int, start: int, duration: int, gap: int, done: Callable[[], object] | None
+    ) -> None:
         self.code = code
+        self.done = done
         self.start = start
         self.segment = 0
         self.duration = duration
@@ -81,7 +86,7 @@ class EventSender:
         self.clock_rate = clock_rate
         self.busy = False
         self._volume = min(max(round(-volume), 0), 63)
-        self._queue: deque[Press | Callable[[], object]] = deque()
+        self._queue: deque[tuple[Press | None, Callable[[], object] | None]] = deque()
         self._event: _Event | None = None
         #: Until when nothing begins, as a timestamp; None for now.
         self._pause: int | None = None
@@ -93,22 +98,26 @@ class EventSender:
             presses: The keys and pauses.
             done: Called when all of them were sent, on the thread that calls `next`.
         """
-        self._queue += presses
+        self._queue += [(press, done) for press in presses]
         if done is not None:
-            self._queue.append(done)
+            self._queue.append((None, done))
         self.busy = bool(self._queue) or self.busy
 
-    def cancel(self) -> None:
+    def cancel(self, done: Callable[[], object] | None = None) -> None:
         """Forget what waits; the event under way ends now, with its last reports. What was to be
         called at the end is not.
+
+        Args:
+            done: What was given to `queue` with the keys; None for all of them.
         """
-        self._queue.clear()
+        self._queue = deque(one for one in self._queue if done not in (None, one[1]))
         event = self._event
-        if event is None:
+        if event is not None:
+            if event.left == _REPEATS and done in (None, event.done):
+                event.duration = 0  # unknown until the next frame
+        elif not self._queue:
             self._pause = None
             self.busy = False
-        elif event.left == _REPEATS:
-            event.duration = 0  # unknown until the next frame
 
     def next(self, timestamp: int, ticks: int, clock_rate: int) -> EventPacket | None:
         """What is sent in the place of the next frame of audio; None for the audio itself.
@@ -147,16 +156,17 @@ class EventSender:
                 return None  # the gap is not over yet
             self._pause = None
         while self._queue:
-            first = self._queue.popleft()
-            if not isinstance(first, Press):
-                first()
+            press, done = self._queue.popleft()
+            if press is None:
+                if done is not None:
+                    done()
                 continue
-            duration = max(round(first.duration * clock_rate), 1)
-            if not first.key:
+            duration = max(round(press.duration * clock_rate), 1)
+            if not press.key:
                 self._pause = (timestamp + duration) & _WORD
                 return None
-            gap = round(first.gap * clock_rate)
-            return _Event(KEYS.index(first.key), timestamp, duration, gap)
+            gap = round(press.gap * clock_rate)
+            return _Event(KEYS.index(press.key), timestamp, duration, gap, done)
         self.busy = False
         return None
 

@@ -93,12 +93,14 @@ class ToneSender:
         busy: Whether something is sent or waits.
     """
 
-    __slots__ = ("_queue", "_rate", "_rest", "busy")
+    __slots__ = ("_owner", "_queue", "_rate", "_rest", "busy")
 
     def __init__(self) -> None:
         self.busy = False
-        self._queue: deque[Press | Callable[[], object]] = deque()
+        self._queue: deque[tuple[Press | None, Callable[[], object] | None]] = deque()
+        #: What is left of the key under way, and whose it is.
         self._rest = b""
+        self._owner: Callable[[], object] | None = None
         self._rate = 0
 
     def queue(self, presses: Iterable[Press], done: Callable[[], object] | None = None) -> None:
@@ -110,16 +112,17 @@ class ToneSender:
         given = tuple(presses)
         if any(press.key == FLASH for press in given):
             raise UsageError("A hook flash has no tone: it cannot be sent in the audio.")
-        self._queue += given
+        self._queue += [(press, done) for press in given]
         if done is not None:
-            self._queue.append(done)
+            self._queue.append((None, done))
         self.busy = bool(self._queue) or self.busy
 
-    def cancel(self) -> None:
-        """Send nothing more; what was to be called at the end is not."""
-        self._queue.clear()
-        self._rest = b""
-        self.busy = False
+    def cancel(self, done: Callable[[], object] | None = None) -> None:
+        """Send nothing more of some keys, or of all, at once; as `EventSender.cancel`."""
+        self._queue = deque(one for one in self._queue if done not in (None, one[1]))
+        if done in (None, self._owner):
+            self._rest = b""
+        self.busy = bool(self._queue or self._rest)
 
     def next_frame(self, samples: int, rate: int, /) -> bytes | None:
         """The next samples; None where nothing is to be sent any more.
@@ -132,15 +135,15 @@ class ToneSender:
             self._rate, self._rest = rate, b""  # another codec: the key under way is cut short
         size = 2 * samples
         while len(self._rest) < size and self._queue:
-            first = self._queue[0]
-            if isinstance(first, Press):
-                self._queue.popleft()
-                self._rest += _samples_of(first, rate)
-            elif self._rest:
-                break  # it is called once all before it was sent
-            else:
-                self._queue.popleft()
-                first()
+            press, done = self._queue[0]
+            if self._rest and (press is None or done is not self._owner):
+                break  # what is called is, once all before it was sent
+            self._queue.popleft()
+            if press is not None:
+                self._rest += _samples_of(press, rate)
+                self._owner = done
+            elif done is not None:
+                done()
         if not self._rest:
             self.busy = False
             return None
