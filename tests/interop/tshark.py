@@ -49,7 +49,7 @@ class Packet:
         status: The status code of a SIP response; 0 for anything else.
         cseq: The CSeq of a SIP message; "" for anything else.
         payload_type: Of an RTP packet; -1 for anything else.
-        payload: Of an RTP packet; b"" for anything else.
+        payload: Of an RTP packet, or what stands there of an SRTP packet; b"" for anything else.
     """
 
     number: int
@@ -97,6 +97,7 @@ class Capture:
         "sip.CSeq",
         "rtp.p_type",
         "rtp.payload",
+        "srtp.enc_payload",
     )
     #: Seconds after which tshark hangs, and is not only slow: it takes a fifth of one when idle.
     _LIMIT = 45
@@ -223,7 +224,19 @@ class Capture:
     def _packets_of(self, line: str) -> Iterator[Packet]:
         """What is in a frame: one packet, or each SIP message of a segment."""
         number, time, *rest = line.split("\t")
-        *ends, continued, protocols, malformed, severity, message, sip, cseq, kind, payload = rest
+        (
+            *ends,
+            continued,
+            protocols,
+            malformed,
+            severity,
+            message,
+            sip,
+            cseq,
+            kind,
+            payload,
+            encrypted,
+        ) = rest
         source, destination = (int(end) for end in ends if end)
         bad = self._ERRORS.intersection(severity.split(";")) and message not in self._HARMLESS
         packet = Packet(
@@ -238,7 +251,7 @@ class Capture:
             0,
             "",
             int(kind) if kind else -1,
-            bytes.fromhex(payload.replace(":", "")),
+            bytes.fromhex((payload or encrypted).replace(":", "")),
         )
         found = self._MESSAGE.findall(sip)
         for what, number in zip(found, cseq.split(";"), strict=False):

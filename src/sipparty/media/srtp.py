@@ -63,10 +63,12 @@ _KEPT: Final = 3
 
 #: Why a packet was dropped.
 REASONS: Final = {
-    "authentication": "another key, changed on its way, or not protected at all",
+    "authentication": "another key, changed on its way, or RTP that is not protected",
+    "plain": "RTCP that is not protected",
     "replayed": "seen before",
     "old": "too old to know whether it was seen before",
     "malformed": "no RTP or RTCP packet that could be protected",
+    "other": "neither RTP nor RTCP by its first octet (RFC 7983), such as STUN",
     "identifier": "it names a key that there is none of (MKI)",
     "lifetime": "its key may be used no longer",
     "sources": "one source (SSRC) more than there may be",
@@ -229,8 +231,8 @@ class _Context:
         Raises:
             _Refused: It does not verify.
         """
-        if data[:1] < b"\x80" or data[0] > 0xBF:
-            raise _Refused("malformed")
+        if not data or data[0] >> 6 != 2:
+            raise _Refused("other")
         source = data[4:8] if control else data[8:12]
         known = source in self._sources
         if not known and len(self._sources) >= MAX_SOURCES:
@@ -452,8 +454,18 @@ class SecureTransport:
                 except _Refused as refused:
                     if reason == "authentication":
                         reason = str(refused)
+        if control and reason in ("authentication", "malformed") and _is_plain(data):
+            reason = "plain"
         self.counts[reason] += 1
         return None
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a datagram is a whole compound of RTCP packets, with nothing after them."""
+    at = 0
+    while len(data) >= at + 4 and data[at] >> 6 == 2 and looks_like_rtcp(data[at:]):
+        at += 4 + 4 * int.from_bytes(data[at + 2 : at + 4], "big")
+    return at == len(data)
 
 
 def _checked(inbound: Iterable[MasterKey]) -> tuple[MasterKey, ...]:
