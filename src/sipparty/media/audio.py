@@ -377,7 +377,7 @@ class Audio:
 
     # ---------------------------------------------------------------- sending
 
-    def send(self, samples: Samples, *, rate: int | None = None) -> Sending:
+    def send(self, samples: Samples, rate: int | None = None) -> Sending:
         """Send audio, after what waits to be sent already and in place of what is played.
 
         What is played waits while there is any. Where it comes too slowly, silence is sent, or what
