@@ -56,11 +56,13 @@ def endpoints(
         with Child(program, here) as child:
             child.ready()
             peer.json(60)
-            began = cpu_clock(child.pid)
             before = child.report()
-            far_measured = peer.json(seconds + 20)
+            peer.json(20)
+            began = cpu_clock(child.pid)
+            peer.json(seconds + 20)
             cpu = cpu_clock(child.pid) - began
             after = child.report()
+            far_measured = peer.json(60)
     counted = {name: after[name] - before[name] for name in _COUNTED}
     return {
         **far_measured,

@@ -1,11 +1,13 @@
 """The far ends of many streams of RTP: sends to each endpoint, and measures what it sends.
 
 One socket a stream, and one for its RTCP, which is thrown away. A stream begins when the first
-packet of its endpoint has come. Each has a phase of its own, spread over the 20 ms. Packets are
-timed by the kernel (SO_TIMESTAMPNS), so that it does not matter when this program reads them.
+packet of its endpoint has come. Each has a phase of its own in the 20 ms, by chance, as
+calls have that know nothing of each other. Packets are timed by the kernel (SO_TIMESTAMPNS), so
+that it does not matter when this program reads them.
 
-It prints `ready` and its ports as JSON, a line of JSON when every stream has been heard and the
-time to settle is over, and its measurements at the end. Beside the streams it sends datagrams to a
+It prints `ready` and its ports as JSON, a line of JSON when every stream has been heard, another
+one when the time to settle is over and one when that of the measurement is, and two seconds later
+what it has measured. Beside the streams it sends datagrams to a
 port that stands for signalling; the program under test says how long they lay there.
 """
 
@@ -25,6 +27,8 @@ from support import ADDRESS, emit
 #: SO_TIMESTAMPNS of Linux; the same number says it in what the kernel gives.
 _TIMESTAMP: Final = 35
 _PERIOD: Final = 0.02
+#: Seconds for which the streams go on after they were measured.
+_AFTERWARDS: Final = 2.0
 _HEADER: Final = struct.Struct("!BBHII")
 _TIME: Final = struct.Struct("qq")
 _WORD: Final = 0xFFFFFFFF
@@ -61,6 +65,7 @@ class _Stream:
         self.ssrc = random.getrandbits(32)
         self.count = 0
         self.came: list[tuple[float, int]] = []
+        self.judged: list[tuple[float, int]] = []
 
     def send(self, payload: bytes) -> None:
         """The next packet."""
@@ -89,16 +94,17 @@ class _Stream:
         """How late each packet was against the stream's own 20 ms, how many are missing, and how
         many came more than a frame late.
         """
-        if not self.came:
+        if not self.judged:
             return [], 1, 0
-        first = self.came[0][1]
+        first = self.judged[0][1]
         late = [
-            at - ((number - first + 0x8000 & 0xFFFF) - 0x8000) * _PERIOD for at, number in self.came
+            at - ((number - first + 0x8000 & 0xFFFF) - 0x8000) * _PERIOD
+            for at, number in self.judged
         ]
         middle = sorted(late)[len(late) // 2]
         errors = [at - middle for at in late]
-        span = (self.came[-1][1] - first & 0xFFFF) + 1
-        return errors, span - len(self.came), sum(error > _PERIOD for error in errors)
+        span = (self.judged[-1][1] - first & 0xFFFF) + 1
+        return errors, span - len(self.judged), sum(error > _PERIOD for error in errors)
 
 
 def _percentile(values: list[float], share: float) -> float:
@@ -109,7 +115,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--streams", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True, help="how long to measure")
-    parser.add_argument("--settle", type=float, default=2.0, help="seconds before that")
+    parser.add_argument("--settle", type=float, default=3.0, help="seconds before that")
     parser.add_argument("--payloads", help="JSON list of payloads in hexadecimal")
     parser.add_argument("--ticks", type=int, default=160)
     parser.add_argument("--payload-type", type=int, default=0)
@@ -120,9 +126,9 @@ def main() -> None:
     """Run the streams until the measurement is over."""
     options = _options()
     count = options.streams
-    streams = [
-        _Stream(n / count * _PERIOD, options.ticks, options.payload_type) for n in range(count)
-    ]
+    chance = random.Random(count)
+    phases = [chance.uniform(0, _PERIOD) for _ in range(count)]
+    streams = [_Stream(phase, options.ticks, options.payload_type) for phase in phases]
     payloads = [random.Random(1).randbytes(160)]
     if options.payloads:
         payloads = [bytes.fromhex(each) for each in json.loads(options.payloads)]
@@ -135,7 +141,7 @@ def main() -> None:
     signalling.setblocking(False)
     print("ready", json.dumps([signalling.getsockname()[1], [s.port for s in streams]]), flush=True)
     heard = 0
-    began = measured = 0.0
+    began = measured = ended = 0.0
     ping_to: tuple[str, int] | None = None
     ping_at = 0.0
     late_sent = 0
@@ -157,13 +163,17 @@ def main() -> None:
                 ping_to = signalling.recvfrom(100)[1]
             except BlockingIOError:
                 pass
-        for number, _ in poll.poll(max(0.0, min(ahead, 0.002) - (time.monotonic() - now)), 400):
+        # It sleeps without looking at its sockets: else each packet would have to wake it, which
+        # would cost whoever sends it as much again as the sending.
+        time.sleep(max(0.0, min(ahead, 0.002) - (time.monotonic() - now)))
+        for number, _ in poll.poll(0, count):
             stream = by_number[number]
             if stream.read():
                 heard += 1
                 stream.due = (time.monotonic() // _PERIOD + 1) * _PERIOD + stream.phase
                 if heard == count:
                     began = time.monotonic() + options.settle
+                    emit(heard=count)
         if not began:
             continue
         if not measured and now >= began:
@@ -172,7 +182,13 @@ def main() -> None:
                 stream.came.clear()
             late_sent = 0
             emit(began=True)
-        elif measured and now >= measured + options.seconds:
+        elif measured and not ended and now >= measured + options.seconds:
+            # The endpoints are read now, and what they hear goes on until that is done.
+            ended = now
+            for stream in streams:
+                stream.judged, stream.came = stream.came, []
+            emit(ended=True)
+        elif ended and now >= ended + _AFTERWARDS:
             break
     errors: list[float] = []
     missing = late = packets = 0
@@ -181,25 +197,16 @@ def main() -> None:
         errors += of_stream
         missing += gone
         late += after
-        packets += len(stream.came)
+        packets += len(stream.judged)
     emit(
         packets=packets,
-        missing=missing + sum(not stream.came for stream in streams),
+        missing=missing + sum(not stream.judged for stream in streams),
         late=late,
         error_ms_p50=_percentile([abs(error) for error in errors], 0.5) * 1e3,
         error_ms_p99=_percentile([abs(error) for error in errors], 0.99) * 1e3,
         error_ms_max=max((abs(error) for error in errors), default=0.0) * 1e3,
         own_late=late_sent,
     )
-    # The endpoints go on until they are stopped: what they hear must not end before they are read.
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
-        now = time.monotonic()
-        for stream in streams:
-            if stream.peer is not None and stream.due <= now:
-                stream.send(payloads[stream.count % len(payloads)])
-                stream.due += _PERIOD
-        time.sleep(0.001)
 
 
 if __name__ == "__main__":

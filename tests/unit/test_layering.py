@@ -182,7 +182,7 @@ WORLDLY = {
     "sipparty.media.negotiated": {"socket"},
     "sipparty.media.clock": {"asyncio"},
     "sipparty.media.playback": {"threading"},
-    "sipparty.media.ports": {"asyncio", "socket"},
+    "sipparty.media.ports": {"asyncio", "socket", "time"},
     "sipparty.media.line": {"threading", "time"},
     "sipparty.media.loops": {"asyncio"},
     "sipparty.media.rtp_session": {"asyncio", "secrets"},

@@ -2,9 +2,11 @@
 
 Laws:
 
-* A period has phases, about `SPACING` apart, and each member one of them, the one that has least
-  members: so the work of many is spread over the period, and no other work of the loop waits for
-  all of it.
+* A period has phases, `SPACING` or more apart, and each member one of them. A phase takes `CROWD`
+  members before the next is begun, and the first ones are far apart; when all are full, the one
+  with least members takes the next. So the work of many is spread over the period, no other work
+  of the loop waits for all of it, and yet it is done in few pieces: what wakes for one member takes
+  as long again as what wakes for ten.
 * A phase ticks at `start + n * period` of the loop's clock: nothing adds up to drift, whatever a
   tick takes. One phase ticks in one turn of the loop.
 * In a tick, first all members of the phase send, then what has come is read, then they play: what
@@ -28,14 +30,18 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Final, Protocol
 
-__all__ = ["MAX_CATCH_UP", "SPACING", "Clock", "MediaClock", "Reader", "Ticked"]
+__all__ = ["CROWD", "MAX_CATCH_UP", "MAX_GAP", "SPACING", "Clock", "MediaClock", "Reader", "Ticked"]
 
 _log = logging.getLogger(__name__)
 
 #: Ticks that are made up for at once after a stall; what is more is left out.
 MAX_CATCH_UP: Final = 3
-#: Seconds from one phase of a period to the next, about.
-SPACING: Final = 0.002
+#: Seconds from one phase of a period to the next, at least.
+SPACING: Final = 0.0025
+#: Members that a phase takes before another one is begun.
+CROWD: Final = 32
+#: Seconds between two ticks at most for a reader to rely on them.
+MAX_GAP: Final = 0.021
 
 _DUE: Final = attrgetter("due")
 _SEND: Final = attrgetter("send_due")
@@ -77,7 +83,7 @@ class Reader(Protocol):
         """Read what has come."""
 
     def rely_on_clock(self, often: bool, /) -> None:
-        """Whether `read` is called every `SPACING` or so, from now on."""
+        """Whether `read` is called every `MAX_GAP` seconds or sooner, from now on."""
 
 
 class _Phase:
@@ -89,6 +95,27 @@ class _Phase:
         self.period = period
         self.due = due
         self.members: dict[Ticked, None] = {}
+
+
+def _spread(period: float) -> list[float]:
+    """Where the phases of a period begin, in periods, in the order in which they are used: each in
+    the middle of a widest gap that there is by then.
+    """
+    at = [0.0]
+    while period / len(at) / 2 >= SPACING:
+        at += [each + 0.5 / len(at) for each in at]
+    return at
+
+
+def _count(phase: _Phase) -> int:
+    return len(phase.members)
+
+
+def _gap(phases: list[_Phase]) -> float:
+    """The seconds between two ticks of a period, at most."""
+    period = phases[0].period
+    at = sorted(phase.due % period for phase in phases if phase.members)
+    return max(after - before for before, after in zip(at, [*at[1:], at[0] + period], strict=True))
 
 
 class MediaClock:
@@ -124,7 +151,7 @@ class MediaClock:
 
     def attach(self, reader: Reader | None) -> None:
         """Have a reader read at each tick; None for no more. It is asked to rely on that while
-        every phase of a period has a member.
+        the ticks are `MAX_GAP` apart at most.
         """
         self._reader = reader
         self._often = False
@@ -140,10 +167,12 @@ class MediaClock:
         now = self._loop.time()
         phases = self._phases.get(period)
         if phases is None:
-            count = max(1, round(period / SPACING))
-            due = [now + period * (n / count or 1) for n in range(count)]
-            phases = self._phases[period] = [_Phase(period, each) for each in due]
-        phase = self._of[member] = min(phases, key=lambda each: len(each.members))
+            phases = self._phases[period] = [
+                _Phase(period, now + period * (at or 1.0)) for at in _spread(period)
+            ]
+        with_room = (phase for phase in phases if len(phase.members) < CROWD)
+        phase = next(with_room, None) or min(phases, key=_count)
+        self._of[member] = phase
         if not phase.members:
             if phase.due <= now:
                 phase.due += (1 + math.floor((now - phase.due) / period)) * period
@@ -168,7 +197,7 @@ class MediaClock:
         self._arm()
         reader = self._reader
         if reader is not None:
-            often = any(all(phase.members for phase in phases) for phases in self._phases.values())
+            often = any(_gap(phases) <= MAX_GAP for phases in self._phases.values())
             if often is not self._often:
                 self._often = often
                 reader.rely_on_clock(often)

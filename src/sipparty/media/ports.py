@@ -4,7 +4,8 @@
 Laws:
 
 * RTP has an even port and RTCP the one above it (RFC 3550 section 11), on one address.
-* Sockets are read by the `SocketPoll` of their loop.
+* Sockets are read by the `SocketPoll` of their loop. When a packet came is what the kernel says,
+  where it does (`SO_TIMESTAMPNS` of Linux), whenever it is read.
 * Reading and sending never block and never raise: what cannot be sent is counted, as the network
   would have lost it.
 * What is opened is closed by `close`, and after it nothing is called back.
@@ -19,6 +20,9 @@ import asyncio
 import errno
 import logging
 import socket
+import struct
+import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
@@ -46,6 +50,13 @@ MAX_DATAGRAM: Final = 2048
 MAX_EARLY: Final = 32
 #: How often the system is asked for a free port before it counts as having none in pairs.
 _ATTEMPTS: Final = 64
+#: `SO_TIMESTAMPNS`, which Python has no name for yet, and what it gives: a `timespec`.
+_TIMESTAMP: Final = 35
+_TIMESPEC: Final = struct.Struct("@ll")
+#: Octets of a control message with one, and more than that.
+_CONTROL: Final = 64
+#: Seconds that a packet may have waited; what the kernel says else is about another time.
+_MAX_WAIT: Final = 5.0
 #: What the system says where it has no socket more.
 _NONE_LEFT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 #: What bind says of a port that another has, or that only the superuser may have.
@@ -186,6 +197,28 @@ def _any_pair(
     )
 
 
+def _stamp(sock: socket.socket) -> bool:
+    """Have the kernel say when each datagram came; whether it does."""
+    if sys.platform != "linux":
+        return False
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMP, 1)
+    except OSError:
+        return False
+    return True
+
+
+def _waited(control: list[tuple[int, int, bytes]]) -> float:
+    """How long a datagram has waited to be read, in seconds; 0 where that is not known."""
+    for _, kind, stamp in control:
+        if kind == _TIMESTAMP and len(stamp) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+            waited = time.time() - seconds - nanoseconds * 1e-9
+            if 0 < waited < _MAX_WAIT:
+                return float(waited)
+    return 0.0
+
+
 class RTPSocket:
     """One UDP socket on a loop.
 
@@ -197,7 +230,7 @@ class RTPSocket:
         failed: Datagrams that could not be sent.
     """
 
-    __slots__ = ("_loop", "_poll", "_receive", "_sock", "_time", "failed")
+    __slots__ = ("_loop", "_poll", "_receive", "_sock", "_stamped", "_time", "failed")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
@@ -205,6 +238,7 @@ class RTPSocket:
         self._receive: Receive | None = None
         self._time: Callable[[], float] = loop.time
         self._poll: SocketPoll | None = None
+        self._stamped = False
         self.failed = 0
 
     @property
@@ -222,12 +256,19 @@ class RTPSocket:
         self._receive = receive
         self._time = time
         if self._poll is None:
+            # A time that is not the loop's has nothing to do with the kernel's.
+            self._stamped = time == self._loop.time and _stamp(self._sock)
             self._poll = SocketPoll.of(self._loop)
             self._poll.add(self._sock.fileno(), self._read_one)
 
     def _read_one(self) -> None:
+        now = self._time()
         try:
-            data, address = self._sock.recvfrom(MAX_DATAGRAM)
+            if self._stamped:
+                data, control, _, address = self._sock.recvmsg(MAX_DATAGRAM, _CONTROL)
+                now -= _waited(control)
+            else:
+                data, address = self._sock.recvfrom(MAX_DATAGRAM)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -236,7 +277,7 @@ class RTPSocket:
             return
         receive = self._receive
         if receive is not None:
-            receive(data, address, self._time())
+            receive(data, address, now)
 
     def send(self, data: bytes, address: Address) -> None:
         """Send a datagram, if it can be sent now."""

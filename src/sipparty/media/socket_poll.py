@@ -2,10 +2,9 @@
 
 Laws:
 
-* The sockets of a loop are in one `epoll` object. While few sessions run, the loop wakes when one
-  of them has something; while the media clock ticks often enough, they are looked at with each
-  tick and the loop is left alone. A packet so waits for `clock.SPACING` at most, which no playout
-  buffer notices.
+* The sockets of a loop are in one `epoll` object. While the media clock ticks often enough, they
+  are looked at with each tick, just before what came is played, and the loop is not woken; a packet
+  waits for `clock.MAX_GAP` at most. Else the loop wakes when one of them has something.
 * Sockets are read in turn, one datagram each, and again while there is more, up to `BATCH` times:
   a flood at one of them keeps none waiting.
 

@@ -1,10 +1,13 @@
 import asyncio
 import socket
+import sys
+import time
+import types
 
 import pytest
 
 from sipparty.errors import ListenError, UsageError
-from sipparty.media import RTPSession
+from sipparty.media import RTPSession, ports
 from sipparty.media.ports import MAX_EARLY, RTPSocket, UDPTransport, open_port_pair
 from sipparty.media.socket_poll import BATCH
 
@@ -109,6 +112,23 @@ async def test_a_port_reads_in_batches_and_sends():
     assert got == [(bytes((n,)), ("127.0.0.1", one.port), 42.0) for n in range(BATCH + 5)]
     one.close()
     two.close()
+    two.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not say when packets came")
+@pytest.mark.parametrize(("later", "known"), [(1.0, True), (10.0, False), (-1.0, False)])
+async def test_when_a_packet_came_is_what_the_kernel_says(monkeypatch, later, known):
+    loop = asyncio.get_running_loop()
+    one, two = (RTPSocket(loop, sock) for sock in open_port_pair("127.0.0.1"))
+    clock = types.SimpleNamespace(time=lambda: time.time() + later)
+    monkeypatch.setattr(ports, "time", clock)
+    came = []
+    two.read(lambda data, address, now: came.append(now), loop.time)
+    began = loop.time()
+    one.send(b"1", ("127.0.0.1", two.port))
+    await settle()
+    assert (came[0] < began - 0.5) is known
+    one.close()
     two.close()
 
 
