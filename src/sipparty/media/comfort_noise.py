@@ -107,7 +107,7 @@ class ComfortNoise:
             level = _FULL_SCALE * 10 ** (-description.level / 20)
         energy = sqrt(sum(map(mul, self._response, self._response)))
         # White noise of even distribution has a root mean square of its amplitude / sqrt(3).
-        self._gain = level / (_AMPLITUDE / sqrt(3) * energy)
+        self._gain = level / (_AMPLITUDE / sqrt(3))
         self._response = tuple(tap / energy for tap in self._response)
 
     def encode(self, pcm: bytes, /) -> bytes:

@@ -137,7 +137,6 @@ class JitterBuffer:
         self._queue.reset(self._ptime / 1000)
         # What is left of the packets that were taken, and how much of it is concealment.
         self._rest = b""
-        self._lead = 0.0
         self._filled_octets = 0
         self._playing = False
         self._smooth = False  # whether `get` may take the short way
@@ -146,8 +145,10 @@ class JitterBuffer:
         self._decode: Callable[[bytes], bytes] = bytes
         self._filling.use(None)
         self._filling.end()
-        # The media time up to which audio was taken, and concealment in place of what comes later.
+        # The media time up to which audio was taken; that of the last packet taken for a frame; and how
+        # much concealment was played in place of what comes later.
         self._cursor = 0.0
+        self._taken = -inf
         self._owed = 0.0
         self._filled = 0.0
         # What a hole after the last packet is, where the sequence numbers do not say.
@@ -207,7 +208,7 @@ class JitterBuffer:
                 if (
                     media == self._cursor
                     and kind == self._type
-                    and delay.low <= now - media + self._lead <= delay.high
+                    and delay.low <= now - media <= delay.high
                 ):
                     del queue.slots[position]
                     queue.next = position + 1
@@ -300,6 +301,7 @@ class JitterBuffer:
         filled = self._filled_octets
         concealed = filled > 0
         whole = True
+        self._taken = -inf
         while len(pcm) < self._octets:
             missing = self._octets - len(pcm)
             due = self._due(now)
@@ -333,7 +335,7 @@ class JitterBuffer:
                 pcm += self._noise.noise(missing // SAMPLE_WIDTH)
             else:
                 pcm += self._filling.join(self._play(position))
-        if now is not None and whole and not concealed and self._playing:
+        if now is not None and self._taken > -inf and whole and not concealed and self._playing:
             pcm = self._adapt(pcm, now)
         octets = self._octets
         self._rest = pcm[octets:]
@@ -342,10 +344,9 @@ class JitterBuffer:
         self._history.append(pcm)
         self.concealed_last = concealed
         self.concealed += concealed
-        self._lead = len(self._rest) // SAMPLE_WIDTH / self.rate
         self._smooth = (
             self._playing
-            and self._lead < self._period
+            and len(self._rest) < octets
             and self._hole is None
             and not (concealed or self._filled_octets)
         )
@@ -467,6 +468,7 @@ class JitterBuffer:
             self._hole = "loss"
             return b""
         self._hole = None
+        self._taken = entry[0]
         self._cursor = entry[0] + len(pcm) // SAMPLE_WIDTH / self.rate
         return pcm
 
@@ -475,8 +477,7 @@ class JitterBuffer:
     def _adapt(self, pcm: bytes, now: float) -> bytes:
         """The same audio, a period longer or shorter where the delay is wrong."""
         rate = self.rate
-        offset = now - self._cursor + len(pcm) // SAMPLE_WIDTH / rate
-        wrong = self._delay.wrong(offset, now, self._period)
+        wrong = self._delay.wrong(now - self._taken, now, self._period)
         if wrong < 0:
             longer = lengthen(self._filling.heard(), pcm, rate, alike=alike_enough(wrong))
             self.lengthened += longer is not pcm

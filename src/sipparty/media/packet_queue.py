@@ -192,7 +192,7 @@ class PacketQueue:
             if decoder is not None:
                 time.newest = Newest(position, timestamp, clock_rate, media)
                 self._media = media
-                self.step = time.step
+                self.step = self._delay.step = time.step
                 self._ticks = round(time.step * clock_rate)
                 self._next_timestamp = (timestamp + self._ticks) & 0xFFFFFFFF
                 self._many = min(self.max_packets, int(self.max_delay / time.step) + 2)
@@ -240,6 +240,7 @@ class PacketQueue:
     def lose(self, position: int, count: int = 1) -> None:
         """Count as lost, from a position on."""
         self.lost += count
+        self._delay.losses += count
         if self._on_lost is not None:
             self._on_lost(position, count)
 

@@ -11,7 +11,8 @@ Laws:
 * No clock; everything is bounded.
 
     floor    the shortest transit time
-    low      the quantile and a margin: played earlier than this, packets would be missed
+    low      the quantile and a margin: played earlier than this, packets would be missed; where
+             packets are lost, a packet more, so that a gap is filled from both sides
     goal     the same, but at least `min_delay` above the floor, and at most `max_delay`
     high     played later than this, time is wasted
 """
@@ -29,13 +30,15 @@ __all__ = ["PlayoutDelay", "alike_enough"]
 
 #: Packets between two looks at the transit times, and how many at the beginning.
 BATCH: Final = 32
-_FIRST_BATCH: Final = 8
+_FIRST_BATCH: Final = 4
 #: How many batches are remembered: some seconds.
 _KEPT: Final = 12
 #: Which part of the packets is to come in time.
 _QUANTILE: Final = 0.99
+#: From which part of the packets on losses are worth waiting for a packet more.
+_LOSSY: Final = 0.01
 #: What is added to the quantile, in seconds: the tick is not exact either.
-_MARGIN: Final = 0.005
+_MARGIN: Final = 0.01
 #: Frames on end that have to be too late before one is shortened.
 _PATIENCE: Final = 3
 #: How alike two periods have to be so that one is left out or put in; and so that it is done where
@@ -63,6 +66,8 @@ class PlayoutDelay:
         transits: Where the transit time of each packet is put; after each, `review` is called if
             there are `batch`.
         batch: How many there may be.
+        step: Seconds in a packet.
+        losses: Packets lost; added to by whoever counts them.
         target: The goal above the floor, in seconds.
     """
 
@@ -73,13 +78,17 @@ class PlayoutDelay:
         self.slack = slack
         self.transits: list[float] = []
         self.target = min_delay
+        self.step = 0.0
+        self.losses = 0
         self._batches: deque[list[float]] = deque(maxlen=_KEPT)
+        self._lost: deque[int] = deque(maxlen=_KEPT)
         self.forget()
 
     def forget(self) -> None:
         """Other transit times begin; how far they are apart is assumed to stay."""
         self.transits.clear()
         self._batches.clear()
+        self._lost.clear()
         self.batch = _FIRST_BATCH
         self.floor: float | None = None
         self.low = -inf
@@ -136,13 +145,16 @@ class PlayoutDelay:
         if not self.transits:
             return
         self._batches.append(sorted(self.transits))
+        self._lost.append(self.losses)
         self.transits.clear()
+        self.losses = 0
         self.batch = min(BATCH, 2 * self.batch)
         ordered = sorted([each for batch in self._batches for each in batch])
         floor = self.floor = ordered[0]
-        least = min(
-            ordered[int(_QUANTILE * (len(ordered) - 1) + 0.5)] + _MARGIN - floor, self.max_delay
-        )
+        least = ordered[int(_QUANTILE * (len(ordered) - 1) + 0.5)] + _MARGIN - floor
+        if sum(self._lost) > _LOSSY * len(ordered):
+            least += self.step
+        least = min(least, self.max_delay)
         self.low = floor + least
         self.target = max(self.min_delay, least)
         self.goal = floor + self.target

@@ -36,9 +36,9 @@ def likeness(one: bytes, other: bytes) -> float:
     """The normalised correlation of two pieces of the same length, -1 to 1."""
     factor = audioop().findfactor
     ratio: float = factor(one, other)
-    if not ratio:
-        return 0.0
-    square = ratio * factor(other, one)
+    square: float = ratio * factor(other, one)
+    if not square > 0:
+        return 0.0  # one of them is silence, and the factor may be no number
     return sqrt(square) if ratio > 0 else -sqrt(square)
 
 
