@@ -145,8 +145,8 @@ class JitterBuffer:
         self._decode: Callable[[bytes], bytes] = bytes
         self._filling.use(None)
         self._filling.end()
-        # The media time up to which audio was taken; that of the last packet taken for a frame; and how
-        # much concealment was played in place of what comes later.
+        # The media time up to which audio was taken, and of the last packet taken for a frame; and
+        # how much concealment was played in place of what comes later.
         self._cursor = 0.0
         self._taken = -inf
         self._owed = 0.0
