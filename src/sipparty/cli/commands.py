@@ -12,7 +12,7 @@ import typer
 
 from sipparty import __version__
 from sipparty.cli.demo import demo
-from sipparty.cli.echo import Echo, Tee
+from sipparty.cli.echo import Echo
 from sipparty.cli.screen import Screen, safe
 from sipparty.cli.talk import Phone, Talk, Traces
 from sipparty.errors import ListenError, SIPPartyError
@@ -235,7 +235,7 @@ def answer(
         options: dict[str, Any] = {} if path is None else {"record": path}
         if echo:
             options["play"] = heard = Echo()
-            options["record"] = heard if path is None else Tee(heard, WAVRecorder(path))
+            options["record"] = [heard] if path is None else [heard, path]
         call.ring()
         call.accept(media=options)
         screen.line(f"{prefix}answered", "green")

@@ -17,6 +17,9 @@ class Echo:
         max_delay: How much may wait, in seconds: what is older is dropped. Bounds delay and memory.
     """
 
+    #: It is read and written on the tick, so that nothing waits.
+    immediate = True
+
     def __init__(self, max_delay: float = 0.2) -> None:
         self.rate = 8000
         self._max_delay = max_delay

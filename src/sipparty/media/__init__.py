@@ -1,8 +1,11 @@
 """Audio of calls: RTP and RTCP, codecs, playout, files, and the session that ties them together.
 
     session, rtp_session   what a call asks of its media: `MediaSession`, `RTPSession`
-    playback, player         playing a source, recording to a sink
-    sources, sinks, pcm      where audio comes from and goes to
+    playback, player, track  playing to a line
+    recording                recording a line
+    playable, feeding        what can be played, and what reads it beside the tick
+    sources, sinks, files    where audio comes from and goes to
+    call_tones, pcm          tones of the network; samples
     clock                    the 20 ms clock of a loop
     ports, socket_poll       UDP sockets, and reading many of them: the only I/O beside files
     transport                what a stream asks of what carries its packets
@@ -50,24 +53,30 @@ if TYPE_CHECKING:
     from sipparty.media.audio import Audio, AudioReader, TapFailed
     from sipparty.media.audio_stream import AudioStream
     from sipparty.media.bridging import AudioBridge, bridge
+    from sipparty.media.call_tones import CallTone
     from sipparty.media.clock import Clock, MediaClock
     from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
     from sipparty.media.conference import Conference, ConferenceLeg
     from sipparty.media.events import (
         DestinationLearnt,
+        MarkReached,
         MediaProven,
         MediaStarted,
         MediaTimedOut,
         MediaUnproven,
         PlaybackEnded,
+        PlaybackStarted,
         RecordingFailed,
         RemoteFellSilent,
         RemoteLeft,
         SecurityChanged,
         SourceHeard,
+        SourceStarved,
     )
+    from sipparty.media.files import AVRecorder, AVSource
     from sipparty.media.jitter import JitterBuffer
     from sipparty.media.playback import Playback
+    from sipparty.media.recording import Recording
     from sipparty.media.rtcp import parse_rtcp
     from sipparty.media.rtp import RTPPacket
     from sipparty.media.rtp_session import RTPSession
@@ -75,7 +84,7 @@ if TYPE_CHECKING:
     from sipparty.media.security import SRTP
     from sipparty.media.session import MediaSession, NoMediaSession
     from sipparty.media.settings import StreamSettings
-    from sipparty.media.sinks import MemorySink, Sink, WAVRecorder
+    from sipparty.media.sinks import CallbackSink, MemorySink, Sink, WAVRecorder
     from sipparty.media.sources import (
         MemorySource,
         SilenceSource,
@@ -90,6 +99,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SRTP",
+    "AVRecorder",
+    "AVSource",
     "AnswerJudged",
     "AnsweredBy",
     "Audio",
@@ -99,6 +110,8 @@ __all__ = [
     "AudioStream",
     "BargeIn",
     "BeepDetector",
+    "CallTone",
+    "CallbackSink",
     "Clock",
     "CodecType",
     "Conference",
@@ -108,6 +121,7 @@ __all__ = [
     "GreetingJudge",
     "Interrupted",
     "JitterBuffer",
+    "MarkReached",
     "MediaClock",
     "MediaEvent",
     "MediaProven",
@@ -121,10 +135,12 @@ __all__ = [
     "NoMediaSession",
     "Playback",
     "PlaybackEnded",
+    "PlaybackStarted",
     "RTPPacket",
     "RTPReceiver",
     "RTPSender",
     "RTPSession",
+    "Recording",
     "RecordingFailed",
     "RemoteFellSilent",
     "RemoteLeft",
@@ -135,6 +151,7 @@ __all__ = [
     "Sink",
     "Source",
     "SourceHeard",
+    "SourceStarved",
     "SpeechDetection",
     "SpeechDetector",
     "SpeechEnded",
@@ -157,9 +174,9 @@ __all__ = [
 #: Where the names are looked for, in order.
 _MODULES = (
     *("session", "events", "settings", "statistics", "codecs", "sources", "sinks", "rtp", "rtcp"),
-    *("rtp_source", "jitter", "clock", "playback", "audio_stream", "rtp_session"),
-    *("audio", "activity", "answering", "bridging", "conference", "security", "speech"),
-    "utterances",
+    *("call_tones", "files", "recording", "rtp_source", "jitter", "clock", "playback"),
+    *("audio_stream", "rtp_session", "audio", "activity", "answering", "bridging", "conference"),
+    *("security", "speech", "utterances"),
 )
 
 

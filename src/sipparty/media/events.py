@@ -10,6 +10,9 @@ events.
     RemoteFellSilent   nothing was heard for a while, where something should be
     MediaTimedOut      neither RTP nor RTCP came for so long that the call is to end
     RemoteLeft         the other side ended its stream (RTCP BYE)
+    PlaybackStarted    the first sample of a source was sent
+    MarkReached        a playback came to one of its marks
+    SourceStarved      a source has had nothing to play for a while
     PlaybackEnded      a source gave its last sample, or was replaced, stopped or broken
     RecordingFailed    a sink could not take what was heard; the recording is over
 """
@@ -28,17 +31,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DestinationLearnt",
+    "MarkReached",
     "MediaEvent",
     "MediaProven",
     "MediaStarted",
     "MediaTimedOut",
     "MediaUnproven",
     "PlaybackEnded",
+    "PlaybackStarted",
     "RecordingFailed",
     "RemoteFellSilent",
     "RemoteLeft",
     "SecurityChanged",
     "SourceHeard",
+    "SourceStarved",
 ]
 
 
@@ -116,6 +122,35 @@ class RemoteLeft(MediaEvent):
     """The other side ended its stream, with or without a reason (RFC 3550 section 6.6)."""
 
     reason: str | None
+
+
+class PlaybackStarted(MediaEvent):
+    """The first sample of a playback was sent."""
+
+    playback: Playback
+
+
+class MarkReached(MediaEvent):
+    """A playback came to one of its marks, in media time.
+
+    Args:
+        playback: The playback.
+        mark: The name of the mark; its seconds where it has none.
+        seconds: Where the mark is.
+    """
+
+    playback: Playback
+    mark: str | float
+    seconds: float
+
+
+class SourceStarved(MediaEvent):
+    """A playback has had nothing to send for so many seconds: its source is slow, or hangs. It
+    goes on when the source does.
+    """
+
+    playback: Playback
+    seconds: float
 
 
 class PlaybackEnded(MediaEvent):

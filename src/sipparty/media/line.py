@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sipparty.concurrency.waiting import Portal
-from sipparty.errors import UsageError
-from sipparty.fsm import verb
 from sipparty.media.audio_stream import AudioStream
 from sipparty.media.clock import Clock
 from sipparty.media.events import MediaStarted, MediaTimedOut, SecurityChanged
@@ -29,15 +27,13 @@ from sipparty.media.frames import AudioFrame, AudioInput, Listener
 from sipparty.media.loops import MediaLoop
 from sipparty.media.negotiated import AudioPreferences, settings_of
 from sipparty.media.pcm import silence
-from sipparty.media.playback import Playback
 from sipparty.media.player import Player
 from sipparty.media.ports import UDPTransport
+from sipparty.media.recorder import Recorder
 from sipparty.media.rtp import looks_like_rtcp
 from sipparty.media.rtp_source import Address
 from sipparty.media.security import SRTP
 from sipparty.media.settings import StreamSettings
-from sipparty.media.sinks import Sink
-from sipparty.media.sources import Source
 from sipparty.media.statistics import MediaStatistics
 from sipparty.media.transport import LineExtension, MediaTransport
 from sipparty.sdp import MediaCapability, NegotiatedStream
@@ -75,7 +71,8 @@ class Line:
         negotiated: What was agreed on and is in effect; None before, and where it was refused.
         stream: The stream; None before there is one.
         input: What gives it the audio to send; the player, unless something else is set.
-        player: Plays to the other side what `play` was given, and records.
+        player: Plays to the other side what `play` was given.
+        recorder: Records what is heard, and what is sent.
         media_loop: Where it runs; None before it is bound.
         security: The name of the suite that protects what is sent; "" where nothing does.
         security_counts: Packets that were dropped, by reason.
@@ -119,6 +116,7 @@ class Line:
         self._played_time = self._sent_time = 0.0
         self.player = Player(self.emit)
         self.input: AudioInput = self.player
+        self.recorder = Recorder(self, self.emit)
 
     # ---------------------------------------------------------------- described and agreed on
 
@@ -142,8 +140,7 @@ class Line:
         """
         self.unbind()
         self.media_loop, self._clock = media_loop, clock
-        if self.player.playback is not None:
-            self.player.playback.portal = media_loop.portal
+        self.player.portal = self.recorder.portal = media_loop.portal
         start = self._tokens(16)
         self._udp = UDPTransport(
             media_loop.loop, local_address, port_range, start, clock.time, dscp
@@ -226,44 +223,7 @@ class Line:
         """Send an RTCP BYE, finish what is played and recorded, close everything."""
         self._post(self._stop)
 
-    # ---------------------------------------------------------------- played and recorded
-
-    @verb
-    def play(self, playback: Playback) -> None:
-        """Play something from the next packet on."""
-        self._check_running()
-        self.player.play(playback)
-
-    @verb
-    def record(self, sink: Sink) -> None:
-        """Record what is heard to a sink from now on."""
-        self._check_running()
-        if self.stream is None:
-            self.player.waiting = sink
-        else:
-            self.player.record(sink, self.stream.settings.codec.sample_rate)
-            self.add_listener(self.player)
-
-    @verb
-    def stop_recording(self) -> None:
-        """Finish the recording, if there is one."""
-        self.player.waiting = None
-        self.player.close_sink()
-        self.remove_listener(self.player)
-
-    @verb
-    def stop_playing(self) -> None:
-        """Play nothing more."""
-        self.player.end("stopped")
-
-    def playback(self, source: Source, portal: Portal | None) -> Playback:
-        """Make the handle of something to be played."""
-        return Playback(source, self._stop_playback, self.portal or portal)
-
-    @verb
-    def _stop_playback(self, playback: Playback) -> None:
-        if self.player.playback is playback:
-            self.player.end("stopped")
+    # ---------------------------------------------------------------- heard and reported
 
     def add_listener(self, listener: Listener, *, sent: bool = False) -> None:
         """Give a listener each frame that is heard, or that is sent, from now on; on any thread.
@@ -327,9 +287,8 @@ class Line:
             self.stream = AudioStream(
                 settings, now, self._tokens, epoch=epoch, confirmed=confirmed, **options
             )
+            self.recorder.begin(settings.codec.sample_rate)
             self.player.begin(settings.codec.sample_rate)
-            if self.player.sink is not None:
-                self.add_listener(self.player)
         clock.add(self, settings.ptime / 1000)
         before, self._reported = self._reported, self.security
         if not self._started:
@@ -359,8 +318,8 @@ class Line:
         if self.transport is not None:
             self.transport.close()
         self.transport = self._udp = None
-        self.player.end("stopped")
-        self.player.close_sink()
+        self.player.close()
+        self.recorder.close()
         with _changing:
             ended = [*self.listeners, *self.sent_listeners]
             self.listeners = self.sent_listeners = ()
@@ -450,7 +409,3 @@ class Line:
     def _send_rtcp(self, data: bytes, destination: Address | None) -> None:
         if self.transport is not None and destination is not None:
             self.transport.send_rtcp(data, destination)
-
-    def _check_running(self) -> None:
-        if self._stopped:
-            raise UsageError("The media session was stopped.")

@@ -18,9 +18,9 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 from sipparty.errors import NegotiationError, UsageError
 from sipparty.media.codecs import CodecType, find_codec
@@ -30,7 +30,7 @@ from sipparty.media.settings import ReceivedFormat, StreamSettings
 from sipparty.media.transport import LineExtension
 from sipparty.sdp import Direction, Format, MediaCapability, NegotiatedFormat, NegotiatedStream
 
-__all__ = ["EVENTS", "MAX_PTIME", "MIN_PTIME", "AudioPreferences", "settings_of"]
+__all__ = ["EVENTS", "MAX_PTIME", "MIN_PTIME", "AudioPreferences", "further_line", "settings_of"]
 
 #: The events that are understood: digits, "*", "#", A to D, and flash (RFC 4733 section 3.2).
 EVENTS: Final = "0-16"
@@ -218,3 +218,16 @@ def _reachable(host: str, port: int, family: int) -> Address | None:
         return str(address), port
     _log.warning("Cannot send media to %r port %d until some comes: %s.", host, port, wrong)
     return None
+
+
+def further_line(first: AudioPreferences, options: Mapping[str, Any]) -> AudioPreferences:
+    """What a further m= line asks for: what differs from the first.
+
+    Raises:
+        UsageError: There is no such setting, or not with this value.
+    """
+    try:
+        return replace(first, **options)
+    except TypeError:
+        known = ", ".join(one.name for one in fields(AudioPreferences))
+        raise UsageError(f"A line of audio has {known}, not {', '.join(options)}.") from None

@@ -5,34 +5,36 @@ Laws:
 * `playback.wait()` blocks a thread and `await playback` a coroutine, on any loop; both may be done
   by many at a time. Waiting changes nothing, and a cancelled wait leaves nothing behind.
 * A playback ends once, with one `outcome`, and its event is emitted before those who wait wake.
+* Positions are media time: what was handed out to be sent, and no silence in between.
 * A blocking wait on the thread that plays raises instead of waiting for ever.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Generator
-from typing import Literal, TypeAlias, TypeVar, cast
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
-from sipparty.concurrency.waiting import Portal, Watchable
+from sipparty.concurrency.waiting import Watchable
 from sipparty.errors import MediaError, Timeout, WouldDeadlock
-from sipparty.media.sources import Source
 
-__all__ = ["Outcome", "OwnThread", "Playback"]
+__all__ = ["Outcome", "OwnThread", "Playback", "Progress"]
+
+if TYPE_CHECKING:
+    from sipparty.media.player import Player
 
 _R = TypeVar("_R")
-_log = logging.getLogger(__name__)
 
 #: How a playback ended: its source gave all it had; something else was played; it or the session
 #: was stopped; the source broke.
 Outcome: TypeAlias = Literal["ended", "replaced", "stopped", "failed"]
 
-_PLAYING = "playing"
+_OVER: Final = frozenset(get_args(Outcome))
 
 
 def _is_over(state: str) -> bool:
-    return state != _PLAYING
+    return state in _OVER
 
 
 class OwnThread:
@@ -53,35 +55,58 @@ class OwnThread:
             )
 
 
+class Progress:
+    """How far a playback is; written by the player alone.
+
+    Attributes:
+        seconds: Sound that was handed out to be sent.
+        duration: All that there is; None where that is not known, or there is no end.
+        once: The same of one time, where it is looped.
+        underruns: How often the source had nothing when something was to be sent.
+        starved: Seconds of silence that were sent in its place.
+    """
+
+    __slots__ = ("duration", "once", "seconds", "starved", "underruns")
+
+    def __init__(self, duration: float | None, once: float | None) -> None:
+        self.seconds = 0.0
+        self.duration = duration
+        self.once = once
+        self.underruns = 0
+        self.starved = 0.0
+
+
 class Playback(Watchable):
-    """A source that is being played, or was.
+    """What is being played, waits to be, or was.
+
+    Its verbs are called on any thread, and do nothing once it is over.
 
     Args:
-        source: What is played.
-        stop: Stops it; called on any thread.
-        portal: Access to the thread that plays; None where that is not known yet.
+        source: What is played, as it was given.
+        player: What plays it.
+        progress: How far it is.
 
     Attributes:
         source: What is played.
+        state: "waiting", "playing", "paused", or how it ended.
         error: What broke it; None unless `outcome` is "failed".
     """
 
-    __slots__ = ("_stop", "error", "source")
+    __slots__ = ("_player", "_progress", "error", "source")
 
-    def __init__(
-        self, source: Source, stop: Callable[[Playback], None], portal: Portal | None = None
-    ) -> None:
+    def __init__(self, source: Any, player: Player, progress: Progress) -> None:
         self.source = source
         self.error: MediaError | None = None
-        self.state = self._entered = _PLAYING
-        self._stop = stop
-        self._portal = portal
+        self.state = self._entered = "waiting"
+        self._player = player
+        self._progress = progress
+        self._portal = player.portal
         self._watchers = None
 
     @property
     def name(self) -> str:
         """The source, as errors name it."""
-        return repr(self.source)
+        return f"{self.source!r:.80}"
 
     @property
     def outcome(self) -> Outcome | None:
@@ -93,10 +118,59 @@ class Playback(Watchable):
         """Whether it has ended."""
         return _is_over(self.state)
 
-    def stop(self) -> None:
-        """Stop playing it; one that has ended is left alone."""
-        if not self.done:
-            self._stop(self)
+    @property
+    def heard(self) -> float:
+        """Milliseconds of it that were sent to the other side."""
+        return self._progress.seconds * 1000
+
+    @property
+    def position(self) -> float:
+        """Seconds from its beginning to where it is; of the round that is played, where it is
+        looped.
+        """
+        seconds, once = self._progress.seconds, self._progress.once
+        return seconds % once if once and seconds < (self._progress.duration or inf) else seconds
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that it takes, with all its rounds; None where that is not known, or for ever."""
+        return self._progress.duration
+
+    @property
+    def underruns(self) -> int:
+        """How often its source had nothing when something was to be sent."""
+        return self._progress.underruns
+
+    @property
+    def starved(self) -> float:
+        """Milliseconds of silence that were sent because of that."""
+        return self._progress.starved * 1000
+
+    def pause(self) -> None:
+        """Send silence from now on, and keep the place; a source that comes in time waits."""
+        self._player.pause(self)
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+        self._player.resume(self)
+
+    def stop(self, fade: float | None = None) -> None:
+        """Stop playing it.
+
+        Args:
+            fade: Seconds in which it gets silent; None for those that `play` was given. It goes on
+                for as long.
+        """
+        self._player.stop(self, fade)
+
+    def cancel(self) -> float:
+        """Stop playing it at once, whatever its fade.
+
+        Returns:
+            Milliseconds of it that were sent to the other side.
+        """
+        self._player.stop(self, 0.0)
+        return self.heard
 
     def wait(self, timeout: float | None = None) -> Outcome:
         """Block the calling thread until it has ended.
@@ -131,16 +205,17 @@ class Playback(Watchable):
             raise self.error
         return cast(Outcome, self.state)
 
+    def enter(self, state: str) -> None:
+        """Note what is done with it, and wake who waits for that; for the player."""
+        self.state = state
+        self._notify()
+
     def finish(self, outcome: Outcome, error: MediaError | None, emit: Callable[[], None]) -> None:
         """End it, report that, and wake who waits; for the player, once."""
         self.error = error
         self.state = outcome
-        try:
-            self.source.close()
-        except Exception:
-            _log.exception("Closing %r failed.", self.source)
         emit()
         self._notify()
 
     def __repr__(self) -> str:
-        return f"<Playback of {self.source!r}: {self.state}>"
+        return f"<Playback of {self.name}: {self.state}>"

@@ -25,7 +25,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sipparty.errors import UsageError
 from sipparty.fsm import verb
@@ -34,13 +34,13 @@ from sipparty.media.codecs import CodecType
 from sipparty.media.events import MediaStarted
 from sipparty.media.line import Line
 from sipparty.media.loops import MediaLoop
-from sipparty.media.negotiated import AudioPreferences
+from sipparty.media.negotiated import AudioPreferences, further_line
 from sipparty.media.playback import OwnThread, Playback
+from sipparty.media.recording import Recording
 from sipparty.media.security import SRTP
 from sipparty.media.session import MediaSession
 from sipparty.media.settings import check_dscp, check_seconds
-from sipparty.media.sinks import Sink, SinkLike, as_sink
-from sipparty.media.sources import SourceLike, as_source
+from sipparty.media.sinks import SinkLike
 from sipparty.media.statistics import MediaStatistics
 from sipparty.media.transport import LineExtension
 from sipparty.sdp import (
@@ -52,6 +52,9 @@ from sipparty.sdp import (
     SessionExtension,
 )
 from sipparty.sdp.offeranswer import assign_capabilities, read_offer
+
+if TYPE_CHECKING:
+    from sipparty.media.playable import Playable
 
 __all__ = ["RTPSession"]
 
@@ -66,8 +69,10 @@ class RTPSession(MediaSession):
 
     Args:
         codecs: Names of registered codecs, or `CodecType`s, the preferred one first.
-        play: What to play from the start on: a `Source`, or the path of a WAV file.
-        record: Where to record from the start on: a `Sink`, or the path of a WAV file.
+        play: What to play from the start on; see `play`.
+        record: Where to record from the start on; see `record`. A list of several, or one.
+        tts: What makes speech of text, for `say`: a function, plain or `async def`, that returns
+            anything that can be played.
         ptime: Milliseconds of audio in a packet, 10 to 150; the other side may ask for others.
         port_range: First and last UDP port to use; None for any the system has free.
         dscp: The Differentiated Services code point of what is sent, 0 to 63; 46, the default, is
@@ -103,8 +108,9 @@ class RTPSession(MediaSession):
         self,
         *,
         codecs: Sequence[str | CodecType] = ("PCMU", "PCMA"),
-        play: SourceLike | None = None,
-        record: SinkLike | None = None,
+        play: Playable = None,
+        record: SinkLike | Sequence[SinkLike] = None,
+        tts: Callable[[str], Playable] | None = None,
         ptime: float = 20,
         port_range: tuple[int, int] | None = None,
         dscp: int = 46,
@@ -155,14 +161,14 @@ class RTPSession(MediaSession):
                 tokens=tokens,
                 options=options,
             )
-            for wanted in (first, *(_changed(first, each) for each in more_lines))
+            for wanted in (first, *(further_line(first, each) for each in more_lines))
         )
         if inband_dtmf:
             self.line.find_tones()
-        if record is not None:
-            self.line.player.waiting = as_sink(record)
+        self._tts = tts
+        self.line.recorder.record_all(record)
         if play is not None:
-            self.line.player.play(self.line.playback(as_source(play), None))
+            self.line.player.play(play)
 
     @property
     def line(self) -> Line:
@@ -207,6 +213,10 @@ class RTPSession(MediaSession):
         self.portal = self.portal or OwnThread()
         if self.media_loop is None:
             self.media_loop = MediaLoop(loop, self.portal)
+        for line in self.lines:
+            line.player.loop = line.recorder.loop = loop
+            if self.call is not None:
+                line.player.name = line.recorder.name = self.call.name
         self._bind(local_address)
 
     def move(self, local_address: str) -> bool:
@@ -361,52 +371,51 @@ class RTPSession(MediaSession):
 
     # ---------------------------------------------------------------- what the user asks
 
-    def play(self, what: SourceLike) -> Playback:
-        """Play something to the other side, from the next packet on, instead of what is played.
+    def play(self, what: Playable, **options: Any) -> Playback:
+        """Play something to the other side, from the next packet on, instead of what is played;
+        see `Player.play` for what, the options, and the errors. On any thread.
 
-        Before the start it waits for it; on hold, for the end of the hold. On any thread.
-
-        Args:
-            what: A `Source`, which is closed at its end; or the path of a WAV file.
+        Before the start it waits for it; on hold, for the end of the hold.
 
         Returns:
             A handle: `handle.wait(timeout)` in a thread or `await handle` waits for the end.
+        """
+        return self.line.player.play(what, **options)
+
+    def say(self, text: str, **options: Any) -> Playback:
+        """Play what the session's `tts` makes of a text; as `play` does.
 
         Raises:
-            MediaError: The file cannot be read, or is no WAV file.
-            UsageError: It can not be played, or the session was stopped.
+            UsageError: The session has no `tts`.
         """
-        playback = self.line.playback(as_source(what), self.portal)
-        self.line.play(playback)
-        return playback
+        from sipparty.media.playable import Speech
 
-    def record(self, what: SinkLike) -> Sink:
-        """Record what is heard from now on, instead of to where it was recorded.
+        return self.play(Speech(self._tts, text), **options)
 
-        The recording begins with the first that is heard, and from then on keeps the time of the
-        call: pauses and losses are in it. On any thread.
+    def record(self, what: SinkLike = None, **options: Any) -> Recording:
+        """Record what is heard from now on, beside what is recorded already; see `Recorder.record`
+        for where to, the options, and the errors. On any thread.
 
-        Args:
-            what: A `Sink`, which is closed at the end; or the path of a WAV file.
+        It begins with the first that is heard, and from then on keeps the time of the call: pauses
+        and losses are in it.
 
         Returns:
-            The sink.
-
-        Raises:
-            MediaError: The file cannot be made.
-            UsageError: It is no sink, or the session was stopped.
+            A handle: `handle.wait(timeout)` in a thread or `await handle` waits for the end.
         """
-        sink = as_sink(what)
-        self.line.record(sink)
-        return sink
+        return self.line.recorder.record(what, **options)
 
     def stop_playing(self) -> None:
-        """Play nothing more; silence is sent. On any thread."""
-        self.line.stop_playing()
+        """Play nothing more, of what is queued either; silence is sent. On any thread."""
+        self.line.player.end("stopped")
 
     def stop_recording(self) -> None:
-        """Finish the recording, if there is one. On any thread."""
-        self.line.stop_recording()
+        """Finish the recordings: they are complete after it, or, on a loop, when awaited."""
+        self.line.recorder.finish()
+
+    @property
+    def recording(self) -> Recording | None:
+        """What is recorded, or was last; None before the first."""
+        return self.line.recorder.last
 
     @property
     def played(self) -> Playback | None:
@@ -489,12 +498,3 @@ class RTPSession(MediaSession):
         if self._negotiation is None or self._stopped:
             raise UsageError("The media session is not open.")
         return self._negotiation
-
-
-def _changed(first: AudioPreferences, options: Mapping[str, Any]) -> AudioPreferences:
-    """What a further line asks for."""
-    try:
-        return replace(first, **options)
-    except TypeError:
-        known = ", ".join(one.name for one in fields(AudioPreferences))
-        raise UsageError(f"A line of audio has {known}, not {', '.join(options)}.") from None

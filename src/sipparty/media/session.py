@@ -88,16 +88,14 @@ class MediaSession(Session):
         """
         if isinstance(options.get("codecs"), str):
             raise TypeError('codecs is several names, such as ("PCMU",), not one text.')
+        from sipparty.media.playable import check_playable
         from sipparty.media.sinks import as_sink
-        from sipparty.media.sources import as_source
 
         play, record = options.pop("play", None), options.pop("record", None)
         if play is not None:
-            source = as_source(play)
-            if source is not play:
-                source.close()
-        if record is not None:
-            as_sink(record)
+            check_playable(play)
+        for one in record if isinstance(record, list | tuple) else [record]:
+            as_sink(one)
         cls(**options)
 
     def emit(self, event: MediaEvent) -> None:

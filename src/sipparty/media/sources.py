@@ -3,7 +3,10 @@
 Laws:
 
 * A `Source` gives audio at its own `rate`, as much as is asked for, less at its end and then
-  nothing. Who plays it converts the rate (`Resampled`).
+  nothing. Who plays it converts the rate (`Resampled`). One with `live = True` may give less at any
+  time, and ends with None.
+* One whose class itself says `immediate = True` never blocks and is quick: it is read on the tick.
+  Others are read on other threads. What is played again and again has a `rewind`.
 * Audio is one channel of 16-bit samples in the machine's byte order.
 * A file is looked at when the object is made, so that a wrong one is refused there and then, with
   `MediaError`, and is opened at the first `read`: an object that is never used holds nothing.
@@ -18,11 +21,12 @@ Laws:
 from __future__ import annotations
 
 import array
+import functools
 import math
 import os
 import wave
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, BinaryIO, Final, Protocol, TypeAlias, cast, runtime_checkable
 
 from sipparty.errors import MediaError, UsageError
 from sipparty.media.pcm import SAMPLE_WIDTH, Resampler, audioop, silence
@@ -36,6 +40,7 @@ __all__ = [
     "ToneSource",
     "WAVSource",
     "as_source",
+    "looped",
 ]
 
 
@@ -84,11 +89,12 @@ class WAVSource:
     Two channels are mixed into one.
 
     Args:
-        path: The file.
+        path: The file: its path, or a binary file that can be sought in, which is left open.
         repeat: How many times to play it; None for ever.
 
     Attributes:
         duration: Seconds it takes to play it once, as the file says.
+        missing: Seconds that the file says it has and does not have: it was cut short.
 
     Raises:
         MediaError: The file cannot be read, or is no such WAV file.
@@ -97,23 +103,38 @@ class WAVSource:
     #: The sample rates a file may have, in samples a second.
     RATES: Final = range(1000, 384_001)
 
-    def __init__(self, path: str | os.PathLike[str], *, repeat: int | None = 1) -> None:
-        self.path = Path(path)
-        self._left = repeat
-        self._file: wave.Wave_read | None = None
+    #: A length in octets from which it says that its writer did not know it.
+    UNKNOWN: Final = 0x7FFF_0000
+
+    def __init__(self, path: str | os.PathLike[str] | BinaryIO, *, repeat: int | None = 1) -> None:
+        self.path = Path(path) if isinstance(path, str | os.PathLike) else None
+        self._given = None if self.path is not None else cast(BinaryIO, path)
+        name: Any = self.path or getattr(path, "name", None)
+        self._name = str(name or "the bytes of a WAV file")
+        self._repeat = self._left = repeat
+        self._wave: Any = None
+        self._file: BinaryIO | None = None
         self._ended = False
-        with self._open() as file:
-            self._rate = file.getframerate()
-            self._channels = file.getnchannels()
-            self._width = file.getsampwidth()
-            frames = file.getnframes()
+        self._start = 0 if self._given is None else self._given.tell()
+        opened = self._open()
+        self._rate: int = opened.getframerate()
+        self._channels: int = opened.getnchannels()
+        self._width: int = opened.getsampwidth()
+        said: int = opened.getnframes()
+        size = self._width * self._channels
+        there = self._rest() // size
+        self._let_go()
         if self._rate not in self.RATES:
             raise MediaError(
-                f"Cannot play {self.path}: a sample rate of {self._rate} is out of range."
+                f"Cannot play {self._name}: a sample rate of {self._rate} is out of range."
             )
         if self._channels > 2:
-            raise MediaError(f"Cannot play {self.path}: it has {self._channels} channels, not 1-2.")
-        self.duration = frames / self._rate
+            raise MediaError(
+                f"Cannot play {self._name}: it has {self._channels} channels, not 1-2."
+            )
+        known = said * size < self.UNKNOWN
+        self.missing: float = max(0, said - there) / self._rate if known else 0.0
+        self.duration: float = (said if known else min(said, there)) / self._rate
 
     @property
     def rate(self) -> int:
@@ -121,22 +142,46 @@ class WAVSource:
         return self._rate
 
     def _open(self) -> wave.Wave_read:
+        """Open the file at its first sample."""
+        file = self._given
         try:
-            return wave.open(str(self.path), "rb")
+            if file is None:
+                assert self.path is not None
+                file = open(self.path, "rb")  # noqa: SIM115 - open as long as it is read
+            else:
+                file.seek(self._start)
+            self._file = file
+            self._wave = opened = wave.open(file, "rb")  # noqa: SIM115 - as above
         except OSError as error:
-            raise MediaError(f"Cannot read {self.path}: {error.strerror or error}.") from error
+            self._let_go()
+            raise MediaError(f"Cannot read {self._name}: {error.strerror or error}.") from error
         except (wave.Error, EOFError) as error:
+            self._let_go()
             reason = str(error) or "it ends too early"
-            raise MediaError(f"{self.path} is not a linear WAV file: {reason}.") from error
+            raise MediaError(f"{self._name} is not a linear WAV file: {reason}.") from error
+        return opened
+
+    def _rest(self) -> int:
+        """Octets between where the file is read, and its end."""
+        assert self._file is not None
+        here = self._file.tell()
+        rest = self._file.seek(0, os.SEEK_END) - here
+        self._file.seek(here)
+        return rest
+
+    def _let_go(self) -> None:
+        file, self._file, self._wave = self._file, None, None
+        if file is not None and self._given is None:
+            file.close()
 
     def read(self, samples: int, /) -> bytes:
         """The next samples, of one channel and 16 bits."""
         pcm = b""
         empty = False
         while not self._ended and (missing := samples - len(pcm) // SAMPLE_WIDTH) > 0:
-            if self._file is None:
-                self._file = self._open()
-            piece = self._linear(self._read_frames(self._file, missing))
+            if self._wave is None:
+                self._open()
+            piece = self._linear(self._read_frames(self._wave, missing))
             pcm += piece
             if piece:
                 empty = False
@@ -147,7 +192,7 @@ class WAVSource:
                 self.close()
                 break
             empty = True
-            self._file.rewind()
+            self._wave.rewind()
         return pcm
 
     def _read_frames(self, file: wave.Wave_read, frames: int) -> bytes:
@@ -155,7 +200,7 @@ class WAVSource:
             return file.readframes(frames)
         except (OSError, EOFError, wave.Error) as error:
             self.close()
-            raise MediaError(f"Cannot read {self.path}: {error}.") from error
+            raise MediaError(f"Cannot read {self._name}: {error}.") from error
 
     def _linear(self, frames: bytes) -> bytes:
         size = self._channels * self._width
@@ -170,15 +215,42 @@ class WAVSource:
             frames = module.lin2lin(frames, self._width, SAMPLE_WIDTH)
         return frames
 
+    def rewind(self) -> None:
+        """Start again."""
+        self._let_go()
+        self._left = self._repeat
+        self._ended = False
+
     def close(self) -> None:
         """Close the file; nothing more is read."""
         self._ended = True
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._let_go()
+
+    def __del__(self) -> None:
+        # One that was not read to its end.
+        if getattr(self, "_file", None) is not None:
+            self._let_go()
 
     def __repr__(self) -> str:
-        return f"WAVSource({str(self.path)!r})"
+        return f"WAVSource({self._name!r})"
+
+
+@functools.lru_cache(maxsize=64)
+def _period(frequencies: tuple[float, ...], amplitude: float, rate: int) -> bytes:
+    """One period of a sum of sines, or of as many as make it a whole number of samples; nothing
+    where that is more than a second.
+    """
+    if any(frequency != int(frequency) for frequency in frequencies):
+        return b""
+    samples = rate // math.gcd(rate, *(int(frequency) for frequency in frequencies))
+    return _sines(frequencies, amplitude, rate, range(samples))
+
+
+def _sines(frequencies: tuple[float, ...], amplitude: float, rate: int, at: range) -> bytes:
+    steps = [2 * math.pi * frequency / rate for frequency in frequencies]
+    return array.array(
+        "h", [round(amplitude * sum([math.sin(step * n) for step in steps])) for n in at]
+    ).tobytes()
 
 
 class ToneSource:
@@ -194,6 +266,8 @@ class ToneSource:
         UsageError: No frequency, or one that the rate cannot carry; or a level above 0.
     """
 
+    immediate = True
+
     def __init__(
         self,
         *frequencies: float,
@@ -208,30 +282,44 @@ class ToneSource:
         if level > 0:
             raise UsageError(f"A tone's level is 0 dB at most, not {level:g}.")
         self.rate = rate
-        self._steps = [2 * math.pi * frequency / rate for frequency in frequencies]
+        self.duration = duration
+        self._frequencies = frequencies
         # Tones that are added must not clip.
         self._amplitude = min(32767 * 10 ** (level / 20), 32767 / len(frequencies))
         self._position = 0
-        self._end = None if duration is None else round(duration * rate)
+        self._end = self._length = None if duration is None else round(duration * rate)
+        self._period = _period(frequencies, self._amplitude, rate)
 
     def read(self, samples: int, /) -> bytes:
         """The next samples."""
         start = self._position
         stop = start + samples if self._end is None else min(start + samples, self._end)
         self._position = stop
-        amplitude = self._amplitude
-        steps = self._steps
-        return array.array(
-            "h",
-            [
-                round(amplitude * sum([math.sin(step * n) for step in steps]))
-                for n in range(start, stop)
-            ],
-        ).tobytes()
+        if not self._period:
+            return _sines(self._frequencies, self._amplitude, self.rate, range(start, stop))
+        return looped(self._period, start, stop - start)
+
+    def rewind(self) -> None:
+        """Start again."""
+        self._position = 0
+        self._end = self._length
 
     def close(self) -> None:
         """Give nothing more."""
         self._end = self._position
+
+    def __repr__(self) -> str:
+        return f"ToneSource({', '.join(f'{one:g}' for one in self._frequencies)})"
+
+
+def looped(pcm: bytes, start: int, samples: int) -> bytes:
+    """So many samples from a place on, of audio that is repeated for ever."""
+    at = start * SAMPLE_WIDTH % len(pcm)
+    wanted = samples * SAMPLE_WIDTH
+    piece = pcm[at : at + wanted]
+    while len(piece) < wanted:
+        piece += pcm[: wanted - len(piece)]
+    return piece
 
 
 class SilenceSource:
@@ -242,9 +330,12 @@ class SilenceSource:
         rate: Samples a second.
     """
 
+    immediate = True
+
     def __init__(self, duration: float | None = None, rate: int = 8000) -> None:
         self.rate = rate
-        self._left = None if duration is None else round(duration * rate)
+        self.duration = duration
+        self._left = self._length = None if duration is None else round(duration * rate)
 
     def read(self, samples: int, /) -> bytes:
         """The next samples."""
@@ -253,9 +344,16 @@ class SilenceSource:
             self._left -= samples
         return silence(samples)
 
+    def rewind(self) -> None:
+        """Start again."""
+        self._left = self._length
+
     def close(self) -> None:
         """Give nothing more."""
         self._left = 0
+
+    def __repr__(self) -> str:
+        return "SilenceSource()"
 
 
 class MemorySource:
@@ -269,10 +367,13 @@ class MemorySource:
         UsageError: It is no whole number of samples.
     """
 
+    immediate = True
+
     def __init__(self, pcm: bytes, rate: int = 8000) -> None:
         if len(pcm) % SAMPLE_WIDTH:
             raise UsageError(f"Audio of 16-bit samples has an even length, not {len(pcm)} octets.")
         self.rate = rate
+        self.duration = len(pcm) / SAMPLE_WIDTH / rate
         self._pcm = bytes(pcm)
         self._position = 0
 
@@ -283,9 +384,16 @@ class MemorySource:
         self._position += len(piece)
         return piece
 
+    def rewind(self) -> None:
+        """Start again."""
+        self._position = 0
+
     def close(self) -> None:
         """Let go of the audio."""
         self._pcm = b""
+
+    def __repr__(self) -> str:
+        return f"<MemorySource of {self.duration:.2f} s>"
 
 
 class Resampled:

@@ -14,7 +14,7 @@ from sipparty.fsm import verb
 from sipparty.sip import SimpleCall
 
 if TYPE_CHECKING:
-    from sipparty.media import Playback, RTPSession, Sink
+    from sipparty.media import Playback, Recording, RTPSession
     from sipparty.media.activity import SpeechDetector
     from sipparty.media.answering import AnsweringDetection, AnsweringJudge
     from sipparty.media.audio import Audio
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sipparty.media.dtmf.digits import CallDigits
     from sipparty.media.dtmf.events import DigitEnded, DigitReceived, Method
     from sipparty.media.dtmf.gathering import Gathering
+    from sipparty.media.playable import Playable
     from sipparty.media.sinks import SinkLike
-    from sipparty.media.sources import SourceLike
     from sipparty.media.speech import BargeIn, BargeInBy, SpeechDetection
     from sipparty.media.utterances import Utterances
     from sipparty.sip.events import MediaEvent
@@ -218,13 +218,17 @@ class AudioCall(_AudioCall):
 
         return bridge(self, other)
 
-    def play(self, what: SourceLike) -> Playback:
+    def play(self, what: Playable, **options: Any) -> Playback:
         """Play something to the other side, as `RTPSession.play` does."""
-        return self._media().play(what)
+        return self._media().play(what, **options)
 
-    def record(self, what: SinkLike) -> Sink:
+    def say(self, text: str, **options: Any) -> Playback:
+        """Play what the `tts` of the media options makes of a text, as `RTPSession.say` does."""
+        return self._media().say(text, **options)
+
+    def record(self, what: SinkLike = None, **options: Any) -> Recording:
         """Record what is heard, as `RTPSession.record` does."""
-        return self._media().record(what)
+        return self._media().record(what, **options)
 
     # ---------------------------------------------------------------- keys
 
@@ -298,7 +302,7 @@ class AudioCall(_AudioCall):
     @verb
     def ask(
         self,
-        prompt: SourceLike,
+        prompt: Playable,
         max: int | None = None,
         end: str = "#",
         timeout: float = 5.0,

@@ -78,6 +78,11 @@ class CallMedia:
             event = event.replace(agent=call.agent, call=call)
             self._engine.post(self._engine.core.emit, event)
 
+    @property
+    def name(self) -> str:
+        """The call, as logs name it."""
+        return self._dialog.name
+
     def media_timed_out(self, seconds: float) -> None:
         """End the call; one that is not answered yet has its own patience."""
         if self._dialog.state != "InDialog":

@@ -27,8 +27,8 @@ async def test_each_line_has_its_own_ports_and_audio(make):
     assert len(ports) == 4
     sounds = [MemorySource(sweep(160 * 10)), MemorySource(sweep(160 * 10)[::-1])]
     for line, other, sound, sink in zip(pair.a.lines, pair.b.lines, sounds, sinks, strict=True):
-        other.record(sink)
-        line.play(line.playback(sound, None))
+        other.recorder.record(sink)
+        line.player.play(sound)
     await pair.run(30)
     assert [line.stream.settings.codec.name for line in pair.a.lines] == ["PCMU", "PCMA"]
     pair.stop()

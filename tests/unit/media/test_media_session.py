@@ -71,6 +71,7 @@ async def test_what_was_sent_is_what_was_recorded(make, tmp_path, name):
     await pair.run(60)
     assert pair.a.played.outcome == "ended"
     pair.stop()
+    await pair.b.recording
     audio = read(recorded)
     expected = companded(pcm, name)
     at = audio.find(expected[:640])

@@ -35,6 +35,8 @@ def offer(address="192.0.2.2", port=4000, more=""):
 class Call:
     """The call of a session, as that sees it."""
 
+    name = "the call"
+
     def __init__(self, signalling="192.0.2.2", **policy):
         self.signalling = signalling
         self.policy = Policy(**policy)

@@ -1,29 +1,37 @@
+"""The player and its handles: what is played on the tick, and waiting for it."""
+
+import array
 import asyncio
+import itertools
 import threading
 from types import SimpleNamespace
 
 import pytest
 
-from sipparty.errors import MediaError, Timeout, WouldDeadlock
-from sipparty.media.events import PlaybackEnded, RecordingFailed
-from sipparty.media.frames import AudioFrame
-from sipparty.media.playback import Playback
+from sipparty.errors import MediaError, Timeout, UsageError, WouldDeadlock
+from sipparty.media.events import MarkReached, PlaybackEnded, PlaybackStarted, SourceStarved
 from sipparty.media.player import Player
-from sipparty.media.sinks import MemorySink
 from sipparty.media.sources import MemorySource, SilenceSource, ToneSource
+
+from .threads import FakeThreads
 
 
 class Bench:
-    """A player and what it tells."""
+    """A player of 8000 samples a second, and what it reports."""
 
     def __init__(self):
         self.events = []
-        self.player = Player(self.events.append)
+        self.threads = FakeThreads()
+        self.player = Player(self.events.append, self.threads)
 
-    def play(self, source):
-        playback = Playback(source, lambda one: self.player.end("stopped"))
-        self.player.play(playback)
-        return playback
+    def play(self, what, **options):
+        return self.player.play(what, **options)
+
+    def frame(self, samples=160, rate=8000):
+        return self.player.next_frame(samples, rate)
+
+    def kinds(self):
+        return [type(event) for event in self.events]
 
 
 @pytest.fixture
@@ -31,43 +39,55 @@ def bench():
     return Bench()
 
 
-class Broken:
+def level(frame):
+    return max(abs(one) for one in array.array("h", frame))
+
+
+def loud(seconds):
+    """So many seconds of the same loud sample."""
+    return MemorySource(array.array("h", [10000] * round(8000 * seconds)).tobytes())
+
+
+class Source:
+    """One of a user's."""
+
     rate = 8000
-    closed = False
 
-    def __init__(self, error):
-        self.error = error
-
-    def start(self, rate):
-        pass
+    def __init__(self, *pieces):
+        self.pieces = list(pieces)
+        self.closed = 0
+        self.read_by = []
 
     def read(self, samples):
-        raise self.error
-
-    def write(self, pcm):
-        raise self.error
+        self.read_by.append(threading.get_ident())
+        piece = self.pieces.pop(0) if self.pieces else b""
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
 
     def close(self):
-        self.closed = True
+        self.closed += 1
 
 
-# The player.
+# On the tick.
 
 
 def test_a_source_is_played_to_its_end_and_filled_up(bench):
     playback = bench.play(MemorySource(b"ab" * 250))
-    assert bench.player.next_frame(160, 8000) == b"ab" * 160
-    assert not playback.done
-    assert bench.player.next_frame(160, 8000) == b"ab" * 90 + bytes(140)
+    assert playback.state == "waiting"
+    assert bench.frame() == b"ab" * 160
+    assert (playback.state, playback.done, playback.outcome) == ("playing", False, None)
+    assert bench.frame() == b"ab" * 90 + bytes(140)
     assert playback.outcome == "ended"
-    assert bench.events == [PlaybackEnded(playback)]
-    assert bench.player.next_frame(160, 8000) is None
+    assert bench.events == [PlaybackStarted(playback), PlaybackEnded(playback)]
+    assert bench.frame() is None
+    assert playback.heard == pytest.approx(31.25)
 
 
 def test_a_source_of_whole_frames_ends_with_the_frame_after(bench):
     playback = bench.play(MemorySource(b"ab" * 160))
-    assert bench.player.next_frame(160, 8000) == b"ab" * 160
-    assert bench.player.next_frame(160, 8000) is None
+    assert bench.frame() == b"ab" * 160
+    assert bench.frame() is None
     assert playback.outcome == "ended"
 
 
@@ -77,30 +97,30 @@ def test_another_source_takes_the_place_of_the_first(bench):
     second = bench.play(MemorySource(b"cd" * 1000))
     assert first.outcome == "replaced"
     assert source.read(1) == b""  # closed
-    assert bench.player.next_frame(1, 8000) == b"cd"
+    assert bench.frame(1) == b"cd"
     second.stop()
     second.stop()
     assert second.outcome == "stopped"
-    assert [event.playback for event in bench.events] == [first, second]
+    assert [event.playback for event in bench.events] == [first, second, second]
 
 
 def test_a_source_of_another_rate_is_converted(bench):
     bench.play(ToneSource(440, duration=0.1, rate=16000))
     frames = []
-    while frame := bench.player.next_frame(160, 8000):
+    while frame := bench.frame():
         frames.append(frame)
     assert len(frames) == pytest.approx(5, abs=1)
 
 
-@pytest.mark.parametrize("error", [MediaError("The disk is gone."), ZeroDivisionError("oops")])
-def test_a_source_that_breaks_is_ended(bench, error):
-    source = Broken(error)
-    playback = bench.play(source)
-    assert bench.player.next_frame(160, 8000) is None
-    assert playback.outcome == "failed"
-    assert source.closed
-    with pytest.raises(MediaError, match=str(error)[:-1]):
-        playback.wait(0)
+def test_the_rate_may_change_in_the_midst(bench):
+    playback = bench.play(ToneSource(440, duration=1.0))
+    for _ in range(10):
+        bench.frame()
+    frames = 0
+    while bench.frame(320, 16000):
+        frames += 1
+    assert frames == pytest.approx(40, abs=1)
+    assert playback.heard == pytest.approx(1000, abs=5)
 
 
 @pytest.mark.parametrize("pcm", [b"abc", b"ab" * 161])
@@ -108,7 +128,7 @@ def test_a_source_that_gives_what_was_not_asked_for_is_ended(bench, pcm):
     source = MemorySource(b"")
     source.read = lambda samples: pcm
     playback = bench.play(source)
-    assert bench.player.next_frame(160, 8000) is None
+    assert bench.frame() is None
     with pytest.raises(MediaError, match="160 samples"):
         playback.wait(0)
 
@@ -122,43 +142,282 @@ def test_a_source_that_cannot_be_closed_is_over_all_the_same(bench, caplog):
     assert "Closing" in caplog.text
 
 
-def test_what_is_heard_is_recorded_at_the_rate_it_began_with(bench):
-    sink = MemorySink()
-    bench.player.hear(AudioFrame(b"xy", 8000))
-    bench.player.record(sink, 8000)
-    bench.player.hear(AudioFrame(b"ab" * 160, 8000))
-    bench.player.hear(AudioFrame(b"ab" * 320, 16000))
-    bench.player.close_sink()
-    bench.player.hear(AudioFrame(b"cd" * 160, 8000))
-    assert len(sink.pcm) // 2 == pytest.approx(320, abs=1)
-    assert sink.pcm[:320] == b"ab" * 160
+def test_after_the_end_nothing_is_played(bench):
+    playback = bench.play(SilenceSource())
+    bench.player.close()
+    assert playback.outcome == "stopped"
+    with pytest.raises(UsageError, match="was stopped"):
+        bench.play(SilenceSource())
 
 
-@pytest.mark.parametrize("error", [MediaError("The disk is full."), ZeroDivisionError("oops")])
-def test_a_sink_that_breaks_is_closed(bench, error):
-    sink = Broken(error)
-    bench.player.record(sink, 8000)
-    bench.player.hear(AudioFrame(b"ab", 8000))
-    assert sink.closed
-    assert bench.player.sink is None
-    (event,) = bench.events
-    assert isinstance(event, RecordingFailed)
-    assert event.sink is sink
+# One after the other.
 
 
-def test_another_sink_takes_the_place_of_the_first_if_it_starts(bench):
-    class Late(MemorySink):
-        def start(self, rate):
-            raise MediaError("No such place.")
+def test_what_is_queued_follows_within_the_frame(bench):
+    first = bench.play(MemorySource(b"ab" * 100))
+    second = bench.play(MemorySource(b"cd" * 100), queue=True)
+    third = bench.play(MemorySource(b"ef" * 100), queue=True)
+    assert bench.frame() == b"ab" * 100 + b"cd" * 60
+    assert bench.frame() == b"cd" * 40 + b"ef" * 100 + bytes(40)
+    assert [one.outcome for one in (first, second, third)] == ["ended"] * 3
+    assert bench.kinds() == [PlaybackStarted, PlaybackEnded] * 3
 
-    first, second = MemorySink(), MemorySink()
-    bench.player.record(first, 8000)
-    with pytest.raises(MediaError):
-        bench.player.record(Late(), 8000)
-    bench.player.hear(AudioFrame(b"ab", 8000))
-    bench.player.record(second, 8000)
-    bench.player.hear(AudioFrame(b"cd", 8000))
-    assert (first.pcm, second.pcm) == (b"ab", b"cd")
+
+def test_what_is_queued_may_be_stopped_alone(bench):
+    bench.play(MemorySource(b"ab" * 100))
+    second = bench.play(MemorySource(b"cd" * 100), queue=True)
+    bench.play(MemorySource(b"ef" * 100), queue=True)
+    second.stop()
+    assert second.outcome == "stopped"
+    assert bench.frame() == b"ab" * 100 + b"ef" * 60
+
+
+def test_what_replaces_replaces_all(bench):
+    queued = [bench.play(SilenceSource(), queue=True) for _ in range(3)]
+    last = bench.play(SilenceSource())
+    assert [one.outcome for one in queued] == ["replaced"] * 3
+    assert last.outcome is None
+    assert bench.player.playback is last
+
+
+def test_a_list_is_one_playback(bench):
+    playback = bench.play([MemorySource(b"ab" * 100), MemorySource(b"cd" * 100)])
+    assert playback.duration == pytest.approx(0.025)
+    assert bench.frame() == b"ab" * 100 + b"cd" * 60
+    bench.frame()
+    assert playback.outcome == "ended"
+    with pytest.raises(UsageError, match="empty list"):
+        bench.play([])
+
+
+def test_rounds(bench):
+    playback = bench.play(MemorySource(b"ab" * 100), loop=3)
+    assert bench.frame() == b"ab" * 160
+    assert bench.frame() == b"ab" * 140 + bytes(40)
+    assert (playback.outcome, playback.heard) == ("ended", pytest.approx(37.5))
+    forever = bench.play([MemorySource(b"ab" * 50), MemorySource(b"cd" * 50)], loop=None)
+    round_ = b"ab" * 50 + b"cd" * 50
+    frames = b"".join(bench.frame() for _ in range(5))
+    assert frames == round_ * 8
+    assert forever.duration is None
+    assert forever.position == pytest.approx(0.0, abs=1e-6)
+
+
+def test_rounds_of_nothing_end(bench):
+    playback = bench.play(MemorySource(b""), loop=None)
+    assert bench.frame() is None
+    assert playback.outcome == "ended"
+
+
+def test_what_is_read_once_is_not_repeated(bench):
+    with pytest.raises(UsageError, match="cannot be looped"):
+        bench.play(iter([b"ab"]), rate=8000, loop=2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"loop": 0}, {"loop": 1.5}, {"fade": -1}, {"fade": (0, "a")}, {"gain": 61}),
+        *({"gain": float("nan")}, {"marks": [-1]}, {"marks": {"a": "b"}}, {"rate": 5}),
+    ],
+)
+def test_options_out_of_their_range_are_refused(bench, options):
+    with pytest.raises(UsageError):
+        bench.play(SilenceSource(), **options)
+    assert bench.player.playback is None
+
+
+# Loudness, pauses, stops.
+
+
+def test_gain(bench):
+    bench.play(loud(1), gain=-6.0206)
+    assert level(bench.frame()) == pytest.approx(5000, abs=5)
+
+
+def test_a_fade_at_both_ends(bench):
+    bench.play(loud(1), fade=(0.1, 0.2))
+    levels = [level(bench.frame()) for _ in range(50)]
+    assert levels[:6] == [pytest.approx(2000 * n, abs=20) for n in range(1, 6)] + [10000]
+    assert levels[39] == 10000
+    assert levels[40:] == [pytest.approx(10000 - 1000 * n, abs=20) for n in range(10)]
+
+
+def test_a_stop_may_fade(bench):
+    playback = bench.play(loud(5), fade=0.1)
+    for _ in range(10):
+        bench.frame()
+    playback.stop()
+    assert playback.outcome is None
+    levels = [level(bench.frame()) for _ in range(5)]
+    assert levels == [pytest.approx(10000 - 2000 * n, abs=20) for n in range(5)]
+    assert playback.outcome == "stopped"
+    assert playback.heard == pytest.approx(300)
+
+
+def test_a_cancel_ends_at_once_and_without_a_click(bench):
+    playback = bench.play(loud(5), fade=1.0)
+    for _ in range(100):
+        bench.frame()
+    assert playback.cancel() == pytest.approx(2005)
+    assert playback.outcome == "stopped"
+    tail = array.array("h", bench.frame())
+    assert tail[0] > 9000
+    assert max(abs(a - b) for a, b in itertools.pairwise(tail)) < 300
+    assert set(tail[40:]) == {0}
+    assert bench.frame() is None
+
+
+def test_what_follows_is_heard_beside_the_end_of_what_was_stopped(bench):
+    bench.play(loud(5))
+    bench.frame()
+    bench.play(MemorySource(array.array("h", [100] * 160).tobytes()))
+    frame = array.array("h", bench.frame())
+    assert frame[0] == pytest.approx(10100, abs=300)
+    assert set(frame[40:]) == {100}
+
+
+def test_a_pause_keeps_the_place(bench):
+    playback = bench.play(MemorySource(bytes(range(256)) * 10))
+    bench.frame()
+    playback.pause()
+    playback.pause()
+    assert playback.state == "paused"
+    here = playback.position
+    bench.frame()  # the end of it, brought to silence
+    assert [bench.frame() for _ in range(3)] == [None] * 3
+    assert playback.position == here
+    playback.resume()
+    playback.resume()
+    assert playback.state == "playing"
+    expected = (bytes(range(256)) * 10)[round(here * 16000) :][:320]
+    assert bench.frame()[80:] == expected[80:]
+    playback.pause()
+    playback.stop()
+    assert playback.outcome == "stopped"
+    playback.resume()
+    assert playback.outcome == "stopped"
+
+
+def test_a_pause_before_the_beginning(bench):
+    playback = bench.play(loud(1))
+    playback.pause()
+    assert bench.frame() is None
+    playback.resume()
+    assert playback.state == "waiting"
+    assert bench.frame() is not None
+    assert bench.kinds() == [PlaybackStarted]
+
+
+# Marks.
+
+
+def test_marks_are_reached_in_media_time(bench):
+    playback = bench.play(MemorySource(bytes(16000)), marks={"name": 0.03, "begin": 0, "end": 1.0})
+    reached = []
+    for frame in range(60):
+        bench.frame()
+        reached += [(frame, one.mark) for one in bench.events if isinstance(one, MarkReached)]
+        bench.events.clear()
+    assert reached == [(0, "begin"), (1, "name"), (50, "end")]
+    assert playback.outcome == "ended"
+
+
+def test_marks_without_names(bench):
+    bench.play(SilenceSource(), marks=[0.02, 0.01])
+    bench.frame()
+    bench.frame()
+    found = [one for one in bench.events if isinstance(one, MarkReached)]
+    assert [(one.mark, one.seconds) for one in found] == [(0.01, 0.01), (0.02, 0.02)]
+
+
+# What is a user's is not run on the tick.
+
+
+def test_a_users_source_is_read_on_a_thread_of_its_own(bench):
+    source = Source(b"ab" * 100, b"cd" * 100)
+    playback = bench.play(source)
+    assert bench.frame() is None
+    assert source.read_by == []
+    ((job, name),) = bench.threads.own
+    assert name == "sipparty-source"
+    thread = threading.Thread(target=job)
+    thread.start()
+    thread.join(10)
+    assert bench.frame() == b"ab" * 100 + b"cd" * 60
+    assert bench.frame() == b"cd" * 40 + bytes(240)
+    assert playback.outcome == "ended"
+    assert (playback.underruns, playback.starved) == (0, 0)
+    assert threading.get_ident() not in source.read_by
+    assert source.closed == 1
+
+
+@pytest.mark.parametrize("error", [MediaError("The disk is gone."), ZeroDivisionError("oops")])
+def test_a_source_that_breaks_is_ended(bench, error, caplog):
+    bench.player.name = "the call with bob"
+    source = Source(b"ab" * 160, error)
+    playback = bench.play(source)
+    bench.player.begin(8000)
+    bench.threads.own[0][0]()
+    assert bench.frame() == b"ab" * 160
+    assert playback.outcome == "failed"
+    assert source.closed == 1
+    assert "the call with bob" in caplog.text
+    with pytest.raises(MediaError, match=str(error)[:-1]):
+        playback.wait(0)
+
+
+def test_what_breaks_makes_room_for_what_is_queued(bench):
+    bench.play(Source(ValueError("no")))
+    bench.play(MemorySource(b"cd" * 160), queue=True)
+    bench.player.begin(8000)
+    bench.threads.own[0][0]()
+    assert bench.frame() == b"cd" * 160
+
+
+def test_a_source_that_hangs_starves_and_is_left_to_itself(bench, caplog):
+    gate, reading = threading.Event(), threading.Event()
+
+    class Hanging(Source):
+        def read(self, samples):
+            if self.pieces:
+                return self.pieces.pop()
+            reading.set()
+            gate.wait(20)
+            return b""
+
+    source = Hanging(b"ab" * 160)
+    playback = bench.play(source)
+    bench.player.begin(8000)
+    thread = threading.Thread(target=bench.threads.own[0][0], daemon=True)
+    thread.start()
+    reading.wait(10)
+    assert bench.frame() == b"ab" * 160
+    for _ in range(49):
+        assert bench.frame() is None
+    assert SourceStarved not in bench.kinds()
+    bench.frame()
+    (event,) = [one for one in bench.events if isinstance(one, SourceStarved)]
+    assert (event.playback, event.seconds) == (playback, pytest.approx(1.0))
+    assert "has had nothing to play" in caplog.text
+    bench.frame()
+    assert playback.underruns == 1
+    assert playback.starved == pytest.approx(1020)
+    playback.stop()  # which does not wait for the thread
+    assert (playback.outcome, source.closed) == ("stopped", 0)
+    gate.set()
+    thread.join(10)
+    assert source.closed == 1
+
+
+def test_a_source_that_was_never_read_is_closed_elsewhere(bench):
+    source = Source(b"ab")
+    bench.play(source)
+    bench.player.end("stopped")
+    assert source.closed == 0
+    ((job, _),) = bench.threads.own
+    job()
+    assert source.closed == 1
 
 
 # Waiting.
@@ -185,12 +444,15 @@ def test_a_wait_may_run_out(bench):
     bench.player.end("stopped")
 
 
-def test_a_wait_that_would_never_end_is_refused():
+def test_a_wait_that_would_never_end_is_refused(bench):
     def refuse():
         raise WouldDeadlock("Not here.")
 
-    portal = SimpleNamespace(check_may_block=refuse)
-    playback = Playback(SilenceSource(), lambda one: None, portal)
+    def run(function, *args):
+        return function(*args)
+
+    playback = bench.play(SilenceSource())
+    bench.player.portal = SimpleNamespace(check_may_block=refuse, run=run)
     with pytest.raises(WouldDeadlock):
         playback.wait(1)
 
@@ -221,8 +483,10 @@ async def test_a_coroutine_waits_for_what_another_thread_plays(bench):
 
 
 async def test_what_broke_is_raised_in_the_coroutine(bench):
-    playback = bench.play(Broken(MediaError("The disk is gone.")))
-    bench.player.next_frame(160, 8000)
+    playback = bench.play(Source(MediaError("The disk is gone.")))
+    bench.player.begin(8000)
+    bench.threads.own[0][0]()
+    bench.frame()
     with pytest.raises(MediaError, match="gone"):
         await playback
 

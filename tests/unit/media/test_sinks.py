@@ -98,5 +98,5 @@ def test_what_can_be_recorded_to(tmp_path):
     sink = MemorySink()
     assert as_sink(sink) is sink
     assert isinstance(as_sink(str(tmp_path / "a.wav")), WAVRecorder)
-    with pytest.raises(UsageError, match="neither a sink nor a path"):
-        as_sink(None)
+    with pytest.raises(UsageError, match="neither a path nor a sink"):
+        as_sink(5)

@@ -168,7 +168,7 @@ def test_a_header_that_is_given_stands_once(alice, bob, name):
 def test_what_cannot_be_played_or_recorded(alice, bob):
     session = alice.invite(bob).wait(PATIENCE).session
     for what, words in (
-        (b"\0\1" * 5000, "10000 bytes cannot be played: give MemorySource"),
+        (b"\0\1" * 5000, "10000 bytes cannot be played: give their rate"),
         (5, "5 cannot be played"),
     ):
         with pytest.raises(UsageError) as caught:

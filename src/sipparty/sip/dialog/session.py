@@ -76,6 +76,10 @@ class MediaUser(Protocol):
     encrypted: bool
 
     @property
+    def name(self) -> str:
+        """The call, as logs name it."""
+
+    @property
     def policy(self) -> Policy:
         """What is done at the word of a peer."""
 
