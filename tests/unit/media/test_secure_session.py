@@ -306,7 +306,10 @@ def test_a_setting_that_there_is_not(srtp, words):
 def opened(clock, encrypted, **options):
     session = RTPSession(clock=clock, **options)
     session.call = SimpleNamespace(
-        encrypted=encrypted, reaches=lambda local, address: True, signalling="127.0.0.1"
+        name="the call",
+        encrypted=encrypted,
+        reaches=lambda local, address: True,
+        signalling="127.0.0.1",
     )
     session.open(asyncio.get_running_loop(), "127.0.0.1")
     return session
