@@ -160,6 +160,7 @@ class Parties:
         transport: str | None = None,
         proxy: str | None = None,
         policy: Any = None,
+        media_threads: int = 0,
         **settings: Any,
     ) -> Any:
         """Make a party; it listens at its `contact_uri`.
@@ -176,10 +177,11 @@ class Parties:
                 the test's has an engine of its own, with certificates.
             proxy: The next hop of its requests.
             policy: What is done at a peer's word, with an engine of its own.
+            media_threads: How many threads there are for media, with an engine of its own.
             settings: For `configure`.
         """
         name = self._transport.name if transport is None else transport
-        own = timing or websocket or policy or transport is not None
+        own = timing or websocket or policy or media_threads or transport is not None
         if not own and name not in ("tls", "wss"):
             engine = Engine.shared()
         else:
@@ -189,6 +191,7 @@ class Parties:
                 tls=self._tls_config(),
                 policy=policy,
                 websocket=websocket,
+                media_threads=media_threads,
             )
             self._engines.append(engine)
         first = self._ports.take(8)

@@ -64,14 +64,14 @@ def both_ways(
 
 
 @pytest.mark.parametrize(
-    ("codec", "transport", "caller"),
+    ("codec", "transport", "caller", "threads"),
     [
-        ("PCMU", UDP, "we"),
-        ("PCMA", UDP6, "it"),
-        ("G722", UDP6, "we"),
-        ("opus", UDP, "it"),
-        ("L16/8000", UDP6, "it"),
-        ("L16/16000", UDP, "we"),
+        ("PCMU", UDP, "we", 0),
+        ("PCMA", UDP6, "it", 2),
+        ("G722", UDP6, "we", 0),
+        ("opus", UDP, "it", 1),
+        ("L16/8000", UDP6, "it", 0),
+        ("L16/16000", UDP, "we", 0),
     ],
     indirect=["transport"],
 )
@@ -82,9 +82,11 @@ def test_each_codec(
     sentences: Sentences,
     codec: str,
     caller: str,
+    threads: int,
 ) -> None:
+    """Either side calls; our media runs beside signalling, or on threads of its own."""
     peer = start(codec)
-    alice = saying(codec)
+    alice = saying(codec, media_threads=threads)
     if caller == "we":
         call = alice.invite(peer.uri()).wait(5)
     else:
