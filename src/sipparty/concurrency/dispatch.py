@@ -194,9 +194,8 @@ class Dispatcher:
                 self._work.notify()
                 return
             if self._threads < self._limits.max_handlers:
-                thread = threading.Thread(target=self._serve, name="sipparty-handlers", daemon=True)
                 try:
-                    thread.start()
+                    self._start_thread()
                 except RuntimeError:
                     # The system gives no more threads. One of ours that is there will take it.
                     _log.exception("No thread for the handlers of events.")
@@ -210,6 +209,9 @@ class Dispatcher:
         )
         if late is not None:
             self._loop.call_later(self._limits.handler_patience, self._drop, topic, work, late)
+
+    def _start_thread(self) -> None:
+        threading.Thread(target=self._serve, name="sipparty-handlers", daemon=True).start()
 
     def _append(self, line: deque[_Work], work: _Work) -> None:
         """Put work behind what waits for its topic, in the place of what it outdates."""
@@ -241,14 +243,19 @@ class Dispatcher:
 
     def _serve(self) -> None:
         while (topic := self._next_topic()) is not None:
-            self._run_plain(self._lines[topic][0])
-            with self._work:
-                line = self._lines[topic]
-                line.popleft()
-                if line:
+            if self._serve_first(topic):
+                with self._work:
                     self._ready.append(topic)
-                else:
-                    del self._lines[topic]
+
+    def _serve_first(self, topic: Hashable) -> bool:
+        """Run the first handler of a topic; whether more wait."""
+        self._run_plain(self._lines[topic][0])
+        with self._work:
+            line = self._lines[topic]
+            line.popleft()
+            if not line:
+                del self._lines[topic]
+            return bool(line)
 
     def _run_plain(self, work: _Work) -> None:
         handler, event, failed = work.handler, work.event, work.failed

@@ -73,6 +73,7 @@ class Engine(LoopPortal):
             with.
         media_threads: How many threads there are for media, each with a loop of its own; 0 to have
             media on the engine's loop, beside signalling.
+        tokens: Where tags, branches and Call-IDs come from; the system's randomness by default.
 
     Attributes:
         core: The core; to be touched on the engine's thread only.
@@ -108,6 +109,7 @@ class Engine(LoopPortal):
         policy: Policy | None = None,
         websocket: WebSocketConfig | None = None,
         media_threads: int = 0,
+        tokens: Tokens | None = None,
     ) -> None:
         self.media_threads: MediaThreads | None = None
         if media_threads:
@@ -116,7 +118,7 @@ class Engine(LoopPortal):
             self.media_threads = MediaThreads(media_threads)
         super().__init__(loop)
         self.wire = Wire()
-        self.core = Core(Tokens(os.urandom), timing, self.loop.time(), limits, policy)
+        self.core = Core(tokens or Tokens(os.urandom), timing, self.loop.time(), limits, policy)
         self.dispatcher = Dispatcher(self.loop, self.core.limits)
         self.unproven_hosts = UnprovenHosts()
         self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -128,6 +130,12 @@ class Engine(LoopPortal):
         Engine._all.add(self)
         Engine._by_loop[self.loop] = self
         self._start()
+
+    def own_address(self, six: bool) -> str:
+        """Return the address by which other engines of the process reach this one, of IPv6 where
+        that is asked for: the loopback one.
+        """
+        return "::1" if six else "127.0.0.1"
 
     # ---------------------------------------------------------------- which engine
 

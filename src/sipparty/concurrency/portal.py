@@ -178,6 +178,10 @@ class LoopPortal(ABC):
                 "A blocking wait on the engine's own thread would never end: use await there."
             )
 
+    def event(self) -> threading.Event:
+        """Return what a thread waits on; its time is that of the loop."""
+        return threading.Event()
+
     # ---------------------------------------------------------------- the end
 
     @property

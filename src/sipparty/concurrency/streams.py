@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Generic, Self, TypeVar
 
 from sipparty.concurrency.waiting import Portal, waker
@@ -73,7 +74,7 @@ class Stream(Generic[T]):
         self._portal = portal
         self._items: deque[T] = deque(maxlen=limit)
         self._ended = False
-        self._changed = threading.Condition()
+        self._changed = threading.Lock()
         self._wakes: list[Callable[[], object]] = []
         self.on_close: Callable[[list[T]], object] | None = None
 
@@ -112,14 +113,27 @@ class Stream(Generic[T]):
             StopIteration: The stream has ended.
             WouldDeadlock: Called on the engine's own thread: use `async for` there.
         """
+        woken = threading.Event()
         if self._portal is not None:
             self._portal.check_may_block()
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._items or self._ended, timeout):
+            woken = self._portal.event()
+        until = None if timeout is None else monotonic() + timeout
+        while True:
+            with self._changed:
+                if self._items:
+                    return self._items.popleft()
+                if self._ended:
+                    raise StopIteration
+                woken.clear()
+                self._wakes.append(woken.set)
+            try:
+                came = woken.wait(None if until is None else until - monotonic())
+            finally:
+                with self._changed:
+                    if woken.set in self._wakes:
+                        self._wakes.remove(woken.set)
+            if not came:
                 raise Timeout(f"Nothing came within {timeout:g} seconds.")
-            if not self._items:
-                raise StopIteration
-            return self._items.popleft()
 
     def __iter__(self) -> Self:
         return self
@@ -181,7 +195,6 @@ class Stream(Generic[T]):
         self.close()
 
     def _wake(self) -> None:
-        self._changed.notify_all()
         wakes, self._wakes = self._wakes, []
         for wake in wakes:
             wake()

@@ -47,6 +47,9 @@ class Portal(Protocol):
     def check_may_block(self) -> None:
         """Raise `sipparty.errors.WouldDeadlock` on the machine's own thread; else do nothing."""
 
+    def event(self) -> threading.Event:
+        """Return what a thread waits on; its time is that of the machine."""
+
 
 class HasPortal(Protocol):
     """An object whose verbs may have to run on another thread."""
@@ -192,9 +195,10 @@ class Watchable:
             WouldDeadlock: The calling thread is the machine's own, by what `portal` says.
             BaseException: Whatever the condition raised.
         """
+        woken = threading.Event()
         if self._portal is not None:
             self._portal.check_may_block()
-        woken = threading.Event()
+            woken = self._portal.event()
         watcher = _Watcher(condition, woken.set)
         self._watch(watcher)
         try:

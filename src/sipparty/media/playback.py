@@ -47,6 +47,10 @@ class OwnThread:
         """Run the function at once, wherever that is."""
         return function(*args)
 
+    def event(self) -> threading.Event:
+        """Return what a thread waits on."""
+        return threading.Event()
+
     def check_may_block(self) -> None:
         """Raise `WouldDeadlock` on the thread."""
         if threading.get_ident() == self._thread:

@@ -128,11 +128,11 @@ def keep_alive(
     return party.engine.hub.keepalives.start(agent, hop, interval, stun, party.engine)
 
 
-def contact_of(agent: UserAgent, endpoint: Listening) -> URI:
+def contact_of(engine: Engine, agent: UserAgent, endpoint: Listening) -> URI:
     """Return where an agent is reached from this host, by an endpoint of its own."""
     host, port = endpoint.address
     if is_wildcard(host):
-        host = "::1" if ":" in host else "127.0.0.1"
+        host = engine.own_address(":" in host)
     return URI.parse(agent.contact_at((host, port), endpoint.transport).strip("<>"))
 
 

@@ -283,7 +283,7 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
             return None
         from sipparty.party.listening import contact_of
 
-        return contact_of(self._agent, self._endpoints[0])
+        return contact_of(self.engine, self._agent, self._endpoints[0])
 
     @verb
     def keep_alive(

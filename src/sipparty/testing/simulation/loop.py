@@ -1,0 +1,346 @@
+"""An event loop in virtual time, and threads that wait for it.
+
+Laws:
+
+* Time stands still while anything can be done, and then moves on to the next timer at once.
+* One of all runs at a time: the loop, or one thread of the program, a *guest*. A guest has its turn
+  until it waits, on a `GuestEvent`, or ends; the loop has it then, until it wakes a guest. So a
+  program with threads is as repeatable as one without.
+* A wait that can never end, as there is no timer left and nothing to do, raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from sipparty.errors import UsageError, WouldDeadlock
+
+__all__ = ["Guest", "GuestEvent", "SimulatedDescriptor", "VirtualLoop"]
+
+_NEVER = (
+    "Nothing is left to happen in virtual time, and this waits for it: the simulated network has "
+    "no message under way, and no timer is running."
+)
+
+
+class SimulatedDescriptor(int):
+    """The number of a simulated socket; `add_reader` and its like know it from a real one."""
+
+
+class Guest:
+    """A thread of the program, which runs while the loop stands still.
+
+    Args:
+        loop: The loop.
+        thread: The thread.
+    """
+
+    def __init__(self, loop: VirtualLoop, thread: threading.Thread) -> None:
+        self.thread = thread
+        self._loop = loop
+        self._resumed = threading.Semaphore(0)
+        self._yielded = threading.Semaphore(0)
+        #: What its wait raises, where it can never end.
+        self.error: Exception | None = None
+
+    def give_turn(self) -> None:
+        """Let it run until it waits or ends; on the loop's thread."""
+        loop = self._loop
+        before, loop.active = loop.active, self
+        self._resumed.release()
+        while not self._yielded.acquire(timeout=1.0):
+            if not self.thread.is_alive():
+                break
+        loop.active = before
+
+    def take_turn(self) -> None:
+        """Wait until the loop stands still for this thread; on the thread itself."""
+        if self._loop.active is not self:
+            self._loop.call_soon_threadsafe(self.give_turn)
+            self._resumed.acquire()
+
+    def end_turn(self) -> None:
+        """Let the loop go on for good."""
+        self._yielded.release()
+
+    def wait(self) -> None:
+        """Let the loop go on, until it gives the turn back."""
+        loop = self._loop
+        loop.waiting.append(self)
+        self._yielded.release()
+        self._resumed.acquire()
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+
+class GuestEvent:
+    """A `threading.Event` for guests: its timeout is virtual."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self._set = False
+        self._guest: Guest | None = None
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._set
+
+    def clear(self) -> None:
+        """Make it one that was not set."""
+        self._set = False
+
+    def set(self) -> None:
+        """Let who waits go on, when the loop comes to it."""
+        self._set = True
+        self._wake()
+
+    def _wake(self) -> None:
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            self._loop.waiting.remove(guest)
+            self._loop.call_soon(guest.give_turn)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, or so many virtual seconds have passed; whether it was set."""
+        if self._set or (timeout is not None and timeout <= 0):
+            return self._set
+        guest = self._loop.enter()
+        timer = None
+        if timeout is not None:
+            timer = self._loop.call_later(min(timeout, threading.TIMEOUT_MAX), self._wake)
+        self._guest = guest
+        try:
+            guest.wait()
+        finally:
+            self._guest = None
+            if timer is not None:
+                timer.cancel()
+        return self._set
+
+
+class _Selector(selectors.DefaultSelector):
+    """Moves the time of its loop on where the loop would wait."""
+
+    loop: VirtualLoop | None = None
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if ready or self.loop is None or (timeout is not None and timeout <= 0):
+            return ready
+        if self.loop.move_on():
+            return []
+        return super().select(None)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is virtual.
+
+    Args:
+        start: The time it begins with, in seconds.
+
+    Attributes:
+        active: The guest whose turn it is; None while the loop has it.
+        waiting: The guests that wait.
+    """
+
+    #: Loops that run on a thread of their own, by that thread.
+    _threads: ClassVar[dict[int, VirtualLoop]] = {}
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+        self.active: Guest | None = None
+        self.waiting: list[Guest] = []
+        self._guests: dict[int, Guest] = {}
+        self._readers: dict[SimulatedDescriptor, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
+        self._own_thread: threading.Thread | None = None
+        selector = _Selector()
+        super().__init__(selector)
+        selector.loop = self
+
+    def time(self) -> float:
+        """The virtual time, in seconds."""
+        return self._now
+
+    def move_on(self) -> bool:
+        """Go to the time of the next timer; whether the loop has anything to do then."""
+        scheduled: Any = self._scheduled  # type: ignore[attr-defined]
+        if scheduled:
+            self._now = max(self._now, scheduled[0].when())
+            return True
+        if self.waiting:
+            guest = self.waiting.pop(0)
+            guest.error = WouldDeadlock(_NEVER)
+            self.call_soon(guest.give_turn)
+            return True
+        if self._own_thread is None:
+            raise WouldDeadlock(_NEVER)
+        return False
+
+    # ---------------------------------------------------------------- threads
+
+    def enter(self) -> Guest:
+        """Return the guest that this thread is, with its turn; the loop begins to run, on a thread
+        of its own, where it does not yet.
+        """
+        if self.is_current():
+            raise WouldDeadlock(
+                "A blocking wait on the loop's own thread would never end: use await there."
+            )
+        thread = threading.current_thread()
+        guest = self._guests.get(threading.get_ident())
+        if guest is None or guest.thread is not thread:
+            guest = self._guests[threading.get_ident()] = Guest(self, thread)
+        if not self.is_running():
+            self._start(guest)
+        guest.take_turn()
+        return guest
+
+    def _start(self, guest: Guest) -> None:
+        """Run on a thread of its own, beginning with a guest that has the turn."""
+        if self.is_closed():
+            raise UsageError("The simulated network is closed.")
+        self.active = guest
+        guest._resumed.release()  # it goes on as if the loop had given it the turn
+        started = threading.Event()
+
+        def first_turn() -> None:
+            started.set()
+            while not guest._yielded.acquire(timeout=1.0):
+                if not guest.thread.is_alive():
+                    break
+            self.active = None
+
+        self.call_soon(first_turn)
+        self._own_thread = threading.Thread(
+            target=self.run_forever, name="sipparty-simulation", daemon=True
+        )
+        self._own_thread.start()
+        started.wait()
+        guest._resumed.acquire()
+
+    def guest_thread(self, target: Callable[[], object], name: str) -> threading.Thread:
+        """Make a thread that is a guest from its start to its end, and give it its first turn in
+        time; it is not to be started by the caller.
+        """
+
+        def run() -> None:
+            guest = self._guests[threading.get_ident()] = Guest(self, threading.current_thread())
+            guests.append(guest)
+            born.set()
+            guest._resumed.acquire()
+            try:
+                target()
+            finally:
+                self._guests.pop(threading.get_ident(), None)
+                guest.end_turn()
+
+        def begin() -> None:
+            thread.start()
+            born.wait()
+            guests[0].give_turn()
+
+        guests: list[Guest] = []
+        born = threading.Event()
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self.call_soon(begin)
+        return thread
+
+    def is_current(self) -> bool:
+        """Whether this thread is the one that the loop runs on."""
+        return self._thread_id == threading.get_ident()  # type: ignore[attr-defined]
+
+    @contextmanager
+    def as_running(self) -> Iterator[None]:
+        """Have this thread, a guest with its turn, find the loop as the one that is running."""
+        before = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            yield
+        finally:
+            asyncio._set_running_loop(before)
+
+    def stop_thread(self) -> None:
+        """End the loop's own thread, where it has one; on a guest's."""
+        thread, self._own_thread = self._own_thread, None
+        if thread is not None:
+            guest = self._guests.get(threading.get_ident())
+            self.call_soon_threadsafe(self.stop)
+            if guest is not None and self.active is guest:
+                guest.end_turn()
+            thread.join()
+
+    # ---------------------------------------------------------------- simulated sockets
+
+    def _add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> Any:
+        key = _simulated(fd)
+        if key is None:
+            return super()._add_reader(fd, callback, *args)  # type: ignore[misc]
+        self._readers[key] = (callback, args)
+        self.readable(key)
+        return None
+
+    def _remove_reader(self, fd: Any) -> bool:
+        key = _simulated(fd)
+        if key is None:
+            return bool(super()._remove_reader(fd))  # type: ignore[misc]
+        return self._readers.pop(key, None) is not None
+
+    def _add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> Any:
+        if _simulated(fd) is None:
+            return super()._add_writer(fd, callback, *args)  # type: ignore[misc]
+        self.call_soon(callback, *args)  # there is always space
+        return None
+
+    def _remove_writer(self, fd: Any) -> bool:
+        if _simulated(fd) is None:
+            return bool(super()._remove_writer(fd))  # type: ignore[misc]
+        return False
+
+    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+        """Call a function whenever a socket can be read."""
+        self._add_reader(fd, callback, *args)
+
+    def remove_reader(self, fd: Any) -> bool:
+        """Call it no more."""
+        return self._remove_reader(fd)
+
+    def add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+        """Call a function when a socket can be written."""
+        self._add_writer(fd, callback, *args)
+
+    def remove_writer(self, fd: Any) -> bool:
+        """Call it no more."""
+        return self._remove_writer(fd)
+
+    def readable(self, key: SimulatedDescriptor) -> None:
+        """Have the reader of a simulated socket called, where there is one and something waits."""
+        self.call_soon(self._read, key)
+
+    def _read(self, key: SimulatedDescriptor) -> None:
+        reader = self._readers.get(key)
+        socket: Any = getattr(key, "socket", None)
+        if reader is None or socket is None or not socket.pending:
+            return
+        before = socket.pending
+        reader[0](*reader[1])
+        if socket.pending and (socket.pending < before or key in self._readers):
+            self.readable(key)
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        """Connect a socket."""
+        if _simulated(sock) is None:
+            await super().sock_connect(sock, address)
+        else:
+            await sock.connected_to(address)
+
+
+def _simulated(fd: Any) -> SimulatedDescriptor | None:
+    """The number of a simulated socket; None for a real one."""
+    number = fd if isinstance(fd, int) else fd.fileno()
+    return number if isinstance(number, SimulatedDescriptor) else None
