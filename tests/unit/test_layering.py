@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "sipparty"
 #: `__init__`, as "transaction" does in "sip".
 LAYERS = [
     ("", "__init__ errors records late"),
-    ("concurrency", "__init__ descriptors waiting streams portal workers"),
+    ("concurrency", "__init__ descriptors host waiting streams portal workers"),
     ("fsm", "timers table drawing fsm __init__"),
     ("", "parse"),
     ("vb", "paths binder __init__"),
@@ -84,6 +84,8 @@ LAYERS = [
     ("party", "party audio_call __init__"),
     ("", "parties"),
     ("testing", "clock impairments attached network registrar misbehaviour __init__"),
+    ("testing", "simulation.loop simulation.sockets simulation.hosts simulation.engine"),
+    ("testing", "simulation.network simulation"),
     ("testing", "strategies.pieces strategies.headers"),
     ("b2bua", "relay bridge transferring b2bua __init__"),
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),
@@ -94,6 +96,8 @@ LAYERS = [
 #: What may be imported against the order, under `TYPE_CHECKING` alone: (importer, imported). The
 #: package itself names what is everywhere, and loads it late.
 FOR_TYPES_ALONE = {
+    ("sipparty.testing.simulation.hosts", "sipparty.testing.simulation.network"),
+    ("sipparty.testing.simulation.sockets", "sipparty.testing.simulation.hosts"),
     ("sipparty.errors", "sipparty.sip.message"),
     ("sipparty.b2bua.bridge", "sipparty.b2bua.b2bua"),
     ("sipparty.media.playback", "sipparty.media.player"),
@@ -174,7 +178,8 @@ WORLD |= {"subprocess", "threading", "time"}
 
 #: The files before the layer "trace" that may touch it, and what they may touch; no other may.
 WORLDLY = {
-    "sipparty.concurrency.streams": {"asyncio", "threading"},
+    "sipparty.concurrency.host": {"socket", "time"},
+    "sipparty.concurrency.streams": {"asyncio", "threading", "time"},
     "sipparty.concurrency.portal": {"asyncio", "threading"},
     "sipparty.concurrency.waiting": {"asyncio", "threading"},
     "sipparty.media.answering": {"threading"},

@@ -22,15 +22,18 @@ import atexit
 import inspect
 import logging
 import os
+import random
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sipparty.concurrency import waiting
 from sipparty.concurrency.dispatch import Dispatcher
+from sipparty.concurrency.host import wall_clock
 from sipparty.concurrency.portal import LoopPortal
 from sipparty.errors import CallUnreachable, ParseError, SIPPartyError
 from sipparty.sip.agent import UserAgent
@@ -83,6 +86,10 @@ class Engine(LoopPortal):
         unproven_hosts: The hosts that calls have sent media to, and nothing has come from.
     """
 
+    #: Gives a random number from 0 to 1.
+    chance: Callable[[], float] = staticmethod(random.random)
+    #: Options for each media session that a party of the engine makes, where it takes them.
+    session_options: Mapping[str, Any] = MappingProxyType({})
     #: Timers are looked at so many seconds apart at the most often: none of SIP's minds, and a
     #: busy engine wakes up once for many.
     TIMER_RESOLUTION = 0.01
@@ -118,6 +125,7 @@ class Engine(LoopPortal):
             self.media_threads = MediaThreads(media_threads)
         super().__init__(loop)
         self.wire = Wire()
+        self.wire.clock = wall_clock(self.loop)
         self.core = Core(tokens or Tokens(os.urandom), timing, self.loop.time(), limits, policy)
         self.dispatcher = Dispatcher(self.loop, self.core.limits)
         self.unproven_hosts = UnprovenHosts()

@@ -15,10 +15,10 @@ Laws:
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from sipparty.concurrency.host import wall_clock
 from sipparty.concurrency.waiting import Portal
 from sipparty.media.audio_stream import AudioStream
 from sipparty.media.clock import Clock
@@ -277,13 +277,14 @@ class Line:
     def _flow(self, settings: StreamSettings, confirmed: bool, options: dict[str, Any]) -> None:
         """Send and receive as was agreed on."""
         clock, transport = self._clock, self.transport
-        if self._stopped or clock is None or transport is None:
+        media_loop = self.media_loop
+        if self._stopped or clock is None or transport is None or media_loop is None:
             return
         now = clock.time()
         if self.stream is not None:
             self.stream.apply(settings, now, confirmed)
         else:
-            epoch = time.time() - now
+            epoch = wall_clock(media_loop.loop)() - now
             self.stream = AudioStream(
                 settings, now, self._tokens, epoch=epoch, confirmed=confirmed, **options
             )

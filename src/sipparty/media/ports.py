@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from sipparty.concurrency import descriptors
+from sipparty.concurrency.host import OpenSocket, open_socket_of_system, opener
 from sipparty.errors import ListenError, PortsExhausted, UsageError
 from sipparty.media.rtp_source import Address
 from sipparty.media.socket_poll import SocketPoll
@@ -69,6 +70,7 @@ def open_port_pair(
     *,
     start: int = 0,
     dscp: int = 0,
+    open_socket: OpenSocket = open_socket_of_system,
 ) -> tuple[socket.socket, socket.socket]:
     """Bind two UDP sockets that do not block: an even port for RTP, the next for RTCP.
 
@@ -78,6 +80,7 @@ def open_port_pair(
         start: Where in the range to begin, any number: random, so that a port is not used again
             at once, when packets of the last call may still come.
         dscp: The Differentiated Services code point of what is sent, 0 to 63.
+        open_socket: As `sipparty.concurrency.host.opener` gives it.
 
     Returns:
         The RTP and the RTCP socket; the caller closes them.
@@ -87,22 +90,26 @@ def open_port_pair(
         ListenError: The address is not one of this machine.
         UsageError: The range holds no pair.
     """
-    family, sockaddr = _resolve(address)
-    pair = _free_pair(address, family, sockaddr, port_range, start)
+    place = _Place(*_resolve(address), open_socket)
+    pair = _free_pair(place, port_range, start)
     for sock in pair:
-        _mark(sock, family, dscp)
+        _mark(sock, place.family, dscp)
     return pair
 
 
+class _Place(NamedTuple):
+    """An address that sockets are bound to."""
+
+    family: socket.AddressFamily
+    sockaddr: Address
+    open_socket: OpenSocket
+
+
 def _free_pair(
-    address: str,
-    family: socket.AddressFamily,
-    sockaddr: Address,
-    port_range: tuple[int, int] | None,
-    start: int,
+    place: _Place, port_range: tuple[int, int] | None, start: int
 ) -> tuple[socket.socket, socket.socket]:
     if port_range is None:
-        return _any_pair(family, sockaddr)
+        return _any_pair(place)
     first, last = port_range
     pairs = range(first + first % 2, last, 2)
     if not (0 < first <= last <= 65535 and pairs):
@@ -111,11 +118,12 @@ def _free_pair(
             f"{first}-{last} does not."
         )
     for index in range(len(pairs)):
-        pair = _pair_at(family, sockaddr, pairs[(start + index) % len(pairs)])
+        pair = _pair_at(place, pairs[(start + index) % len(pairs)])
         if pair is not None:
             return pair
     raise PortsExhausted(
-        f"No even UDP port with the next one free in {first}-{last} on {address}, for RTP and RTCP."
+        f"No even UDP port with the next one free in {first}-{last} on {place.sockaddr[0]}, "
+        "for RTP and RTCP."
     )
 
 
@@ -141,11 +149,12 @@ def _resolve(address: str) -> tuple[socket.AddressFamily, Address]:
     return family, (str(sockaddr[0]), *sockaddr[1:])
 
 
-def _bind(family: socket.AddressFamily, sockaddr: Address, port: int) -> socket.socket | None:
+def _bind(place: _Place, port: int) -> socket.socket | None:
     """A socket at a port; None where it is taken."""
+    family, sockaddr, open_socket = place
     sock = None
     try:
-        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock = open_socket(family, socket.SOCK_DGRAM)
         sock.setblocking(False)
         sock.bind((sockaddr[0], port, *sockaddr[2:]))
     except OSError as error:
@@ -164,36 +173,32 @@ def _bind(family: socket.AddressFamily, sockaddr: Address, port: int) -> socket.
     return sock
 
 
-def _pair_at(
-    family: socket.AddressFamily, sockaddr: Address, port: int
-) -> tuple[socket.socket, socket.socket] | None:
+def _pair_at(place: _Place, port: int) -> tuple[socket.socket, socket.socket] | None:
     """A pair of sockets at an even port and the next; None where one of them is taken."""
-    rtp = _bind(family, sockaddr, port)
+    rtp = _bind(place, port)
     if rtp is None:
         return None
     rtcp = None
     try:
-        rtcp = _bind(family, sockaddr, port + 1)
+        rtcp = _bind(place, port + 1)
     finally:
         if rtcp is None:
             rtp.close()
     return None if rtcp is None else (rtp, rtcp)
 
 
-def _any_pair(
-    family: socket.AddressFamily, sockaddr: Address
-) -> tuple[socket.socket, socket.socket]:
+def _any_pair(place: _Place) -> tuple[socket.socket, socket.socket]:
     for _ in range(_ATTEMPTS):
-        probe = _bind(family, sockaddr, 0)
+        probe = _bind(place, 0)
         if probe is None:
             break
         port = int(probe.getsockname()[1])
         probe.close()
-        pair = _pair_at(family, sockaddr, port & ~1)
+        pair = _pair_at(place, port & ~1)
         if pair is not None:
             return pair
     raise PortsExhausted(
-        f"No two neighbouring UDP ports are free on {sockaddr[0]}, for RTP and RTCP."
+        f"No two neighbouring UDP ports are free on {place.sockaddr[0]}, for RTP and RTCP."
     )
 
 
@@ -335,7 +340,9 @@ class UDPTransport:
         time: Callable[[], float],
         dscp: int = 0,
     ) -> None:
-        rtp, rtcp = pair = open_port_pair(address, port_range, start=start, dscp=dscp)
+        rtp, rtcp = pair = open_port_pair(
+            address, port_range, start=start, dscp=dscp, open_socket=opener(loop)
+        )
         if not descriptors.take_media(*[sock.fileno() for sock in pair]):
             for sock in pair:
                 sock.close()

@@ -23,6 +23,7 @@ import weakref
 from collections.abc import Callable
 from typing import Final
 
+from sipparty.concurrency.host import open_socket_of_system, opener
 from sipparty.media.clock import MediaClock
 
 __all__ = ["BATCH", "SocketPoll"]
@@ -62,7 +63,8 @@ class SocketPoll:
             read: What is called.
         """
         if self._epoll is None and not self._readers:
-            self._epoll = _make_epoll()
+            # The sockets of a loop's own network are none of the system's.
+            self._epoll = _make_epoll() if opener(self._loop) is open_socket_of_system else None
             if self._epoll is not None:
                 self._loop.add_reader(self._epoll.fileno(), self.read)
                 self._clock.attach(self)

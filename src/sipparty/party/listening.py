@@ -24,6 +24,7 @@ from sipparty.transport import (
 from sipparty.transport.stun import is_available as has_stun
 
 if TYPE_CHECKING:
+    from sipparty.concurrency.engine import Engine
     from sipparty.party.party import Party
 
 __all__ = ["STANDARD_PORT", "contact_of", "keep_alive", "listen", "media_addresses"]

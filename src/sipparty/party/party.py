@@ -171,7 +171,16 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
         are given another address, that is its `advertised` before.
         """
         assert self._session_kind is not None
-        session = self._session_kind(**{**self.media, **getattr(dialog, "media", {})})
+        options = {**self.media, **getattr(dialog, "media", {})}
+        if self.engine.session_options:
+            from inspect import signature
+
+            taken = signature(self._session_kind).parameters
+            options = {
+                **{k: v for k, v in self.engine.session_options.items() if k in taken},
+                **options,
+            }
+        session = self._session_kind(**options)
         session.portal = self.engine
         return session  # type: ignore[no-any-return]
 

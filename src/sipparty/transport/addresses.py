@@ -5,12 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias
 
+from sipparty.concurrency.host import OpenSocket, open_socket_of_system
 from sipparty.errors import ListenError, TransportError
 
 __all__ = [
-    "OpenSocket",
     "bind_socket",
     "check_source",
     "is_loopback",
@@ -18,28 +17,10 @@ __all__ = [
     "leads_to",
     "local_address_to",
     "numeric_family",
-    "open_socket_of_system",
-    "opener",
 ]
-
-#: Opens a socket of a family and a kind.
-OpenSocket: TypeAlias = Callable[[int, int], socket.socket]
 
 #: Any port: connecting a datagram socket sends nothing.
 _DISCARD = 9
-
-
-def open_socket_of_system(family: int, kind: int) -> socket.socket:
-    """Open a socket of this host."""
-    return socket.socket(family, kind)
-
-
-def opener(loop: Any) -> OpenSocket:
-    """Return what opens the sockets of a loop: the loop itself where it has a network of its own,
-    as one of `sipparty.testing` has; else the system.
-    """
-    opens: OpenSocket = getattr(loop, "open_socket", open_socket_of_system)
-    return opens
 
 
 @lru_cache(maxsize=1024)

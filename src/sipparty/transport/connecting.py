@@ -19,10 +19,11 @@ import ssl
 import sys
 from collections.abc import Callable
 
+from sipparty.concurrency.host import OpenSocket, open_socket_of_system
 from sipparty.errors import TransportError
 from sipparty.sip.flow import Address
 from sipparty.sip.limits import Limits
-from sipparty.transport.addresses import OpenSocket, numeric_family, open_socket_of_system
+from sipparty.transport.addresses import numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
 from sipparty.transport.targets import Target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from sipparty.errors import ParseError
@@ -16,6 +16,8 @@ class EndpointOwner(Protocol):
     """Who has endpoints: the engine. All calls are made on its loop."""
 
     wire: Wire
+    #: Gives a random number from 0 to 1.
+    chance: Callable[[], float]
 
     def messages_received(self, batch: Iterable[tuple[bytes, Flow]]) -> None:
         """Take messages, each with the flow that it came by, and act on them all: once for what was

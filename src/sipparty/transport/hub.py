@@ -22,13 +22,14 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from sipparty.concurrency.host import opener
 from sipparty.errors import TransportError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import FlowWanted
 from sipparty.sip.flow import Flow
 from sipparty.sip.routing import NextHop
 from sipparty.sip.transports import SECURE_TRANSPORTS, SUPPORTED, default_port
-from sipparty.transport.addresses import numeric_family, opener
+from sipparty.transport.addresses import numeric_family
 from sipparty.transport.keepalive import KeepAlives
 from sipparty.transport.listeners import HubOwner, Listeners
 from sipparty.transport.pool import ConnectionPool, Key, Pending, key_of

@@ -21,12 +21,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from sipparty.concurrency.host import opener
 from sipparty.errors import ListenError, UsageError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.core import Core
 from sipparty.sip.flow import Address, Flow, host_port
 from sipparty.sip.transports import SECURE_TRANSPORTS, standard_port
-from sipparty.transport.addresses import is_wildcard, numeric_family, opener
+from sipparty.transport.addresses import is_wildcard, numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.settings import WebSocketConfig
 from sipparty.transport.stream import Connection

@@ -8,17 +8,16 @@ import asyncio
 import contextlib
 from typing import Any
 
+from sipparty.concurrency.host import OpenSocket, opener
 from sipparty.errors import TransportError, UsageError
 from sipparty.sip.agent import UserAgent
 from sipparty.sip.flow import Flow
 from sipparty.transport.addresses import (
-    OpenSocket,
     check_source,
     is_wildcard,
     leads_to,
     local_address_to,
     numeric_family,
-    opener,
 )
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.listeners import Listeners, Listening, distance

@@ -23,7 +23,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import socket
 import weakref
 from collections.abc import Callable
@@ -80,6 +79,10 @@ class Acceptor(Protocol):
     connections: set[Connection]
     #: Whether it accepts no more.
     closed: bool
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return low + (high - low) * share
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -160,7 +163,7 @@ class Connection(asyncio.BufferedProtocol):
         self._memory = ConnectionMemory(owner, transport, self.begun, self.abort)
         #: When a ping went out whose pong may still come, of the loop's clock; 0 for none.
         self._asked = 0.0
-        self._interval = random.uniform(*self.PING_INTERVAL)
+        self._interval = _between(*self.PING_INTERVAL, self.owner.chance())
 
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""
@@ -464,7 +467,7 @@ class Connection(asyncio.BufferedProtocol):
     def _send_ping(self) -> None:
         self.ping()
         self._pinged = self._loop.time()
-        self._interval = random.uniform(*self.PING_INTERVAL)
+        self._interval = _between(*self.PING_INTERVAL, self.owner.chance())
 
     def _unanswered(self) -> None:
         if self._ponged:

@@ -25,10 +25,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sipparty.concurrency import descriptors
+from sipparty.concurrency.host import OpenSocket, open_socket_of_system
 from sipparty.sip.flow import Address
 from sipparty.sip.limits import Limits
 from sipparty.sip.shares import source_of
-from sipparty.transport.addresses import OpenSocket, bind_socket, open_socket_of_system
+from sipparty.transport.addresses import bind_socket
 from sipparty.transport.endpoint import EndpointOwner
 from sipparty.transport.stream import Connection
 from sipparty.transport.tls import describe_failure

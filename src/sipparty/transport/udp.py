@@ -26,17 +26,10 @@ import sys
 from collections import deque
 from typing import Any
 
+from sipparty.concurrency.host import OpenSocket, open_socket_of_system, opener
 from sipparty.errors import TransportError
 from sipparty.sip.flow import Address, Flow, FlowTable
-from sipparty.transport.addresses import (
-    OpenSocket,
-    bind_socket,
-    is_wildcard,
-    local_address_to,
-    numeric_family,
-    open_socket_of_system,
-    opener,
-)
+from sipparty.transport.addresses import bind_socket, is_wildcard, local_address_to, numeric_family
 from sipparty.transport.endpoint import EndpointOwner
 
 __all__ = ["UDPEndpoint", "bind_udp"]

@@ -55,6 +55,9 @@ class Thread:
         self._work.put(work)
         return done.result(10)
 
+    def event(self):
+        return threading.Event()
+
     def check_may_block(self) -> None:
         if threading.current_thread() is self._thread:
             raise WouldDeadlock("A wait on the machine's own thread would never end.")

@@ -186,6 +186,9 @@ class Engine:
 
         return asyncio.run_coroutine_threadsafe(call(), self.loop).result(10)
 
+    def event(self):
+        return threading.Event()
+
     def check_may_block(self):
         if threading.get_ident() == self.thread.ident:
             raise WouldDeadlock("Not on the engine's thread.")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import ipaddress
+import random
 import socket
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,7 @@ class Owner:
 
     def __init__(self):
         self.wire = Wire([])
+        self.chance = random.random
         self.received, self.malformed, self.gone, self.failed = [], [], [], []
         self.answers = []
         self.batches = 0

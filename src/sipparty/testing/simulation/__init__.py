@@ -13,11 +13,13 @@ A coroutine is run by `network.run(main())`; `asyncio.sleep` and timeouts are vi
     loop        an event loop whose time moves on when there is nothing to do, and the threads
                 that wait for it
     sockets     sockets of hosts that there are not
-    network     what they send, and what becomes of it: loss, delay, partitions, NATs
+    hosts       hosts, and NATs
+    network     what they send, and what becomes of it: loss, delay, partitions
     engine      `SimulatedEngine`: an engine on such a host
 """
 
 from sipparty.testing.simulation.engine import SimulatedEngine
-from sipparty.testing.simulation.network import Host, NAT, VirtualNetwork
+from sipparty.testing.simulation.hosts import NAT, Host
+from sipparty.testing.simulation.network import VirtualNetwork
 
 __all__ = ["NAT", "Host", "SimulatedEngine", "VirtualNetwork"]

@@ -13,7 +13,7 @@ from sipparty.testing.clock import seeded_tokens
 from sipparty.testing.simulation.loop import GuestEvent
 
 if TYPE_CHECKING:
-    from sipparty.testing.simulation.network import Host
+    from sipparty.testing.simulation.hosts import Host
 
 __all__ = ["SimulatedEngine"]
 
@@ -38,7 +38,8 @@ class SimulatedEngine(Engine):
         seed = self.network.random.getrandbits(62)
         options.setdefault("resolver", self.network.resolver())
         super().__init__(cast(Any, host.loop), tokens=seeded_tokens(seed), **options)
-        self.wire.clock = self.network.wall_clock
+        self.chance = self.network.random.random
+        self.session_options = {"tokens": self.network.random.getrandbits}
         self.dispatcher = _Dispatcher(self.loop, self.core.limits)
 
     def own_address(self, six: bool) -> str:

@@ -16,12 +16,14 @@ import selectors
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sipparty.errors import UsageError, WouldDeadlock
 
 __all__ = ["Guest", "GuestEvent", "SimulatedDescriptor", "VirtualLoop"]
 
+#: When the virtual clock begins, in seconds since 1970: 2026-01-01.
+_EPOCH: Final = 1_767_225_600.0
 _NEVER = (
     "Nothing is left to happen in virtual time, and this waits for it: the simulated network has "
     "no message under way, and no timer is running."
@@ -167,6 +169,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """The virtual time, in seconds."""
         return self._now
 
+    def wall_clock(self) -> float:
+        """The virtual time in seconds since 1970; the loop began with the year 2026."""
+        return _EPOCH + self._now
+
     def move_on(self) -> bool:
         """Go to the time of the next timer; whether the loop has anything to do then."""
         scheduled: Any = self._scheduled  # type: ignore[attr-defined]
@@ -253,7 +259,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def is_current(self) -> bool:
         """Whether this thread is the one that the loop runs on."""
-        return self._thread_id == threading.get_ident()  # type: ignore[attr-defined]
+        return bool(self._thread_id == threading.get_ident())  # type: ignore[attr-defined]
 
     @contextmanager
     def as_running(self) -> Iterator[None]:
@@ -301,22 +307,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if _simulated(fd) is None:
             return bool(super()._remove_writer(fd))  # type: ignore[misc]
         return False
-
-    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
-        """Call a function whenever a socket can be read."""
-        self._add_reader(fd, callback, *args)
-
-    def remove_reader(self, fd: Any) -> bool:
-        """Call it no more."""
-        return self._remove_reader(fd)
-
-    def add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
-        """Call a function when a socket can be written."""
-        self._add_writer(fd, callback, *args)
-
-    def remove_writer(self, fd: Any) -> bool:
-        """Call it no more."""
-        return self._remove_writer(fd)
 
     def readable(self, key: SimulatedDescriptor) -> None:
         """Have the reader of a simulated socket called, where there is one and something waits."""

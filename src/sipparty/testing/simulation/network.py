@@ -24,188 +24,29 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from math import inf
-from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from sipparty.errors import UsageError
+from sipparty.sip.transports import SUPPORTED
 from sipparty.testing.impairments import Carried, Cut, Fate, Link, Place
 from sipparty.testing.simulation.engine import SimulatedEngine
+from sipparty.testing.simulation.hosts import NAT, Host
 from sipparty.testing.simulation.loop import GuestEvent, SimulatedDescriptor, VirtualLoop
 from sipparty.testing.simulation.sockets import SimulatedSocket
-from sipparty.transport.addresses import is_loopback, is_wildcard, numeric_family
+from sipparty.transport.addresses import is_loopback, numeric_family
 from sipparty.transport.nameservers import Answered
 from sipparty.transport.resolver import Resolver
 from sipparty.transport.targets import NAPTR, SRV, Answer, Question, RecordType
 
-__all__ = ["NAT", "Host", "VirtualNetwork"]
+__all__ = ["VirtualNetwork"]
 
 _Address = tuple[Any, ...]
 #: What a name stands for.
 Records: TypeAlias = str | SRV | NAPTR | Sequence[str | SRV | NAPTR]
 _T = TypeVar("_T")
 
-#: The ports that are given to who asks for any.
-_EPHEMERAL: Final = range(32768, 61000)
 #: Seconds until a connection to an address that nobody has fails, as Linux gives up.
 _CONNECT_PATIENCE: Final = 127.0
-#: When the virtual clock begins, in seconds since 1970: 2026-01-01.
-_EPOCH: Final = 1_767_225_600.0
-
-
-class Host:
-    """A host of a simulated network; made by `VirtualNetwork.host`.
-
-    Attributes:
-        addresses: Its numeric addresses.
-        nat: The NAT that it is behind; None for none.
-    """
-
-    def __init__(self, network: VirtualNetwork, addresses: Sequence[str], nat: NAT | None) -> None:
-        self.network = network
-        self.addresses = tuple(addresses)
-        self.nat = nat
-        self.loop = HostLoop(network.loop, self)
-        self._bound: dict[tuple[int, str, int], SimulatedSocket] = {}
-        self._next = _EPHEMERAL.start
-
-    @property
-    def name(self) -> str:
-        """Its first address."""
-        return self.addresses[0]
-
-    def open_socket(self, family: int, kind: int) -> SimulatedSocket:
-        """Open a socket."""
-        return SimulatedSocket(self, family, kind)
-
-    def has(self, address: str) -> bool:
-        """Whether an address is one of its own."""
-        return address in self.addresses or is_loopback(address)
-
-    def address_to(self, host: str, family: int) -> str:
-        """The address that it sends to another from.
-
-        Raises:
-            OSError: It has none of the family.
-        """
-        if is_loopback(host):
-            return host
-        for address in self.addresses:
-            if numeric_family(address) == family:
-                return address
-        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
-
-    def take_port(self, taker: SimulatedSocket, address: str, port: int) -> _Address:
-        """Bind a socket.
-
-        Raises:
-            OSError: The address is not one of its own, or the port is taken.
-        """
-        if not (is_wildcard(address) or self.has(address)):
-            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-        self.give_back_port(taker)
-        if not port:
-            port = self._free_port(taker.type, address)
-        elif self._is_taken(taker.type, address, port):
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        self._bound[taker.type, address, port] = taker
-        return (address, port) if taker.family == socket.AF_INET else (address, port, 0, 0)
-
-    def _is_taken(self, kind: int, address: str, port: int) -> bool:
-        family = numeric_family(address)
-        return any(
-            key[0] == kind
-            and key[2] == port
-            and numeric_family(key[1]) == family
-            and (key[1] == address or is_wildcard(key[1]) or is_wildcard(address))
-            and (other.type == socket.SOCK_DGRAM or other.listening or other.other is None)
-            for key, other in self._bound.items()
-        )
-
-    def _free_port(self, kind: int, address: str) -> int:
-        for _ in _EPHEMERAL:
-            port = self._next
-            self._next = port + 1 if port + 1 in _EPHEMERAL else _EPHEMERAL.start
-            if not any(key[0] == kind and key[2] == port for key in self._bound):
-                return port
-        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-
-    def give_back_port(self, taker: SimulatedSocket) -> None:
-        """Unbind a socket."""
-        for key in [key for key, other in self._bound.items() if other is taker]:
-            del self._bound[key]
-
-    def bound(self, kind: int, address: _Address) -> SimulatedSocket | None:
-        """The socket that receives at an address of its own."""
-        host, port = address[:2]
-        everywhere = "::" if ":" in host else "0.0.0.0"  # noqa: S104 - nothing real is bound
-        return self._bound.get((kind, host, port)) or self._bound.get((kind, everywhere, port))
-
-    def __repr__(self) -> str:
-        return f"<Host {self.name}>"
-
-
-class HostLoop:
-    """The loop of the network as a host has it: its sockets are those of the host."""
-
-    def __init__(self, loop: VirtualLoop, host: Host) -> None:
-        self._loop = loop
-        self.open_socket = host.open_socket
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loop, name)
-
-
-class NAT:
-    """A network address translator, for UDP (RFC 4787 §4, §5).
-
-    Args:
-        public: Its address on the outside.
-        kind: Who may answer, and by which port a host is seen: "full-cone", anybody by one port;
-            "restricted", a host that was sent to; "port-restricted", an endpoint that was;
-            "symmetric", likewise, and each endpoint sees another port.
-        timeout: Seconds without a packet from the inside after which a mapping is forgotten.
-    """
-
-    def __init__(
-        self,
-        public: str,
-        kind: Literal["full-cone", "restricted", "port-restricted", "symmetric"] = "port-restricted",
-        timeout: float = 30.0,
-    ) -> None:
-        self.public = public
-        self.kind = kind
-        self.timeout = timeout
-        self._next = 40000
-        #: By what is inside, and outside where that counts: the port outside.
-        self._ports: dict[tuple[Any, ...], int] = {}
-        #: By the port outside: what is inside, the endpoints sent to, and when last.
-        self._mappings: dict[int, tuple[_Address, set[_Address], list[float]]] = {}
-
-    def out(self, source: _Address, target: _Address, now: float) -> _Address:
-        """What a datagram from the inside is seen to come from."""
-        key = (source, target) if self.kind == "symmetric" else (source,)
-        port = self._ports.get(key)
-        if port is None or self._is_over(port, now):
-            self._next += 1
-            port = self._ports[key] = self._next
-            self._mappings[port] = (source, set(), [now])
-        _, sent_to, last = self._mappings[port]
-        sent_to.add(target)
-        last[0] = now
-        return (self.public, port)
-
-    def into(self, source: _Address, port: int, now: float) -> _Address | None:
-        """Where a datagram from the outside goes on the inside; None where it is dropped."""
-        if port not in self._mappings or self._is_over(port, now):
-            return None
-        inside, sent_to, _ = self._mappings[port]
-        if self.kind == "full-cone":
-            return inside
-        if self.kind == "restricted":
-            return inside if any(one[0] == source[0] for one in sent_to) else None
-        return inside if source in sent_to else None
-
-    def _is_over(self, port: int, now: float) -> bool:
-        return now - self._mappings[port][2][0] > self.timeout
 
 
 class _Names:
@@ -221,9 +62,7 @@ class _Names:
     async def __call__(self, question: Question) -> Answered:
         """Answer a question; at once."""
         found = self._names.get(question.name.lower(), ())
-        records = found if isinstance(found, Sequence) and not isinstance(found, str) else ()
-        if not records and found:
-            records = (found,)  # type: ignore[assignment]
+        records = (found,) if isinstance(found, str | SRV | NAPTR) else found
         return Answered(Answer(tuple(one for one in records if _kind(one) is question.type)))
 
 
@@ -252,6 +91,7 @@ class VirtualNetwork:
         counters: How many met each fate of `Carried.fate`, and how many were "sent".
         log: What became of them, in the order that it was settled.
         names: What names stand for, for the engines made by `engine`; may be changed.
+        hosts: Its hosts.
 
     Raises:
         ValueError: As for `Link`.
@@ -277,7 +117,7 @@ class VirtualNetwork:
         self._links: dict[tuple[Place, Place], Link] = {}
         self._cuts: list[Cut] = []
         self._held: list[tuple[SimulatedSocket, SimulatedSocket, Any]] = []
-        self._hosts: list[Host] = []
+        self.hosts: list[Host] = []
         self._engines: list[SimulatedEngine] = []
         self._free: list[int] = list(range(256))
         self._highest = 256
@@ -298,19 +138,20 @@ class VirtualNetwork:
         for address in addresses:
             if numeric_family(address) is None:
                 raise UsageError(f"{address!r} is no numeric address.")
-            if any(address in host.addresses and host.nat is nat for host in self._hosts):
+            if any(address in host.addresses and host.nat is nat for host in self.hosts):
                 raise UsageError(f"A host has {address} already.")
         if not addresses:
             raise UsageError("A host has an address, at least one.")
         host = Host(self, addresses, nat)
-        self._hosts.append(host)
+        self.hosts.append(host)
         return host
 
     def engine(self, *addresses: str, nat: NAT | None = None, **options: Any) -> SimulatedEngine:
         """Add a host, and return the engine of a program on it.
 
         Args:
-            addresses, nat: As for `host`.
+            *addresses: As for `host`.
+            nat: Likewise.
             options: As for `Engine`.
         """
         engine = SimulatedEngine(self.host(*addresses, nat=nat), **options)
@@ -322,20 +163,21 @@ class VirtualNetwork:
         """The virtual time, in seconds since the network began."""
         return self.loop.time()
 
-    def wall_clock(self) -> float:
-        """The virtual time in seconds since 1970."""
-        return _EPOCH + self.loop.time()
-
     def resolver(self) -> Resolver:
         """Return what finds the targets of names for an engine: by `names`, and nothing else."""
         return Resolver(
-            lookup=_Names(self.names), hosts=None, clock=self.loop.time, chance=self.random.random
+            transports=SUPPORTED,
+            lookup=_Names(self.names),
+            hosts=None,
+            clock=self.loop.time,
+            chance=self.random.random,
         )
 
     # ---------------------------------------------------------------- running
 
     def run(self, main: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine to its end, in virtual time; as `asyncio.run` does."""
+        self.loop.stop_thread()
         try:
             return self.loop.run_until_complete(main)
         finally:
@@ -416,14 +258,14 @@ class VirtualNetwork:
         return self._default
 
     def _is_cut(self, source: _Address, target: _Address) -> bool:
-        return any(cut.parts(source[:2], target[:2]) for cut in self._cuts)  # type: ignore[arg-type]
+        return any(cut.parts(source[:2], target[:2]) for cut in self._cuts)
 
     def _settle(
         self, fate: Fate, sent: float, kind: str, source: _Address, target: _Address, data: bytes
     ) -> None:
         self.counters[fate] += 1
         if len(self.log) < self._log_limit:
-            carried = Carried(sent, self.now, fate, kind, source[:2], target[:2], data)  # type: ignore[arg-type]
+            carried = Carried(sent, self.now, fate, kind, source[:2], target[:2], data)
             self.log.append(carried)
 
     # ---------------------------------------------------------------- datagrams
@@ -432,10 +274,8 @@ class VirtualNetwork:
         """Carry a datagram; for sockets."""
         self.counters["sent"] += 1
         sent = self.now
-        if host.nat is not None and not is_loopback(target[0]):
-            inner = self._find(target, host.nat)
-            if inner is None:
-                source = host.nat.out(source, target, sent)
+        if host.nat is not None and not (is_loopback(target[0]) or host.beside(target[0])):
+            source = host.nat.out(source, target, sent)
         if is_loopback(target[0]):
             self.loop.call_soon(self._deliver, host, sent, source, target, data, "delivered")
             return
@@ -453,9 +293,7 @@ class VirtualNetwork:
         for fate in copies:
             delay = self.random.uniform(*link.delay) if link.delay[1] else 0.0
             inside = host.nat
-            self.loop.call_later(
-                delay, self._arrive, inside, sent, source, target, data, fate
-            )
+            self.loop.call_later(delay, self._arrive, inside, sent, source, target, data, fate)
 
     def _arrive(
         self,
@@ -472,7 +310,7 @@ class VirtualNetwork:
         found = self._find(target, nat)
         inner: _Address | None = target
         if found is None:
-            for each in dict.fromkeys(host.nat for host in self._hosts):
+            for each in dict.fromkeys(host.nat for host in self.hosts):
                 if each is not None and each.public == target[0]:
                     inner = each.into(source, target[1], self.now)
                     found = None if inner is None else self._find(inner, each)
@@ -494,7 +332,7 @@ class VirtualNetwork:
 
     def _find(self, target: _Address, nat: NAT | None) -> Host | None:
         """The host that has an address, seen from behind a NAT or from outside of all."""
-        for host in self._hosts:
+        for host in self.hosts:
             if target[0] in host.addresses and (host.nat is None or host.nat is nat):
                 return host
         return None
@@ -536,9 +374,7 @@ class VirtualNetwork:
         """Carry the end of a stream; for sockets."""
         self._carry_stream(source, target, None)
 
-    def _carry_stream(
-        self, source: SimulatedSocket, target: SimulatedSocket, item: Any
-    ) -> None:
+    def _carry_stream(self, source: SimulatedSocket, target: SimulatedSocket, item: Any) -> None:
         ends = source.getsockname(), source.remote or target.getsockname()
         local = is_loopback(ends[1][0])
         if not local and self._is_cut(*ends):

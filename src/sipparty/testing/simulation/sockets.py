@@ -17,10 +17,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
-from sipparty.testing.simulation.loop import SimulatedDescriptor
-
 if TYPE_CHECKING:
-    from sipparty.testing.simulation.network import Host
+    from sipparty.testing.simulation.hosts import Host
 
 __all__ = ["SimulatedSocket"]
 
@@ -161,7 +159,8 @@ class SimulatedSocket:
         if self.local is None:
             self.bind((self.getsockname()[0], 0))
         assert self.local is not None
-        target = (address or self.remote)[:2]
+        to: Any = address or self.remote
+        target = to[:2]
         source = self.local[0]
         if source in ("0.0.0.0", "::"):  # noqa: S104
             source = self.host.address_to(str(target[0]), self.family)
@@ -255,8 +254,3 @@ class SimulatedSocket:
         self._reset = self._reset or reset
         if not self.closed:
             self.host.network.loop.readable(self._number)
-
-
-def numbered(number: int) -> SimulatedDescriptor:
-    """Make the number of a socket."""
-    return SimulatedDescriptor(number)
