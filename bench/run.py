@@ -22,6 +22,7 @@ from plan import FULL, QUICK, Plan
 from processes import machine_busy, own_busy
 from report import Table, machine, page
 from rows_calls import high_rate, uac, uas, uas_tcp, uas_tls
+from rows_concealment import concealment
 from rows_frames import frames
 from rows_held import held
 from rows_media import media
@@ -40,6 +41,7 @@ SECTIONS: dict[str, Callable[[Plan], Table | list[Table]]] = {
     "frames": frames,
     "held": held,
     "media": media,
+    "losses": concealment,
     "messages": messages,
     "memory": memory,
     "imports": imports,

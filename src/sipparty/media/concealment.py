@@ -119,10 +119,11 @@ class WaveformConcealment:
             following: The audio after the loss; best 20 ms or more.
         """
         rate = self.rate
+        bent = round(_BENT * samples)
         if self._made:
             before = self._made[SAMPLE_WIDTH * self._used :]
         else:
-            before = _carry_on(history, self._limit + self._join, rate)
+            before = _carry_on(history, samples + bent + 2 * self._join, rate)
         self.end()
         size = SAMPLE_WIDTH * samples
         reverse = audioop().reverse
@@ -130,7 +131,9 @@ class WaveformConcealment:
             _carry_on(reverse(following, SAMPLE_WIDTH), samples, rate, longest=_COMPARED / 2),
             SAMPLE_WIDTH,
         )
-        before = _meet(before + bytes(max(0, 2 * size - len(before))), samples, following, rate)
+        before = _meet(
+            before + bytes(max(0, 2 * size - len(before))), samples, bent, following, rate
+        )
         return cross_fade(before, after)
 
     def join(self, following: bytes, /) -> bytes:
@@ -202,11 +205,10 @@ def _gains(samples: int, rate: int) -> tuple[float, ...]:
     return tuple(min(1.0, max(0.0, 1 - (n - loud) / fading)) for n in range(samples))
 
 
-def _meet(before: bytes, samples: int, following: bytes, rate: int) -> bytes:
+def _meet(before: bytes, samples: int, most: int, following: bytes, rate: int) -> bytes:
     """The first samples of a wave, a little faster or slower, so that `following` is in phase."""
     size = SAMPLE_WIDTH * samples
     compared = min(round(_JOIN * rate) * 2, len(following) // SAMPLE_WIDTH)
-    most = round(_BENT * samples)
     template = following[: SAMPLE_WIDTH * compared]
     start = SAMPLE_WIDTH * (samples - most)
     signal = before[start : start + SAMPLE_WIDTH * (2 * most + compared)]

@@ -28,6 +28,8 @@ _SHORTEST: Final = 0.0025
 _LONGEST: Final = 0.015
 #: How much of the wave is compared, in seconds.
 _COMPARED: Final = 0.01
+#: Samples a second that are enough to look with at first.
+_FINE_RATE: Final = 8000
 #: Samples a second with which places are compared first; around the best, all are.
 _COARSE_RATE: Final = 4000
 
@@ -66,12 +68,31 @@ def best_match(
             (likeness(template, signal[2 * place : 2 * place + size]), -place) for place in places
         )
 
+    factor = rate // _FINE_RATE
+    if factor > 1:
+        # First with fewer samples, then around what was found there.
+        place, _ = best_match(
+            _thin(template, factor),
+            _thin(signal, factor),
+            rate // factor,
+            first // factor,
+            last // factor,
+        )
+        place *= factor
+        alike, place = best(
+            range(max(first, min(last, place - factor)), min(last, place + factor) + 1)
+        )
+        return -place, alike
     step = max(1, rate // _COARSE_RATE)
     place = -best(range(first, last + 1, step))[1]
     if step > 1:
         alike, place = best(range(max(first, place - step + 1), min(last, place + step - 1) + 1))
         return -place, alike
     return place, likeness(template, signal[2 * place : 2 * place + size])
+
+
+def _thin(pcm: bytes, factor: int) -> bytes:
+    return array("h", pcm)[::factor].tobytes()
 
 
 @lru_cache(maxsize=64)
