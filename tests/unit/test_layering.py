@@ -65,7 +65,7 @@ LAYERS = [
     ("media", "dtmf.line_keys dtmf.stream_keys dtmf.dialing dtmf.gathering dtmf"),
     ("media", "sources call_tones files sinks playback"),
     ("media", "events"),
-    ("media", "stream_reports audio_stream"),
+    ("media", "emodel burst rtcp_xr quality stream_reports audio_stream"),
     ("media", "feeding fillers playable track player sides recording recorder"),
     ("media", "session"),
     ("media", "negotiated line rtp_session"),

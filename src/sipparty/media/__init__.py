@@ -27,11 +27,12 @@
     packet_queue, media_time, playout_delay   of it: order, time, how long to wait
     filling, concealment, comfort_noise, waveform   of it: what is played where nothing came
     rtp_source               numbering, validation and statistics of RTP
+    quality, emodel, burst   how it sounds: loss, delay, R and MOS, live and at the end
     stream_reports           the RTCP of one stream
     rtcp_schedule            when RTCP is sent
-    rtp, rtcp                packets
+    rtp, rtcp, rtcp_xr       packets
     negotiated, settings     what is asked for, and what was negotiated, as settings of a stream
-    codecs                   PCMU and PCMA, and the register for others
+    codecs                   PCMU, PCMA, G.722, Opus, L16, and the register for others
 
 Importing this package loads none of them; each name is loaded from its module when it is first
 used, so that a party without media has nothing of it but `NoMediaSession`.
@@ -64,18 +65,22 @@ if TYPE_CHECKING:
         MediaStarted,
         MediaTimedOut,
         MediaUnproven,
+        OneWayAudio,
         PlaybackEnded,
         PlaybackStarted,
+        QualityChanged,
         RecordingFailed,
         RemoteFellSilent,
         RemoteLeft,
         SecurityChanged,
         SourceHeard,
         SourceStarved,
+        WrongPayloadType,
     )
     from sipparty.media.files import AVRecorder, AVSource
     from sipparty.media.jitter import JitterBuffer
     from sipparty.media.playback import Playback
+    from sipparty.media.quality import Quality
     from sipparty.media.recording import Recording
     from sipparty.media.rtcp import parse_rtcp
     from sipparty.media.rtp import RTPPacket
@@ -133,9 +138,12 @@ __all__ = [
     "MemorySink",
     "MemorySource",
     "NoMediaSession",
+    "OneWayAudio",
     "Playback",
     "PlaybackEnded",
     "PlaybackStarted",
+    "Quality",
+    "QualityChanged",
     "RTPPacket",
     "RTPReceiver",
     "RTPSender",
@@ -164,6 +172,7 @@ __all__ = [
     "VoiceActivity",
     "WAVRecorder",
     "WAVSource",
+    "WrongPayloadType",
     "bridge",
     "codec_types",
     "find_codec",
@@ -176,7 +185,7 @@ _MODULES = (
     *("session", "events", "settings", "statistics", "codecs", "sources", "sinks", "rtp", "rtcp"),
     *("call_tones", "files", "recording", "rtp_source", "jitter", "clock", "playback"),
     *("audio_stream", "rtp_session", "audio", "activity", "answering", "bridging", "conference"),
-    *("security", "speech", "utterances"),
+    *("security", "speech", "utterances", "quality"),
 )
 
 

@@ -21,7 +21,6 @@ import math
 import struct
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sipparty.errors import ParseError
@@ -37,6 +36,7 @@ from sipparty.media.events import (
 )
 from sipparty.media.jitter import JitterBuffer
 from sipparty.media.pcm import silence
+from sipparty.media.quality import Quality, QualityMeter
 from sipparty.media.remote import RemoteEnd
 from sipparty.media.rtcp import Goodbye
 from sipparty.media.rtp import RTP_HEADER_SIZE, RTPPacket
@@ -77,6 +77,7 @@ class AudioStream:
             `MediaTimedOut` is reported, once; None for never.
         min_delay: Least delay of the playout buffer, in seconds.
         max_delay: Most delay of it.
+        mos_limit: The mean opinion score below which `QualityChanged` is reported; None for none.
         accept_echo: Whether to hear packets under our own SSRC, which are a collision or a loop by
             RFC 3550 section 8.2; for an echo service that returns packets unchanged.
 
@@ -105,6 +106,7 @@ class AudioStream:
         silent: float | None = None,
         min_delay: float = 0.04,
         max_delay: float = 0.4,
+        mos_limit: float | None = None,
         accept_echo: bool = False,
     ) -> None:
         self.settings = settings
@@ -133,6 +135,8 @@ class AudioStream:
         rate = settings.codec.clock_rate
         self._sender = RTPSender(tokens(32), tokens(16), tokens(32), rate)
         self._receiver = RTPReceiver(rate, rank=self._rank)
+        self._quality = QualityMeter(self.events, mos_limit)
+        self._ignored = self._quality.ignored
         self._reports = StreamReports(
             self._sender,
             self._receiver,
@@ -141,14 +145,15 @@ class AudioStream:
             lambda: tokens(24) / (1 << 24),
             cname=cname or f"{tokens(96):024x}",
             epoch=epoch,
+            ignored=self._ignored,
             collided=None if accept_echo else self._collide,
             left=self._bye_received,
         )
+        self._reports.extend = self.quality if "voip-metrics" in settings.xr else None
         self._encoder: AudioCodec = settings.codec.make(settings.fmtp)
         self._buffer = self._new_buffer()
         self._before = MediaStatistics()
         self._conflicts: dict[Address, float] = {}
-        self._ignored = 0
         self._restarts = 0
         # Whether the next that is heard is news, and whether silence was reported.
         self._silent = True
@@ -177,6 +182,8 @@ class AudioStream:
             settings.ptime,
             min_delay=self._delays[0],
             max_delay=self._delays[1],
+            on_lost=self._quality.bursts.lost,
+            on_discarded=self._quality.bursts.discarded,
         )
 
     def apply(self, settings: StreamSettings, now: float, confirmed: bool = True) -> None:
@@ -199,6 +206,7 @@ class AudioStream:
             self._silence_reported = False
             self._end.reopen(now)
             self._buffer.reset()  # what waited since the hold began is stale
+        self._reports.extend = self.quality if "voip-metrics" in settings.xr else None
         if (settings.codec, settings.fmtp) != (before.codec, before.fmtp):
             self._encoder = settings.codec.make(settings.fmtp)
             self._sender.clock_rate = settings.codec.clock_rate
@@ -208,7 +216,7 @@ class AudioStream:
             before.cn_receive,
             before.codec.clock_rate,
         ):
-            self._before = self._counted()
+            self._before = self._before.with_playout(self._buffer)
             self._buffer = self._new_buffer()
         if self._buffer.ptime != settings.ptime:
             self._buffer.ptime = settings.ptime
@@ -316,7 +324,7 @@ class AudioStream:
         try:
             packet = RTPPacket.parse(data)
         except ParseError:
-            self._ignored += 1
+            self._ignored["rtp"] += 1
             return
         if packet.ssrc == self._sender.ssrc and not self._accept_echo:
             self._collide(address, now)
@@ -331,7 +339,7 @@ class AudioStream:
         if not (known or is_key) and (before is None or packet.ssrc != before.ssrc):
             # RFC 3550 section A.1: no source is valid by what is not understood.
             self._end.hear_unplayed(address)
-            self._ignored += 1
+            self._quality.not_understood(packet.payload_type, settings, self._end.knows(address))
             return
         packets = receiver.receive(packet, address, now, known)
         source = receiver.source
@@ -348,7 +356,7 @@ class AudioStream:
                 self.events += self._keys.reset()
         if not settings.receives:
             # What comes late, while we want to hear nothing, is counted and is no news.
-            self._ignored += len(packets)
+            self._ignored["hold"] += len(packets)
             return
         if self._silent or source is not before:
             self._silent = self._silence_reported = self._timeout_reported = False
@@ -356,7 +364,8 @@ class AudioStream:
             self.events.append(SourceHeard(source.address, source.ssrc))
         # Section 5.1: a payload type that is not understood is ignored; the buffer has to know of
         # it, to know it from a loss.
-        self._ignored += not (known or is_key)
+        if not (known or is_key):
+            self._quality.not_understood(packet.payload_type, settings)
         for each in packets:
             self._buffer.put(
                 each.sequence,
@@ -402,12 +411,17 @@ class AudioStream:
         timeout_at = max(heard, self._reports.heard_at, self._agreed_at) + self._silent_limit
         if now >= silence_at and not self._silence_reported:
             self.events.append(RemoteFellSilent(now - heard))
+            if self._receiver.heard is None:
+                self._quality.nothing_heard(now - heard, self._sender.packets)
             self._silence_reported = self._silent = True
             self._steady = None
         if now >= timeout_at and not self._timeout_reported:
             self.events.append(MediaTimedOut(self._silent_limit))
             self._timeout_reported = True
+        if now >= self._quality.look_at:
+            self._quality.look(self.quality(), now)
         self._look_at = min(
+            self._quality.look_at,
             math.inf if self._silence_reported else silence_at,
             math.inf if self._timeout_reported else timeout_at,
         )
@@ -418,19 +432,14 @@ class AudioStream:
 
     def _collide(self, address: Address, now: float) -> None:
         """Somebody sends under our own SSRC (RFC 3550 section 8.2)."""
-        self._ignored += 1
+        self._ignored["own"] += 1
         if not self._end.knows(address):
             return  # an unknown source cannot know it, and takes no part
         if address in self._conflicts or len(self._conflicts) >= _MAX_CONFLICTS:
             # Our own packets come back, which another SSRC did not help before.
             return
         self._conflicts[address] = now
-        before = self._before
-        self._before = replace(
-            before,
-            packets_sent=before.packets_sent + self._sender.packets,
-            octets_sent=before.octets_sent + self._sender.octets,
-        )
+        self._before = self._before.with_sent(self._sender)
         self._reports.change_ssrc(self._tokens(32), now)
 
     # Reports.
@@ -438,6 +447,7 @@ class AudioStream:
     def receive_rtcp(self, data: bytes, address: Address, now: float) -> None:
         """Take a datagram that came to the RTCP port."""
         self._reports.receive(data, address, now)
+        self._quality.reported(self._reports.unheard, self._sender.packets)
 
     def _bye_received(self, packet: Goodbye) -> None:
         self._steady = None
@@ -469,30 +479,22 @@ class AudioStream:
 
     # Statistics.
 
-    def _counted(self) -> MediaStatistics:
-        """What the playout buffer has counted, and those before it."""
-        before, buffer = self._before, self._buffer
-        return replace(
-            before,
-            duplicates=before.duplicates + buffer.duplicates,
-            late=before.late + buffer.late,
-            concealed=before.concealed + buffer.concealed,
-            dropped=before.dropped + buffer.dropped,
+    def quality(self, frames: int = 0) -> Quality:
+        """How it sounds so far; `frames` is how many were played."""
+        return self._quality.quality(
+            self.statistics,
+            self.settings.codec.name,
+            packet_time=self.settings.ptime / 1000,
+            delays=(self._buffer.target, self._delays[1]),
+            frames=frames,
+            remote_metrics=self._reports.metrics,
+            strays=self._receiver.strays,
         )
 
     @property
     def statistics(self) -> MediaStatistics:
         """What is counted so far."""
         receiver = self._receiver
-        counted = self._counted()
-        return replace(
-            counted,
-            packets_sent=counted.packets_sent + self._sender.packets,
-            octets_sent=counted.octets_sent + self._sender.octets,
-            packets_received=receiver.packets,
-            octets_received=receiver.octets,
-            lost=receiver.lost,
-            jitter=receiver.source.jitter if receiver.source is not None else 0.0,
-            ignored=self._ignored + self._reports.ignored + receiver.strays,
-            remote=self._reports.remote,
-        )
+        counted = self._before.with_playout(self._buffer).with_sent(self._sender)
+        ignored = self._ignored.total() + receiver.strays
+        return counted.with_received(receiver, ignored, self._reports.remote)

@@ -8,6 +8,9 @@ events.
     MediaUnproven      nothing is sent any more to an address from which nothing has come
     MediaProven        it is again: something has come from there
     RemoteFellSilent   nothing was heard for a while, where something should be
+    OneWayAudio        one side is heard and the other is not
+    WrongPayloadType   the other side sends what was not agreed on
+    QualityChanged     what is heard became worse than a limit, or is better again
     MediaTimedOut      neither RTP nor RTCP came for so long that the call is to end
     RemoteLeft         the other side ended its stream (RTCP BYE)
     PlaybackStarted    the first sample of a source was sent
@@ -37,14 +40,17 @@ __all__ = [
     "MediaStarted",
     "MediaTimedOut",
     "MediaUnproven",
+    "OneWayAudio",
     "PlaybackEnded",
     "PlaybackStarted",
+    "QualityChanged",
     "RecordingFailed",
     "RemoteFellSilent",
     "RemoteLeft",
     "SecurityChanged",
     "SourceHeard",
     "SourceStarved",
+    "WrongPayloadType",
 ]
 
 
@@ -110,6 +116,43 @@ class RemoteFellSilent(MediaEvent):
     """Nothing was heard for so many seconds, where something should be."""
 
     seconds: float
+
+
+class OneWayAudio(MediaEvent):
+    """Audio goes one way only.
+
+    Args:
+        heard: True where the other side is heard and reports that it hears nothing of us; False
+            where we send and have heard nothing yet.
+        reason: A sentence with what is known of it.
+    """
+
+    heard: bool
+    reason: str
+
+
+class WrongPayloadType(MediaEvent):
+    """The other side sends packets of a payload type that was not agreed on, which are not played;
+    once for each type.
+    """
+
+    payload_type: int
+    reason: str
+
+
+class QualityChanged(MediaEvent):
+    """The mean opinion score that is expected of what is heard fell below the limit that was set
+    (`mos_limit`), or rose above it again.
+
+    Args:
+        mos: Of the last seconds, 1 to 4.5.
+        limit: What was set.
+        good: Whether it is above the limit.
+    """
+
+    mos: float
+    limit: float
+    good: bool
 
 
 class MediaTimedOut(MediaEvent):

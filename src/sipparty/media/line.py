@@ -29,6 +29,7 @@ from sipparty.media.negotiated import AudioPreferences, settings_of
 from sipparty.media.pcm import silence
 from sipparty.media.player import Player
 from sipparty.media.ports import UDPTransport
+from sipparty.media.quality import Quality
 from sipparty.media.recorder import Recorder
 from sipparty.media.rtp import looks_like_rtcp
 from sipparty.media.rtp_source import Address
@@ -110,6 +111,7 @@ class Line:
         # What hears the packets that come, for deliveries to be made again by another transport.
         self._heard_by: MediaTransport | None = None
         self._statistics = MediaStatistics()
+        self._quality = Quality()
         self._started = self._stopped = False
         # Frames that were played and sent so far: their numbers, and seconds of media time.
         self._played = self._sent = 0
@@ -258,6 +260,15 @@ class Line:
         stream = self.stream
         return self._statistics if stream is None else stream.statistics
 
+    @property
+    def quality(self) -> Quality:
+        """How the stream sounds; after the stop, how it did."""
+        stream = self.stream
+        if stream is None:
+            return self._quality
+        underruns = getattr(self.player.playback, "underruns", 0)
+        return stream.quality(self._played).with_line(self.security_counts, underruns)
+
     def emit(self, event: MediaEvent) -> None:
         """Hand an event over."""
         self._emit(event)
@@ -308,6 +319,7 @@ class Line:
         self._stopped = True
         if self._clock is not None:
             self._clock.remove(self)
+        self._quality = self.quality
         stream, self.stream = self.stream, None
         if stream is not None:
             self._statistics = stream.statistics

@@ -24,11 +24,19 @@ from typing import Any, Final
 
 from sipparty.errors import NegotiationError, UsageError
 from sipparty.media.codecs import CodecType, find_codec
+from sipparty.media.rtcp_xr import asked_for
 from sipparty.media.rtp_source import Address
 from sipparty.media.security import SRTP
 from sipparty.media.settings import ReceivedFormat, StreamSettings
 from sipparty.media.transport import LineExtension
-from sipparty.sdp import Direction, Format, MediaCapability, NegotiatedFormat, NegotiatedStream
+from sipparty.sdp import (
+    Attribute,
+    Direction,
+    Format,
+    MediaCapability,
+    NegotiatedFormat,
+    NegotiatedStream,
+)
 
 __all__ = ["EVENTS", "MAX_PTIME", "MIN_PTIME", "AudioPreferences", "further_line", "settings_of"]
 
@@ -45,6 +53,8 @@ MAX_PTIME: Final = 150.0
 _EVENT_PAYLOAD_TYPES: Final = {8000: 101}
 #: The clock of comfort noise, and its payload type in it (RFC 3389 section 4).
 _NOISE: Final = (8000, 13)
+#: Asks for reports of how we are heard.
+_ASK_METRICS: Final = Attribute("rtcp-xr", "voip-metrics")
 #: The first port that is not a system port (RFC 6335 section 6).
 _FIRST_USER_PORT: Final = 1024
 
@@ -61,6 +71,7 @@ class AudioPreferences:
         rtcp_mux: Whether RTCP may share the port of RTP (RFC 5761).
         dtmf: Whether digits may come and go as telephone events (RFC 4733).
         comfort_noise: Whether comfort noise may (RFC 3389), beside codecs with a clock of 8000.
+        rtcp_xr: Whether to ask for reports of how we are heard (RFC 3611 section 5).
         srtp: Whether media is secure; kept as an `SRTP`.
 
     Raises:
@@ -75,6 +86,7 @@ class AudioPreferences:
     dtmf: bool = True
     comfort_noise: bool = False
     srtp: str | SRTP = "accepted"
+    rtcp_xr: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.codecs, str | CodecType) or not self.codecs:
@@ -123,6 +135,7 @@ class AudioPreferences:
             tuple(dict.fromkeys(profiles)),
             ptime=self.ptime,
             rtcp_mux=self.rtcp_mux,
+            attributes=(_ASK_METRICS,) if self.rtcp_xr else (),
             extensions=tuple(extensions),
         )
 
@@ -179,6 +192,10 @@ def settings_of(
         _clocks(events, negotiated.formats),
         None if noise is None else noise.send_payload_type,
         _clocks(noises, negotiated.formats),
+        # What the other side wrote is read again where it may say it, and not otherwise.
+        asked_for(negotiated.remote.value("rtcp-xr"))
+        if b"a=rtcp-xr:" in negotiated.description
+        else frozenset(),
     )
 
 

@@ -36,10 +36,11 @@ from sipparty.media.line import Line
 from sipparty.media.loops import MediaLoop
 from sipparty.media.negotiated import AudioPreferences, further_line
 from sipparty.media.playback import OwnThread, Playback
+from sipparty.media.quality import Quality
 from sipparty.media.recording import Recording
 from sipparty.media.security import SRTP
 from sipparty.media.session import MediaSession
-from sipparty.media.settings import check_dscp, check_seconds
+from sipparty.media.settings import check_dscp, check_score, check_seconds
 from sipparty.media.sinks import SinkLike
 from sipparty.media.statistics import MediaStatistics
 from sipparty.media.transport import LineExtension
@@ -75,8 +76,7 @@ class RTPSession(MediaSession):
             anything that can be played.
         ptime: Milliseconds of audio in a packet, 10 to 150; the other side may ask for others.
         port_range: First and last UDP port to use; None for any the system has free.
-        dscp: The Differentiated Services code point of what is sent, 0 to 63; 46, the default, is
-            Expedited Forwarding, which voice has.
+        dscp: Code point of what is sent (DSCP), 0 to 63; 46 is Expedited Forwarding, for voice.
         direction: "sendrecv", "sendonly", "recvonly" or "inactive".
         public_address: The address to put in descriptions, where that is not the one that is bound.
         symmetric: Whether media may go to where it comes from, rather than to where it was asked
@@ -88,20 +88,19 @@ class RTPSession(MediaSession):
         inband_dtmf: Whether digits are looked for in the audio too, as tones (ITU-T Q.23).
         comfort_noise: Whether comfort noise may come and go in pauses (RFC 3389).
         silence_after: Seconds of nothing after which `RemoteFellSilent` is reported.
-        min_delay: Least delay of the playout buffer, in seconds.
-        max_delay: Most delay of the playout buffer, in seconds.
+        min_delay, max_delay: Least and most delay of the playout buffer, in seconds.
+        mos_limit: The mean opinion score below which `QualityChanged` is reported; None for none.
+        rtcp_xr: Whether to ask the other side for reports of how we are heard (RFC 3611).
         accept_echo: Whether to hear our own packets when they come back; see `AudioStream`.
         srtp: Whether media is secure: "refused", "accepted" where the other side asks for it,
             "offered", "required" or "best-effort"; or an `SRTP`, which says more of it.
-        more_lines: Further m= lines of audio: for each the `codecs`, `ptime`, `direction` and
-            `rtcp_mux`, `srtp` that differ from those of the first.
+        more_lines: Further m= lines of audio: for each, what differs of `AudioPreferences`.
         clock: What ticks the session; None for the clock of its loop.
         tokens: Gives a random number of so many bits.
 
     Raises:
         MediaError: A file cannot be played or recorded to, or SRTP lacks its library.
-        UsageError: An option is out of its range, a codec is not known, or its library is not
-            installed.
+        UsageError: An option is out of its range, or a codec is not known or not installed.
     """
 
     def __init__(
@@ -125,6 +124,8 @@ class RTPSession(MediaSession):
         silence_after: float = 10.0,
         min_delay: float = 0.04,
         max_delay: float = 0.4,
+        mos_limit: float | None = None,
+        rtcp_xr: bool = False,
         accept_echo: bool = False,
         srtp: str | SRTP = "accepted",
         more_lines: Iterable[Mapping[str, Any]] = (),
@@ -134,13 +135,16 @@ class RTPSession(MediaSession):
         super().__init__()
         check_seconds("latch_within", latch_within, zero=True)
         check_seconds("silence_after", silence_after)
-        first = AudioPreferences(codecs, ptime, direction, rtcp_mux, dtmf, comfort_noise, srtp)
+        check_score("mos_limit", mos_limit)
+        offered = (codecs, ptime, direction, rtcp_mux, dtmf, comfort_noise, srtp, rtcp_xr)
+        first = AudioPreferences(*offered)
         options = {
             "symmetric": symmetric,
             "latch": latch_within,
             "silence_after": silence_after,
             "min_delay": min_delay,
             "max_delay": max_delay,
+            "mos_limit": mos_limit,
             "accept_echo": accept_echo,
         }
         self._port_range = port_range
@@ -428,31 +432,28 @@ class RTPSession(MediaSession):
         return self.line.statistics
 
     @property
+    def quality(self) -> Quality:
+        """How the first line sounds, and at the end, how it did; see `Quality`."""
+        return self.line.quality
+
+    @property
     def negotiated(self) -> NegotiatedStream | None:
-        """What was agreed on for the first line and is in effect; None before the start, and
-        without a stream.
-        """
+        """What was agreed on for the first line and is in effect; None where nothing is."""
         return self.line.negotiated
 
     @property
     def security(self) -> str:
-        """The name of the SRTP suite that protects what the first line sends, such as
-        "AES_CM_128_HMAC_SHA1_80"; "" where it is not protected.
-        """
+        """The name of the SRTP suite that protects what the first line sends; "" for none."""
         return self.line.security
 
     @property
     def security_counts(self) -> Mapping[str, int]:
-        """How many packets of the first line SRTP has dropped, by reason: see
-        `sipparty.media.srtp.REASONS`.
-        """
+        """How many packets of the first line SRTP has dropped, by its `REASONS`."""
         return self.line.security_counts
 
     @verb
     def renew_keys(self) -> None:
-        """Have the next description of ours bring new keys: `call.update_media()` sends one. On any
-        thread.
-        """
+        """Have our next description, as `call.update_media()` sends one, bring new keys."""
         for line in self.lines:
             for one in line.extensions:
                 one.renew()

@@ -11,7 +11,7 @@ from sipparty.errors import UsageError
 from sipparty.media.codecs import CodecType, Decoder
 from sipparty.media.rtp_source import Address
 
-__all__ = ["ReceivedFormat", "StreamSettings", "check_dscp", "check_seconds"]
+__all__ = ["ReceivedFormat", "StreamSettings", "check_dscp", "check_score", "check_seconds"]
 
 
 def check_dscp(value: object) -> int:
@@ -23,6 +23,18 @@ def check_dscp(value: object) -> int:
     if not isinstance(value, int) or not 0 <= value <= 63:
         raise UsageError(f"dscp={value!r} is no code point from 0 to 63.")
     return value
+
+
+def check_score(name: str, value: object) -> None:
+    """See that an option is a mean opinion score, 1 to 4.5, or None.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if value is not None and not (
+        isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 4.5
+    ):
+        raise UsageError(f"{name}={value!r} is no mean opinion score from 1 to 4.5.")
 
 
 def check_seconds(name: str, value: object, *, zero: bool = False) -> None:
@@ -84,6 +96,7 @@ class StreamSettings:
         cn_send: Payload type of comfort noise to send (RFC 3389), in the clock of `codec`; None
             where there is none.
         cn_receive: Clock rates of comfort noise that may come, by payload type.
+        xr: The extended reports that the other side asks for (RFC 3611 section 5): "voip-metrics".
     """
 
     codec: CodecType
@@ -99,6 +112,7 @@ class StreamSettings:
     dtmf_receive: Mapping[int, int] = field(default_factory=dict)
     cn_send: int | None = None
     cn_receive: Mapping[int, int] = field(default_factory=dict)
+    xr: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         receive = {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-__all__ = ["MediaStatistics", "RemoteReport"]
+from sipparty.media.rtp_source import RTPReceiver, RTPSender
+
+__all__ = ["MediaStatistics", "PlayoutCounts", "RemoteReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,26 @@ class RemoteReport:
     lost: int
     jitter: float
     round_trip_time: float | None
+
+
+class PlayoutCounts(Protocol):
+    """What a playout buffer counts."""
+
+    @property
+    def duplicates(self) -> int:
+        """Packets that had come before."""
+
+    @property
+    def late(self) -> int:
+        """Packets that came when their time had passed."""
+
+    @property
+    def concealed(self) -> int:
+        """Frames in which something was missing."""
+
+    @property
+    def dropped(self) -> int:
+        """Packets thrown away because too many were waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +79,35 @@ class MediaStatistics:
     jitter: float = 0.0
     ignored: int = 0
     remote: RemoteReport | None = None
+
+    def with_playout(self, counts: PlayoutCounts) -> MediaStatistics:
+        """These, and what a playout buffer has counted."""
+        return replace(
+            self,
+            duplicates=self.duplicates + counts.duplicates,
+            late=self.late + counts.late,
+            concealed=self.concealed + counts.concealed,
+            dropped=self.dropped + counts.dropped,
+        )
+
+    def with_sent(self, sender: RTPSender) -> MediaStatistics:
+        """These, and what was sent."""
+        return replace(
+            self,
+            packets_sent=self.packets_sent + sender.packets,
+            octets_sent=self.octets_sent + sender.octets,
+        )
+
+    def with_received(
+        self, receiver: RTPReceiver, ignored: int, remote: RemoteReport | None
+    ) -> MediaStatistics:
+        """These, with what was received, ignored and reported instead."""
+        return replace(
+            self,
+            packets_received=receiver.packets,
+            octets_received=receiver.octets,
+            lost=receiver.lost,
+            jitter=receiver.source.jitter if receiver.source is not None else 0.0,
+            ignored=ignored,
+            remote=remote,
+        )

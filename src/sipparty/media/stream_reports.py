@@ -12,10 +12,12 @@ Laws:
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 from sipparty.errors import ParseError
+from sipparty.media.quality import Quality
 from sipparty.media.remote import RemoteEnd
 from sipparty.media.rtcp import (
     Goodbye,
@@ -24,10 +26,19 @@ from sipparty.media.rtcp import (
     RTCPPacket,
     SenderReport,
     SourceDescription,
+    UnknownRTCP,
     build_compound,
     parse_rtcp,
 )
 from sipparty.media.rtcp_schedule import RTCPSchedule, ntp_timestamp, round_trip_time
+from sipparty.media.rtcp_xr import (
+    ExtendedReport,
+    LastReferences,
+    Reference,
+    ReferenceTime,
+    VoIPMetrics,
+    XRBlock,
+)
 from sipparty.media.rtp_source import Address, RTPReceiver, RTPSender
 from sipparty.media.statistics import RemoteReport
 
@@ -48,14 +59,17 @@ class StreamReports:
         chance: Gives a number from 0 up to 1.
         cname: The canonical name.
         epoch: Unix time less `now`.
+        ignored: Counts what is not read, by reason: "rtcp", "xr", "source".
         collided: Called with address and time when somebody sends under our SSRC; None where that
             is allowed.
         left: Called with its BYE when the source that is heard has left.
 
     Attributes:
         heard_at: When the other side's RTCP came last, in seconds; at first the beginning.
-        ignored: Datagrams that were no RTCP, or of a host that takes no part.
         remote: What the other side has reported of us last; None before.
+        metrics: The same as an extended report (RFC 3611); None where there was none.
+        unheard: Its reports in a row that say that it has heard nothing of us.
+        extend: Gives the quality to report of what is heard; None to report none.
     """
 
     def __init__(
@@ -68,12 +82,18 @@ class StreamReports:
         *,
         cname: str,
         epoch: float,
+        ignored: Counter[str],
         collided: Callable[[Address, float], object] | None,
         left: Callable[[Goodbye], object],
     ) -> None:
         self.heard_at = now
-        self.ignored = 0
         self.remote: RemoteReport | None = None
+        self.metrics: VoIPMetrics | None = None
+        self.unheard = 0
+        self.extend: Callable[[], Quality] | None = None
+        self._ignored = ignored
+        # Who has asked how far away it is, when by its clock, and when that came.
+        self._reference: tuple[int, int, float] | None = None
         self._sender = sender
         self._receiver = receiver
         self._end = end
@@ -96,10 +116,10 @@ class StreamReports:
         try:
             packets = parse_rtcp(data)
         except ParseError:
-            self.ignored += 1
+            self._ignored["rtcp"] += 1
             return
         if not self._end.knows(address):
-            self.ignored += 1
+            self._ignored["source"] += 1
             return
         self.heard_at = now
         self._schedule.count(len(data) + _HEADERS)
@@ -112,6 +132,25 @@ class StreamReports:
                     self._hear_report(packet, address, now)
                 case Goodbye():
                     self._hear_goodbye(packet, address, now)
+                case UnknownRTCP(type=207):
+                    self._hear_extended(packet, now)
+                case _:
+                    pass
+
+    def _hear_extended(self, packet: UnknownRTCP, now: float) -> None:
+        """Read an extended report (RFC 3611)."""
+        try:
+            report = ExtendedReport.read(packet)
+        except ParseError:
+            self._ignored["xr"] += 1
+            return
+        for block in report.blocks:
+            match block:
+                case VoIPMetrics():
+                    if block.ssrc == self._sender.ssrc:
+                        self.metrics = block
+                case ReferenceTime():
+                    self._reference = (report.ssrc, block.ntp >> 16 & 0xFFFFFFFF, now)
                 case _:
                     pass
 
@@ -126,8 +165,11 @@ class StreamReports:
         self._end.hear_rtcp(address, of_source=of_source)
         if source is not None and of_source and isinstance(packet, SenderReport):
             source.hear_sender_report(packet.ntp, now)
+        self.unheard += 1
         for block in packet.reports:
             if block.ssrc == self._sender.ssrc:
+                if block.fraction_lost < 255:
+                    self.unheard = 0
                 self.remote = RemoteReport(
                     block.fraction_lost / 256,
                     block.cumulative_lost,
@@ -193,7 +235,18 @@ class StreamReports:
             )
         else:
             report = ReceiverReport(sender.ssrc, blocks)
-        return [report, SourceDescription.cname(sender.ssrc, self._cname)]
+        packets: list[RTCPPacket] = [report, SourceDescription.cname(sender.ssrc, self._cname)]
+        extended: list[XRBlock] = []
+        if self.extend is not None and source is not None:
+            extended.append(self.extend().metrics(source.ssrc))
+        if self._reference is not None:
+            # Who sends nothing has its round trip from this (RFC 3611 section 4.5).
+            ssrc, at, came = self._reference
+            self._reference = None
+            extended.append(LastReferences((Reference(ssrc, at, round((now - came) * 65536)),)))
+        if extended:
+            packets.append(ExtendedReport(sender.ssrc, tuple(extended)))
+        return packets
 
     def goodbye(self, now: float, reason: str | None = None) -> bytes | None:
         """The datagram that ends the stream; None where nothing was sent."""

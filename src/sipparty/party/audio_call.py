@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sipparty.media.dtmf.events import DigitEnded, DigitReceived, Method
     from sipparty.media.dtmf.gathering import Gathering
     from sipparty.media.playable import Playable
+    from sipparty.media.quality import Quality
     from sipparty.media.sinks import SinkLike
     from sipparty.media.speech import BargeIn, BargeInBy, SpeechDetection
     from sipparty.media.utterances import Utterances
@@ -217,6 +218,18 @@ class AudioCall(_AudioCall):
         from sipparty.media.bridging import bridge
 
         return bridge(self, other)
+
+    @property
+    def quality(self) -> Quality:
+        """How the call sounds, and once it is over, how it did: `mos`, `loss`, `jitter`,
+        `round_trip`, what was ignored and why; see `sipparty.media.quality.Quality`.
+
+        Raises:
+            UsageError: The call has no media, and had none.
+        """
+        quality = self._media().quality
+        audio: Audio | None = self.__dict__.get("_audio")
+        return quality if audio is None else quality.with_overruns(audio.dropped)
 
     def play(self, what: Playable, **options: Any) -> Playback:
         """Play something to the other side, as `RTPSession.play` does."""

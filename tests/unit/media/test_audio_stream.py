@@ -15,6 +15,7 @@ from sipparty.media.events import (
     RemoteFellSilent,
     RemoteLeft,
     SourceHeard,
+    WrongPayloadType,
 )
 from sipparty.media.rtcp import (
     Goodbye,
@@ -417,7 +418,7 @@ def test_telephone_events_and_comfort_noise_are_not_lost(stream, payload_type):
 def test_what_is_not_understood_makes_no_source(stream):
     heard(stream, 10, payload_type=96)
     assert stream.statistics.packets_received == 0
-    assert not stream.events
+    assert [type(event) for event in stream.events] == [WrongPayloadType]  # and once
 
 
 def test_nothing_is_heard_or_told_of_a_source_that_comes_on_hold(stream):
