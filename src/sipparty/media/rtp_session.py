@@ -72,8 +72,7 @@ class RTPSession(MediaSession):
         codecs: Names of registered codecs, or `CodecType`s, the preferred one first.
         play: What to play from the start on; see `play`.
         record: Where to record from the start on; see `record`. A list of several, or one.
-        tts: What makes speech of text, for `say`: a function, plain or `async def`, that returns
-            anything that can be played.
+        tts: Makes speech of text, for `say`: a function, plain or async, that gives what to play.
         ptime: Milliseconds of audio in a packet, 10 to 150; the other side may ask for others.
         port_range: First and last UDP port to use; None for any the system has free.
         dscp: Code point of what is sent (DSCP), 0 to 63; 46 is Expedited Forwarding, for voice.
