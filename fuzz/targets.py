@@ -20,11 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fuzz import bodies, grammar, seeds, states
+from fuzz import bodies, grammar, security, seeds, states
 from fuzz.laws import Broken, attempt, check_refusal, law, look_at
 from fuzz.words import AUTH_WORDS, RTP_WORDS, SDP_WORDS, SIP_WORDS
 from sipparty import sdp
 from sipparty.errors import BuildError, NegotiationError, ParseError
+from sipparty.media.crypto_attribute import CryptoAttribute
 from sipparty.media.rtcp import parse_rtcp
 from sipparty.media.rtp import RTPPacket, looks_like_rtcp
 from sipparty.sdp import MediaCapability, SessionDescription, make_answer, negotiated_streams
@@ -433,6 +434,17 @@ TARGETS: dict[str, Target] = {
             _reads(lambda data: parse_rtcp(data, compound=False)),
             seeds.rtcps,
             RTP_WORDS,
+            4096,
+        ),
+        Target(
+            "srtp", security.packet, security.read_packet, security.packet_seeds, RTP_WORDS, 2048
+        ),
+        Target(
+            "crypto",
+            security.crypto,
+            _reads(lambda data: CryptoAttribute.parse(data.decode("utf-8", "surrogateescape"))),
+            security.crypto_seeds,
+            security.CRYPTO_WORDS,
             4096,
         ),
         Target("multipart", bodies.probe, bodies.read, seeds.bodies, bodies.WORDS),
