@@ -221,8 +221,10 @@ class _Context:
         return session
 
     def protect(self, data: bytes, control: bool) -> bytes:
-        """The packet, protected; raises what pylibsrtp does."""
+        """The packet, protected; raises what pylibsrtp does, which takes `bytes` alone."""
         session = self._session or self._begin()
+        if not isinstance(data, bytes):
+            data = bytes(data)
         return session.protect_rtcp(data) if control else session.protect(data)
 
     def verify(self, data: bytes, control: bool) -> bytes:

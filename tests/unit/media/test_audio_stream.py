@@ -62,6 +62,12 @@ def heard(stream, count, first=0, ssrc=77, address=THERE, start=0.0, payload_typ
     return out
 
 
+def test_the_first_sequence_number_is_in_the_lower_half():
+    """RFC 4568 section 6.4: the packet index of SRTP is known whatever is lost of the first."""
+    stream = AudioStream(SETTINGS, 0.0, lambda bits: (1 << bits) - 1, cname="alice")
+    assert RTPPacket.parse(stream.send_frame(None, 0.0)).sequence == 0x7FFF
+
+
 def test_frames_become_packets(stream):
     first = RTPPacket.parse(stream.send_frame(speech(1), 0.0))
     second = RTPPacket.parse(stream.send_frame(None, 0.02))

@@ -324,6 +324,15 @@ def test_an_answer_has_a_new_key_where_the_other_side_has_moved(tokens):
     assert keys_of(b).outbound != before.outbound
 
 
+def test_who_has_called_has_a_new_key_where_the_called_one_has_moved(tokens):
+    a, b = both(tokens)
+    before = keys_of(a)
+    b.capabilities = [b.capabilities[0].at(6002)]
+    exchange(b, a)
+    assert keys_of(a).outbound != before.outbound
+    assert keys_of(a).inbound != before.inbound
+
+
 def test_an_offer_has_new_keys_where_we_have_moved(tokens):
     a, b = both(tokens)
     before = keys_of(a)

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import re
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from sipparty.errors import MediaError, NegotiationError, UsageError
+from sipparty import AudioParty
+from sipparty.errors import CallFailed, CallRejected, MediaError, NegotiationError, UsageError
 from sipparty.media import (
     SRTP,
     MediaStarted,
@@ -272,6 +274,62 @@ async def test_an_answer_without_a_key_is_refused(make):
     bare = b"\r\n".join(line for line in answer.split(b"\r\n") if b"crypto" not in line)
     with pytest.raises(NegotiationError, match="without a key"):
         pair.a.accept(bare)
+
+
+class Bare(RTPSession):
+    """Answers what is secure without a key."""
+
+    def answer(self, offer):
+        lines = super().answer(offer).split(b"\r\n")
+        return b"\r\n".join(line for line in lines if b"crypto" not in line)
+
+
+class BareParty(AudioParty):
+    MediaSession = Bare
+
+
+@pytest.mark.parametrize(
+    ("party", "mine", "theirs", "words"),
+    [
+        (BareParty, "offered", "accepted", "takes secure media .* without a key"),
+        (AudioParty, "required", "refused", "secure media is refused"),
+        (AudioParty, "refused", "required", "has to be secure"),
+    ],
+)
+def test_a_call_ends_in_words(party, mine, theirs, words):
+    alice = AudioParty("alice@atlanta.example", media={"srtp": mine})
+    bob = party("bob@biloxi.example", media={"srtp": theirs})
+    try:
+        bob.listen(None, address="127.0.0.1")
+        call = alice.invite(bob)
+        with pytest.raises(CallFailed):
+            call.wait(5)
+        error = call.last_error
+        said = str(error)
+        if isinstance(error, CallRejected):
+            assert error.status == 488
+            said = str(error.response.get("Warning"))
+        assert re.search(words, said)
+    finally:
+        alice.close()
+        bob.close()
+
+
+def test_a_call_is_secure():
+    alice = AudioParty("alice@atlanta.example", media={"srtp": "required"})
+    bob = AudioParty("bob@biloxi.example")
+    try:
+        bob.listen(None, address="127.0.0.1")
+        call = alice.invite(bob).wait(5)
+        assert call.session.security == "AEAD_AES_256_GCM"
+        call.session.renew_keys()
+        before = call.session.negotiated.local.value("crypto")
+        call.update_media().wait(5)
+        assert call.session.negotiated.local.value("crypto") != before
+        call.terminate().wait(5)
+    finally:
+        alice.close()
+        bob.close()
 
 
 async def test_without_the_library_secure_offers_are_refused(make, monkeypatch):

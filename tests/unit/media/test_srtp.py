@@ -523,6 +523,13 @@ def test_what_cannot_be_protected_is_not_sent():
     assert a.wire.sent[0][1] == THERE
 
 
+def test_any_bytes_are_sent():
+    a, b = pair()
+    for number, kind in enumerate((bytes, bytearray, memoryview)):
+        assert b.take(a.protected(kind(rtp(number)))) == rtp(number)
+        assert b.take_rtcp(a.protected_rtcp(kind(REPORT))) == REPORT
+
+
 def test_rtcp_on_the_port_of_rtp_is_known_by_its_type():
     a, b = pair()
     a.transport.mux = b.transport.mux = True
