@@ -363,6 +363,15 @@ def test_a_key_is_used_for_so_many_packets_of_either_kind():
 # Key identifiers.
 
 
+#: Octets after an identifier in SRTP and SRTCP (RFC 3711 section 3.1, RFC 7714 sections 8.3, 9.2).
+AFTER = {
+    "AEAD_AES_256_GCM": (0, 0),
+    "AEAD_AES_128_GCM": (0, 0),
+    "AES_CM_128_HMAC_SHA1_80": (10, 10),
+    "AES_CM_128_HMAC_SHA1_32": (4, 10),
+}
+
+
 def with_mki(sealed, tag, mki):
     at = len(sealed) - tag
     return sealed[:at] + mki + sealed[at:]
@@ -370,16 +379,17 @@ def with_mki(sealed, tag, mki):
 
 @every_suite
 def test_keys_are_told_apart_by_their_identifiers(suite):
+    after = AFTER[suite.name]
     one, two = master(suite, 1, mki=b"\0\1"), master(suite, 2, mki=b"\0\2")
     side = Side(master(suite, 3), one, two)
     for number, key in enumerate((one, two)):
         sealed = by_hand.protect(suite, key.material, rtp(number))
-        assert side.take(with_mki(sealed, suite.tags[0], key.mki)) == rtp(number)
+        assert side.take(with_mki(sealed, after[0], key.mki)) == rtp(number)
         sealed = by_hand.protect_rtcp(suite, key.material, REPORT, 5)
-        assert side.take_rtcp(with_mki(sealed, suite.tags[1], key.mki)) == REPORT
+        assert side.take_rtcp(with_mki(sealed, after[1], key.mki)) == REPORT
     assert side.counts == {}
     sealed = by_hand.protect(suite, one.material, rtp(3))
-    assert side.take(with_mki(sealed, suite.tags[0], b"\0\3")) is None
+    assert side.take(with_mki(sealed, after[0], b"\0\3")) is None
     assert side.counts == {"identifier": 1}
     assert side.take(b"\x80") is None
     assert side.counts == {"identifier": 1, "malformed": 1}
@@ -457,6 +467,12 @@ def test_another_suite():
     b.transport.rekey(B1, [gcm])
     assert a.transport.suite == "AEAD_AES_256_GCM"
     assert b.take(a.protected(rtp())) == rtp()
+
+
+def test_rtcp_has_the_new_key_at_once():
+    a, b = Side(A1, B1), Side(B1, A2)
+    a.transport.rekey(A2, [B1])
+    assert b.take_rtcp(a.protected_rtcp(REPORT)) == REPORT
 
 
 def test_keys_that_stay_are_not_begun_anew():
