@@ -97,6 +97,18 @@ def test_the_other_law_is_understood_too(stream):
     assert stream.play_frame(0.05) == codec.decode(codec.encode(speech(5)))
 
 
+def test_comfort_noise_is_heard_until_audio_comes_again(tokens):
+    settings = dataclasses.replace(SETTINGS, cn_receive={13: 8000})
+    stream = AudioStream(settings, 0.0, tokens, cname="alice")
+    heard(stream, 5)
+    noise = RTPPacket(13, 5, 5 * 160, 77, b"\x20")
+    stream.receive_rtp(bytes(noise), THERE, 0.1)
+    assert all(any(stream.play_frame(0.1 + n * 0.02)) for n in range(20))
+    assert not stream.heard_concealed
+    assert stream.heard_rate == 8000
+    assert stream.statistics.ignored == stream.statistics.lost == 0
+
+
 def test_ticks_that_were_left_out_are_time_that_passed(stream):
     first = RTPPacket.parse(stream.send_frame(None, 0.0))
     second = RTPPacket.parse(stream.send_frame(None, 0.1, skipped=4))

@@ -374,6 +374,14 @@ def test_any_order_within_the_delay_is_restored(order):
     assert it.lost == it.late == 0
 
 
+def test_before_what_is_no_audio_something_may_still_come():
+    arrivals = [*steady(range(5)), (0.12, packet(6, payload_type=101)), (0.15, packet(5))]
+    arrivals += [(n * PERIOD, packet(n, sequence=n - 1)) for n in range(8, 15)]
+    it = buffer()
+    run(it, arrivals, 15)
+    assert it.lost == it.late == 0
+
+
 # Clocks and rates.
 
 
@@ -462,6 +470,25 @@ def test_a_clock_that_is_right_needs_nothing():
     it = buffer()
     tell(it, 60, 0.0, 0.015)
     assert (it.lengthened, it.shortened, it.concealed) == (0, 0, 0)
+
+
+def test_packets_of_another_rate_are_not_joined_to_shorten_the_delay():
+    it = JitterBuffer({0: LINEAR, 97: Decoder(Linear(), 16000, 16000)})
+    frames = [bytes((n, 16)) * (160 if n % 2 else 320) for n in range(120)]
+    timestamp, out = 0, []
+    arrivals = []
+    for n, frame in enumerate(frames):
+        kind = 0 if n % 2 else 97
+        arrivals.append((max(n * PERIOD, 0.3 if n < 16 else 0.0), n, timestamp, kind, frame))
+        timestamp += len(frame) // 2
+    for tick in range(120):
+        while arrivals and arrivals[0][0] <= tick * PERIOD:
+            at, n, timestamp, kind, frame = arrivals.pop(0)
+            it.put(n, timestamp, kind, frame, False, at)
+        out.append(it.get(tick * PERIOD))
+    heard = [each for each in out if each is not None]
+    assert heard == frames[: len(heard)]
+    assert len(heard) > 90
 
 
 # Comfort noise (RFC 3389), and codecs that conceal by themselves.

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from sipparty.media.waveform import best_match, cross_fade, lengthen, likeness, ramp, shorten
+from sipparty.media.waveform import QUIET, best_match, cross_fade, lengthen, likeness, ramp, shorten
 
 from .speech import speech
 
@@ -89,6 +89,14 @@ def test_what_is_like_nothing_stays():
         or len(shorten(noise[:640], 8000, alike=0.8)) == 640
     )
     assert lengthen(noise[:800], noise[800:1120], 8000, alike=0.8) == noise[800:1120]
+
+
+def test_what_is_quiet_is_a_matter_of_its_loudness():
+    pair = array("h", [QUIET, -QUIET, QUIET + 1, -QUIET - 1])
+    one, other = (array("h", pair[n : n + 2] * 320).tobytes() for n in (0, 2))
+    assert QUIET == 200
+    assert len(shorten(one, 8000, alike=1.1)) == 2 * (640 - 120)
+    assert shorten(other, 8000, alike=1.1) == other
 
 
 def test_what_is_quiet_need_not_be_alike():
