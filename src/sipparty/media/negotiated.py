@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from sipparty.errors import NegotiationError, UsageError
 from sipparty.media.codecs import CodecType, find_codec
+from sipparty.media.pcm import prepare_rates
 from sipparty.media.rtcp_xr import asked_for
 from sipparty.media.rtp_source import Address
 from sipparty.media.security import SRTP
@@ -55,6 +56,8 @@ _EVENT_PAYLOAD_TYPES: Final = {8000: 101}
 _NOISE: Final = (8000, 13)
 #: Asks for reports of how we are heard.
 _ASK_METRICS: Final = Attribute("rtcp-xr", "voip-metrics")
+#: Samples a second of a telephone: where all have them, no rate is changed.
+_NARROWBAND: Final = 8000
 #: The first port that is not a system port (RFC 6335 section 6).
 _FIRST_USER_PORT: Final = 1024
 
@@ -100,6 +103,8 @@ class AudioPreferences:
             raise UsageError(f"A direction is one of {allowed}, not {self.direction!r}.")
         for one in self.types:
             one.check_available()
+            if one.sample_rate != _NARROWBAND:
+                prepare_rates()
         object.__setattr__(self, "srtp", SRTP.of(self.srtp))
 
     @property

@@ -6,8 +6,8 @@ Laws:
 * The C module `audioop` is imported here and nowhere else, when first asked for: importing sipparty
   does not load it. It is in the standard library up to Python 3.12, deprecated from 3.11 on, and
   comes from the package `audioop-lts` from 3.13 on.
-* PyAV, of the extra `media`, is imported here when the first rate is to be changed; without it
-  rates are changed all the same, less well.
+* PyAV, of the extra `media`, is imported here when the first rate is to be changed, or before, by
+  `prepare_rates`; without it rates are changed all the same, less well.
 * Audio is `bytes` of whole samples. One channel, unless a name says otherwise.
 """
 
@@ -23,7 +23,15 @@ from sipparty.errors import MediaError
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["SAMPLE_WIDTH", "Resampler", "attenuate", "audioop", "loudness", "silence"]
+__all__ = [
+    "SAMPLE_WIDTH",
+    "Resampler",
+    "attenuate",
+    "audioop",
+    "loudness",
+    "prepare_rates",
+    "silence",
+]
 
 #: Octets in a sample.
 SAMPLE_WIDTH: Final = 2
@@ -73,6 +81,13 @@ def _filters() -> ModuleType | None:
     except ImportError:
         return None
     return av
+
+
+def prepare_rates() -> None:
+    """Load what changes rates now, where rates will have to be changed on the tick of media: that
+    takes as long as several ticks.
+    """
+    _filters()
 
 
 class Resampler:

@@ -27,7 +27,7 @@ from sipparty.concurrency.workers import Threads, Turns
 from sipparty.errors import MediaError, Timeout
 from sipparty.media.events import RecordingFailed
 from sipparty.media.frames import AudioFrame
-from sipparty.media.pcm import SAMPLE_WIDTH, Resampler, loudness, silence
+from sipparty.media.pcm import SAMPLE_WIDTH, Resampler, loudness, prepare_rates, silence
 from sipparty.media.sides import Sides
 from sipparty.media.sinks import CallbackSink, Sink
 
@@ -111,6 +111,8 @@ class Recording(Watchable):
         self._left_out = [0, 0]
         self._turns = None if threads is None else Turns(threads, self._write_waiting)
         self._rate = rate or 0
+        if rate is not None:
+            prepare_rates()
         self._begun = False
         self._resamplers: list[Resampler | None] = [None, None]
         self._stereo = stereo

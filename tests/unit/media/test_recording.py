@@ -10,6 +10,7 @@ import wave
 import pytest
 
 from sipparty.errors import MediaError, Timeout, UsageError
+from sipparty.media import pcm
 from sipparty.media.events import RecordingFailed
 from sipparty.media.frames import AudioFrame
 from sipparty.media.recorder import Recorder
@@ -429,3 +430,14 @@ def test_a_recorder_of_two_channels_says_so(tmp_path):
     assert recorder.seconds == 1.0
     recorder.close()
     assert content(tmp_path / "a.wav") == (2, 8000, bytes(4 * 8000))
+
+
+def test_what_changes_rates_is_loaded_before_the_first_frame(monkeypatch):
+    """Memory is written to on the tick, and loading takes as long as many frames."""
+    asked = []
+    monkeypatch.setattr(pcm, "_filters", lambda: asked.append(True))
+    bench = Bench()
+    bench.record(MemorySink())
+    assert not asked
+    bench.record(MemorySink(), rate=16000)
+    assert asked

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from sipparty.errors import NegotiationError, UsageError
+from sipparty.media import pcm
 from sipparty.media.codecs import find_codec
 from sipparty.media.codecs.opus import opus
 from sipparty.media.negotiated import AudioPreferences, settings_of
@@ -196,3 +197,15 @@ def test_the_packet_time_is_one_that_the_codec_has(name, asked, made):
 def test_a_codec_stands_for_a_format_without_parameters():
     settings = StreamSettings(PCMU, 0, {0: PCMU, 8: ReceivedFormat(PCMA, "x=1")})
     assert settings.receive == {0: ReceivedFormat(PCMU), 8: ReceivedFormat(PCMA, "x=1")}
+
+
+@pytest.mark.parametrize(
+    ("codecs", "loaded"),
+    [(("PCMU", "PCMA"), False), (("PCMU", "L16/16000"), True), (("L16/16000",), True)],
+)
+def test_what_changes_rates_is_loaded_before_the_tick(monkeypatch, codecs, loaded):
+    """A codec of another rate may come in mid-call, and loading takes as long as many frames."""
+    asked = []
+    monkeypatch.setattr(pcm, "_filters", lambda: asked.append(True))
+    AudioPreferences(codecs)
+    assert bool(asked) is loaded
