@@ -43,6 +43,7 @@ class Plan(NamedTuple):
             the median counts.
         media_seconds: Seconds of a turn.
         media_endpoints: Endpoints of those turns, and of the greater ones that sipparty alone has.
+        opus_endpoints: Endpoints that have Opus.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Plan(NamedTuple):
     media_rounds: int
     media_seconds: float
     media_endpoints: tuple[int, ...]
+    opus_endpoints: int
 
 
 FULL = Plan(
@@ -100,6 +102,7 @@ FULL = Plan(
     media_rounds=5,
     media_seconds=8.0,
     media_endpoints=(100, 200, 400),
+    opus_endpoints=40,
 )
 
 QUICK = FULL._replace(

@@ -89,7 +89,7 @@ def _beside(plan: Plan) -> Table:
     count = plan.media_endpoints[0]
     cases: dict[str, tuple[str, ...]] = {
         OURS: (),
-        f"{_PEER}, frames given by a loop of the application": ("--burst",),
+        f"{_PEER}, the application gives all their frames at once": ("--burst",),
         f"{_PEER}, paced sending": (),
     }
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
@@ -132,6 +132,13 @@ def _wav(folder: Path) -> str:
     return str(path)
 
 
+def _opus() -> tuple[str, ...]:
+    """What has the far ends send Opus."""
+    with Child([str(_OWN), str(_SERVERS / "media_payloads.py"), "OPUS"]) as child:
+        payloads = child.line(30)
+    return ("--payloads", payloads, "--ticks", "960", "--payload-type", "96")
+
+
 def _alone(plan: Plan) -> Table:
     """More of them, and with files."""
     missing: list[str] = []
@@ -154,6 +161,9 @@ def _alone(plan: Plan) -> Table:
         middle = plan.media_endpoints[1]
         measure("PCMU, nothing played or recorded", middle, "--idle")
         measure("PCMU, a WAV file played and one recorded", middle, "--play", wav, "--record", name)
+        measure("PCMU, one source takes 200 ms a read", plan.media_endpoints[0], "--slow")
+        measure("PCMU, media on a thread of its own", middle, "--threads", "1")
+        measure("Opus", plan.opus_endpoints, "--codec", "OPUS", load=_opus())
     return Table(
         "Two-way audio: many endpoints",
         "As above, of sipparty alone. What a session keeps is the growth of the process, its"
@@ -162,7 +172,9 @@ def _alone(plan: Plan) -> Table:
             Column("count", "endpoints"),
             Column("cpu", "of a core each", ".3%"),
             Column("per_core", "endpoints a core"),
-            *_TIMES,
+            *_TIMES[:1],
+            Column("error_ms_max", "most, ms", ".1f"),
+            *_TIMES[1:],
             Column("session_kb", "kB a session", ".1f"),
         ],
         rows,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import Any
 
 from media_support import Program, arguments, resident
 from support import ADDRESS
 
 from sipparty.media import MemorySource, RTPSession
+from sipparty.media.loops import MediaThreads
 
 #: What may be offered, as an rtpmap says it.
 _FORMATS = {"PCMU": (0, "PCMU/8000"), "OPUS": (96, "opus/48000/2"), "G722": (9, "G722/8000")}
@@ -32,6 +34,15 @@ class _Heard:
         """Do nothing."""
 
 
+class _Slow(MemorySource):
+    """A source that takes its time."""
+
+    def read(self, samples: int, /) -> bytes:
+        """The next samples, after 200 ms."""
+        time.sleep(0.2)
+        return super().read(samples)
+
+
 def _offer(port: int, codec: str) -> bytes:
     kind, name = _FORMATS[codec]
     lines = (
@@ -47,6 +58,7 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     pcm = random.Random(1).randbytes(2 * 8000 * 120)
     sessions: list[RTPSession] = []
+    threads = MediaThreads(options.threads) if options.threads else None
 
     def count() -> dict[str, Any]:
         """What all of them have counted."""
@@ -65,7 +77,11 @@ async def main() -> None:
         play = options.play or MemorySource(pcm)
         if options.idle:
             play = record = None
+        if options.slow and number == 0:
+            play = _Slow(pcm)
         session = RTPSession(codecs=(options.codec,), play=play, record=record)
+        if threads is not None:
+            session.media_loop = threads.take()
         session.open(loop, ADDRESS)
         session.answer(_offer(port, options.codec))
         session.start()
@@ -75,6 +91,8 @@ async def main() -> None:
     await program.run(session_kb=(resident() - before) / len(sessions))
     for session in sessions:
         session.stop()
+    if threads is not None:
+        threads.close()
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ Laws:
   source is known, and where media goes, is for `sipparty.media.remote` to say.
 * Every packet of the source that is heard is counted as received, whether it is played or not (RFC
   3550 section A.3): on hold, telephone events, comfort noise.
-* The usual packet, the next one of the source that is heard, in a format that was agreed on, takes
-  a short way, which does what the long one would: `_steady` is the source that it is for, and None
-  whenever the long way may have anything to report.
+* The usual packet, the next one of the source that is heard, takes a short way, which does what the
+  long one would. `_steady` is that source; None where the long way may have something to report.
 """
 
 from __future__ import annotations
@@ -110,8 +109,7 @@ class AudioStream:
         accept_echo: bool = False,
     ) -> None:
         self.settings = settings
-        self.samples = settings.samples
-        self._ticks = settings.ticks
+        self.samples, self._ticks = settings.samples, settings.ticks
         self._silent_payload: bytes | None = None
         self._steady: RTPSource | None = None
         self.events: deque[MediaEvent] = deque(maxlen=_MAX_EVENTS)
@@ -191,13 +189,10 @@ class AudioStream:
         """Go on as was agreed on anew: hold, resume, another address, another codec; or with a call
         that is `confirmed` by now.
         """
-        before = self.settings
+        before, self.settings, self._steady = self.settings, settings, None
         if confirmed:
             self._end.confirm()
-        self._steady = None
-        self.settings = settings
-        self.samples = settings.samples
-        self._ticks = settings.ticks
+        self.samples, self._ticks = settings.samples, settings.ticks
         self._silent_payload = None
         self._agreed_at = self._look_at = now
         self._timeout_reported = False
@@ -269,8 +264,10 @@ class AudioStream:
         ticks = self._ticks
         if skipped:
             sender.skip(skipped * ticks, now)
-        destination = self._end.destination
-        if not settings.sends or destination is None or not self._may_send(destination, now):
+        end = self._end
+        if not settings.sends or not (
+            (end.free and not self._withheld) or self._may_send(end.destination, now)
+        ):
             sender.skip(ticks, now)
             return None
         if self._keys is not None and self._keys.busy:
@@ -285,15 +282,17 @@ class AudioStream:
 
     def _encode_silence(self) -> bytes:
         """The payload of a silent frame; prepared, where it is always the same."""
-        payload = self._silent_payload
-        if payload is None:
-            payload = self._encoder.encode(silence(self.samples))
-            if getattr(self._encoder, "stateless", False):
-                self._silent_payload = payload
+        if self._silent_payload is not None:
+            return self._silent_payload
+        payload = self._encoder.encode(silence(self.samples))
+        if getattr(self._encoder, "stateless", False):
+            self._silent_payload = payload
         return payload
 
-    def _may_send(self, destination: Address, now: float) -> bool:
+    def _may_send(self, destination: Address | None, now: float) -> bool:
         """Whether RTP may go there; where that changes, it is reported."""
+        if destination is None:
+            return False
         withheld = not self._end.may_send(destination, now)
         if withheld is not self._withheld and self._end.confirmed:
             self._withheld = withheld
@@ -459,15 +458,15 @@ class AudioStream:
     @property
     def reports_at(self) -> float:
         """When there may be something in `reports`, in seconds; it need not be asked before."""
-        return self._reports.next
+        return -math.inf if self._reports.queued else self._reports.schedule.next
 
     def reports(self, now: float) -> list[bytes]:
         """The RTCP datagrams that are due; to be sent to `rtcp_destination`."""
-        if now < self._reports.next:
+        if now < self.reports_at:
             return []
         destination = self.rtcp_destination
         if destination is None or not self._end.may_send(destination, now):
-            self._reports.drop_queued()
+            self._reports.queued = []
             return []
         return self._reports.due(now)
 

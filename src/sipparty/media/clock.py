@@ -2,11 +2,11 @@
 
 Laws:
 
-* A period has phases, `SPACING` or more apart, and each member one of them. A phase takes `CROWD`
-  members before the next is begun, and the first ones are far apart; when all are full, the one
-  with least members takes the next. So the work of many is spread over the period, no other work
-  of the loop waits for all of it, and yet it is done in few pieces: what wakes for one member takes
-  as long again as what wakes for ten.
+* A period has phases, `SPACING` or more apart, and each member one of them. A phase takes members
+  of the weight `CROWD` before the next is begun, and the first ones are far apart; when all are
+  full, the lightest takes the next. So the work of many is spread over the period, no other work of
+  the loop waits for all of it, and yet it is done in few pieces: what wakes for one member takes as
+  long again as what wakes for ten.
 * A phase ticks at `start + n * period` of the loop's clock: nothing adds up to drift, whatever a
   tick takes. One phase ticks in one turn of the loop.
 * In a tick, first all members of the phase send, then what has come is read, then they play: what
@@ -38,18 +38,19 @@ _log = logging.getLogger(__name__)
 MAX_CATCH_UP: Final = 3
 #: Seconds from one phase of a period to the next, at least.
 SPACING: Final = 0.0025
-#: Members that a phase takes before another one is begun.
+#: The weight of members that a phase takes before another one is begun. One of G.711 has 1.
 CROWD: Final = 32
 #: Seconds between two ticks at most for a reader to rely on them.
 MAX_GAP: Final = 0.021
 
 _DUE: Final = attrgetter("due")
+_WEIGHT: Final = attrgetter("weight")
 _SEND: Final = attrgetter("send_due")
 _PLAY: Final = attrgetter("play_due")
 
 
 class Ticked(Protocol):
-    """What a clock ticks."""
+    """What a clock ticks. It may have a `weight`: how much longer than another it takes; 1 else."""
 
     def send_due(self, now: float, skipped: int, /) -> None:
         """A period is over: send.
@@ -89,12 +90,14 @@ class Reader(Protocol):
 class _Phase:
     """The members that are ticked at one time of a period."""
 
-    __slots__ = ("due", "members", "period")
+    __slots__ = ("due", "members", "period", "weight")
 
     def __init__(self, period: float, due: float) -> None:
         self.period = period
         self.due = due
-        self.members: dict[Ticked, None] = {}
+        # With the weight of each, and of all together.
+        self.members: dict[Ticked, int] = {}
+        self.weight = 0
 
 
 def _spread(period: float) -> list[float]:
@@ -105,10 +108,6 @@ def _spread(period: float) -> list[float]:
     while period / len(at) / 2 >= SPACING:
         at += [each + 0.5 / len(at) for each in at]
     return at
-
-
-def _count(phase: _Phase) -> int:
-    return len(phase.members)
 
 
 def _gap(phases: list[_Phase]) -> float:
@@ -170,14 +169,15 @@ class MediaClock:
             phases = self._phases[period] = [
                 _Phase(period, now + period * (at or 1.0)) for at in _spread(period)
             ]
-        with_room = (phase for phase in phases if len(phase.members) < CROWD)
-        phase = next(with_room, None) or min(phases, key=_count)
+        with_room = (phase for phase in phases if phase.weight < CROWD)
+        phase = next(with_room, None) or min(phases, key=_WEIGHT)
         self._of[member] = phase
         if not phase.members:
             if phase.due <= now:
                 phase.due += (1 + math.floor((now - phase.due) / period)) * period
             self._used.append(phase)
-        phase.members[member] = None
+        weight = phase.members[member] = getattr(member, "weight", 1)
+        phase.weight += weight
         self._look()
 
     def remove(self, member: Ticked) -> None:
@@ -185,7 +185,7 @@ class MediaClock:
         phase = self._of.pop(member, None)
         if phase is None:
             return
-        del phase.members[member]
+        phase.weight -= phase.members.pop(member)
         if not phase.members:
             self._used.remove(phase)
             if not any(each.members for each in self._phases[phase.period]):

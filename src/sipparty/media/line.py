@@ -48,6 +48,9 @@ __all__ = ["Line"]
 
 #: Frames of a stall that are played, for the recording's time, at most.
 _MAX_PLAYED: Final = 250
+#: Codecs that take next to no time, and the weight of a line with another: about that of Opus.
+_LIGHT: Final = frozenset(("PCMU", "PCMA", "L16"))
+_HEAVY: Final = 8
 #: Taken while listeners come and go; reentrant, as one that nobody holds goes anywhere.
 _changing: Final = threading.RLock()
 
@@ -339,6 +342,12 @@ class Line:
         for listener in ended:
             if hasattr(listener, "line_ended"):
                 listener.line_ended()
+
+    @property
+    def weight(self) -> int:
+        """How long it takes beside a line of G.711; for the clock."""
+        stream = self.stream
+        return 1 if stream is None or stream.settings.codec.name in _LIGHT else _HEAVY
 
     def send_due(self, now: float, skipped: int) -> None:
         """Send and report one frame; for the clock."""

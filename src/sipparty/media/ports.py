@@ -235,11 +235,15 @@ class RTPSocket:
         failed: Datagrams that could not be sent.
     """
 
-    __slots__ = ("_loop", "_poll", "_receive", "_sock", "_stamped", "_time", "failed")
+    __slots__ = (
+        *("_loop", "_poll", "_receive", "_sendto", "_sock", "_stamped", "_time"),
+        "failed",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
         self._sock = sock
+        self._sendto = sock.sendto
         self._receive: Receive | None = None
         self._time: Callable[[], float] = loop.time
         self._poll: SocketPoll | None = None
@@ -287,7 +291,7 @@ class RTPSocket:
     def send(self, data: bytes, address: Address) -> None:
         """Send a datagram, if it can be sent now."""
         try:
-            self._sock.sendto(data, address)
+            self._sendto(data, address)
         except OSError as error:
             if not self.failed:
                 _log.warning("Sending media to %s failed: %s", address, error)
@@ -329,7 +333,7 @@ class UDPTransport:
         mux: Whether RTCP goes by the port of RTP (RFC 5761).
     """
 
-    __slots__ = ("_early", "_hosts", "_other", "_time", "mux", "rtcp", "rtp")
+    __slots__ = ("_early", "_hosts", "_other", "_time", "mux", "rtcp", "rtp", "send")
 
     def __init__(
         self,
@@ -349,6 +353,8 @@ class UDPTransport:
             raise PortsExhausted("Few file descriptors are left, and they are for others.")
         self.rtp = RTPSocket(loop, rtp)
         self.rtcp = RTPSocket(loop, rtcp)
+        #: Sends RTP, if it can be sent now.
+        self.send: Callable[[bytes, Address], None] = self.rtp.send
         self.mux = False
         self._time = time
         # Of the hosts of the call, and of others.
@@ -370,10 +376,6 @@ class UDPTransport:
     def family(self) -> int:
         """Their address family."""
         return self.rtp.family
-
-    def send(self, data: bytes, address: Address) -> None:
-        """Send RTP, if it can be sent now."""
-        self.rtp.send(data, address)
 
     def send_rtcp(self, data: bytes, address: Address) -> None:
         """Send RTCP, by the port of RTP where `mux` says so."""

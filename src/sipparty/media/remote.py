@@ -91,8 +91,17 @@ class RemoteEnd:
 
     Attributes:
         confirmed: Whether it has.
+        destination: Where RTP goes; None where that is not known.
+        free: Whether RTP may go there, however often; where not, `may_send` is to be asked.
         settled: The source address whose packets say nothing new; None for none.
     """
+
+    __slots__ = (
+        *("_behind_nat", "_direct", "_direct_rtcp", "_former", "_heard", "_hosts"),
+        *("_latch", "_latch_until", "_latched", "_latched_rtcp", "_moved", "_proven"),
+        *("_rtcp", "_rtp", "_signalling", "_symmetric", "_unproven", "_unproven_last"),
+        *("_unproven_spent", "confirmed", "destination", "free", "settled"),
+    )
 
     def __init__(
         self,
@@ -134,9 +143,12 @@ class RemoteEnd:
         self._unproven_last: float | None = None
         self._hosts = UnprovenHosts() if hosts is None else hosts
         self.settled: Address | None = None
+        self.destination: Address | None = None
+        self.free = False
         self.confirmed = False
         if confirmed:
             self.confirm()
+        self._aim()
 
     def confirm(self) -> None:
         """Take note that the other side receives where the signalling comes from. Before, nothing
@@ -145,6 +157,7 @@ class RemoteEnd:
         self.confirmed = True
         if self._signalling is not None:
             self._proven.add(self._signalling)
+        self._aim()
 
     def agree(
         self, rtp: Address | None, rtcp: Address | None, now: float, *, sends: bool = True
@@ -175,6 +188,7 @@ class RemoteEnd:
             self._rtcp = rtcp
             self._latched_rtcp = None
             self._direct_rtcp = False
+        self._aim()
 
     def reopen(self, now: float) -> None:
         """Let a source at another host be latched from now on, for as long as after an agreement:
@@ -192,10 +206,12 @@ class RemoteEnd:
 
     # Where ours go.
 
-    @property
-    def destination(self) -> Address | None:
-        """Where RTP goes; None where that is not known."""
-        return self._latched or self._rtp
+    def _aim(self) -> None:
+        """Take what is known of the other side into account."""
+        self.destination = self._latched or self._rtp
+        self.free = self.destination is not None and (
+            self._unproven is None or self.destination[0] in self._proven
+        )
 
     @property
     def rtcp_destination(self) -> Address | None:
@@ -297,6 +313,7 @@ class RemoteEnd:
             if self._symmetric:
                 latched = address
         before, self._latched = self._latched, latched
+        self._aim()
         return before != latched
 
     def hear_unplayed(self, address: Address) -> None:
@@ -313,6 +330,7 @@ class RemoteEnd:
         self._hosts.proven(host)
         if len(self._proven) < _MAX_REMEMBERED:
             self._proven.add(host)
+        self._aim()
 
     def knows(self, address: Address) -> bool:
         """Whether an address is of a host that takes part in the call: by its description, its

@@ -80,6 +80,11 @@ class RTPSender:
         sent_at: When the last packet was sent under it, in seconds; None before.
     """
 
+    __slots__ = (
+        *("_paused", "_reference", "clock_rate", "octets", "packets", "sent_at"),
+        *("sequence", "ssrc", "timestamp"),
+    )
+
     def __init__(self, ssrc: int, sequence: int, timestamp: int, clock_rate: int = 8000) -> None:
         self.ssrc = ssrc
         self.sequence = sequence & 0xFFFF
@@ -161,6 +166,12 @@ class RTPSource:
         received: Packets, duplicates and late ones included.
         restarts: How often its sequence numbers began anew.
     """
+
+    __slots__ = (
+        *("_bad_sequence", "_base", "_cycles", "_expected_prior", "_jitter", "_last_sr"),
+        *("_last_sr_at", "_maximum", "_probation", "_received_prior", "_transit"),
+        *("address", "clock_rate", "received", "restarts", "ssrc"),
+    )
 
     def __init__(self, ssrc: int, address: Address, clock_rate: int = 8000) -> None:
         self.ssrc = ssrc
@@ -326,6 +337,11 @@ class RTPReceiver:
         octets: Payload octets delivered, of all sources so far.
         strays: Packets of other sources, and of sequence numbers out of range.
     """
+
+    __slots__ = (
+        *("_candidates", "_lost_before", "_rank", "clock_rate", "heard", "octets"),
+        *("packets", "source", "strays", "takeover"),
+    )
 
     def __init__(
         self,

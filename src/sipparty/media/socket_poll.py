@@ -108,8 +108,12 @@ class SocketPoll:
             if not ready:
                 return
             for number, _ in ready:
-                if number in readers:
-                    self._read_one(number)
+                read = readers.get(number)
+                if read is not None:
+                    try:
+                        read()
+                    except Exception:
+                        _log.exception("Reading media failed.")
 
     def _read_one(self, number: int) -> None:
         try:

@@ -11,7 +11,6 @@ Laws:
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -66,10 +65,12 @@ class StreamReports:
 
     Attributes:
         heard_at: When the other side's RTCP came last, in seconds; at first the beginning.
+        queued: Datagrams to be sent besides, with the next that are due.
         remote: What the other side has reported of us last; None before.
         metrics: The same as an extended report (RFC 3611); None where there was none.
         unheard: Its reports in a row that say that it has heard nothing of us.
         extend: Gives the quality to report of what is heard; None to report none.
+        schedule: When the next report is due.
     """
 
     def __init__(
@@ -101,15 +102,15 @@ class StreamReports:
         self._epoch = epoch
         self._collided = collided
         self._left = left
-        self._schedule = RTCPSchedule(sender.ssrc, now, chance)
-        self._queued: list[bytes] = []
+        self.schedule = RTCPSchedule(sender.ssrc, now, chance)
+        self.queued: list[bytes] = []
         self._sent = False
 
     # What comes.
 
     def hear_source(self, ssrc: int, now: float) -> None:
         """Take note of a source that sends, when it is new."""
-        self._schedule.hear(ssrc, now, sends=True)
+        self.schedule.hear(ssrc, now, sends=True)
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take a datagram."""
@@ -122,7 +123,7 @@ class StreamReports:
             self._ignored["source"] += 1
             return
         self.heard_at = now
-        self._schedule.count(len(data) + _HEADERS)
+        self.schedule.count(len(data) + _HEADERS)
         for packet in packets:
             match packet:
                 case SenderReport() | ReceiverReport():
@@ -157,7 +158,7 @@ class StreamReports:
     def _hear_report(
         self, packet: SenderReport | ReceiverReport, address: Address, now: float
     ) -> None:
-        self._schedule.hear(packet.ssrc, now, sends=False)
+        self.schedule.hear(packet.ssrc, now, sends=False)
         source = self._receiver.source
         of_source = (
             source is not None and source.ssrc == packet.ssrc and source.address[0] == address[0]
@@ -182,39 +183,30 @@ class StreamReports:
         # Section 8.2: believed from where the source is, and nowhere else.
         if source is None or source.ssrc not in packet.sources or source.address[0] != address[0]:
             return
-        self._schedule.goodbye(packet.sources, now)
+        self.schedule.goodbye(packet.sources, now)
         self._left(packet)
 
     # What is sent.
 
-    @property
-    def next(self) -> float:
-        """When there may be something in `due`, in seconds."""
-        return -math.inf if self._queued else self._schedule.next
-
     def due(self, now: float) -> list[bytes]:
         """The datagrams that are due."""
-        due, self._queued = self._queued, []
-        if now >= self._schedule.next:
+        due, self.queued = self.queued, []
+        if now >= self.schedule.next:
             self._note_senders()
-            if self._schedule.due(now):
+            if self.schedule.due(now):
                 data = build_compound(self._report(now))
-                self._schedule.sent(len(data) + _HEADERS, now)
+                self.schedule.sent(len(data) + _HEADERS, now)
                 self._sent = True
                 due.append(data)
         return due
-
-    def drop_queued(self) -> None:
-        """Forget what was to be sent besides: it may not be."""
-        self._queued = []
 
     def _note_senders(self) -> None:
         """Take note of who has sent lately (section 6.3.3)."""
         sender, receiver = self._sender, self._receiver
         if sender.sent_at is not None:
-            self._schedule.hear(sender.ssrc, sender.sent_at, sends=True)
+            self.schedule.hear(sender.ssrc, sender.sent_at, sends=True)
         if receiver.source is not None and receiver.heard is not None:
-            self._schedule.hear(receiver.source.ssrc, receiver.heard, sends=True)
+            self.schedule.hear(receiver.source.ssrc, receiver.heard, sends=True)
 
     def _report(self, now: float) -> list[RTCPPacket]:
         """A report and our name (section 6.1)."""
@@ -259,6 +251,6 @@ class StreamReports:
         """Say goodbye, and go on under another identifier (section 8.2)."""
         goodbye = self.goodbye(now)
         if goodbye is not None:
-            self._queued.append(goodbye)
+            self.queued.append(goodbye)
         self._sender.change_ssrc(ssrc)
-        self._schedule.change_ssrc(ssrc, now)
+        self.schedule.change_ssrc(ssrc, now)

@@ -3,6 +3,7 @@ import gc
 import heapq
 import logging
 import weakref
+from collections import Counter
 
 import pytest
 
@@ -191,6 +192,24 @@ def test_a_phase_is_filled_before_the_next_is_begun_and_the_first_are_far_apart(
     media.add(late, 0.02)
     loop.run(100.04)
     assert times(late) == pytest.approx([at[CROWD] + 0.02], abs=0.001)
+    for member in (*members, late):
+        media.remove(member)
+
+
+def test_what_takes_longer_has_fewer_beside_it(loop, media):
+    members = [Member(loop) for _ in range(12)]
+    for member in members[:9]:
+        member.weight = CROWD // 4
+    for member in members:
+        media.add(member, 0.02)
+    loop.run(100.02)
+    assert Counter(times(member)[0] for member in members[:9]) == {0.02: 4, 0.01: 4, 0.005: 1}
+    assert {times(member)[0] for member in members[9:]} == {0.005}
+    media.remove(members[0])
+    late = Member(loop)
+    media.add(late, 0.02)
+    loop.run(100.04)
+    assert times(late) == [0.04]
     for member in (*members, late):
         media.remove(member)
 

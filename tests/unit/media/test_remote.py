@@ -317,13 +317,13 @@ def test_inventors_of_the_same_rank_leave_others_a_place(stream):
 def test_reports_of_strangers_are_not_read(stream):
     heard(stream, 10)
     report = build_compound([ReceiverReport(5), SourceDescription.cname(5, "mallory")])
-    before = stream._reports._schedule._average_size
+    before = stream._reports.schedule._average_size
     stream.receive_rtcp(report, STRANGER, 1.0)
-    assert stream._reports._schedule.members == 2
-    assert stream._reports._schedule._average_size == before
+    assert stream._reports.schedule.members == 2
+    assert stream._reports.schedule._average_size == before
     assert stream.statistics.ignored == 1
     stream.receive_rtcp(report, (SIGNALLING, 5), 1.0)
-    assert stream._reports._schedule.members == 3
+    assert stream._reports.schedule.members == 3
 
 
 def test_a_strangers_packets_prove_no_address_but_his(tokens):
