@@ -11,6 +11,7 @@ from media_support import Program, arguments, resident
 from support import ADDRESS
 
 from sipparty.media import MemorySource, RTPSession
+from sipparty.media.frames import AudioFrame
 from sipparty.media.loops import MediaThreads
 
 #: What may be offered, as an rtpmap says it.
@@ -18,20 +19,13 @@ _FORMATS = {"PCMU": (0, "PCMU/8000"), "OPUS": (96, "opus/48000/2"), "G722": (9, 
 
 
 class _Heard:
-    """Takes what is played."""
+    """Listens to what is played."""
 
-    rate = 0
     frames = 0
 
-    def start(self, rate: int, /) -> None:
-        """Note nothing."""
-
-    def write(self, pcm: bytes, /) -> None:
+    def hear(self, frame: AudioFrame, /) -> None:
         """Count it."""
         _Heard.frames += 1
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 class _Slow(MemorySource):
@@ -73,16 +67,17 @@ async def main() -> None:
     program = Program(options.signalling, count)
     before = resident()
     for number, port in enumerate(options.ports):
-        record = f"{options.record}/{number}.wav" if options.record else _Heard()
+        record = f"{options.record}/{number}.wav" if options.record else None
         play = options.play or MemorySource(pcm)
         if options.idle:
-            play = record = None
+            play = None
         if options.slow and number == 0:
             play = _Slow(pcm)
         session = RTPSession(codecs=(options.codec,), play=play, record=record)
         if threads is not None:
             session.media_loop = threads.take()
         session.open(loop, ADDRESS)
+        session.line.add_listener(_Heard())
         session.answer(_offer(port, options.codec))
         session.start()
         sessions.append(session)
