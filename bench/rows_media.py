@@ -4,6 +4,7 @@ many.
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 import tempfile
@@ -23,6 +24,9 @@ __all__ = ["endpoints", "media"]
 _SERVERS = Path(__file__).resolve().parent / "servers"
 _PEER = f"aiortp {setup.PEERS['aiortp']}"
 _OWN = next(library.python for library in LIBRARIES if library.name == OURS)
+
+#: How the far ends number their packets of Opus.
+_OPUS = ("--ticks", "960", "--payload-type", "96")
 
 #: What each side has counted of what it heard.
 _COUNTED = ("heard", "lost", "late", "concealed")
@@ -49,7 +53,8 @@ def endpoints(
     """
     here, other = cores()
     python = _OWN if library == OURS else setup.PYTHON
-    far = [str(_OWN), str(_SERVERS / "media_load.py"), *load]
+    codec = more[more.index("--codec") + 1] if "--codec" in more else "PCMU"
+    far = [str(_OWN), str(_SERVERS / "media_load.py"), *load, *_sound(codec)]
     with Child([*far, "--streams", str(count), "--seconds", str(seconds)], other) as peer:
         ports = peer.line(20).removeprefix("ready ")
         program = [str(python), str(_SERVERS / f"{library}_media.py"), "--ports", ports, *more]
@@ -132,11 +137,12 @@ def _wav(folder: Path) -> str:
     return str(path)
 
 
-def _opus() -> tuple[str, ...]:
-    """What has the far ends send Opus."""
-    with Child([str(_OWN), str(_SERVERS / "media_payloads.py"), "OPUS"]) as child:
+@functools.cache
+def _sound(codec: str) -> tuple[str, ...]:
+    """What has the far ends send a voice-like sound: what adapts the delay looks at the sound."""
+    with Child([str(_OWN), str(_SERVERS / "media_payloads.py"), codec]) as child:
         payloads = child.line(30)
-    return ("--payloads", payloads, "--ticks", "960", "--payload-type", "96")
+    return ("--payloads", payloads)
 
 
 def _alone(plan: Plan) -> Table:
@@ -163,7 +169,7 @@ def _alone(plan: Plan) -> Table:
         measure("PCMU, a WAV file played and one recorded", middle, "--play", wav, "--record", name)
         measure("PCMU, one source takes 200 ms a read", plan.media_endpoints[0], "--slow")
         measure("PCMU, media on a thread of its own", middle, "--threads", "1")
-        measure("Opus", plan.opus_endpoints, "--codec", "OPUS", load=_opus())
+        measure("Opus", plan.opus_endpoints, "--codec", "OPUS", load=_OPUS)
     return Table(
         "Two-way audio: many endpoints",
         "As above, of sipparty alone. What a session keeps is the growth of the process, its"
