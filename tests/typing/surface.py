@@ -11,6 +11,7 @@ from typing import reveal_type
 
 from sipparty import (
     URI,
+    AudioCall,
     AudioParty,
     CallEnded,
     CallEstablished,
@@ -38,7 +39,7 @@ from sipparty import (
     SimpleCall,
     ToneSource,
 )
-from sipparty.media import MediaSession
+from sipparty.media import Conference, MediaSession
 from sipparty.party import Credentials, Target
 
 
@@ -229,6 +230,23 @@ async def main() -> Response:
         desk.on(CallReceived, desk.taken)
         reveal_type(desk.listen(None, address="127.0.0.1"))  # Desk
         return await desk.options(bell)
+
+
+async def sound(call: AudioCall, other: AudioCall) -> None:
+    async for frame in call.audio.at(16000):
+        reveal_type(frame)  # AudioFrame
+        reveal_type(call.audio.send(frame.pcm, 16000).wait(1.0))  # None
+    reveal_type(call.audio.clear())  # float
+    reveal_type(call.bridge(other))  # AudioBridge
+    reveal_type(call.play("a.wav", barge_in="digit"))  # Playback
+    reveal_type((await call.detect_answering_machine()).reason)  # str
+    async with Conference() as conference:
+        reveal_type(conference.add(call).gain)  # float
+        async for frame in conference.mix():
+            reveal_type(frame.energy)  # float
+    for said in call.utterances():
+        reveal_type(said.pcm)  # bytes
+    call.play("a.wav", barge_in="noise")  # type: ignore[arg-type]
 
 
 def engines() -> None:

@@ -19,6 +19,7 @@ PRINTED = {
     "exposed": ["a call of alice", "guessing from 127.0.0.1: 5", "refused 5 times"],
     "first_call": ["talking", "done: True"],
     "many_calls": ["20 of 20 calls made and ended"],
+    "voice_bot": ["it greets", "it answers"],
 }
 
 

@@ -70,7 +70,7 @@ LAYERS = [
     ("media", "session"),
     ("media", "negotiated line rtp_session"),
     ("media", "inputs following mixing sending audio activity answering utterances speech"),
-    ("media", "bridging conference"),
+    ("media", "holding ringback bridging conference"),
     ("media", "__init__"),
     ("trace", "text wirelog ladder pcap __init__"),
     ("transport", "settings addresses endpoint udp tlsbuffer memory tls stream stream_listener"),

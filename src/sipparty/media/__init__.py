@@ -16,6 +16,7 @@
     answering                whether a human or a machine has answered
     mixing, bridging         two calls that hear each other
     conference               several of them
+    holding, ringback        music on hold; the tone while another call rings
     following                the line of a call through the life of the call
     security                 whether media is to be secure, as a setting of a session
     srtp, sdes               SRTP on a transport; its keys in descriptions
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from sipparty.media.clock import Clock, MediaClock
     from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
     from sipparty.media.conference import Conference, ConferenceLeg
+    from sipparty.media.dtmf.events import DigitEnded, DigitReceived
     from sipparty.media.events import (
         DestinationLearnt,
         MarkReached,
@@ -122,6 +124,8 @@ __all__ = [
     "Conference",
     "ConferenceLeg",
     "DestinationLearnt",
+    "DigitEnded",
+    "DigitReceived",
     "EnergyDetector",
     "GreetingJudge",
     "Interrupted",
@@ -185,7 +189,7 @@ _MODULES = (
     *("session", "events", "settings", "statistics", "codecs", "sources", "sinks", "rtp", "rtcp"),
     *("call_tones", "files", "recording", "rtp_source", "jitter", "clock", "playback"),
     *("audio_stream", "rtp_session", "audio", "activity", "answering", "bridging", "conference"),
-    *("security", "speech", "utterances", "quality"),
+    *("security", "speech", "utterances", "quality", "dtmf.events"),
 )
 
 

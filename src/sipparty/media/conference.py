@@ -19,19 +19,28 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from sipparty.errors import UsageError
+from sipparty.errors import MediaError, UsageError, WouldDeadlock
 from sipparty.media.activity import EnergyDetector, VoiceActivity
 from sipparty.media.audio import Audio, AudioReader, check_rate
 from sipparty.media.clock import Clock, MediaClock
 from sipparty.media.following import Follower
 from sipparty.media.frames import AudioFrame, AudioInput, Listener
-from sipparty.media.inputs import JOINED, RankedInputs
+from sipparty.media.inputs import JOINED, PLAYED, RankedInputs
 from sipparty.media.mixing import Pipe, mix_minus
 from sipparty.media.pcm import attenuate, silence
+from sipparty.media.playable import Playable
+from sipparty.media.playback import Playback
+from sipparty.media.player import Player
+from sipparty.media.recorder import Recorder
+from sipparty.media.recording import Recording
+from sipparty.media.sinks import SinkLike
+from sipparty.sip.events import MediaEvent
 
 __all__ = ["Conference", "ConferenceLeg"]
+
+_R = TypeVar("_R")
 
 #: Seconds of a tick.
 _PERIOD: Final = 0.02
@@ -184,6 +193,10 @@ class Conference:
         self.input: AudioInput = _Nothing()
         self.audio = Audio()
         self.audio.attach(self)
+        # Held while what is played is read, or changed; for moments.
+        self._portal = _Locked()
+        self._player: Player | None = None
+        self._recorder: Recorder | None = None
 
     # ---------------------------------------------------------------- legs
 
@@ -200,8 +213,7 @@ class Conference:
         """
         leg = ConferenceLeg(self, call, gain, mute)
         with self._lock:
-            if self.closed:
-                raise UsageError("The conference is closed.")
+            self._check_open()
             if any(one.call is call for one in self._legs):
                 raise UsageError(f"{call!r} takes part in the conference already.")
             self._legs = (*self._legs, leg)
@@ -233,12 +245,21 @@ class Conference:
         leg.stop()
 
     def close(self) -> None:
-        """Have all leave; their calls go on. On any thread, and as often as one likes."""
+        """Have all leave; their calls go on. What is played ends, and recordings are finished: on a
+        thread that may block they are complete then. On any thread, and as often as one likes.
+        """
+        self._close()
+        if self._recorder is not None:
+            self._recorder.finish()
+
+    def _close(self) -> None:
         with self._lock:
             self.closed = True
         for leg in self._legs:
             self._leave(leg)
         self.audio.end()
+        if self._player is not None:
+            self._player.close()
 
     def __enter__(self) -> Self:
         return self
@@ -250,7 +271,12 @@ class Conference:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.close()
+        self._close()
+        for recording in () if self._recorder is None else self._recorder.stop():
+            try:
+                await recording
+            except MediaError:
+                pass  # the handle has it
 
     # ---------------------------------------------------------------- the mix
 
@@ -267,6 +293,50 @@ class Conference:
             limit: How many frames wait to be read at the most.
         """
         return self.audio.read(limit=limit)
+
+    def play(self, what: Playable, **options: Any) -> Playback:
+        """Play something to all, from the next frame on, instead of what is played to all.
+
+        Args:
+            what: As for `call.play`.
+            options: `queue`, `loop`, `fade`, `gain`, `rate` and `marks`, as there.
+
+        Raises:
+            MediaError: A file cannot be played; it says why, and what is to be installed.
+            UsageError: It cannot be played, or the conference is closed.
+        """
+        with self._lock:
+            self._check_open()
+            player = self._player
+            if player is None:
+                player = self._player = Player(_ignore)
+                player.portal, player.loop = self._portal, _running()
+                RankedInputs.of(self).add(player, PLAYED)
+        return player.play(what, **options)
+
+    def record(self, what: SinkLike = None, **options: Any) -> Recording:
+        """Record the mix of all from now on, beside what is recorded already.
+
+        Args:
+            what: As for `call.record`.
+            options: `rate`, `max_seconds` and `max_silence`, as there.
+
+        Raises:
+            MediaError: The file cannot be made; it says why, and what is to be installed.
+            UsageError: It cannot be recorded to, or the conference is closed.
+        """
+        with self._lock:
+            self._check_open()
+            recorder = self._recorder
+            if recorder is None:
+                recorder = self._recorder = Recorder(self, _ignore)
+                recorder.portal, recorder.loop = self._portal, _running()
+            recorder.rate = self.rate
+        return recorder.record(what, **options)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise UsageError("The conference is closed.")
 
     def add_listener(self, listener: Listener, *, sent: bool = False) -> None:
         """Give a listener each frame of the mix from now on; on any thread."""
@@ -319,7 +389,7 @@ class Conference:
         said = [(leg, leg.said(samples, rate)) for leg in legs]
         speaking = [(leg, pcm) for leg, pcm in said if pcm is not None]
         parts = [pcm for _, pcm in speaking]
-        played = self.input.next_frame(samples, rate)
+        played = self._portal.run(self.input.next_frame, samples, rate)
         if played is not None:
             parts.append(played)
         if parts:
@@ -346,13 +416,39 @@ class _Nothing:
         return None
 
 
+class _Locked:
+    """Access to what is played, for any thread: one at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def run(self, function: Callable[..., _R], /, *args: object) -> _R:
+        with self._lock:
+            return function(*args)
+
+    def check_may_block(self) -> None:
+        if _running() is not None:
+            raise WouldDeadlock("A blocking wait would stop the loop that it is on: await it.")
+
+    def event(self) -> threading.Event:
+        return threading.Event()
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs on this thread."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _ignore(event: MediaEvent) -> None:
+    """A conference has no handlers; handles have their outcome, and what fails is logged."""
+
+
 def _on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:
     """Have a function called on the thread of a loop, now or soon."""
-    try:
-        here = asyncio.get_running_loop() is loop
-    except RuntimeError:
-        here = False
-    if here:
+    if _running() is loop:
         function(*args)
         return
     try:

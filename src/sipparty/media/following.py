@@ -18,13 +18,29 @@ from sipparty.sip.events import CallEnded, Event
 if TYPE_CHECKING:
     from sipparty.media.frames import AudioFrame
 
-__all__ = ["Follower", "audio_line"]
+__all__ = ["Follower", "audio_line", "unsubscribe"]
 
 
 def audio_line(call: Any) -> Any:
     """Return the first line of a call's media; None where it has none yet, or none with audio."""
     lines = getattr(call.session, "lines", ())
     return lines[0] if lines else None
+
+
+def unsubscribe(call: Any, handler: Callable[[Any], object], *kinds: type[Event]) -> None:
+    """Take a handler from a call, on the engine's thread: at once there, else soon, as a media loop
+    does not wait for it.
+    """
+
+    def off() -> None:
+        for kind in kinds:
+            call.off(kind, handler)
+
+    post = getattr(getattr(call, "portal", None), "post", None)
+    if post is None:
+        off()
+    else:
+        post(off)
 
 
 class Follower:
@@ -90,7 +106,6 @@ class Follower:
     def stop(self) -> None:
         """Follow it no more; nothing is called from now on."""
         self._end = None
-        self.call.off(MediaStarted, self)
-        self.call.off(CallEnded, self)
+        unsubscribe(self.call, self, MediaStarted, CallEnded)
         if self.line is not None:
             self.line.remove_listener(self)

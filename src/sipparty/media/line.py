@@ -44,7 +44,7 @@ from sipparty.sip.events import MediaEvent
 if TYPE_CHECKING:
     from sipparty.media.sdes import SecurityDescriptions
 
-__all__ = ["Line"]
+__all__ = ["Line", "known_of"]
 
 #: Frames of a stall that are played, for the recording's time, at most.
 _MAX_PLAYED: Final = 250
@@ -431,3 +431,14 @@ class Line:
     def _send_rtcp(self, data: bytes, destination: Address | None) -> None:
         if self.transport is not None and destination is not None:
             self.transport.send_rtcp(data, destination)
+
+
+def known_of(call: MediaUser) -> dict[str, Any]:
+    """Return what a call knows of its other side, as options for a stream."""
+    return {
+        "signalling": call.signalling,
+        "unproven": call.policy.unproven_media,
+        "unproven_hosts": call.unproven_hosts,
+        "behind_nat": call.behind_nat,
+        "silent": call.policy.silent_media,
+    }

@@ -32,7 +32,7 @@ from sipparty.fsm import verb
 from sipparty.media.clock import Clock, MediaClock
 from sipparty.media.codecs import CodecType
 from sipparty.media.events import MediaStarted
-from sipparty.media.line import Line
+from sipparty.media.line import Line, known_of
 from sipparty.media.loops import MediaLoop
 from sipparty.media.negotiated import AudioPreferences, further_line
 from sipparty.media.playback import OwnThread, Playback
@@ -73,6 +73,7 @@ class RTPSession(MediaSession):
         play: What to play from the start on; see `play`.
         record: Where to record from the start on; see `record`. A list of several, or one.
         tts: Makes speech of text, for `say`: a function, plain or async, that gives what to play.
+        hold_music: What the other side hears while we hold it (`call.hold`); None for nothing.
         ptime: Milliseconds of audio in a packet, 10 to 150; the other side may ask for others.
         port_range: First and last UDP port to use; None for any the system has free.
         dscp: Code point of what is sent (DSCP), 0 to 63; 46 is Expedited Forwarding, for voice.
@@ -109,6 +110,7 @@ class RTPSession(MediaSession):
         play: Playable = None,
         record: SinkLike | Sequence[SinkLike] = None,
         tts: Callable[[str], Playable] | None = None,
+        hold_music: Playable = None,
         ptime: float = 20,
         port_range: tuple[int, int] | None = None,
         dscp: int = 46,
@@ -169,6 +171,7 @@ class RTPSession(MediaSession):
         if inband_dtmf:
             self.line.find_tones()
         self._tts = tts
+        self.hold_music: Playable = hold_music
         self.line.recorder.record_all(record)
         if play is not None:
             self.line.player.play(play)
@@ -476,15 +479,7 @@ class RTPSession(MediaSession):
         """Bring the lines to what was negotiated."""
         negotiation, call = self._opened(), self.call
         confirmed = not early or call is None or call.proven
-        options: dict[str, Any] = {}
-        if call is not None:
-            options = {
-                "signalling": call.signalling,
-                "unproven": call.policy.unproven_media,
-                "unproven_hosts": call.unproven_hosts,
-                "behind_nat": call.behind_nat,
-                "silent": call.policy.silent_media,
-            }
+        options = {} if call is None else known_of(call)
         capabilities = negotiation.capabilities
         for (line, stream), capability in zip(self._agreed(negotiation), capabilities, strict=True):
             extensions = [one for one in capability.extensions if isinstance(one, LineExtension)]

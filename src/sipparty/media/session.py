@@ -92,8 +92,9 @@ class MediaSession(Session):
         from sipparty.media.sinks import as_sink
 
         play, record = options.pop("play", None), options.pop("record", None)
-        if play is not None:
-            check_playable(play)
+        for one in (play, options.get("hold_music")):
+            if one is not None:
+                check_playable(one)
         for one in record if isinstance(record, list | tuple) else [record]:
             as_sink(one)
         cls(**options)

@@ -16,7 +16,7 @@ from sipparty.errors import UsageError
 from sipparty.media.activity import EnergyDetector, SpeechDetector, SpeechStarted, VoiceActivity
 from sipparty.media.audio import Audio, Tap
 from sipparty.media.dtmf.events import DigitReceived
-from sipparty.media.following import Follower
+from sipparty.media.following import Follower, unsubscribe
 from sipparty.sip.events import MediaEvent
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ class BargeIn:
         if kinds is None:
             raise UsageError(f'What interrupts is "speech", "digit" or True for both, not {by!r}.')
         self.by: str | None = None
+        self._stopped = False
         self._call = call
         self._what = what
         self._ears: _Ears | None = None
@@ -188,6 +189,8 @@ class BargeIn:
 
     def _interrupt(self, by: str, after: float) -> None:
         what = self._what
+        if self._stopped:
+            return
         if isinstance(what, Audio):
             if not what.clear():
                 return
@@ -200,9 +203,10 @@ class BargeIn:
 
     def stop(self) -> None:
         """Let nothing interrupt it any more."""
+        self._stopped = True
         if self._end.line is not None:
             self._end.line.remove_listener(self)
         self._end.stop()
-        self._call.off(DigitReceived, self)
+        unsubscribe(self._call, self, DigitReceived)
         if self._ears is not None:
             self._ears.stop()

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from sipparty.media.dtmf.gathering import Gathering
     from sipparty.media.playable import Playable
     from sipparty.media.quality import Quality
+    from sipparty.media.ringback import Ringback
     from sipparty.media.sinks import SinkLike
     from sipparty.media.speech import BargeIn, BargeInBy, SpeechDetection
     from sipparty.media.utterances import Utterances
+    from sipparty.sip.dialog.modification import Modification
     from sipparty.sip.events import MediaEvent
     from sipparty.sip.info import DTMF
     from sipparty.sip.message import Message
@@ -37,6 +39,8 @@ else:
     _AudioCall = SimpleCall
 
 __all__ = ["AudioCall"]
+
+_UNSET: Any = object()
 
 
 class AudioCall(_AudioCall):
@@ -83,6 +87,70 @@ class AudioCall(_AudioCall):
     def _emit_media(self, event: MediaEvent) -> None:
         if self.session is not None:
             self.session.emit(event)
+
+    @property
+    def hold_music(self) -> Playable:
+        """What the other side hears while we hold it, over and over: anything that can be played
+        again, such as the path of a sound file, or `MemorySource`; None for nothing. As the media
+        option of that name says, unless it is set here, before the hold.
+        """
+        own = self.__dict__.get("_hold_music", _UNSET)
+        return getattr(self.session, "hold_music", None) if own is _UNSET else own
+
+    @hold_music.setter
+    def hold_music(self, what: Playable) -> None:
+        if what is not None:
+            from sipparty.media.playable import check_playable
+
+            check_playable(what)
+        self.__dict__["_hold_music"] = what
+
+    @verb
+    def hold(
+        self,
+        direction: str = "sendonly",
+        *,
+        method: str | None = None,
+        by_address: bool = False,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> Modification:
+        """Put the other side on hold, as `SimpleCall.hold` does; it hears `hold_music` where there
+        is some, and `direction` is "sendonly".
+
+        Raises:
+            MediaError: The music cannot be played.
+            UnexpectedInput: As for `SimpleCall.hold`.
+            UsageError: Likewise.
+        """
+        if self.hold_music is not None:
+            from sipparty.media.holding import HoldMusic
+
+            music: HoldMusic | None = self.__dict__.get("_holding")
+            if music is None:
+                music = self.__dict__["_holding"] = HoldMusic(self)
+            music.prepare(self.hold_music)
+        return super().hold(direction, method=method, by_address=by_address, headers=headers)
+
+    def ringback(self, other: SimpleCall[Any], country: str = "eu") -> Ringback:
+        """Play the tone of ringing in this call, until another one is answered, has media of its
+        own, or is over.
+
+        Before this call is answered it has media by `ring(183, media=True)`.
+
+        Args:
+            other: The call that rings.
+            country: Whose tone: "eu", "us" or "uk".
+
+        Returns:
+            A handle: `stop()` ends the tone.
+
+        Raises:
+            UsageError: There is no such country; or this call has no media.
+        """
+        from sipparty.media.call_tones import CallTone
+        from sipparty.media.ringback import Ringback
+
+        return Ringback(self.play(CallTone("ringback", country)), other)
 
     def detect_speech(
         self,
@@ -231,13 +299,29 @@ class AudioCall(_AudioCall):
         audio: Audio | None = self.__dict__.get("_audio")
         return quality if audio is None else quality.with_overruns(audio.dropped)
 
-    def play(self, what: Playable, **options: Any) -> Playback:
-        """Play something to the other side, as `RTPSession.play` does."""
-        return self._media().play(what, **options)
+    def play(self, what: Playable, *, barge_in: BargeInBy = False, **options: Any) -> Playback:
+        """Play something to the other side, as `RTPSession.play` does.
 
-    def say(self, text: str, **options: Any) -> Playback:
-        """Play what the `tts` of the media options makes of a text, as `RTPSession.say` does."""
-        return self._media().say(text, **options)
+        Args:
+            what: See `RTPSession.play`.
+            barge_in: What stops it: "speech" or "digit" of the other side, or True for both, as
+                with `barge_in`.
+            options: See `RTPSession.play`.
+        """
+        return self._interruptible(self._media().play(what, **options), barge_in)
+
+    def say(self, text: str, *, barge_in: BargeInBy = False, **options: Any) -> Playback:
+        """Play what the `tts` of the media options makes of a text, as `play` does."""
+        return self._interruptible(self._media().say(text, **options), barge_in)
+
+    def _interruptible(self, playback: Playback, by: BargeInBy) -> Playback:
+        if by:
+            try:
+                self.barge_in(playback, by)
+            except BaseException:
+                playback.stop()
+                raise
+        return playback
 
     def record(self, what: SinkLike = None, **options: Any) -> Recording:
         """Record what is heard, as `RTPSession.record` does."""

@@ -173,6 +173,12 @@ class TestEnergy:
         self.speech(detector, HUM, 150)
         assert not any(self.speech(detector, HUM * 9, 5))
 
+    def test_the_margin_is_in_decibels(self):
+        detector = EnergyDetector(margin=20)
+        self.speech(detector, HUM, 150)
+        assert not any(self.speech(detector, HUM * 10, 5))
+        assert all(self.speech(detector, HUM * 10 + 1, 5))
+
     @pytest.mark.parametrize(
         "options", [{"threshold": 1}, {"loudest_noise": -128}, {"margin": -1}, {"margin": 128}]
     )

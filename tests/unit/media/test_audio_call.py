@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from sipparty.errors import MediaError
-from sipparty.media import ToneSource
+from sipparty.concurrency.engine import Engine
+from sipparty.errors import MediaError, UsageError
+from sipparty.media import MemorySource, ToneSource
 from sipparty.media.answering import AnsweredBy, AnswerJudged
 from sipparty.media.conference import Conference
 from sipparty.media.pcm import loudness
@@ -18,11 +19,14 @@ PATIENCE = 10.0
 @pytest.fixture
 def joined():
     """Call one party from another; each with the call that it has."""
-    made = []
+    made, engines = [], []
 
-    def join():
+    def join(threads=0):
         for user in ("alice", "bob"):
-            made.append(AudioParty(f"{user}@127.0.0.1"))
+            engine = Engine(media_threads=threads) if threads else None
+            made.append(AudioParty(f"{user}@127.0.0.1", engine=engine))
+            if engine is not None:
+                engines.append(engine)
         alice, bob = made[-2:]
         bob.listen(port=None)
         call = alice.invite(bob).wait(PATIENCE)
@@ -31,8 +35,8 @@ def joined():
         return call, theirs
 
     yield join
-    for party in made:
-        party.close()
+    for one in (*made, *engines):
+        one.close()
 
 
 def is_loud(frame):
@@ -89,8 +93,9 @@ class TestAudio:
 
 
 class TestSpeech:
-    def test_what_is_played_is_interrupted(self, joined):
-        call, theirs = joined()
+    @pytest.mark.parametrize("threads", [0, 1])
+    def test_what_is_played_is_interrupted(self, joined, threads):
+        call, theirs = joined(threads)
         playback = theirs.play(ToneSource(300))
         barge = theirs.barge_in(playback)
         with theirs.events(Interrupted) as events:
@@ -99,6 +104,20 @@ class TestSpeech:
         assert (event.what, event.by, barge.by) == (playback, "speech", "speech")
         assert event.after <= 0.06 + 1e-6
         assert playback.wait(PATIENCE) == "stopped"
+
+    @pytest.mark.parametrize("by", [True, "digit"])
+    def test_a_prompt_is_interrupted_by_a_digit(self, joined, by):
+        call, theirs = joined()
+        playback = theirs.play(ToneSource(300), barge_in=by)
+        call.send_dtmf("5")
+        assert playback.wait(PATIENCE) == "stopped"
+        assert playback.heard > 0
+
+    def test_what_does_not_interrupt(self, joined):
+        call, _ = joined()
+        with pytest.raises(UsageError):
+            call.play(ToneSource(300), barge_in="noise")
+        assert call.session.played.done
 
     def test_utterances(self, joined):
         call, theirs = joined()
@@ -134,16 +153,18 @@ class TestSpeech:
 
 
 class TestSeveral:
-    def test_a_bridge(self, joined):
-        first, first_here = joined()
-        second, second_here = joined()
+    @pytest.mark.parametrize("threads", [0, 1])
+    def test_a_bridge(self, joined, threads):
+        first, first_here = joined(threads)
+        second, second_here = joined(threads)
         reader = iter(second.audio)
         with first_here.bridge(second_here):
             first.audio.send(ToneSource(440).read(8000), rate=8000)
             assert any(is_loud(frame) for frame in reader)
 
-    def test_a_conference(self, joined):
-        calls = [joined() for _ in range(3)]
+    @pytest.mark.parametrize("threads", [0, 1])
+    def test_a_conference(self, joined, threads):
+        calls = [joined(threads) for _ in range(3)]
         with Conference() as conference:
             for _, here in calls:
                 conference.add(here)
@@ -159,3 +180,55 @@ class TestSeveral:
             calls[2][0].audio.send(ToneSource(440).read(8000), rate=8000)
             assert any(is_loud(frame) for frame in readers[0])
         assert conference.legs == ()
+
+
+class TestHold:
+    @pytest.mark.parametrize("where", ["the call", "its options"])
+    def test_who_is_held_hears_music(self, where):
+        music = MemorySource(ToneSource(440).read(8000), 8000)
+        media = {"hold_music": music} if where == "its options" else {}
+        with AudioParty("alice@127.0.0.1") as alice, AudioParty("bob@127.0.0.1") as bob:
+            bob.listen(port=None)
+            call = alice.invite(bob, media=media).wait(PATIENCE)
+            (theirs,) = bob.calls
+            reader = theirs.audio.read(limit=1000)
+            if where == "the call":
+                call.hold_music = music
+            assert call.hold_music is music
+            call.hold().wait(PATIENCE)
+            assert any(is_loud(frame) for frame in reader)
+            call.resume().wait(PATIENCE)
+            loud = [is_loud(reader.next(PATIENCE)) for _ in range(50)]
+            while any(loud[-10:]):
+                loud.append(is_loud(reader.next(PATIENCE)))
+
+    def test_what_cannot_be_played(self, joined, tmp_path):
+        call, _ = joined()
+        with pytest.raises(MediaError):
+            call.hold_music = tmp_path / "missing.wav"
+        with pytest.raises(MediaError):
+            call.party.invite("sip:x@127.0.0.1", media={"hold_music": tmp_path / "missing.wav"})
+        call.hold_music = None
+        call.hold().wait(PATIENCE)
+
+
+class TestRingback:
+    def test_a_caller_hears_that_another_call_rings(self):
+        with (
+            AudioParty("alice@127.0.0.1") as alice,
+            AudioParty("desk@127.0.0.1") as desk,
+            AudioParty("bob@127.0.0.1") as bob,
+        ):
+            arriving, ringing = desk.incoming(), bob.incoming()
+            desk.listen(port=None)
+            bob.listen(port=None)
+            call = alice.invite(desk)
+            reader = call.audio.read(limit=1000)
+            here = arriving.next(PATIENCE)
+            here.ring(183, media=True)
+            outgoing = desk.invite(bob)
+            tone = here.ringback(outgoing, "us")
+            assert any(is_loud(frame) for frame in reader)  # early media
+            ringing.next(PATIENCE).accept()
+            assert tone.playback.wait(PATIENCE) == "stopped"
+            assert outgoing.wait(PATIENCE).state == "InDialog"

@@ -115,10 +115,19 @@ class TestPipe:
     def test_a_surplus_without_pauses_is_dropped_all_the_same(self):
         pipe = Pipe()
         write(pipe, 9000, 9000, 9000)
-        for _ in range(160):
+        for read in range(200):
             write(pipe, 9000)
             assert pipe.next_frame(160, 8000) is not None
-        assert pipe.dropped == 1
+            assert pipe.dropped == (read >= 150)
+
+    def test_what_has_starved_has_no_surplus(self):
+        pipe = Pipe()
+        pipe.next_frame(160, 8000)
+        write(pipe, *[9000] * 5)
+        for _ in range(180):
+            write(pipe, 9000)
+            pipe.next_frame(160, 8000)
+        assert pipe.dropped == 0
 
     def test_a_surplus_is_dropped_in_a_pause(self):
         pipe = Pipe()

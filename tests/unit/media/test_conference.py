@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from sipparty.errors import UsageError
+from sipparty.errors import UsageError, WouldDeadlock
 from sipparty.media.clock import MediaClock
 from sipparty.media.conference import Conference
+from sipparty.media.sources import MemorySource, WAVSource
 
 from .lines import FakeCall, FakeLine, flat, tone
 
@@ -151,15 +152,16 @@ class TestLegs:
     async def test_closing_lets_the_calls_go_on(self, make_round, clock):
         one = make_round(8000, 8000)
         one.levels(100, 20)
-        async with one.conference:
+        async with one.conference as conference:
+            assert conference is one.conference
             assert clock.members
         assert not clock.members
         assert one.conference.legs == ()
         assert all(call.state == "InDialog" for call in one.calls)
         with pytest.raises(UsageError, match="closed"):
             one.conference.add(FakeCall(FakeLine()))
-        with one.conference:
-            pass
+        with one.conference as conference:
+            assert conference is one.conference
 
     async def test_no_timer_without_legs(self, make_round, clock):
         one = make_round(8000)
@@ -206,6 +208,16 @@ class TestLoops:
             loop.close()
         conference.close()  # its loop is closed, and with it would be its timers
 
+    async def test_a_leg_that_leaves_on_another_thread(self, clock):
+        call = FakeCall(FakeLine())
+        conference = Conference(clock=clock)
+        conference.add(call)
+        call.line.hear(flat(1))
+        assert clock.members
+        await asyncio.to_thread(conference.close)
+        await asyncio.sleep(0)
+        assert not clock.members
+
     async def test_two_loops_do_not_tick_at_once(self, make_round):
         one = make_round(8000)
         one.levels(100)
@@ -218,6 +230,9 @@ class TestLoops:
 
 
 class TestForAll:
+    async def test_the_rate_of_nobody(self):
+        assert Conference().rate == 8000
+
     async def test_what_is_sent_to_all(self, make_round):
         one = make_round(8000, 8000)
         one.levels(100, 20)
@@ -233,6 +248,40 @@ class TestForAll:
         assert [frame.sequence for frame in frames] == [0, 1, 2][-len(frames) :]
         assert frames[-1].pcm == flat(120)
         assert frames[-1].time == pytest.approx(frames[-1].sequence * 0.02)
+
+    async def test_what_is_played_to_all(self, make_round):
+        one = make_round(8000, 8000)
+        one.levels(100, 20)
+        playback = one.conference.play(MemorySource(flat(1000, 320), 8000))
+        again = one.conference.play(MemorySource(flat(2000, 320), 8000), queue=True)
+        assert one.levels(100, 20, times=2) == [1020, 1100]
+        assert one.levels(100, 20, times=2) == [2020, 2100]
+        one.conference.close()
+        assert (await playback, await again) == ("ended", "ended")
+        with pytest.raises(UsageError, match="closed"):
+            one.conference.play(MemorySource(flat(1), 8000))
+
+    async def test_what_is_recorded_of_all(self, make_round, tmp_path):
+        one = make_round(8000, 8000)
+        one.levels(100, 20)
+        path = tmp_path / "all.wav"
+        async with one.conference:
+            recording = one.conference.record(path)
+            one.levels(100, 20, times=5)
+        assert recording.outcome == "stopped"
+        assert WAVSource(path).read(10_000) == flat(120) * 5
+        with pytest.raises(UsageError, match="closed"):
+            one.conference.record(path)
+
+    def test_in_a_thread_recordings_are_complete_at_the_end(self, tmp_path):
+        with Conference() as conference:
+            recording = conference.record(tmp_path / "all.wav")
+        assert recording.outcome == "stopped"
+
+    async def test_a_wait_on_a_loop_is_refused(self, make_round):
+        playback = make_round(8000).conference.play(MemorySource(flat(1), 8000))
+        with pytest.raises(WouldDeadlock):
+            playback.wait()
 
     async def test_who_speaks(self, make_round):
         one = make_round(8000, 8000, 8000)
