@@ -18,6 +18,7 @@ PRINTED = {
     "announcement": ["a message: message-from-alice.wav", "the line hung up"],
     "exposed": ["a call of alice", "guessing from 127.0.0.1: 5", "refused 5 times"],
     "first_call": ["talking", "done: True"],
+    "recorder": ["alice.wav: spoken for more than 0.2 s: True"],
     "many_calls": ["20 of 20 calls made and ended"],
     "voice_bot": ["it greets", "it answers"],
 }

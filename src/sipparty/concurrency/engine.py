@@ -23,6 +23,7 @@ import inspect
 import logging
 import os
 import random
+import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -471,6 +472,9 @@ def _close_all() -> None:
                 engine.close()
             except SIPPartyError:
                 _log.debug("An engine did not close in time.", exc_info=True)
+    workers = sys.modules.get("sipparty.concurrency.workers")
+    if workers is not None:  # recordings are complete before the program ends
+        workers.WRITERS.drain(2.0)
 
 
 def _forget_engines() -> None:

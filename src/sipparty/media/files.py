@@ -137,11 +137,14 @@ def open_sound(file: FileLike | bytes) -> Source:
         raise MediaError(f"There is no sound in {name}: it is empty.")
     if not _is_wav(begin):
         return _opened_by_av(file, begin, name)
+    start = None if isinstance(file, str | os.PathLike) else file.tell()
     try:
         source = WAVSource(file)
     except MediaError as error:
         if "unknown format" not in str(error):
             raise
+        if not isinstance(file, str | os.PathLike) and start is not None:
+            file.seek(start)
         return AVSource(file)
     if source.missing:
         there = max(0.0, source.duration - source.missing)
@@ -243,7 +246,7 @@ class AVSource:
         try:
             self._container = self._av.open(file, "r", metadata_errors="replace")
             streams = self._container.streams.audio
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             reason = getattr(error, "strerror", None) or error
             raise MediaError(f"There is no sound in {self._name}: {reason}.") from error
         if not streams or not streams[0].rate:
@@ -259,7 +262,7 @@ class AVSource:
                     yield bytes(one.planes[0])[: one.samples * SAMPLE_WIDTH]
             for one in resampler.resample(None):
                 yield bytes(one.planes[0])[: one.samples * SAMPLE_WIDTH]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             reason = getattr(error, "strerror", None) or error
             raise MediaError(f"Cannot read {self._name}: {reason}.") from error
 
@@ -370,7 +373,7 @@ class AVRecorder:
                 rate=coded,
                 frame_size=context.frame_size or None,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             self._container = None
             raise self._failed(error) from error
 
@@ -402,7 +405,7 @@ class AVRecorder:
         self._samples += samples
         try:
             self._encode(self._resampler.resample(frame))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise self._failed(error) from error
 
     def _encode(self, frames: Any) -> None:
@@ -415,7 +418,7 @@ class AVRecorder:
         if container is not None:
             try:
                 container.close()
-            except (OSError, ValueError):
+            except (OSError, ValueError, EOFError):
                 pass  # it says again what is being reported
         reason = getattr(error, "strerror", None) or error
         return MediaError(f"Cannot record to {self.path}: {reason}.")
@@ -429,7 +432,7 @@ class AVRecorder:
             for packet in self._stream.encode(None):
                 self._container.mux(packet)
             self._container.close()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise self._failed(error) from error
         self._container = None
 

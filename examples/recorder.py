@@ -1,0 +1,60 @@
+"""A recorder: takes a call, records both sides of it, and transcribes what it hears by a callback.
+
+    python recorder.py          tries itself: a caller on this machine speaks for half a second
+    python recorder.py 5060     takes calls at that port, until Ctrl-C
+
+`Transcript` is in the place of a speech engine: given frames on a thread of its own.
+"""
+
+import asyncio
+import sys
+
+from sipparty import AudioParty, SIPPartyError, ToneSource
+from sipparty.media.frames import AudioFrame
+
+SPEECH = -40.0  # what is louder is speech, in dBov
+
+
+class Transcript:
+    """In the place of a speech engine."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self, frame: AudioFrame) -> None:
+        """Take a frame."""
+        if frame.energy > SPEECH:
+            self.seconds += frame.duration
+
+
+async def serve(line: AudioParty, calls: int | None) -> None:
+    """Record so many calls, one after the other."""
+    async for call in line.incoming():
+        transcript = Transcript()
+        try:
+            await call.accept()
+            recording = call.record(f"{call.remote.uri.username}.wav", stereo=True)
+            text = call.record(transcript, max_silence=0.4)
+            await call.play([ToneSource(880, duration=0.2)])
+            await text  # until nobody speaks any more
+            await recording.stop()
+            print(f"{recording.path}: spoken for more than 0.2 s:", transcript.seconds > 0.2)
+            await call.terminate()
+        except SIPPartyError as error:
+            print(f"the call ended: {error}")
+        if calls is not None and (calls := calls - 1) == 0:
+            return
+
+
+async def main() -> None:
+    async with AudioParty("line@biloxi.com") as line:
+        if len(sys.argv) > 1:
+            await serve(line.listen(int(sys.argv[1])), None)
+        serving = asyncio.create_task(serve(line.listen(0, address="127.0.0.1"), 1))
+        async with AudioParty("alice@atlanta.com") as alice, alice.call(line) as call:
+            await call.play(ToneSource(440, duration=0.5))
+            await serving
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
