@@ -362,8 +362,7 @@ class AudioStream:
             self._silent = self._silence_reported = self._timeout_reported = False
             self._look_at = now
             self.events.append(SourceHeard(source.address, source.ssrc))
-        # Section 5.1: a payload type that is not understood is ignored; the buffer has to know of
-        # it, to know it from a loss.
+        # Section 5.1: what is not understood is ignored; to the buffer it is no loss.
         if not (known or is_key):
             self._quality.not_understood(packet.payload_type, settings)
         for each in packets:

@@ -133,6 +133,13 @@ def test_an_iterator_of_anything(roomy, one, threads):
     assert all_of(feed, threads) == TONE
 
 
+def test_pieces_of_another_rate_are_converted(roomy, one, threads):
+    feed = one(iter([TONE]), 16000)
+    feed.begin(8000)
+    run_own(threads)
+    assert len(all_of(feed, threads)) == pytest.approx(8000, abs=4)
+
+
 def test_an_iterator_waits_where_enough_waits_to_be_played(one, threads):
     given = []
 

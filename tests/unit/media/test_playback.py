@@ -453,8 +453,10 @@ def test_a_wait_that_would_never_end_is_refused(bench):
 
     playback = bench.play(SilenceSource())
     bench.player.portal = SimpleNamespace(check_may_block=refuse, run=run)
+    assert playback.portal is bench.player.portal
     with pytest.raises(WouldDeadlock):
         playback.wait(1)
+    assert bench.play(SilenceSource()).portal is bench.player.portal is not None
 
 
 async def test_coroutines_wait_for_the_end(bench):
