@@ -56,7 +56,7 @@ LAYERS = [
         " codecs codecs.opus settings",
     ),
     ("media", "loops transport clock socket_poll ports"),
-    ("media", "srtp crypto_attribute security sdes"),
+    ("media", "suites srtp crypto_attribute security sdes"),
     ("media", "waveform concealment comfort_noise filling media_time playout_delay"),
     ("media", "packet_queue jitter"),
     ("media", "frames"),

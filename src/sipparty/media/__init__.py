@@ -19,7 +19,7 @@
     holding, ringback        music on hold; the tone while another call rings
     following                the line of a call through the life of the call
     security                 whether media is to be secure, as a setting of a session
-    srtp, sdes               SRTP on a transport; its keys in descriptions
+    srtp, suites, sdes       SRTP on a transport; its suites; its keys in descriptions
     crypto_attribute         a=crypto lines
     audio_stream             one stream without I/O
     remote                   whose packets are the other side's, and where ours may go

@@ -131,8 +131,7 @@ class AudioStream:
         self._accept_echo = accept_echo
         self._delays = (min_delay, max_delay)
         rate = settings.codec.clock_rate
-        # In the lower half, so that SRTP knows a wrap of it for one (RFC 4568 section 6.4).
-        self._sender = RTPSender(tokens(32), tokens(15), tokens(32), rate)
+        self._sender = RTPSender(tokens(32), tokens(15), tokens(32), rate)  # RFC 4568 section 6.4
         self._receiver = RTPReceiver(rate, rank=self._rank)
         self._quality = QualityMeter(self.events, mos_limit)
         self._ignored = self._quality.ignored

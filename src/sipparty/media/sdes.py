@@ -96,6 +96,8 @@ class SecurityDescriptions(LineExtension):
         #: The suite and the keys of the other side's last description, and where it receives.
         self._theirs: object = None
         self._there: object = None
+        #: Whether the last description was an answer of ours.
+        self._answered = False
         #: What was put on which transport.
         self._wrapped: dict[int, SecureTransport] = {}
 
@@ -134,7 +136,7 @@ class SecurityDescriptions(LineExtension):
             made = SecureTransport(transport, keys.outbound, keys.inbound)
             self._wrapped[id(transport)] = made
         else:
-            made.rekey(keys.outbound, keys.inbound)
+            made.rekey(keys.outbound, keys.inbound, answered=self._answered)
         return made
 
     def misfit(self, remote: MediaDescription) -> str | None:
@@ -185,6 +187,7 @@ class SecurityDescriptions(LineExtension):
         if chosen is None:
             return local
         self._settle_in(local)
+        self._answered = True
         if self._hear(remote, chosen):
             self._keys = {}
         key = InlineKey(self._key(SUITES[chosen.suite]))
@@ -231,6 +234,7 @@ class SecurityDescriptions(LineExtension):
         if fault is not None:
             raise NegotiationError(f"The key of the answer cannot be used: {fault}.")
         self._hear(remote, chosen)
+        self._answered = False
 
     def _choice(self, remote: MediaDescription) -> CryptoAttribute | None:
         """The line to accept: the first that we can do (section 5.1.2)."""

@@ -11,17 +11,13 @@ Laws:
 * After `rekey` the old inbound keys serve as well, until something verifies under the new ones, and
   for no longer than `OLD_KEYS` seconds from the next packet on: packets are on their way, and the
   other side changes when it has our description (RFC 4568 section 7.1.4).
+* Who answers with a new key sends with the old one until the other side shows that it has read the
+  answer, by a packet under its own new key, or for `PATIENCE` packets more.
 * `rekey` may be called on another thread than that of the packets; keys change between two of them.
 * pylibsrtp makes its state when the first packet needs it.
 
 Which sources there are is learnt from packets that verify (RFC 4568 section 6.4.1), no more than
 `MAX_SOURCES` for a key.
-
-    suite                     key  salt  tag of SRTP  tag of SRTCP    document
-    AEAD_AES_256_GCM           32    12           16            16    RFC 7714
-    AEAD_AES_128_GCM           16    12           16            16    RFC 7714
-    AES_CM_128_HMAC_SHA1_80    16    14           10            10    RFC 4568 section 6.2.1
-    AES_CM_128_HMAC_SHA1_32    16    14            4            10    RFC 4568 section 6.2.2
 
 A master key identifier stands before the tag of HMAC-SHA1, which does not cover it (RFC 3711
 section 3.1), and after all else with GCM (RFC 7714 sections 8.3, 9.2).
@@ -30,13 +26,20 @@ section 3.1), and after all else with GCM (RFC 7714 sections 8.3, 9.2).
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
-from sipparty.errors import MediaError, UsageError
+from sipparty.errors import UsageError
 from sipparty.media.rtp import looks_like_rtcp
 from sipparty.media.rtp_source import Address
+from sipparty.media.suites import (
+    SUITES,
+    MasterKey,
+    Suite,
+    available_suites,
+    has_srtp,
+    library_of_srtp,
+)
 from sipparty.media.transport import MediaTransport, Receive
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_SOURCES",
     "OLD_KEYS",
+    "PATIENCE",
     "REASONS",
     "SUITES",
     "MasterKey",
@@ -56,6 +60,8 @@ __all__ = [
 
 #: Seconds that inbound keys are kept after there were new ones.
 OLD_KEYS: Final = 10.0
+#: Packets that are sent with an old key after an answer with a new one, at most.
+PATIENCE: Final = 25
 #: Sources (SSRC) that one key is used for, at most.
 MAX_SOURCES: Final = 64
 #: Sets of keys that are kept beside the current one, in either direction.
@@ -88,110 +94,6 @@ _FAULTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """A crypto suite: transforms, and how long their keys are.
-
-    Args:
-        name: As RFC 4568 or RFC 7714 registers it.
-        profile: What pylibsrtp calls it.
-        key: Octets of the master key.
-        salt: Octets of the master salt.
-        tags: Octets that stand after a master key identifier, in SRTP and in SRTCP.
-    """
-
-    name: str
-    profile: str
-    key: int
-    salt: int
-    tags: tuple[int, int]
-
-    @property
-    def size(self) -> int:
-        """Octets of master key and salt."""
-        return self.key + self.salt
-
-
-#: Those that there are, the strongest first.
-SUITES: Final = {
-    suite.name: suite
-    for suite in (
-        Suite("AEAD_AES_256_GCM", "SRTP_PROFILE_AEAD_AES_256_GCM", 32, 12, (0, 0)),
-        Suite("AEAD_AES_128_GCM", "SRTP_PROFILE_AEAD_AES_128_GCM", 16, 12, (0, 0)),
-        Suite("AES_CM_128_HMAC_SHA1_80", "SRTP_PROFILE_AES128_CM_SHA1_80", 16, 14, (10, 10)),
-        Suite("AES_CM_128_HMAC_SHA1_32", "SRTP_PROFILE_AES128_CM_SHA1_32", 16, 14, (4, 10)),
-    )
-}
-
-
-def _library() -> Any:
-    """The one place where pylibsrtp is imported."""
-    try:
-        import pylibsrtp
-    except ImportError as error:
-        raise MediaError(
-            "SRTP needs the library pylibsrtp: pip install sipparty[media]."
-        ) from error
-    return pylibsrtp
-
-
-def has_srtp() -> bool:
-    """Whether the library is installed."""
-    try:
-        _library()
-    except MediaError:
-        return False
-    return True
-
-
-def available_suites(names: Sequence[str] | None = None) -> tuple[Suite, ...]:
-    """The suites of these names that the installed library has.
-
-    Args:
-        names: In order of preference; None for all.
-
-    Raises:
-        MediaError: The library is not installed.
-        UsageError: There is no suite of such a name.
-    """
-    if isinstance(names, str):
-        names = (names,)
-    names = tuple(SUITES) if names is None else names
-    for name in names:
-        if name not in SUITES:
-            raise UsageError(f"There is no suite {name!r}; there are {', '.join(SUITES)}.")
-    policy = _library().Policy
-    return tuple(SUITES[name] for name in names if hasattr(policy, SUITES[name].profile))
-
-
-@dataclass(frozen=True, slots=True)
-class MasterKey:
-    """A master key and its salt, and how long and by which name it is used; not shown by `repr`.
-
-    Args:
-        suite: What it is for.
-        material: Key and salt, one after the other.
-        mki: The identifier that packets name it by; empty where they do not.
-        lifetime: Packets of RTP, and of RTCP, that it may be used for; None for what the suite
-            allows.
-
-    Raises:
-        UsageError: Key and salt are not as long as the suite wants.
-    """
-
-    suite: Suite
-    material: bytes = field(repr=False)
-    mki: bytes = b""
-    lifetime: int | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.material) != self.suite.size:
-            raise UsageError(
-                f"{self.suite.name} has {self.suite.size} octets of key and salt, not"
-                f" {len(self.material)}."
-            )
-
-
 class _Refused(Exception):
     """A packet is dropped; its argument is the reason."""
 
@@ -210,7 +112,7 @@ class _Context:
         self._left = [lifetime, lifetime]
 
     def _begin(self) -> Session:
-        library = _library()
+        library = library_of_srtp()
         policy = library.Policy(
             key=self._key.material,
             ssrc_type=getattr(library.Policy, f"SSRC_ANY_{'OUT' if self._outbound else 'IN'}BOUND"),
@@ -303,8 +205,10 @@ class SecureTransport:
         "_changes",
         "_current",
         "_kept",
+        "_next",
         "_old",
         "_outbound",
+        "_patience",
         "_rtcp",
         "_rtp",
         "_sending",
@@ -316,48 +220,64 @@ class SecureTransport:
     def __init__(
         self, inner: MediaTransport, outbound: MasterKey, inbound: Iterable[MasterKey]
     ) -> None:
-        _library()
+        library_of_srtp()
         self.inner = inner
         self.counts: Counter[str] = Counter()
         self._rtp: Receive | None = None
         self._rtcp: Receive | None = None
         self.suite = outbound.suite.name
         # Keys that were given to `rekey` and are not in use yet.
-        self._changes: deque[tuple[MasterKey, tuple[MasterKey, ...]]] = deque()
+        self._changes: deque[tuple[MasterKey, tuple[MasterKey, ...], bool]] = deque()
+        # What is sent with next, and for how many packets that waits.
+        self._next: MasterKey | None = None
+        self._patience = 0
         self._outbound = outbound
         self._sending = _Context(outbound, outbound=True)
         self._kept: dict[MasterKey, _Context] = {outbound: self._sending}
         self._current = _Inbound(_checked(inbound))
         self._old: list[_Inbound] = []
 
-    def rekey(self, outbound: MasterKey, inbound: Iterable[MasterKey]) -> None:
+    def rekey(
+        self, outbound: MasterKey, inbound: Iterable[MasterKey], *, answered: bool = False
+    ) -> None:
         """Go on with other keys; those that stay the same are not begun anew.
 
         Args:
             outbound: For what is sent from now on.
-            inbound: As for the class; see there how long the ones before serve.
+            inbound: As for the module; see there how long the ones before serve.
+            answered: Whether it is we who have answered, so that the other side has yet to read
+                which our key is.
 
         Raises:
             UsageError: The keys do not fit one another; nothing has changed.
         """
-        self._changes.append((outbound, _checked(inbound)))
+        self._changes.append((outbound, _checked(inbound), answered))
         self.suite = outbound.suite.name
 
     def _change(self) -> None:
         while self._changes:
-            outbound, keys = self._changes.popleft()
-            if keys != self._current.keys:
+            outbound, keys, answered = self._changes.popleft()
+            changed = keys != self._current.keys
+            if changed:
                 before = [self._current, *self._old]
                 known = next((one for one in before if one.keys == keys), None)
                 self._current = known or _Inbound(keys)
                 self._current.until = None
                 self._old = [one for one in before if one is not known][:_KEPT]
-            if outbound != self._outbound:
-                self._outbound = outbound
-                found = self._kept.pop(outbound) if outbound in self._kept else None
-                self._kept[outbound] = self._sending = found or _Context(outbound, outbound=True)
-                for key in list(self._kept)[: -1 - _KEPT]:
-                    del self._kept[key]
+            self._next, self._patience = outbound, PATIENCE
+            if not (answered and changed):
+                self._turn()
+
+    def _turn(self) -> None:
+        """Send with the next key, if there is one, from now on."""
+        outbound, self._next = self._next, None
+        if outbound is None or outbound == self._outbound:
+            return
+        self._outbound = outbound
+        found = self._kept.pop(outbound) if outbound in self._kept else None
+        self._kept[outbound] = self._sending = found or _Context(outbound, outbound=True)
+        for key in list(self._kept)[: -1 - _KEPT]:
+            del self._kept[key]
 
     # What a transport does.
 
@@ -398,6 +318,10 @@ class SecureTransport:
         """Protect and send an RTP packet."""
         if self._changes:
             self._change()
+        if self._next is not None:
+            self._patience -= 1
+            if self._patience < 0:
+                self._turn()
         try:
             protected = self._sending.protect(data, False)
         except Exception:
@@ -446,6 +370,8 @@ class SecureTransport:
         else:
             if self._old:
                 self._old = []
+            if self._next is not None:
+                self._turn()
             return plain
         for old in self._old:
             if old.until is None:

@@ -9,6 +9,7 @@ from sipparty.media.rtp import RTPPacket
 from sipparty.media.srtp import (
     MAX_SOURCES,
     OLD_KEYS,
+    PATIENCE,
     REASONS,
     SUITES,
     MasterKey,
@@ -467,6 +468,33 @@ def test_another_suite():
     b.transport.rekey(B1, [gcm])
     assert a.transport.suite == "AEAD_AES_256_GCM"
     assert b.take(a.protected(rtp())) == rtp()
+
+
+def test_who_has_answered_waits_for_the_new_key_of_the_other_side():
+    a, b = Side(A1, B1), Side(B1, A1)
+    b.transport.rekey(B2, [A2], answered=True)
+    assert a.take(b.protected(rtp(1))) == rtp(1)
+    assert b.take(a.protected(rtp(1)), 1.0) == rtp(1)
+    assert a.take(b.protected(rtp(2))) == rtp(2)
+    a.transport.rekey(A2, [B2])
+    assert a.take(b.protected(rtp(3))) == rtp(3)
+    assert b.take(a.protected(rtp(2)), 1.1) == rtp(2)
+    assert b.protected(rtp(4)) == by_hand.protect(B2.suite, B2.material, rtp(4))
+    assert a.counts == b.counts == {}
+
+
+def test_who_has_answered_waits_so_long():
+    _, b = Side(A1, B1), Side(B1, A1)
+    b.transport.rekey(B2, [A2], answered=True)
+    for number in range(PATIENCE + 2):
+        key = B1 if number < PATIENCE else B2
+        assert b.protected(rtp(number)) == by_hand.protect(key.suite, key.material, rtp(number))
+
+
+def test_who_has_answered_to_the_same_key_does_not_wait():
+    _, b = Side(A1, B1), Side(B1, A1)
+    b.transport.rekey(B2, [A1], answered=True)
+    assert b.protected(rtp()) == by_hand.protect(B2.suite, B2.material, rtp())
 
 
 def test_rtcp_has_the_new_key_at_once():
