@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fuzz import bodies, grammar, security, seeds, states
+from fuzz import bodies, grammar, media, security, seeds, states
 from fuzz.laws import Broken, attempt, check_refusal, law, look_at
 from fuzz.words import AUTH_WORDS, RTP_WORDS, SDP_WORDS, SIP_WORDS
 from sipparty import sdp
@@ -447,6 +447,8 @@ TARGETS: dict[str, Target] = {
             security.CRYPTO_WORDS,
             4096,
         ),
+        Target("xr", media.xr, media.read_xr, media.xrs, RTP_WORDS, 4096),
+        Target("event", media.event, media.read_event, media.events, RTP_WORDS, 256),
         Target("multipart", bodies.probe, bodies.read, seeds.bodies, bodies.WORDS),
         Target("state", states.probe, states.read, states.seeds, states.WORDS, 16_384),
         Target("core", _core, _read_core, seeds.messages, SIP_WORDS),

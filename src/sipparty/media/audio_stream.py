@@ -149,6 +149,7 @@ class AudioStream:
         )
         self._reports.extend = self.quality if "voip-metrics" in settings.xr else None
         self._encoder: AudioCodec = settings.codec.make(settings.fmtp)
+        self._reports.on_loss = getattr(self._encoder, "expect_loss", None)
         self._buffer = self._new_buffer()
         self._before = MediaStatistics()
         self._conflicts: dict[Address, float] = {}
@@ -157,9 +158,7 @@ class AudioStream:
         self._silent = True
         self._silence_reported = self._timeout_reported = False
         # When to look whether it lasts too long.
-        self._look_at = now
-        self._waiting_since = now
-        self._agreed_at = now
+        self._look_at = self._waiting_since = self._agreed_at = now
         self._withheld = False
         # The telephone events of the stream, from the first on.
         self._keys: StreamKeys | None = None
@@ -204,6 +203,7 @@ class AudioStream:
         self._reports.extend = self.quality if "voip-metrics" in settings.xr else None
         if (settings.codec, settings.fmtp) != (before.codec, before.fmtp):
             self._encoder = settings.codec.make(settings.fmtp)
+            self._reports.on_loss = getattr(self._encoder, "expect_loss", None)
             self._sender.clock_rate = settings.codec.clock_rate
             self._receiver.clock_rate = settings.codec.clock_rate
         if (settings.receive, settings.cn_receive, settings.codec.clock_rate) != (

@@ -69,6 +69,8 @@ class StreamReports:
         remote: What the other side has reported of us last; None before.
         metrics: The same as an extended report (RFC 3611); None where there was none.
         unheard: Its reports in a row that say that it has heard nothing of us.
+        on_loss: Called with the share of what we send that the other side has lost lately, 0 to 1,
+            when it reports it; None where nobody wants to know.
         extend: Gives the quality to report of what is heard; None to report none.
         schedule: When the next report is due.
     """
@@ -91,6 +93,7 @@ class StreamReports:
         self.remote: RemoteReport | None = None
         self.metrics: VoIPMetrics | None = None
         self.unheard = 0
+        self.on_loss: Callable[[float], object] | None = None
         self.extend: Callable[[], Quality] | None = None
         self._ignored = ignored
         # Who has asked how far away it is, when by its clock, and when that came.
@@ -171,6 +174,8 @@ class StreamReports:
             if block.ssrc == self._sender.ssrc:
                 if block.fraction_lost < 255:
                     self.unheard = 0
+                if self.on_loss is not None:
+                    self.on_loss(block.fraction_lost / 256)
                 self.remote = RemoteReport(
                     block.fraction_lost / 256,
                     block.cumulative_lost,

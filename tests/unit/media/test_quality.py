@@ -8,7 +8,7 @@ import pytest
 from sipparty.errors import UsageError
 from sipparty.media import RTPSession
 from sipparty.media.audio_stream import AudioStream
-from sipparty.media.codecs import find_codec
+from sipparty.media.codecs import CodecType, find_codec
 from sipparty.media.emodel import mos, r_factor
 from sipparty.media.events import (
     OneWayAudio,
@@ -204,6 +204,24 @@ def test_what_the_other_side_reports_is_kept(stream):
     other = VoIPMetrics(1234, 0.5)
     report(stream, 0.5, more=[ExtendedReport(77, (of_us, other))])
     assert stream.quality().remote_metrics == of_us
+
+
+def test_what_they_lose_is_what_the_encoder_prepares_for(stream):
+    expected = []
+
+    class Preparing:
+        def encode(self, pcm, /):
+            return pcm
+
+        decode = encode
+        expect_loss = expected.append
+
+    prepared = CodecType("X", 8000, lambda fmtp: Preparing())
+    hear(stream, range(10))
+    report(stream, 1.0, ReportBlock(stream.ssrc, fraction_lost=64))
+    stream.apply(dataclasses.replace(SETTINGS, codec=prepared), 1.0)
+    report(stream, 2.0, ReportBlock(stream.ssrc, fraction_lost=128), ReportBlock(5, 255))
+    assert expected == [0.5]
 
 
 # What is news.
