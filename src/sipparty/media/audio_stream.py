@@ -157,7 +157,6 @@ class AudioStream:
         # Whether the next that is heard is news, and whether silence was reported.
         self._silent = True
         self._silence_reported = self._timeout_reported = False
-        # When to look whether it lasts too long.
         self._look_at = self._waiting_since = self._agreed_at = now
         self._withheld = False
         # The telephone events of the stream, from the first on.
