@@ -91,6 +91,8 @@ class Track:
         self.fade_in, self.fade_out = fades
         self._factor = 10 ** (gain / 20)
         self._marks = _marks(marks)
+        # Whether there is nothing to do with samples but to send them.
+        self._plain = not (self.fade_in or self.fade_out or gain or self._marks)
         self._feeds = feeds
         self._at = 0
         self._rounds = loop
@@ -139,8 +141,19 @@ class Track:
 
     def read(self, samples: int, rate: int) -> bytes:
         """The next samples; fewer where there are no more now, or no more ever (`outcome`)."""
-        pcm = self._gather(samples, rate)
         progress = self.progress
+        piece = None
+        if self._plain and not (self._soft or self._gap or self._rest or self._stop_at < inf):
+            # As it is nearly always: the same in fewer steps.
+            feed = self._feeds[self._at]
+            if feed.rate == rate:
+                piece = feed.take(samples)
+                if len(piece) == samples * SAMPLE_WIDTH and not feed.ended:
+                    progress.seconds += samples / rate
+                    self._gave = True
+                    self.starving = False
+                    return piece
+        pcm = self._gather(samples, rate, piece)
         if not pcm:
             given = 0
         else:
@@ -168,16 +181,18 @@ class Track:
             progress.starved -= self._gap if progress.seconds else 0.0
         return pcm
 
-    def _gather(self, samples: int, rate: int) -> bytes:
-        """Samples as they come, across the borders of feeds."""
+    def _gather(self, samples: int, rate: int, piece: bytes | None) -> bytes:
+        """Samples as they come, across the borders of feeds; the first piece may be there."""
         pcm = b""
         while (missing := samples - len(pcm) // SAMPLE_WIDTH) > 0:
             feed = self._feeds[self._at]
             if not feed.rate:
                 self.begin(rate)
-            piece = self._take(feed, missing, rate)
+            if piece is None:
+                piece = self._take(feed, missing, rate)
             pcm = pcm + piece if pcm else piece
             self._gave = self._gave or bool(piece)
+            piece = None
             if not feed.ended or self._rest:
                 break
             if feed.error is not None:
