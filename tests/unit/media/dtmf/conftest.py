@@ -1,0 +1,8 @@
+import pytest
+
+from .call import Call
+
+
+@pytest.fixture
+def call():
+    return Call()
