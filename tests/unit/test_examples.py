@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PRINTED = {
     "announcement": ["a message: message-from-alice.wav", "the line hung up"],
     "exposed": ["a call of alice", "guessing from 127.0.0.1: 5", "refused 5 times"],
+    "ivr": ["account 4711 (ended by end)", "the line hung up"],
     "first_call": ["talking", "done: True"],
     "recorder": ["alice.wav: spoken for more than 0.2 s: True"],
     "many_calls": ["20 of 20 calls made and ended"],

@@ -17,6 +17,7 @@
     mixing, bridging         two calls that hear each other
     conference               several of them
     holding, ringback        music on hold; the tone while another call rings
+    dtmf                     keys: as telephone events, in INFO, as tones; collected
     following                the line of a call through the life of the call
     security                 whether media is to be secure, as a setting of a session
     srtp, suites, sdes       SRTP on a transport; its suites; its keys in descriptions
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from sipparty.media.codecs import AudioCodec, CodecType, codec_types, find_codec, register
     from sipparty.media.conference import Conference, ConferenceLeg
     from sipparty.media.dtmf.events import DigitEnded, DigitReceived
+    from sipparty.media.dtmf.gathering import Digits, Gathering
     from sipparty.media.events import (
         DestinationLearnt,
         MarkReached,
@@ -126,7 +128,9 @@ __all__ = [
     "DestinationLearnt",
     "DigitEnded",
     "DigitReceived",
+    "Digits",
     "EnergyDetector",
+    "Gathering",
     "GreetingJudge",
     "Interrupted",
     "JitterBuffer",
@@ -190,6 +194,7 @@ _MODULES = (
     *("call_tones", "files", "recording", "rtp_source", "jitter", "clock", "playback"),
     *("audio_stream", "rtp_session", "audio", "activity", "answering", "bridging", "conference"),
     *("security", "speech", "utterances", "quality", "dtmf.events"),
+    *("dtmf.events", "dtmf.gathering"),
 )
 
 

@@ -28,7 +28,7 @@ _MAX_WAITING: Final = 100
 #: Frames that are looked at together: 40 ms, as a rule.
 _TOGETHER: Final = 2
 #: Seconds without work after which the thread ends.
-_LINGER: Final = 5.0
+_LINGER: Final = 0.25
 
 
 def send_events(

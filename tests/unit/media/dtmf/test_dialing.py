@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 
 from sipparty.errors import CallFailed, UsageError
-from sipparty.media.dtmf.dialing import InfoSender, KeysSent, choose_method
+from sipparty.media.dtmf.dialing import InfoSender, KeysSent, choose_method, send_keys
 from sipparty.media.dtmf.keys import plan
+from sipparty.media.dtmf.tones import tone
 
 
 def chosen(method=None, *, events=False, info=False, audio=False, keys="1"):
@@ -104,7 +107,9 @@ def test_who_does_not_know_the_relay_has_the_plain_kind(call, sender):
 def test_a_refusal_fails_it(call, sender):
     handle = send(sender, "12")
     call.requests[0].answer(405, "Method Not Allowed")
-    with pytest.raises(CallFailed, match="refused the key '1' in INFO with 405 Method Not") as raised:
+    with pytest.raises(
+        CallFailed, match="refused the key '1' in INFO with 405 Method Not"
+    ) as raised:
         handle.wait(0)
     assert raised.value.status == 405
     call.wait(1)
@@ -170,3 +175,93 @@ async def test_it_can_be_awaited_and_shown(call, sender):
     call.wait(1)
     assert await handle == "sent"
     assert (handle.keys, handle.method, handle.state) == ("1", "info", "sent")
+
+
+# By the stream of a line.
+
+
+class Stream:
+    def __init__(self, dtmf_send):
+        self.settings = SimpleNamespace(dtmf_send=dtmf_send)
+        self.keys = self
+        self.sent, self.cancelled = [], []
+
+    def send(self, presses, done, failed):
+        self.sent.append((presses, done, failed))
+
+    def cancel(self, done):
+        self.cancelled.append(done)
+
+
+class Line:
+    tones = None
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.media_loop = self
+        self.input = self
+
+    def next_frame(self, samples, rate):
+        return None
+
+    def post(self, function):
+        function()
+
+
+def with_line(call, dtmf_send=(101, 8000)):
+    call.portal = None
+    stream = Stream(dtmf_send)
+    call.session = SimpleNamespace(line=Line(stream))
+    return stream
+
+
+def test_events_are_sent_by_the_stream(call):
+    stream = with_line(call)
+    handle = send_keys(call, "1,2", 0.1, 0.07, 1.0, None)
+    ((presses, done, _),) = stream.sent
+    assert presses == plan("1,2", 0.1, 0.07, 1.0)
+    assert (handle.method, handle.state) == ("rtp", "sending")
+    done()
+    assert (handle.state, call._watchers) == ("sent", None)
+
+
+def test_events_that_are_agreed_on_no_more_fail(call):
+    stream = with_line(call)
+    handle = send_keys(call, "12", 0.1, 0.07, 1.0, None)
+    stream.sent[0][2]()
+    with pytest.raises(CallFailed, match="'12' was not sent: telephone events are agreed on no"):
+        handle.wait(0)
+
+
+def test_cancelling_reaches_the_stream(call):
+    stream = with_line(call)
+    handle = send_keys(call, "12", 0.1, 0.07, 1.0, None)
+    handle.cancel()
+    assert stream.cancelled == [stream.sent[0][1]]
+    assert handle.wait(0) == "cancelled"
+
+
+def test_without_events_tones_are_sent_by_the_line(call):
+    stream = with_line(call, None)
+    handle = send_keys(call, "1", 0.04, 0.04, 1.0, None)
+    assert (handle.method, stream.sent) == ("inband", [])
+    line = call.session.line
+    frames = [line.input.next_frame(160, 8000) for _ in range(4)]
+    assert b"".join(frames) == tone("1", 320, 8000) + bytes(640)
+    assert not handle.done
+    line.input.next_frame(160, 8000)
+    assert handle.wait(0) == "sent"
+
+
+def test_without_events_and_with_info_that_is_chosen(call):
+    with_line(call, None)
+    call.takes_info = True
+    call._info_keys = InfoSender(call)
+    handle = send_keys(call, "1", 0.04, 0.04, 1.0, None)
+    assert (handle.method, len(call.requests)) == ("info", 1)
+
+
+def test_without_media_nothing_can_be_sent(call):
+    call.portal = None
+    with pytest.raises(UsageError, match="and the call has no audio"):
+        send_keys(call, "1", 0.04, 0.04, 1.0, None)

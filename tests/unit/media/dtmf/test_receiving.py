@@ -158,6 +158,11 @@ def test_how_long_is_waited_follows_the_senders_pace(every, limit):
     assert line.receiver.due == pytest.approx(0.06 + limit)
 
 
+def test_how_long_is_waited_does_not_depend_on_what_was_lost_before():
+    line = Line().report(9, 100, 1, 8000, at=1.0)
+    assert line.receiver.due == pytest.approx(1.15)
+
+
 def test_what_comes_after_it_lapsed_does_not_begin_it_anew():
     packets = packets_of("1", 1.0)
     line = Line().take(packets[:3])
