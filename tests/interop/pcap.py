@@ -10,7 +10,7 @@ from sipparty.media import RTPPacket, find_codec
 
 from .sound import Sound
 
-__all__ = ["write_rtp"]
+__all__ = ["write_packets", "write_rtp"]
 
 #: A packet's length, and the port that stands for the first of the media's, which SIPp replaces.
 _SECONDS, _PORT = 0.02, 4000
@@ -51,6 +51,17 @@ def write_rtp(
                 )
             )
             timestamp += ticks
+    return write_packets(path, packets, six=six)
+
+
+def write_packets(path: Path, packets: Sequence[bytes], *, six: bool = False) -> Path:
+    """Write RTP packets, 20 ms apart, to a pcap file; return its path.
+
+    Args:
+        path: The file.
+        packets: The packets.
+        six: Whether they are of IPv6.
+    """
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1))
         for number, packet in enumerate(packets):
