@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sipparty.media import (
         SRTP,
         DestinationLearnt,
+        DigitEnded,
+        DigitReceived,
         MediaProven,
         MediaStarted,
         MediaTimedOut,
@@ -163,6 +165,8 @@ __all__ = [
     "ComposingChanged",
     "DestinationLearnt",
     "Dialog",
+    "DigitEnded",
+    "DigitReceived",
     "Engine",
     "Event",
     "EventPackage",

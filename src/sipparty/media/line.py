@@ -42,6 +42,7 @@ from sipparty.sip.dialog.session import MediaUser
 from sipparty.sip.events import MediaEvent
 
 if TYPE_CHECKING:
+    from sipparty.media.dtmf.line_keys import ToneInput
     from sipparty.media.sdes import SecurityDescriptions
 
 __all__ = ["Line", "known_of"]
@@ -75,6 +76,7 @@ class Line:
         negotiated: What was agreed on and is in effect; None before, and where it was refused.
         stream: The stream; None before there is one.
         input: What gives it the audio to send; the player, unless something else is set.
+        tones: What sends keys as tones, among its inputs; None before the first.
         player: Plays to the other side what `play` was given.
         recorder: Records what is heard, and what is sent.
         media_loop: Where it runs; None before it is bound.
@@ -121,6 +123,7 @@ class Line:
         self._played_time = self._sent_time = 0.0
         self.player = Player(self.emit)
         self.input: AudioInput = self.player
+        self.tones: ToneInput | None = None
         self.recorder = Recorder(self, self.emit)
 
     # ---------------------------------------------------------------- described and agreed on

@@ -31,7 +31,7 @@ def make_agent(party: Party[Any, Any], uri: str) -> UserAgent:
         agent.check_offer = partial(check_offer, party.check_offer, party._descriptors)
     agent.media_options = partial(media_options, party, "media")
     agent.reject_offer = partial(reject_offer, agent)
-    if hasattr(party.ServerDialog, "note_dtmf") or hasattr(party.ClientDialog, "note_dtmf"):
+    if hasattr(party.ServerDialog, "_note_dtmf") or hasattr(party.ClientDialog, "_note_dtmf"):
         agent.handle_method("INFO", partial(_take_info, agent))
     for method in party._methods:
         agent.handle_method(method)

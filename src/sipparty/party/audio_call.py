@@ -464,11 +464,11 @@ class AudioCall(_AudioCall):
             sender = self.__dict__["_info_sender"] = InfoSender(self)
         return sender
 
-    def note_media(self, event: DigitReceived | DigitEnded) -> None:
+    def _note_media(self, event: DigitReceived | DigitEnded) -> None:
         """Take note of a key, before handlers do; on the engine's thread."""
         self._digits.hear(event)
 
-    def note_dtmf(self, dtmf: DTMF) -> None:
+    def _note_dtmf(self, dtmf: DTMF) -> None:
         """Take note of a key that came in an INFO; on the engine's thread."""
         from sipparty.media.dtmf.events import DigitEnded, DigitReceived
 

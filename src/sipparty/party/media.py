@@ -71,9 +71,9 @@ class CallMedia:
     def emit(self, event: MediaEvent) -> None:
         """Hand an event to the call's handlers, where there are any."""
         call: Any = self._dialog
-        if event.FOR_CALL and hasattr(call, "note_media"):
+        if event.FOR_CALL and hasattr(call, "_note_media"):
             event = event.replace(agent=call.agent, call=call)
-            self._engine.post(call.note_media, event)
+            self._engine.post(call._note_media, event)
         elif call.agent.observed:
             event = event.replace(agent=call.agent, call=call)
             self._engine.post(self._engine.core.emit, event)

@@ -193,7 +193,7 @@ class MediaEvent(CallEvent):
 
     agent: UserAgent = field(default=None, kw_only=True)
     call: SimpleCall = field(default=None, kw_only=True)
-    #: Whether the call takes note of it before its handlers do, by `note_media`, where it has that.
+    #: Whether the call takes note of it, before handlers do, by `_note_media`, where it has that.
     FOR_CALL: ClassVar[bool] = False
 
 

@@ -243,7 +243,7 @@ def take_info(agent: UserAgent, transaction: ServerTransaction, state: DialogSta
 
 def _taken_as_key(agent: UserAgent, transaction: ServerTransaction, call: Any) -> bool:
     """Take note of a key, where the call does; and answer what no handler will."""
-    note: Callable[[DTMF], object] | None = getattr(call, "note_dtmf", None)
+    note: Callable[[DTMF], object] | None = getattr(call, "_note_dtmf", None)
     if note is None:
         return False
     request = transaction.request

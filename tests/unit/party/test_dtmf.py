@@ -48,9 +48,14 @@ def calling():
 def test_keys_are_sent_and_gathered(calling, media, method, wanted):
     events = []
 
+    def note(event):
+        events.append(event)
+
+    note.immediate = True  # before who gathers has the digit
+
     def listen(bob):
-        bob.on(DigitReceived, events.append)
-        bob.on(DigitEnded, events.append)
+        bob.on(DigitReceived, note)
+        bob.on(DigitEnded, note)
 
     mine, its = calling(media, on_bob=listen)
     gathering = its.gather(max=5)

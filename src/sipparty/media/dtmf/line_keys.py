@@ -1,5 +1,5 @@
-"""Keys on a line: as telephone events of its stream, or as tones in the place of its input; and
-tones that are found in what it hears.
+"""Keys on a line: as telephone events of its stream, or as tones before its other inputs; and tones
+that are found in what it hears.
 
 Laws:
 
@@ -19,9 +19,13 @@ from typing import Any, Final
 from sipparty.media.dtmf.detector import ToneDetector
 from sipparty.media.dtmf.keys import Press
 from sipparty.media.dtmf.tones import ToneSender
-from sipparty.media.frames import AudioFrame, AudioInput
+from sipparty.media.frames import AudioFrame
+from sipparty.media.inputs import RankedInputs
 
 __all__ = ["ToneInput", "ToneListener", "cancel_keys", "send_events", "send_tones"]
+
+#: The rank of tones among the inputs of a line: before all others.
+_KEYS: Final = 50
 
 #: Frames that wait to be looked at, at most: a second of the shortest ones.
 _MAX_WAITING: Final = 100
@@ -56,9 +60,11 @@ def send_tones(line: Any, presses: Sequence[Press], done: Callable[[], object]) 
     """Send keys as tones, in the place of what a line would send; as `send_events`."""
 
     def send() -> None:
-        if not isinstance(line.input, ToneInput):
-            line.input = ToneInput(line, line.input)
-        line.input.tones.queue(presses, done)
+        inputs = RankedInputs.of(line)
+        if line.tones is None:
+            line.tones = ToneInput(inputs)
+        line.tones.queue(presses, done)
+        inputs.add(line.tones, _KEYS)
 
     line.media_loop.post(send)
 
@@ -69,38 +75,30 @@ def cancel_keys(line: Any, done: Callable[[], object]) -> None:
     def cancel() -> None:
         if line.stream is not None:
             line.stream.keys.cancel(done)
-        if isinstance(line.input, ToneInput):
-            line.input.tones.cancel(done)
+        if line.tones is not None:
+            line.tones.cancel(done)
 
     line.media_loop.post(cancel)
 
 
-class ToneInput:
-    """Tones in the place of a line's input, which goes on unheard and comes back after them.
+class ToneInput(ToneSender):
+    """Tones as an input of a line, while there are any.
 
     Args:
-        line: The line.
-        input: Its input.
-
-    Attributes:
-        tones: What sends them.
+        inputs: The inputs of the line.
     """
 
-    __slots__ = ("_input", "_line", "tones")
+    __slots__ = ("_inputs",)
 
-    def __init__(self, line: Any, input: AudioInput) -> None:
-        self._line = line
-        self._input = input
-        self.tones = ToneSender()
+    def __init__(self, inputs: RankedInputs) -> None:
+        super().__init__()
+        self._inputs = inputs
 
     def next_frame(self, samples: int, rate: int, /) -> bytes | None:
-        """The next samples to send."""
-        frame = self._input.next_frame(samples, rate)
-        tones = self.tones.next_frame(samples, rate)
-        if tones is not None:
-            return tones
-        if self._line.input is self:
-            self._line.input = self._input
+        """The next samples to send; None after the last, and then other inputs are asked."""
+        frame = super().next_frame(samples, rate)
+        if frame is None:
+            self._inputs.remove(self)
         return frame
 
 

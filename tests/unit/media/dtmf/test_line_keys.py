@@ -5,6 +5,7 @@ from sipparty.media.dtmf.keys import plan
 from sipparty.media.dtmf.line_keys import ToneListener, cancel_keys, send_events, send_tones
 from sipparty.media.dtmf.tones import tone
 from sipparty.media.frames import AudioFrame
+from sipparty.media.inputs import SENT, RankedInputs
 
 
 class Input:
@@ -19,7 +20,7 @@ class Input:
 class Line:
     """A line whose thread is the test's."""
 
-    stream = None
+    stream = tones = None
 
     def __init__(self):
         self.input = self.own = Input()
@@ -39,9 +40,10 @@ def test_tones_take_the_place_of_the_input_and_give_it_back():
     line, said = Line(), []
     send_tones(line, plan("1", 0.04, 0.06), lambda: said.append("done"))
     assert line.sent(5) == tone("1", 320, 8000) + bytes(960)
-    assert (line.own.asked, said) == (5, [])
+    assert (line.own.asked, said) == (0, [])
     assert line.sent(1) == AUDIO
-    assert (line.input, said) == (line.own, ["done"])
+    assert (line.own.asked, said) == (1, ["done"])
+    assert line.input._inputs == (line.own,)
 
 
 def test_more_tones_follow():
@@ -63,13 +65,14 @@ def test_cancelled_tones_are_no_more():
     assert (line.sent(1), said) == (AUDIO, [2])
 
 
-def test_another_input_stays_where_it_was_set():
+def test_tones_come_before_other_inputs_and_may_come_again():
     line = Line()
     send_tones(line, plan("1", 0.04, 0.04), lambda: None)
-    tones, line.input = line.input, Input()
-    for _ in range(5):
-        tones.next_frame(160, 8000)
-    assert line.input is not line.own
+    RankedInputs.of(line).add(Input(), SENT)
+    assert line.sent(4) == tone("1", 320, 8000) + bytes(640)
+    line.sent(1)
+    send_tones(line, plan("2", 0.04, 0.04), lambda: None)
+    assert line.sent(4) == tone("2", 320, 8000) + bytes(640)
 
 
 def test_without_a_stream_events_fail():
