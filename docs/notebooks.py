@@ -2,7 +2,7 @@
 
     python docs/notebooks.py [folder]           in place by default
 
-Needs nbclient and ipykernel. The tests do it too, and fail where a notebook shows something else
+Needs nbclient, ipykernel and matplotlib. The tests do it too, and fail where a notebook shows something else
 than what comes out; then it is time to run this. A cell whose output differs from
 run to run (ports, tags) has the tag `varies`; it keeps what came out last.
 """
@@ -65,6 +65,9 @@ def varies(cell: Any) -> bool:
 
 def main() -> None:
     """Execute every notebook and write it."""
+    # The fonts are listed once for a user, which takes long, and in a notebook gives a warning.
+    import matplotlib.font_manager  # noqa: F401
+
     for path in NOTEBOOKS:
         folder = Path(sys.argv[1]) if len(sys.argv) > 1 else path.parent
         nbformat.write(execute(path), folder / path.name)  # type: ignore[no-untyped-call]
