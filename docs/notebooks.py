@@ -2,9 +2,10 @@
 
     python docs/notebooks.py [folder]           in place by default
 
-Needs nbclient, ipykernel and matplotlib. The tests do it too, and fail where a notebook shows something else
-than what comes out; then it is time to run this. A cell whose output differs from
-run to run (ports, tags) has the tag `varies`; it keeps what came out last.
+Needs nbclient, ipykernel and matplotlib. The tests do it too, and fail where a notebook shows
+something else than what comes out; then it is time to run this. A cell whose output differs from
+run to run (ports, tags), or from machine to machine (pictures), has the tag `varies`; it keeps what
+came out last.
 """
 
 from __future__ import annotations
