@@ -78,6 +78,12 @@ def silenced(record: Recorder, claimed: dict[bytes, tuple[str, int]]) -> Iterato
             data, address = super().recvfrom(*size)
             return data, claimed.pop(data, address)
 
+        def recvmsg(self, *sizes: Any) -> Any:
+            data, control, flags, address = super().recvmsg(*sizes)
+            # What the kernel says of the time is of no use here.
+            control = [one for one in control if one[0] != socket.SOL_SOCKET]
+            return data, control, flags, claimed.pop(data, address)
+
         def connect(self, address: Any) -> None:
             if self.type == socket.SOCK_DGRAM:
                 return  # asked for its own address only: it has the one of the loopback interface

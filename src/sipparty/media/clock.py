@@ -40,8 +40,9 @@ MAX_CATCH_UP: Final = 3
 SPACING: Final = 0.0025
 #: The weight of members that a phase takes before another one is begun. One of G.711 has 1.
 CROWD: Final = 32
-#: Seconds between two ticks at most for a reader to rely on them.
-MAX_GAP: Final = 0.021
+#: Seconds between two ticks at most for a reader to rely on them: short enough for what a flood
+#: sends meanwhile to find room in a socket's buffer beside a call's packets.
+MAX_GAP: Final = 0.0105
 
 _DUE: Final = attrgetter("due")
 _WEIGHT: Final = attrgetter("weight")

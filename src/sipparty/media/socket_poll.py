@@ -5,9 +5,8 @@ Laws:
 * The sockets of a loop are in one `epoll` object. While the media clock ticks often enough, they
   are looked at with each tick, just before what came is played, and the loop is not woken; a packet
   waits for `clock.MAX_GAP` at most. Else the loop wakes when one of them has something.
-* Sockets are read in turn, one datagram each, and again while there is more, up to `BATCH` times:
-  a flood at one of them keeps none waiting.
-
+* Sockets are read in turn, one datagram each, and again while there is more, up to `BATCH` times;
+  then the loop has its turn, and reading goes on: a flood at one of them keeps none waiting.
 * A reader that raises is logged; the others do not notice.
 
 Only Linux has `epoll`; elsewhere, and where the system has no file descriptor for one, a loop
@@ -39,13 +38,15 @@ class SocketPoll:
 
     _polls: weakref.WeakValueDictionary[int, SocketPoll] = weakref.WeakValueDictionary()
 
-    __slots__ = ("__weakref__", "_clock", "_epoll", "_loop", "_readers")
+    __slots__ = ("__weakref__", "_again", "_clock", "_epoll", "_loop", "_readers")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._readers: dict[int, Callable[[], object]] = {}
         self._clock = MediaClock.of(loop)
         self._epoll: select.epoll | None = None
+        #: What will go on reading.
+        self._again: asyncio.Handle | None = None
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> SocketPoll:
@@ -114,6 +115,12 @@ class SocketPoll:
                         read()
                     except Exception:
                         _log.exception("Reading media failed.")
+        if self._again is None:
+            self._again = self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._again = None
+        self.read()
 
     def _read_one(self, number: int) -> None:
         try:

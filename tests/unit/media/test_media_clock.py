@@ -273,17 +273,17 @@ def test_a_reader_may_rely_on_the_clock_while_it_ticks_often(loop, media):
     members = [Member(loop) for _ in range(CROWD + 1)]
     reader = Reader([])
     media.attach(reader)
-    media.add(members[0], 0.04)
+    media.add(members[0], 0.02)
     assert reader.often == []
     for member in members[1:]:
-        media.add(member, 0.04)  # the last in the other half of the period
+        media.add(member, 0.02)  # the last in the other half of the period
     assert reader.often == [True]
     media.remove(members[0])  # the phase has others
     assert reader.often == [True]
     media.remove(members[-1])
     assert reader.often == [True, False]
     again = Reader([])
-    media.add(members[0], 0.02)
+    media.add(members[0], 0.01)
     media.attach(again)
     assert again.often == [True]
     media.attach(None)
