@@ -10,13 +10,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-from sipparty import AudioParty, SilenceSource, SimpleCall, SIPPartyError, ToneSource
+from sipparty import AudioCall, AudioParty, SilenceSource, SIPPartyError, ToneSource
 
 #: Seconds of a message.
 LENGTH = 0.5
 
 
-async def serve(call: SimpleCall) -> None:
+async def serve(call: AudioCall) -> None:
     """Handle one call, from ringing to the end."""
     if call.remote.uri.username == "spam":
         call.reject(603)
@@ -26,11 +26,11 @@ async def serve(call: SimpleCall) -> None:
     try:
         await call
         for frequency in (523, 659, 784):
-            await call.session.play(ToneSource(frequency, duration=0.1))
+            await call.play(ToneSource(frequency, duration=0.1))
         path = Path(f"message-from-{call.remote.uri.username}.wav")
-        call.session.record(path)
-        await call.session.play(SilenceSource(LENGTH))
-        call.session.stop_recording()
+        message = call.record(path)
+        await call.play(SilenceSource(LENGTH))
+        await message.stop()
         print(f"a message: {path}")
         await call.terminate()
     except SIPPartyError as error:
@@ -50,7 +50,7 @@ async def main() -> None:
             await serve_all(line.listen(int(sys.argv[1])))
         serving = asyncio.create_task(serve_all(line.listen(0, address="127.0.0.1")))
         async with AudioParty("alice@atlanta.com") as alice, alice.call(line) as call:
-            call.session.play(ToneSource(440))
+            call.play(ToneSource(440))
             await call.stateCondition(call.States.Terminated.__eq__, timeout=20)
             print("the line hung up")
         serving.cancel()

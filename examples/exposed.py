@@ -35,7 +35,7 @@ async def serve(event: CallReceived) -> None:
     try:
         await call
         print(f"a call of {call.authenticated}")
-        await call.session.play(ToneSource(523, duration=0.1))
+        await call.play(ToneSource(523, duration=0.1))
         await call.terminate()
     except SIPPartyError as error:
         print(f"the call ended: {error}")

@@ -15,7 +15,7 @@ def main() -> None:
         try:
             with alice.call(target, timeout=60) as call:
                 print("talking")
-                call.session.play(ToneSource(440, duration=0.3)).wait(timeout=10)
+                call.play(ToneSource(440, duration=0.3)).wait(timeout=10)
         except SIPPartyError as error:
             sys.exit(f"No call: {error}")
         print("done:", call.session.statistics.packets_sent > 0)

@@ -10,8 +10,7 @@ the menu need not wait for it; who presses nothing is asked again.
 import asyncio
 import sys
 
-from sipparty import AudioParty, SIPPartyError, ToneSource
-from sipparty.party.audio_call import AudioCall
+from sipparty import AudioCall, AudioParty, SIPPartyError, ToneSource
 
 
 def say(frequency: float) -> ToneSource:
