@@ -1,40 +1,64 @@
 """Audio of calls: RTP and RTCP, codecs, playout, files, and the session that ties them together.
 
-    session, rtp_session   what a call asks of its media: `MediaSession`, `RTPSession`
-    playback, player, track  playing to a line
-    recording                recording a line
-    playable, feeding        what can be played, and what reads it beside the tick
-    sources, sinks, files    where audio comes from and goes to
-    call_tones, pcm          tones of the network; samples
-    clock                    the 20 ms clock of a loop
-    ports, socket_poll       UDP sockets, and reading many of them: the only I/O beside files
-    transport                what a stream asks of what carries its packets
-    frames, inputs           audio between the parts of a line; which of several is sent
-    audio                    `call.audio`: frames to be read, sent and tapped
-    activity                 when the other side speaks
-    speech, utterances       speech in a call: reported, taken as an interruption, piece by piece
-    answering                whether a human or a machine has answered
-    mixing, bridging         two calls that hear each other
-    conference               several of them
-    holding, ringback        music on hold; the tone while another call rings
-    dtmf                     keys: as telephone events, in INFO, as tones; collected
-    following                the line of a call through the life of the call
-    security                 whether media is to be secure, as a setting of a session
-    srtp, suites, sdes       SRTP on a transport; its suites; its keys in descriptions
-    crypto_attribute         a=crypto lines
-    audio_stream             one stream without I/O
-    remote                   whose packets are the other side's, and where ours may go
-    statistics               what is counted of a stream
-    jitter                   the playout buffer
-    packet_queue, media_time, playout_delay   of it: order, time, how long to wait
-    filling, concealment, comfort_noise, waveform   of it: what is played where nothing came
-    rtp_source               numbering, validation and statistics of RTP
-    quality, emodel, burst   how it sounds: loss, delay, R and MOS, live and at the end
-    stream_reports           the RTCP of one stream
-    rtcp_schedule            when RTCP is sent
-    rtp, rtcp, rtcp_xr       packets
-    negotiated, settings     what is asked for, and what was negotiated, as settings of a stream
-    codecs                   PCMU, PCMA, G.722, Opus, L16, and the register for others
+What a call does with sound; users begin here, by way of the verbs of `AudioCall`:
+
+    playing     playable             what can be played
+                playback             the handle that `play` gives
+                sources, call_tones  samples, tones, those of the network
+    recording   recording            the handle that `record` gives
+                sinks                where it goes
+    both        files                sound files, by PyAV; WAV by itself
+    frames      audio, sending       `call.audio`: frames to be read, samples to be sent
+                activity, speech     when the other side speaks; events of it, and interruptions
+                utterances           what it says, piece by piece
+                answering            whether a human or a machine has answered
+    keys        dtmf                 as telephone events, in INFO, as tones; collected
+    several     bridging             two calls that hear each other
+                conference           more of them
+                holding, ringback    music on hold; the tone while another call rings
+    how it is   quality              `call.quality`
+                events               what handlers take
+    codecs      codecs               PCMU, PCMA, G.722, Opus, L16, and the register for others
+    security    security             SRTP as a setting
+
+The parts of a session, from the call down to the network:
+
+    session, rtp_session             what a call asks of its media; one with RTP
+    negotiated, settings             what is asked for, and what was agreed on, as settings
+    line                             one m= line: what it sends, and who hears it
+    frames, inputs                   what goes between its parts; which of several is sent
+    transport                        what a line asks of what carries its packets
+    following                        the line of a call through the life of the call
+    clock, loops                     the 20 ms tick of a loop; loops beside signalling
+    ports, socket_poll               UDP sockets, and reading many: the only I/O beside files
+
+Playing, recording and mixing on the tick:
+
+    player, track                    what a line plays; one playback
+    feeding, fillers                 queues that are read on the tick, and what fills them beside it
+    recorder, sides                  the recordings of a line; two sides as two channels
+    mixing                           audio of one call in others
+    pcm                              samples: levels, rates
+
+One stream, without I/O:
+
+    audio_stream                     frames on one side, datagrams on the other
+    rtp, rtp_source                  packets; numbering them, judging those that come
+    remote                           whose packets are the other side's, and where ours may go
+    jitter                           the playout buffer
+    packet_queue, media_time         its packets in order, on one line of time
+    playout_delay                    how long it waits
+    filling, concealment, waveform   what is played where a packet is missing
+    comfort_noise                    noise in pauses (RFC 3389)
+    rtcp, rtcp_xr, rtcp_schedule     reports: their packets, and when they are sent
+    stream_reports                   those of one stream
+    statistics                       what is counted
+    burst, emodel                    how losses lie; R and MOS
+
+Secure media:
+
+    srtp, suites                     SRTP as a transport on another; its suites and their library
+    sdes, crypto_attribute           its keys in descriptions; a=crypto lines
 
 Importing this package loads none of them; each name is loaded from its module when it is first
 used, so that a party without media has nothing of it but `NoMediaSession`.

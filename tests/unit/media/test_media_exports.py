@@ -1,5 +1,6 @@
 import importlib
 import pkgutil
+import re
 
 import pytest
 
@@ -24,3 +25,14 @@ def test_what_is_listed_is_there_and_what_is_there_is_listed(name):
     }
     assert made_here <= set(module.__all__)
     assert module.__doc__
+
+
+def test_the_table_of_modules_has_each_once():
+    listed = [
+        module
+        for line in media.__doc__.splitlines()
+        if line.startswith("    ")
+        for module in re.split(r"  +", line.strip())[-2].split(", ")
+    ]
+    there = [each.name for each in pkgutil.iter_modules(media.__path__)]
+    assert sorted(listed) == sorted(there)
