@@ -19,9 +19,9 @@ from random import Random
 
 from sipparty.media.codecs import Decoder
 from sipparty.media.codecs.g711 import G711
-from sipparty.media.concealment import Concealment, SilenceConcealment, WaveformConcealment
-from sipparty.media.jitter import JitterBuffer
 from sipparty.media.pcm import attenuate
+from sipparty.media.playout.concealment import Concealment, SilenceConcealment, WaveformConcealment
+from sipparty.media.playout.jitter import JitterBuffer
 
 __all__ = ["CONCEALMENTS", "RATE", "RepetitionConcealment", "missing", "score", "speech", "through"]
 

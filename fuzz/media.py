@@ -10,8 +10,8 @@ from functools import cache
 from fuzz.laws import attempt, law, look_at
 from sipparty.media.dtmf.receiving import EventReceiver
 from sipparty.media.dtmf.telephone_event import TelephoneEvent
-from sipparty.media.rtcp import UnknownRTCP, parse_rtcp
-from sipparty.media.rtcp_xr import (
+from sipparty.media.rtp.rtcp import UnknownRTCP, parse_rtcp
+from sipparty.media.rtp.rtcp_xr import (
     ExtendedReport,
     LastReferences,
     OtherBlock,

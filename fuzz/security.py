@@ -15,10 +15,10 @@ from typing import Any
 
 from fuzz.laws import attempt, law, look_at
 from sipparty.errors import BuildError
-from sipparty.media.crypto_attribute import CryptoAttribute
-from sipparty.media.sdes import SecurityDescriptions
-from sipparty.media.security import SRTP
-from sipparty.media.srtp import SUITES, MasterKey, SecureTransport
+from sipparty.media.srtp.crypto_attribute import CryptoAttribute
+from sipparty.media.srtp.sdes import SecurityDescriptions
+from sipparty.media.srtp.settings import SRTP
+from sipparty.media.srtp.transport import SUITES, MasterKey, SecureTransport
 from sipparty.sdp import Attribute, MediaDescription
 
 __all__ = ["CRYPTO_WORDS", "crypto", "crypto_seeds", "packet", "packet_seeds", "read_packet"]

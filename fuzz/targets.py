@@ -25,9 +25,9 @@ from fuzz.laws import Broken, attempt, check_refusal, law, look_at
 from fuzz.words import AUTH_WORDS, RTP_WORDS, SDP_WORDS, SIP_WORDS
 from sipparty import sdp
 from sipparty.errors import BuildError, NegotiationError, ParseError
-from sipparty.media.crypto_attribute import CryptoAttribute
-from sipparty.media.rtcp import parse_rtcp
-from sipparty.media.rtp import RTPPacket, looks_like_rtcp
+from sipparty.media.rtp.packet import RTPPacket, looks_like_rtcp
+from sipparty.media.rtp.rtcp import parse_rtcp
+from sipparty.media.srtp.crypto_attribute import CryptoAttribute
 from sipparty.sdp import MediaCapability, SessionDescription, make_answer, negotiated_streams
 from sipparty.sip import AOR, URI, Core, DNameURI, Flow, Host, Message, Request, UserAgent, Via
 from sipparty.sip.auth import AuthenticationInfo, Challenge, Credentials

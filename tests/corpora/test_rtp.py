@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sipparty.errors import ParseError
-from sipparty.media.rtcp import (
+from sipparty.media.rtp.packet import RTPPacket
+from sipparty.media.rtp.rtcp import (
     Goodbye,
     PayloadFeedback,
     ReceiverReport,
@@ -15,7 +16,6 @@ from sipparty.media.rtcp import (
     TransportFeedback,
     parse_rtcp,
 )
-from sipparty.media.rtp import RTPPacket
 
 ROOT = Path(__file__).parents[2]
 CORPORA = Path(os.environ.get("SIPPARTY_CORPORA", ROOT.parent / "shared" / "corpora"))

@@ -12,7 +12,7 @@ import pytest
 
 from sipparty.errors import CallRejected
 from sipparty.media import SRTP, MemorySink
-from sipparty.media.srtp import SUITES
+from sipparty.media.srtp.transport import SUITES
 
 from .baresip import Baresip
 from .calls import ended, first, incoming, on_wire, talk

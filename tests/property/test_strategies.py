@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sipparty.errors import ParseError
-from sipparty.media.rtcp import parse_rtcp
-from sipparty.media.rtp import RTPPacket
+from sipparty.media.rtp.packet import RTPPacket
+from sipparty.media.rtp.rtcp import parse_rtcp
 from sipparty.sdp import SessionDescription
 from sipparty.sip import (
     HEADERS,

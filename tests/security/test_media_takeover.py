@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from sipparty.media import MemorySink, ToneSource
-from sipparty.media.rtcp import (
+from sipparty.media.rtp.packet import HeaderExtension, RTPPacket
+from sipparty.media.rtp.rtcp import (
     Goodbye,
     ReceiverReport,
     ReportBlock,
@@ -22,7 +23,6 @@ from sipparty.media.rtcp import (
     SourceDescription,
     build_compound,
 )
-from sipparty.media.rtp import HeaderExtension, RTPPacket
 from sipparty.parties import SingleRTPSessionSimplenParty
 
 from ..faults.defender import PATIENCE

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sipparty.b2bua.relay import Origin
 from sipparty.errors import CallFailed, NegotiationError, SIPPartyError, Timeout, UsageError
-from sipparty.media.bridging import AudioBridge, bridge
+from sipparty.media.conferencing.bridging import AudioBridge, bridge
 from sipparty.sip import ClientRequest, Message, Response, SimpleCall
 from sipparty.sip.dialog.modification import changing_dialog
 from sipparty.sip.dialog.session import Pending

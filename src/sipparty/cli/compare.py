@@ -17,7 +17,7 @@ from os.path import commonprefix
 
 from sipparty.media import Source, find_codec
 from sipparty.media.pcm import SAMPLE_WIDTH
-from sipparty.media.sources import Resampled
+from sipparty.media.playing.sources import Resampled
 
 __all__ = ["Verdict", "after_codec", "compare", "trim"]
 

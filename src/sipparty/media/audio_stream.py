@@ -7,7 +7,7 @@ Laws:
 * One `send_frame` and one `play_frame` for each frame of time; the stream sends, plays and reports
   as its `StreamSettings` say, which may change at any time.
 * What is malformed, unknown or from an unknown source is counted and dropped, never raised. Which
-  source is known, and where media goes, is for `sipparty.media.remote` to say.
+  source is known, and where media goes, is for `sipparty.media.rtp.remote` to say.
 * Every packet of the source that is heard is counted as received, whether it is played or not (RFC
   3550 section A.3): on hold, telephone events, comfort noise.
 * The usual packet, the next one of the source that is heard, takes a short way, which does what the
@@ -33,16 +33,16 @@ from sipparty.media.events import (
     RemoteLeft,
     SourceHeard,
 )
-from sipparty.media.jitter import JitterBuffer
 from sipparty.media.pcm import silence
-from sipparty.media.quality import Quality, QualityMeter
-from sipparty.media.remote import RemoteEnd
-from sipparty.media.rtcp import Goodbye
-from sipparty.media.rtp import RTP_HEADER_SIZE, RTPPacket
-from sipparty.media.rtp_source import Address, RTPReceiver, RTPSender, RTPSource
+from sipparty.media.playout.jitter import JitterBuffer
+from sipparty.media.quality.quality import Quality, QualityMeter
+from sipparty.media.quality.statistics import MediaStatistics
+from sipparty.media.rtp.packet import RTP_HEADER_SIZE, RTPPacket
+from sipparty.media.rtp.remote import RemoteEnd
+from sipparty.media.rtp.reports import StreamReports
+from sipparty.media.rtp.rtcp import Goodbye
+from sipparty.media.rtp.source import Address, RTPReceiver, RTPSender, RTPSource
 from sipparty.media.settings import StreamSettings
-from sipparty.media.statistics import MediaStatistics
-from sipparty.media.stream_reports import StreamReports
 from sipparty.sip.events import MediaEvent
 from sipparty.sip.unproven import UnprovenHosts
 
@@ -169,7 +169,7 @@ class AudioStream:
         settings = self.settings
         decoders = {kind: one.decoder() for kind, one in settings.receive.items()}
         if settings.cn_receive:
-            from sipparty.media.comfort_noise import ComfortNoise
+            from sipparty.media.playout.comfort_noise import ComfortNoise
 
             for kind, clock_rate in settings.cn_receive.items():
                 decoders[kind] = Decoder(ComfortNoise(), clock_rate, clock_rate)

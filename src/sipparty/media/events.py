@@ -24,13 +24,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipparty.media.rtp_source import Address
+from sipparty.media.rtp.source import Address
 from sipparty.sip.events import MediaEvent
 
 if TYPE_CHECKING:
     from sipparty.errors import MediaError
-    from sipparty.media.playback import Playback
-    from sipparty.media.sinks import Sink
+    from sipparty.media.playing.playback import Playback
+    from sipparty.media.recording.sinks import Sink
 
 __all__ = [
     "DestinationLearnt",

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sipparty.media.following import audio_line
+from sipparty.media.conferencing.following import audio_line
 from sipparty.media.inputs import HOLD, RankedInputs
-from sipparty.media.player import Player
+from sipparty.media.playing.player import Player
 from sipparty.sip.events import CallEnded, CallEvent, CallHeld, CallResumed, MediaEvent
 
 __all__ = ["HoldMusic"]

@@ -27,15 +27,15 @@ from sipparty.media.frames import AudioFrame, AudioInput, Listener
 from sipparty.media.loops import MediaLoop
 from sipparty.media.negotiated import AudioPreferences, settings_of
 from sipparty.media.pcm import silence
-from sipparty.media.player import Player
+from sipparty.media.playing.player import Player
 from sipparty.media.ports import UDPTransport
-from sipparty.media.quality import Quality
-from sipparty.media.recorder import Recorder
-from sipparty.media.rtp import looks_like_rtcp
-from sipparty.media.rtp_source import Address
-from sipparty.media.security import SRTP
+from sipparty.media.quality.quality import Quality
+from sipparty.media.quality.statistics import MediaStatistics
+from sipparty.media.recording.recorder import Recorder
+from sipparty.media.rtp.packet import looks_like_rtcp
+from sipparty.media.rtp.source import Address
 from sipparty.media.settings import StreamSettings
-from sipparty.media.statistics import MediaStatistics
+from sipparty.media.srtp.settings import SRTP
 from sipparty.media.transport import LineExtension, MediaTransport
 from sipparty.sdp import MediaCapability, NegotiatedStream
 from sipparty.sip.dialog.session import MediaUser
@@ -43,7 +43,7 @@ from sipparty.sip.events import MediaEvent
 
 if TYPE_CHECKING:
     from sipparty.media.dtmf.line_keys import ToneInput
-    from sipparty.media.sdes import SecurityDescriptions
+    from sipparty.media.srtp.sdes import SecurityDescriptions
 
 __all__ = ["Line", "known_of"]
 
@@ -176,7 +176,7 @@ class Line:
         srtp = SRTP.of(self.wanted.srtp)
         if self._security is not None or not srtp.matters(offer):
             return False
-        from sipparty.media.sdes import SecurityDescriptions
+        from sipparty.media.srtp.sdes import SecurityDescriptions
 
         encrypted = None if call is None else call.encrypted
         self._security = SecurityDescriptions(srtp, self._tokens, encrypted)

@@ -25,10 +25,10 @@ from typing import Any, Final
 from sipparty.errors import NegotiationError, UsageError
 from sipparty.media.codecs import CodecType, find_codec
 from sipparty.media.pcm import prepare_rates
-from sipparty.media.rtcp_xr import asked_for
-from sipparty.media.rtp_source import Address
-from sipparty.media.security import SRTP
+from sipparty.media.rtp.rtcp_xr import asked_for
+from sipparty.media.rtp.source import Address
 from sipparty.media.settings import ReceivedFormat, StreamSettings
+from sipparty.media.srtp.settings import SRTP
 from sipparty.media.transport import LineExtension
 from sipparty.sdp import (
     Attribute,

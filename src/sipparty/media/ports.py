@@ -30,7 +30,7 @@ from typing import Final, NamedTuple
 from sipparty.concurrency import descriptors
 from sipparty.concurrency.host import OpenSocket, open_socket_of_system, opener
 from sipparty.errors import ListenError, PortsExhausted, UsageError
-from sipparty.media.rtp_source import Address
+from sipparty.media.rtp.source import Address
 from sipparty.media.socket_poll import SocketPoll
 from sipparty.media.transport import Receive
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sipparty.media.conferencing.following import unsubscribe
 from sipparty.media.events import MediaStarted
-from sipparty.media.following import unsubscribe
-from sipparty.media.playback import Playback
+from sipparty.media.playing.playback import Playback
 from sipparty.sip.events import CallEnded, CallEstablished, Event
 
 __all__ = ["Ringback"]

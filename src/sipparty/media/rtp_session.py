@@ -35,14 +35,14 @@ from sipparty.media.events import MediaStarted
 from sipparty.media.line import Line, known_of
 from sipparty.media.loops import MediaLoop
 from sipparty.media.negotiated import AudioPreferences, further_line
-from sipparty.media.playback import OwnThread, Playback
-from sipparty.media.quality import Quality
-from sipparty.media.recording import Recording
-from sipparty.media.security import SRTP
+from sipparty.media.playing.playback import OwnThread, Playback
+from sipparty.media.quality.quality import Quality
+from sipparty.media.quality.statistics import MediaStatistics
+from sipparty.media.recording.recording import Recording
+from sipparty.media.recording.sinks import SinkLike
 from sipparty.media.session import MediaSession
 from sipparty.media.settings import check_dscp, check_score, check_seconds
-from sipparty.media.sinks import SinkLike
-from sipparty.media.statistics import MediaStatistics
+from sipparty.media.srtp.settings import SRTP
 from sipparty.media.transport import LineExtension
 from sipparty.sdp import (
     MediaCapability,
@@ -55,7 +55,7 @@ from sipparty.sdp import (
 from sipparty.sdp.offeranswer import assign_capabilities, read_offer
 
 if TYPE_CHECKING:
-    from sipparty.media.playable import Playable
+    from sipparty.media.playing.playable import Playable
 
 __all__ = ["RTPSession"]
 
@@ -204,7 +204,7 @@ class RTPSession(MediaSession):
         srtp = SRTP.of(options.get("srtp", "accepted"))
         extensions: list[LineExtension] = []
         if srtp.matters(offer):
-            from sipparty.media.sdes import SecurityDescriptions
+            from sipparty.media.srtp.sdes import SecurityDescriptions
 
             extensions.append(SecurityDescriptions(srtp, secrets.randbits))
         capability = AudioPreferences(codecs).capability(extensions=extensions)
@@ -394,7 +394,7 @@ class RTPSession(MediaSession):
         Raises:
             UsageError: The session has no `tts`.
         """
-        from sipparty.media.playable import Speech
+        from sipparty.media.playing.playable import Speech
 
         return self.play(Speech(self._tts, text), **options)
 

@@ -88,8 +88,8 @@ class MediaSession(Session):
         """
         if isinstance(options.get("codecs"), str):
             raise TypeError('codecs is several names, such as ("PCMU",), not one text.')
-        from sipparty.media.playable import check_playable
-        from sipparty.media.sinks import as_sink
+        from sipparty.media.playing.playable import check_playable
+        from sipparty.media.recording.sinks import as_sink
 
         play, record = options.pop("play", None), options.pop("record", None)
         for one in (play, options.get("hold_music")):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sipparty.errors import UsageError
 from sipparty.media.codecs import CodecType, Decoder
-from sipparty.media.rtp_source import Address
+from sipparty.media.rtp.source import Address
 
 __all__ = ["ReceivedFormat", "StreamSettings", "check_dscp", "check_score", "check_seconds"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
-from sipparty.media.rtp_source import Address
+from sipparty.media.rtp.source import Address
 from sipparty.sdp import MediaExtension, NegotiatedStream
 
 __all__ = ["LineExtension", "MediaTransport", "Receive"]

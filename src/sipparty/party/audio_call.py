@@ -15,20 +15,20 @@ from sipparty.sip import SimpleCall
 
 if TYPE_CHECKING:
     from sipparty.media import Playback, Recording, RTPSession
-    from sipparty.media.activity import SpeechDetector
-    from sipparty.media.answering import AnsweringDetection, AnsweringJudge
     from sipparty.media.audio import Audio
-    from sipparty.media.bridging import AudioBridge
+    from sipparty.media.conferencing.bridging import AudioBridge
     from sipparty.media.dtmf.dialing import InfoSender, KeysSent
     from sipparty.media.dtmf.digits import CallDigits
     from sipparty.media.dtmf.events import DigitEnded, DigitReceived, Method
     from sipparty.media.dtmf.gathering import Gathering
-    from sipparty.media.playable import Playable
-    from sipparty.media.quality import Quality
+    from sipparty.media.playing.playable import Playable
+    from sipparty.media.quality.quality import Quality
+    from sipparty.media.recording.sinks import SinkLike
     from sipparty.media.ringback import Ringback
-    from sipparty.media.sinks import SinkLike
-    from sipparty.media.speech import BargeIn, BargeInBy, SpeechDetection
-    from sipparty.media.utterances import Utterances
+    from sipparty.media.speech.activity import SpeechDetector
+    from sipparty.media.speech.answering import AnsweringDetection, AnsweringJudge
+    from sipparty.media.speech.detection import BargeIn, BargeInBy, SpeechDetection
+    from sipparty.media.speech.utterances import Utterances
     from sipparty.sip.dialog.modification import Modification
     from sipparty.sip.events import MediaEvent
     from sipparty.sip.info import DTMF
@@ -77,7 +77,7 @@ class AudioCall(_AudioCall):
         audio: Audio | None = self.__dict__.get("_audio")
         if audio is None:
             from sipparty.media.audio import Audio
-            from sipparty.media.following import Follower
+            from sipparty.media.conferencing.following import Follower
 
             loop = getattr(self.portal, "loop", None)
             audio = self.__dict__["_audio"] = Audio(self.portal, self._emit_media, loop)
@@ -100,7 +100,7 @@ class AudioCall(_AudioCall):
     @hold_music.setter
     def hold_music(self, what: Playable) -> None:
         if what is not None:
-            from sipparty.media.playable import check_playable
+            from sipparty.media.playing.playable import check_playable
 
             check_playable(what)
         self.__dict__["_hold_music"] = what
@@ -147,7 +147,7 @@ class AudioCall(_AudioCall):
         Raises:
             UsageError: There is no such country; or this call has no media.
         """
-        from sipparty.media.call_tones import CallTone
+        from sipparty.media.playing.call_tones import CallTone
         from sipparty.media.ringback import Ringback
 
         return Ringback(self.play(CallTone("ringback", country)), other)
@@ -179,7 +179,7 @@ class AudioCall(_AudioCall):
         Raises:
             UsageError: One of the numbers is none; or the detector has no `is_speech`.
         """
-        from sipparty.media.speech import SpeechDetection
+        from sipparty.media.speech.detection import SpeechDetection
 
         options: Any = {"onset": onset, "hangover": hangover, "silence": silence}
         return SpeechDetection(self, detector, rate=rate, **options)
@@ -211,7 +211,7 @@ class AudioCall(_AudioCall):
         Raises:
             UsageError: As for `detect_speech`; or it is another kind of interruption.
         """
-        from sipparty.media.speech import BargeIn
+        from sipparty.media.speech.detection import BargeIn
 
         return BargeIn(self, what, by, detector, rate=rate, onset=onset)
 
@@ -236,7 +236,7 @@ class AudioCall(_AudioCall):
         Raises:
             UsageError: One of the numbers is none; or the detector has no `is_speech`.
         """
-        from sipparty.media.utterances import Utterances
+        from sipparty.media.speech.utterances import Utterances
 
         audio = self.audio if rate is None else self.audio.at(rate)
         reader = audio.read(limit=500)
@@ -260,7 +260,7 @@ class AudioCall(_AudioCall):
         Raises:
             UsageError: The timeout is none; or the judge has no `judge`.
         """
-        from sipparty.media.answering import AnsweringDetection, GreetingJudge
+        from sipparty.media.speech.answering import AnsweringDetection, GreetingJudge
 
         reader = self.audio.read(limit=500)
         one = GreetingJudge() if judge is None else judge
@@ -283,14 +283,14 @@ class AudioCall(_AudioCall):
         Raises:
             UsageError: It is this call.
         """
-        from sipparty.media.bridging import bridge
+        from sipparty.media.conferencing.bridging import bridge
 
         return bridge(self, other)
 
     @property
     def quality(self) -> Quality:
         """How the call sounds, and once it is over, how it did: `mos`, `loss`, `jitter`,
-        `round_trip`, what was ignored and why; see `sipparty.media.quality.Quality`.
+        `round_trip`, what was ignored and why; see `sipparty.media.quality.quality.Quality`.
 
         Raises:
             UsageError: The call has no media, and had none.

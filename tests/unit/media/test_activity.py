@@ -3,14 +3,14 @@
 import pytest
 
 from sipparty.errors import UsageError
-from sipparty.media.activity import (
+from sipparty.media.frames import AudioFrame
+from sipparty.media.speech.activity import (
     EnergyDetector,
     SilenceDetected,
     SpeechEnded,
     SpeechStarted,
     VoiceActivity,
 )
-from sipparty.media.frames import AudioFrame
 
 from .lines import flat
 

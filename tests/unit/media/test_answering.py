@@ -6,15 +6,15 @@ import random
 import pytest
 
 from sipparty.errors import UsageError
-from sipparty.media.answering import (
+from sipparty.media.audio import AudioReader
+from sipparty.media.frames import AudioFrame
+from sipparty.media.speech.answering import (
     AnsweredBy,
     AnsweringDetection,
     AnswerJudged,
     BeepDetector,
     GreetingJudge,
 )
-from sipparty.media.audio import AudioReader
-from sipparty.media.frames import AudioFrame
 
 from .lines import tone
 

@@ -7,10 +7,10 @@ import pytest
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import MediaError, UsageError
 from sipparty.media import MemorySource, ToneSource
-from sipparty.media.answering import AnsweredBy, AnswerJudged
-from sipparty.media.conference import Conference
+from sipparty.media.conferencing.conference import Conference
 from sipparty.media.pcm import loudness
-from sipparty.media.speech import Interrupted
+from sipparty.media.speech.answering import AnsweredBy, AnswerJudged
+from sipparty.media.speech.detection import Interrupted
 from sipparty.parties import AudioParty
 
 PATIENCE = 10.0

@@ -17,7 +17,8 @@ from sipparty.media.events import (
     SourceHeard,
     WrongPayloadType,
 )
-from sipparty.media.rtcp import (
+from sipparty.media.rtp.packet import RTPPacket
+from sipparty.media.rtp.rtcp import (
     Goodbye,
     ReceiverReport,
     SenderReport,
@@ -25,7 +26,6 @@ from sipparty.media.rtcp import (
     build_compound,
     parse_rtcp,
 )
-from sipparty.media.rtp import RTPPacket
 from sipparty.media.settings import StreamSettings
 
 PCMU = find_codec("PCMU")

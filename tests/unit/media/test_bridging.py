@@ -6,11 +6,11 @@ import pytest
 
 from sipparty.errors import UsageError
 from sipparty.media.audio import Audio
-from sipparty.media.bridging import bridge
+from sipparty.media.conferencing.bridging import bridge
+from sipparty.media.conferencing.following import Follower, audio_line
+from sipparty.media.conferencing.mixing import Pipe, mix_minus
 from sipparty.media.events import MediaStarted
-from sipparty.media.following import Follower, audio_line
 from sipparty.media.frames import AudioFrame
-from sipparty.media.mixing import Pipe, mix_minus
 from sipparty.media.pcm import loudness
 from sipparty.sip.events import CallEnded
 

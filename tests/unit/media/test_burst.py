@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sipparty.media.burst import GMIN, BurstMeter, BurstMetrics
+from sipparty.media.quality.burst import GMIN, BurstMeter, BurstMetrics
 
 
 def metered(missed, size, first=0, gmin=GMIN):

@@ -3,8 +3,8 @@ from operator import mul
 
 import pytest
 
-from sipparty.media.comfort_noise import MAX_ORDER, ComfortNoise, NoiseDescription
 from sipparty.media.pcm import loudness
+from sipparty.media.playout.comfort_noise import MAX_ORDER, ComfortNoise, NoiseDescription
 
 from .test_waveform import sine
 

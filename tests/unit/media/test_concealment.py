@@ -2,9 +2,9 @@ from array import array
 
 import pytest
 
-from sipparty.media.concealment import SilenceConcealment, WaveformConcealment
 from sipparty.media.pcm import loudness
-from sipparty.media.waveform import likeness
+from sipparty.media.playout.concealment import SilenceConcealment, WaveformConcealment
+from sipparty.media.playout.waveform import likeness
 
 from .speech import speech
 from .test_waveform import sine, steps

@@ -8,8 +8,8 @@ import pytest
 
 from sipparty.errors import UsageError, WouldDeadlock
 from sipparty.media.clock import MediaClock
-from sipparty.media.conference import Conference
-from sipparty.media.sources import MemorySource, WAVSource
+from sipparty.media.conferencing.conference import Conference
+from sipparty.media.playing.sources import MemorySource, WAVSource
 
 from .lines import FakeCall, FakeLine, flat, tone
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipparty.errors import BuildError, ParseError
-from sipparty.media.crypto_attribute import CryptoAttribute, InlineKey, crypto_attributes
-from sipparty.media.srtp import SUITES
+from sipparty.media.srtp.crypto_attribute import CryptoAttribute, InlineKey, crypto_attributes
+from sipparty.media.srtp.transport import SUITES
 from sipparty.sdp import SessionDescription
 
 CM = "AES_CM_128_HMAC_SHA1_80"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipparty.media.emodel import (
+from sipparty.media.quality.emodel import (
     BEST_R,
     G711_SILENCE,
     Impairment,

@@ -9,9 +9,9 @@ import wave
 import pytest
 
 from sipparty.errors import MediaError, UsageError
-from sipparty.media import files
-from sipparty.media.files import AVRecorder, AVSource, open_sound
-from sipparty.media.sources import MemorySource, ToneSource, WAVSource
+from sipparty.media.playing import files
+from sipparty.media.playing.files import AVRecorder, AVSource, open_sound
+from sipparty.media.playing.sources import MemorySource, ToneSource, WAVSource
 
 TONE = ToneSource(440, duration=1.0).read(8000)
 

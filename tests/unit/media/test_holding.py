@@ -7,8 +7,8 @@ from sipparty.media.audio import Audio
 from sipparty.media.events import MediaStarted
 from sipparty.media.holding import HoldMusic
 from sipparty.media.inputs import JOINED, RankedInputs
+from sipparty.media.playing.sources import MemorySource
 from sipparty.media.ringback import Ringback
-from sipparty.media.sources import MemorySource
 from sipparty.sip.events import CallEnded, CallEstablished, CallHeld, CallResumed
 
 from .lines import FakeCall, FakeInput, FakeLine, flat

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from sipparty.errors import MediaError
 from sipparty.media.codecs import Decoder
-from sipparty.media.comfort_noise import ComfortNoise, NoiseDescription
-from sipparty.media.concealment import SilenceConcealment
-from sipparty.media.jitter import JitterBuffer
 from sipparty.media.pcm import loudness
+from sipparty.media.playout.comfort_noise import ComfortNoise, NoiseDescription
+from sipparty.media.playout.concealment import SilenceConcealment
+from sipparty.media.playout.jitter import JitterBuffer
 
 from .speech import speech
 

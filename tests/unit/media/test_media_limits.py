@@ -20,9 +20,9 @@ from sipparty.media import (
     stream_reports,
 )
 from sipparty.media.negotiated import AudioPreferences
+from sipparty.media.quality.statistics import MediaStatistics
 from sipparty.media.rtp_session import RTPSession
 from sipparty.media.settings import StreamSettings, check_seconds
-from sipparty.media.statistics import MediaStatistics
 from sipparty.sdp import Limits, description, grammar, reader
 
 from .test_audio_stream import PCMU, SETTINGS

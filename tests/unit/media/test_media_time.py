@@ -1,6 +1,6 @@
 import pytest
 
-from sipparty.media.media_time import MediaTime, Newest
+from sipparty.media.playout.media_time import MediaTime, Newest
 
 
 def time_of(newest, position, timestamp, clock=8000, *, now=None, transit=0.0, **options):

@@ -53,7 +53,7 @@ print(*sorted(name for name in sys.modules if name.startswith("sipparty.media"))
 
 def test_the_package_has_its_names_and_no_other():
     import sipparty.media
-    from sipparty.media.sources import ToneSource
+    from sipparty.media.playing.sources import ToneSource
 
     vars(sipparty.media).pop("ToneSource", None)
     assert sipparty.media.ToneSource is ToneSource

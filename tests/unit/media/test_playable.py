@@ -8,13 +8,13 @@ import threading
 import pytest
 
 from sipparty.errors import MediaError, UsageError
-from sipparty.media import feeding
-from sipparty.media.call_tones import CALL_TONES, CallTone
-from sipparty.media.feeding import DirectFeed
-from sipparty.media.fillers import PooledFeed, TaskFeed, ThreadFeed
 from sipparty.media.frames import AudioFrame
-from sipparty.media.playable import Speech, check_playable, feeds_of
-from sipparty.media.sources import MemorySource, ToneSource
+from sipparty.media.playing import feeding
+from sipparty.media.playing.call_tones import CALL_TONES, CallTone
+from sipparty.media.playing.feeding import DirectFeed
+from sipparty.media.playing.fillers import PooledFeed, TaskFeed, ThreadFeed
+from sipparty.media.playing.playable import Speech, check_playable, feeds_of
+from sipparty.media.playing.sources import MemorySource, ToneSource
 
 from .test_files import TONE, wav
 from .threads import FakeThreads

@@ -10,8 +10,8 @@ import pytest
 
 from sipparty.errors import MediaError, Timeout, UsageError, WouldDeadlock
 from sipparty.media.events import MarkReached, PlaybackEnded, PlaybackStarted, SourceStarved
-from sipparty.media.player import Player
-from sipparty.media.sources import MemorySource, SilenceSource, ToneSource
+from sipparty.media.playing.player import Player
+from sipparty.media.playing.sources import MemorySource, SilenceSource, ToneSource
 
 from .threads import FakeThreads
 

@@ -2,7 +2,7 @@ from math import inf
 
 import pytest
 
-from sipparty.media.playout_delay import BATCH, PlayoutDelay, alike_enough
+from sipparty.media.playout.delay import BATCH, PlayoutDelay, alike_enough
 
 
 def delay(**options):

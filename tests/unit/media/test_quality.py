@@ -9,29 +9,29 @@ from sipparty.errors import UsageError
 from sipparty.media import RTPSession
 from sipparty.media.audio_stream import AudioStream
 from sipparty.media.codecs import CodecType, find_codec
-from sipparty.media.emodel import mos, r_factor
 from sipparty.media.events import (
     OneWayAudio,
     QualityChanged,
     RemoteFellSilent,
     WrongPayloadType,
 )
-from sipparty.media.quality import Quality
-from sipparty.media.rtcp import (
+from sipparty.media.quality.emodel import mos, r_factor
+from sipparty.media.quality.quality import Quality
+from sipparty.media.rtp.packet import RTPPacket
+from sipparty.media.rtp.rtcp import (
     ReceiverReport,
     ReportBlock,
     SourceDescription,
     build_compound,
     parse_rtcp,
 )
-from sipparty.media.rtcp_xr import (
+from sipparty.media.rtp.rtcp_xr import (
     ExtendedReport,
     LastReferences,
     Reference,
     ReferenceTime,
     VoIPMetrics,
 )
-from sipparty.media.rtp import RTPPacket
 from sipparty.media.settings import StreamSettings
 from sipparty.parties import AudioParty
 

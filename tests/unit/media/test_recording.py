@@ -13,9 +13,9 @@ from sipparty.errors import MediaError, Timeout, UsageError
 from sipparty.media import pcm
 from sipparty.media.events import RecordingFailed
 from sipparty.media.frames import AudioFrame
-from sipparty.media.recorder import Recorder
-from sipparty.media.recording import MAX_WAITING
-from sipparty.media.sinks import MemorySink, WAVRecorder
+from sipparty.media.recording.recorder import Recorder
+from sipparty.media.recording.recording import MAX_WAITING
+from sipparty.media.recording.sinks import MemorySink, WAVRecorder
 
 from .threads import FakeThreads
 

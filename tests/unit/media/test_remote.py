@@ -4,8 +4,8 @@ import pytest
 
 from sipparty.media.audio_stream import AudioStream
 from sipparty.media.events import DestinationLearnt, RemoteLeft
-from sipparty.media.remote import Rank, RemoteEnd
-from sipparty.media.rtcp import Goodbye, ReceiverReport, SourceDescription, build_compound
+from sipparty.media.rtp.remote import Rank, RemoteEnd
+from sipparty.media.rtp.rtcp import Goodbye, ReceiverReport, SourceDescription, build_compound
 
 from .test_audio_stream import SETTINGS, THERE, THERE_RTCP, heard, sent
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipparty.errors import BuildError, ParseError
-from sipparty.media.rtcp import (
+from sipparty.media.rtp.rtcp import (
     ApplicationDefined,
     Goodbye,
     PayloadFeedback,

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from sipparty.media.rtcp import ReportBlock
-from sipparty.media.rtcp_schedule import (
+from sipparty.media.rtp.rtcp import ReportBlock
+from sipparty.media.rtp.rtcp_schedule import (
     RTCPSchedule,
     ntp_timestamp,
     round_trip_time,

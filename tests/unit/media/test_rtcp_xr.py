@@ -5,8 +5,8 @@ import random
 import pytest
 
 from sipparty.errors import BuildError, ParseError
-from sipparty.media.rtcp import ReceiverReport, SourceDescription, build_compound, parse_rtcp
-from sipparty.media.rtcp_xr import (
+from sipparty.media.rtp.rtcp import ReceiverReport, SourceDescription, build_compound, parse_rtcp
+from sipparty.media.rtp.rtcp_xr import (
     ExtendedReport,
     LastReferences,
     OtherBlock,
@@ -89,7 +89,7 @@ def test_what_cannot_be_written_is_refused():
     ],
 )
 def test_what_is_none_is_refused_with_its_place(body, expected):
-    from sipparty.media.rtcp import UnknownRTCP
+    from sipparty.media.rtp.rtcp import UnknownRTCP
 
     packet = UnknownRTCP(207, 0, bytes.fromhex(body.replace(" ", "")))
     with pytest.raises(ParseError, match=expected):

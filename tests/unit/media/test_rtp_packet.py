@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipparty.errors import BuildError, ParseError
-from sipparty.media.rtp import (
+from sipparty.media.rtp.packet import (
     HeaderExtension,
     RTPPacket,
     looks_like_rtcp,

@@ -1,7 +1,7 @@
 import pytest
 
-from sipparty.media.rtp import RTPPacket
-from sipparty.media.rtp_source import MAX_CANDIDATES, MAX_DROPOUT, RTPReceiver, RTPSender, RTPSource
+from sipparty.media.rtp.packet import RTPPacket
+from sipparty.media.rtp.source import MAX_CANDIDATES, MAX_DROPOUT, RTPReceiver, RTPSender, RTPSource
 
 ALICE = ("192.0.2.1", 4000)
 BOB = ("192.0.2.2", 4000)

@@ -4,10 +4,10 @@ import sys
 import pytest
 
 from sipparty.errors import MediaError, NegotiationError, UsageError
-from sipparty.media.crypto_attribute import crypto_attributes
-from sipparty.media.sdes import SecurityDescriptions, agreed_keys
-from sipparty.media.security import SETTINGS, SRTP
-from sipparty.media.srtp import SUITES
+from sipparty.media.srtp.crypto_attribute import crypto_attributes
+from sipparty.media.srtp.sdes import SecurityDescriptions, agreed_keys
+from sipparty.media.srtp.settings import SETTINGS, SRTP
+from sipparty.media.srtp.transport import SUITES
 from sipparty.sdp import (
     MediaCapability,
     MediaDescription,

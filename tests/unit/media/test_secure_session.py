@@ -18,8 +18,8 @@ from sipparty.media import (
     RTPSession,
     SecurityChanged,
 )
-from sipparty.media.sdes import SecurityDescriptions
-from sipparty.media.srtp import SUITES
+from sipparty.media.srtp.sdes import SecurityDescriptions
+from sipparty.media.srtp.transport import SUITES
 from sipparty.sdp import SessionDescription
 
 from .test_media_session import OFFER, companded, sweep

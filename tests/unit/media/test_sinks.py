@@ -4,7 +4,7 @@ import wave
 import pytest
 
 from sipparty.errors import MediaError, UsageError
-from sipparty.media.sinks import MemorySink, WAVRecorder, as_sink
+from sipparty.media.recording.sinks import MemorySink, WAVRecorder, as_sink
 
 
 def content(path):

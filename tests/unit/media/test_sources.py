@@ -7,7 +7,7 @@ import pytest
 
 from sipparty.errors import MediaError, UsageError
 from sipparty.media.pcm import loudness
-from sipparty.media.sources import (
+from sipparty.media.playing.sources import (
     MemorySource,
     Resampled,
     SilenceSource,

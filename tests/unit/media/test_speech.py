@@ -6,12 +6,12 @@ import threading
 import pytest
 
 from sipparty.errors import Timeout, UsageError
-from sipparty.media.activity import SpeechEnded, SpeechStarted
 from sipparty.media.audio import Audio, AudioReader
 from sipparty.media.dtmf.events import DigitReceived
 from sipparty.media.frames import AudioFrame
-from sipparty.media.speech import BargeIn, Interrupted, SpeechDetection
-from sipparty.media.utterances import Utterances
+from sipparty.media.speech.activity import SpeechEnded, SpeechStarted
+from sipparty.media.speech.detection import BargeIn, Interrupted, SpeechDetection
+from sipparty.media.speech.utterances import Utterances
 
 from .lines import FakeCall, FakeLine, flat, tone
 

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from sipparty.errors import MediaError, UsageError
-from sipparty.media.rtp import RTPPacket
-from sipparty.media.srtp import (
+from sipparty.media.rtp.packet import RTPPacket
+from sipparty.media.srtp.transport import (
     MAX_SOURCES,
     OLD_KEYS,
     PATIENCE,
@@ -239,7 +239,7 @@ def test_both_ways(suite):
 
 
 def test_csrc_extension_and_padding_stay():
-    from sipparty.media.rtp import HeaderExtension
+    from sipparty.media.rtp.packet import HeaderExtension
 
     a, b = pair()
     extension = HeaderExtension(0xBEDE, b"\x10\xff\0\0")

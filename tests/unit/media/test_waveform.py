@@ -5,7 +5,15 @@ from random import Random
 
 import pytest
 
-from sipparty.media.waveform import QUIET, best_match, cross_fade, lengthen, likeness, ramp, shorten
+from sipparty.media.playout.waveform import (
+    QUIET,
+    best_match,
+    cross_fade,
+    lengthen,
+    likeness,
+    ramp,
+    shorten,
+)
 
 from .speech import speech
 

@@ -1,6 +1,6 @@
 """What all calls together send to hosts that have not shown that they want it."""
 
-from sipparty.media.remote import RemoteEnd
+from sipparty.media.rtp.remote import RemoteEnd
 from sipparty.sip.unproven import LEAST, MAX_HOSTS, REMEMBERED, UnprovenHosts
 
 VICTIM = ("198.51.100.9", 9000)

@@ -27,7 +27,7 @@ from sipparty.errors import ParseError
 from sipparty.media.dtmf.events import DigitEnded, DigitReceived
 from sipparty.media.dtmf.keys import FLASH, KEYS
 from sipparty.media.dtmf.telephone_event import MAX_DURATION, TelephoneEvent
-from sipparty.media.rtp import sequence_difference, timestamp_difference
+from sipparty.media.rtp.packet import sequence_difference, timestamp_difference
 from sipparty.sip.events import MediaEvent
 
 __all__ = ["EventReceiver"]

@@ -11,7 +11,7 @@ from math import inf
 from sipparty.media.dtmf.keys import Press
 from sipparty.media.dtmf.receiving import EventReceiver
 from sipparty.media.dtmf.sending import EventPacket, EventSender
-from sipparty.media.rtp import RTPPacket
+from sipparty.media.rtp.packet import RTPPacket
 from sipparty.media.settings import StreamSettings
 from sipparty.sip.events import MediaEvent
 
