@@ -5,3 +5,5 @@ bridging     two calls
 conference   many calls
 following    what joins follow of the calls that are in them
 """
+
+__all__: list[str] = []

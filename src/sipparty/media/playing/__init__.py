@@ -7,3 +7,5 @@ feeding, fillers      queues, and the threads and tasks that fill them
 player, track         what is played now and next, with loop, fade, gain and marks
 playback              the handle
 """
+
+__all__: list[str] = []

@@ -7,3 +7,5 @@ filling                   what takes the place of what is lost: by the codec, or
 concealment, waveform     carrying the wave on, cross-fading, stretching and shortening
 comfort_noise             noise in the pauses of a sender (RFC 3389)
 """
+
+__all__: list[str] = []

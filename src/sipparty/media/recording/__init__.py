@@ -5,3 +5,5 @@ sides       both directions in step
 recording   the handle
 recorder    the recordings of a line
 """
+
+__all__: list[str] = []

@@ -7,3 +7,5 @@ remote          whose packets are the other side's, and where ours may go
 rtcp_schedule   when RTCP is sent
 reports         the RTCP of one stream
 """
+
+__all__: list[str] = []

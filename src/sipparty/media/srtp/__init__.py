@@ -6,3 +6,5 @@ crypto_attribute   one a=crypto attribute, from text and back
 sdes               offering, choosing and renewing keys
 settings           what a session asks for: `SRTP`
 """
+
+__all__: list[str] = []
