@@ -12,8 +12,6 @@ import sys
 from sipparty import AudioParty, SIPPartyError, ToneSource
 from sipparty.media.frames import AudioFrame
 
-SPEECH = -40.0  # what is louder is speech, in dBov
-
 
 class Transcript:
     """In the place of a speech engine."""
@@ -23,26 +21,28 @@ class Transcript:
 
     def __call__(self, frame: AudioFrame) -> None:
         """Take a frame."""
-        if frame.energy > SPEECH:
+        if frame.energy > -40:  # dBov
             self.seconds += frame.duration
 
 
 async def serve(line: AudioParty, calls: int | None) -> None:
-    """Record so many calls, one after the other."""
+    """Record so many calls; not under a caller's name, which may be any path."""
+    number = 0
     async for call in line.incoming():
+        number += 1
         transcript = Transcript()
         try:
             await call.accept()
-            recording = call.record(f"{call.remote.uri.username}.wav", stereo=True)
+            recording = call.record(f"call-{number}.wav", stereo=True)
             text = call.record(transcript, max_silence=0.4)
-            await call.play([ToneSource(880, duration=0.2)])
+            await call.play(ToneSource(880, duration=0.2))
             await text  # until nobody speaks any more
             await recording.stop()
             print(f"{recording.path}: spoken for more than 0.2 s:", transcript.seconds > 0.2)
             await call.terminate()
         except SIPPartyError as error:
             print(f"the call ended: {error}")
-        if calls is not None and (calls := calls - 1) == 0:
+        if number == calls:
             return
 
 

@@ -19,7 +19,7 @@ PRINTED = {
     "exposed": ["a call of alice", "guessing from 127.0.0.1: 5", "refused 5 times"],
     "ivr": ["account 4711 (ended by end)", "the line hung up"],
     "first_call": ["talking", "done: True"],
-    "recorder": ["alice.wav: spoken for more than 0.2 s: True"],
+    "recorder": ["call-1.wav: spoken for more than 0.2 s: True"],
     "many_calls": ["20 of 20 calls made and ended"],
     "voice_bot": ["it greets", "it answers"],
 }
