@@ -10,7 +10,7 @@ from sipparty.concurrency.dispatch import Dispatcher
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import Timeout, UsageError, WouldDeadlock
 from sipparty.testing.clock import seeded_tokens
-from sipparty.testing.simulation.loop import GuestEvent
+from sipparty.testing.simulation.loop import VirtualEvent
 
 if TYPE_CHECKING:
     from sipparty.testing.simulation.hosts import Host
@@ -72,7 +72,7 @@ class SimulatedEngine(Engine):
 
     def event(self) -> Any:
         """Return what a thread waits on, in virtual time."""
-        return GuestEvent(self.network.loop)
+        return VirtualEvent(self.network.loop)
 
     def run_coroutine(self, function: Callable[[], Coroutine[Any, Any, R]], timeout: float) -> R:
         """Run a coroutine function on the loop, and wait until it is done.
@@ -83,7 +83,7 @@ class SimulatedEngine(Engine):
         """
         self.check_may_block()
         self.network.loop.enter()
-        done = GuestEvent(self.network.loop)
+        done = VirtualEvent(self.network.loop)
         task = self.network.loop.create_task(function())
         task.add_done_callback(lambda _: done.set())
         if not done.wait(timeout):
@@ -120,7 +120,7 @@ class _Dispatcher(Dispatcher):
 
     def _start_thread(self) -> None:
         loop: Any = self._loop
-        loop.guest_thread(self._serve_one, "sipparty-handlers")
+        loop.start_thread(self._serve_one, "sipparty-handlers")
 
     def _serve_one(self) -> None:
         topic = self._ready.popleft()

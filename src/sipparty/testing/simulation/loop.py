@@ -3,9 +3,9 @@
 Laws:
 
 * Time stands still while anything can be done, and then moves on to the next timer at once.
-* One of all runs at a time: the loop, or one thread of the program, a *guest*. A guest has its turn
-  until it waits, on a `GuestEvent`, or ends; the loop has it then, until it wakes a guest. So a
-  program with threads is as repeatable as one without.
+* One of all runs at a time: the loop, or one thread of the program, a `SimulatedThread`. A thread
+  has its turn until it waits, on a `VirtualEvent`, or ends; the loop has it then, until it wakes
+  one. So a program with threads is as repeatable as one without.
 * A wait that can never end, as there is no timer left and nothing to do, raises.
 """
 
@@ -16,11 +16,11 @@ import selectors
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from sipparty.errors import UsageError, WouldDeadlock
 
-__all__ = ["Guest", "GuestEvent", "SimulatedDescriptor", "VirtualLoop"]
+__all__ = ["SimulatedDescriptor", "SimulatedThread", "VirtualEvent", "VirtualLoop"]
 
 #: When the virtual clock begins, in seconds since 1970: 2026-01-01.
 _EPOCH: Final = 1_767_225_600.0
@@ -34,7 +34,7 @@ class SimulatedDescriptor(int):
     """The number of a simulated socket; `add_reader` and its like know it from a real one."""
 
 
-class Guest:
+class SimulatedThread:
     """A thread of the program, which runs while the loop stands still.
 
     Args:
@@ -81,13 +81,13 @@ class Guest:
             raise error
 
 
-class GuestEvent:
-    """A `threading.Event` for guests: its timeout is virtual."""
+class VirtualEvent:
+    """A `threading.Event` for simulated threads: its timeout is virtual."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self._set = False
-        self._guest: Guest | None = None
+        self._waiter: SimulatedThread | None = None
 
     def is_set(self) -> bool:
         """Whether it was set."""
@@ -103,24 +103,24 @@ class GuestEvent:
         self._wake()
 
     def _wake(self) -> None:
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            self._loop.waiting.remove(guest)
-            self._loop.call_soon(guest.give_turn)
+        entered, self._waiter = self._waiter, None
+        if entered is not None:
+            self._loop.waiting.remove(entered)
+            self._loop.call_soon(entered.give_turn)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, or so many virtual seconds have passed; whether it was set."""
         if self._set or (timeout is not None and timeout <= 0):
             return self._set
-        guest = self._loop.enter()
+        entered = self._loop.enter()
         timer = None
         if timeout is not None:
             timer = self._loop.call_later(min(timeout, threading.TIMEOUT_MAX), self._wake)
-        self._guest = guest
+        self._waiter = entered
         try:
-            guest.wait()
+            entered.wait()
         finally:
-            self._guest = None
+            self._waiter = None
             if timer is not None:
                 timer.cancel()
         return self._set
@@ -147,18 +147,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         start: The time it begins with, in seconds.
 
     Attributes:
-        active: The guest whose turn it is; None while the loop has it.
-        waiting: The guests that wait.
+        active: The thread whose turn it is; None while the loop has it.
+        waiting: The threads that wait.
     """
-
-    #: Loops that run on a thread of their own, by that thread.
-    _threads: ClassVar[dict[int, VirtualLoop]] = {}
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start
-        self.active: Guest | None = None
-        self.waiting: list[Guest] = []
-        self._guests: dict[int, Guest] = {}
+        self.active: SimulatedThread | None = None
+        self.waiting: list[SimulatedThread] = []
+        self._by_ident: dict[int, SimulatedThread] = {}
         self._readers: dict[SimulatedDescriptor, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
         self._own_thread: threading.Thread | None = None
         selector = _Selector()
@@ -180,9 +177,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._now = max(self._now, scheduled[0].when())
             return True
         if self.waiting:
-            guest = self.waiting.pop(0)
-            guest.error = WouldDeadlock(_NEVER)
-            self.call_soon(guest.give_turn)
+            entered = self.waiting.pop(0)
+            entered.error = WouldDeadlock(_NEVER)
+            self.call_soon(entered.give_turn)
             return True
         if self._own_thread is None:
             raise WouldDeadlock(_NEVER)
@@ -190,35 +187,35 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     # ---------------------------------------------------------------- threads
 
-    def enter(self) -> Guest:
-        """Return the guest that this thread is, with its turn; the loop begins to run, on a thread
-        of its own, where it does not yet.
+    def enter(self) -> SimulatedThread:
+        """Return this thread as the loop knows it, with its turn; the loop begins to run, on a
+        thread of its own, where it does not yet.
         """
         if self.is_current():
             raise WouldDeadlock(
                 "A blocking wait on the loop's own thread would never end: use await there."
             )
         thread = threading.current_thread()
-        guest = self._guests.get(threading.get_ident())
-        if guest is None or guest.thread is not thread:
-            guest = self._guests[threading.get_ident()] = Guest(self, thread)
+        entered = self._by_ident.get(threading.get_ident())
+        if entered is None or entered.thread is not thread:
+            entered = self._by_ident[threading.get_ident()] = SimulatedThread(self, thread)
         if not self.is_running():
-            self._start(guest)
-        guest.take_turn()
-        return guest
+            self._start(entered)
+        entered.take_turn()
+        return entered
 
-    def _start(self, guest: Guest) -> None:
-        """Run on a thread of its own, beginning with a guest that has the turn."""
+    def _start(self, entered: SimulatedThread) -> None:
+        """Run on a thread of its own, beginning with a thread of the program that has the turn."""
         if self.is_closed():
             raise UsageError("The simulated network is closed.")
-        self.active = guest
-        guest._resumed.release()  # it goes on as if the loop had given it the turn
+        self.active = entered
+        entered._resumed.release()  # it goes on as if the loop had given it the turn
         started = threading.Event()
 
         def first_turn() -> None:
             started.set()
-            while not guest._yielded.acquire(timeout=1.0):
-                if not guest.thread.is_alive():
+            while not entered._yielded.acquire(timeout=1.0):
+                if not entered.thread.is_alive():
                     break
             self.active = None
 
@@ -228,30 +225,32 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         )
         self._own_thread.start()
         started.wait()
-        guest._resumed.acquire()
+        entered._resumed.acquire()
 
-    def guest_thread(self, target: Callable[[], object], name: str) -> threading.Thread:
-        """Make a thread that is a guest from its start to its end, and give it its first turn in
+    def start_thread(self, target: Callable[[], object], name: str) -> threading.Thread:
+        """Make a thread that takes turns from its start to its end, and give it the first in
         time; it is not to be started by the caller.
         """
 
         def run() -> None:
-            guest = self._guests[threading.get_ident()] = Guest(self, threading.current_thread())
-            guests.append(guest)
+            entered = self._by_ident[threading.get_ident()] = SimulatedThread(
+                self, threading.current_thread()
+            )
+            started.append(entered)
             born.set()
-            guest._resumed.acquire()
+            entered._resumed.acquire()
             try:
                 target()
             finally:
-                self._guests.pop(threading.get_ident(), None)
-                guest.end_turn()
+                self._by_ident.pop(threading.get_ident(), None)
+                entered.end_turn()
 
         def begin() -> None:
             thread.start()
             born.wait()
-            guests[0].give_turn()
+            started[0].give_turn()
 
-        guests: list[Guest] = []
+        started: list[SimulatedThread] = []
         born = threading.Event()
         thread = threading.Thread(target=run, name=name, daemon=True)
         self.call_soon(begin)
@@ -263,7 +262,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def as_running(self) -> Iterator[None]:
-        """Have this thread, a guest with its turn, find the loop as the one that is running."""
+        """Have this thread, which has its turn, find the loop as the one that is running."""
         before = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         try:
@@ -272,13 +271,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             asyncio._set_running_loop(before)
 
     def stop_thread(self) -> None:
-        """End the loop's own thread, where it has one; on a guest's."""
+        """End the loop's own thread, where it has one; on one of the program's."""
         thread, self._own_thread = self._own_thread, None
         if thread is not None:
-            guest = self._guests.get(threading.get_ident())
+            entered = self._by_ident.get(threading.get_ident())
             self.call_soon_threadsafe(self.stop)
-            if guest is not None and self.active is guest:
-                guest.end_turn()
+            if entered is not None and self.active is entered:
+                entered.end_turn()
             thread.join()
 
     # ---------------------------------------------------------------- simulated sockets

@@ -31,7 +31,7 @@ from sipparty.sip.transports import SUPPORTED
 from sipparty.testing.impairments import Carried, Cut, Fate, Link, Place
 from sipparty.testing.simulation.engine import SimulatedEngine
 from sipparty.testing.simulation.hosts import NAT, Host
-from sipparty.testing.simulation.loop import GuestEvent, SimulatedDescriptor, VirtualLoop
+from sipparty.testing.simulation.loop import SimulatedDescriptor, VirtualEvent, VirtualLoop
 from sipparty.testing.simulation.sockets import SimulatedSocket
 from sipparty.transport.addresses import is_loopback, numeric_family
 from sipparty.transport.nameservers import Answered
@@ -192,7 +192,7 @@ class VirtualNetwork:
 
     def sleep(self, seconds: float) -> None:
         """Let so many virtual seconds pass; in a thread, for programs that are not coroutines."""
-        GuestEvent(self.loop).wait(seconds)
+        VirtualEvent(self.loop).wait(seconds)
 
     def close(self) -> None:
         """Close every engine, politely, and the loop. Called twice it does nothing."""
