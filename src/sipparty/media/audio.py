@@ -29,8 +29,8 @@ from sipparty.concurrency.waiting import Portal
 from sipparty.errors import UsageError
 from sipparty.media.frames import AudioFrame
 from sipparty.media.inputs import SENT, RankedInputs
-from sipparty.media.pcm import SAMPLE_WIDTH, Resampler
-from sipparty.media.sending import Samples, Sending, SendQueue, pcm_of
+from sipparty.media.pcm import SAMPLE_WIDTH, Resampler, Samples, pcm_of
+from sipparty.media.sending import Sending, SendQueue
 from sipparty.media.settings import check_seconds
 from sipparty.sip.events import MediaEvent
 
@@ -396,11 +396,13 @@ class Audio:
             MediaError: The media is over.
             UsageError: They are no samples; or the rate is not known, as the media has not begun.
         """
-        pcm = pcm_of(samples)
-        if rate is None:
+        pcm, own_rate = pcm_of(samples)
+        if len(pcm) % SAMPLE_WIDTH:
+            raise UsageError(f"{len(pcm)} bytes are no whole number of 16-bit samples.")
+        if own_rate is not None:
+            rate = own_rate
+        elif rate is None:
             rate = self._rate
-        if isinstance(samples, AudioFrame):
-            rate = samples.rate
         if rate is None:
             line = self._hub.line
             stream = None if line is None else line.stream

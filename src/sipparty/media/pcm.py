@@ -16,9 +16,9 @@ from __future__ import annotations
 import functools
 import warnings
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sipparty.errors import MediaError
+from sipparty.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,15 +26,20 @@ if TYPE_CHECKING:
 __all__ = [
     "SAMPLE_WIDTH",
     "Resampler",
+    "Samples",
     "attenuate",
     "audioop",
     "loudness",
+    "pcm_of",
     "prepare_rates",
     "silence",
 ]
 
 #: Octets in a sample.
 SAMPLE_WIDTH: Final = 2
+
+#: What users give as audio; `pcm_of` says what may be. numpy's types need not be installed.
+Samples: TypeAlias = Any
 
 
 @functools.cache
@@ -54,6 +59,36 @@ def audioop() -> ModuleType:
                 "This Python has no module audioop, which audio needs: install audioop-lts."
             ) from None
     return module
+
+
+def pcm_of(samples: Samples) -> tuple[bytes, int | None]:
+    """Return samples that a user gave, and their rate where they say so.
+
+    Args:
+        samples: Bytes of 16-bit samples; a numpy array of int16, or of floats from -1 to 1, with
+            one channel; or an `AudioFrame`, or anything else with its `pcm` and `rate`.
+
+    Raises:
+        UsageError: They are none of these.
+    """
+    if isinstance(samples, bytes | bytearray | memoryview):
+        return bytes(samples), None
+    pcm = getattr(samples, "pcm", None)
+    if isinstance(pcm, bytes):
+        return pcm, samples.rate
+    dtype: Any = getattr(samples, "dtype", None)
+    kind = getattr(dtype, "kind", "")
+    if kind != "f" and not (kind == "i" and dtype.itemsize == SAMPLE_WIDTH):
+        what = f"an array of {dtype}" if kind else f"{type(samples).__name__} {samples!r:.60}"
+        raise UsageError(
+            "Audio is bytes of 16-bit samples, a frame, or a numpy array of int16 or of floats, "
+            f"not {what}."
+        )
+    if samples.ndim != 1:
+        raise UsageError(f"Audio has one channel; the array's shape is {samples.shape}.")
+    if kind == "f":
+        samples = (samples * 32768.0).round().clip(-32768, 32767)
+    return bytes(samples.astype("int16").tobytes()), None
 
 
 def silence(samples: int) -> bytes:

@@ -13,46 +13,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from sipparty.concurrency.waiting import Portal, Waitable
 from sipparty.errors import MediaError, UsageError
-from sipparty.media.frames import AudioFrame
 from sipparty.media.pcm import SAMPLE_WIDTH, Resampler
 
-__all__ = ["Samples", "SendQueue", "Sending", "pcm_of"]
-
-#: Samples: bytes of 16-bit ones, a frame, or a numpy array.
-Samples: TypeAlias = Any
+__all__ = ["SendQueue", "Sending"]
 
 #: Seconds of audio that may wait to be sent, whether anybody waits for it or not.
 _MOST: Final = 3600.0
 #: Less than a sample, in seconds.
 _TINY: Final = 1e-6
-
-
-def pcm_of(samples: Samples) -> bytes:
-    """Return samples of any kind as bytes.
-
-    Raises:
-        UsageError: They are of another type or shape.
-    """
-    if isinstance(samples, AudioFrame):
-        return samples.pcm
-    if isinstance(samples, bytes | bytearray | memoryview):
-        pcm = bytes(samples)
-        if len(pcm) % SAMPLE_WIDTH:
-            raise UsageError(f"{len(pcm)} bytes are no whole number of 16-bit samples.")
-        return pcm
-    kind = str(getattr(samples, "dtype", ""))
-    if kind not in ("int16", "float32", "float64"):
-        what = f"an array of {kind}" if kind else type(samples).__name__
-        raise UsageError(f"Audio is bytes, or a numpy array of int16 or float32, not {what}.")
-    if samples.ndim != 1:
-        raise UsageError(f"Audio has one channel; the array's shape is {samples.shape}.")
-    if kind != "int16":
-        samples = (samples * 32768.0).round().clip(-32768, 32767).astype("int16")
-    return bytes(samples.tobytes())
 
 
 class Sending(Waitable[None]):

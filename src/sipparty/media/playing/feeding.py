@@ -18,19 +18,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from sipparty.errors import MediaError, SIPPartyError
-from sipparty.media.pcm import SAMPLE_WIDTH, Resampler
+from sipparty.media.pcm import SAMPLE_WIDTH, Resampler, Samples, pcm_of
 from sipparty.media.playing.sources import Source
 
-__all__ = [
-    "DirectFeed",
-    "Feed",
-    "QueueFeed",
-    "failure",
-    "samples_of",
-]
+__all__ = ["DirectFeed", "Feed", "QueueFeed", "failure"]
 
 _log = logging.getLogger(__name__)
 
@@ -78,36 +72,6 @@ class Feed(Protocol):
 
     def close(self) -> None:
         """Nothing more is taken; on any thread."""
-
-
-def samples_of(piece: Any, what: str) -> tuple[bytes, int | None]:
-    """The samples in what a user gave, and their rate where it says so.
-
-    Args:
-        piece: Bytes of 16-bit samples; a numpy array of int16, or of floats from -1 to 1, one
-            channel; or a frame, with `pcm` and `rate`.
-        what: Where it comes from, for errors.
-
-    Raises:
-        MediaError: It is none of these.
-    """
-    pcm = getattr(piece, "pcm", None)
-    if isinstance(pcm, bytes):
-        return pcm, piece.rate
-    if isinstance(piece, bytes):
-        return piece, None
-    kind = getattr(getattr(piece, "dtype", None), "kind", "")
-    if kind and piece.ndim == 1:
-        if kind == "f":
-            return (piece.clip(-1.0, 1.0) * 32767).round().astype("int16").tobytes(), None
-        if kind == "i" and piece.dtype.itemsize == SAMPLE_WIDTH:
-            return piece.astype("int16").tobytes(), None
-        raise MediaError(f"{what} gave an array of {piece.dtype}, not of int16 or floats.")
-    if kind:
-        raise MediaError(f"{what} gave an array of shape {piece.shape}: one channel is played.")
-    if isinstance(piece, bytearray | memoryview):
-        return bytes(piece), None
-    raise MediaError(f"{what} gave {piece!r:.80}, not bytes of samples, an array or a frame.")
 
 
 def failure(name: str, error: BaseException) -> MediaError:
@@ -286,13 +250,14 @@ class QueueFeed:
         """Wait, on the thread that fills it, or until it is closed."""
         raise NotImplementedError
 
-    def put(self, piece: Any) -> None:
+    def put(self, piece: Samples) -> None:
         """Append what a user or a file gave.
 
         Raises:
-            MediaError: It holds no samples, or nobody says of what rate.
+            MediaError: Nobody says of what rate it is.
+            UsageError: It holds no samples.
         """
-        pcm, rate = samples_of(piece, self.name)
+        pcm, rate = pcm_of(piece)
         rate = rate or self.given_rate
         if rate is None:
             raise MediaError(f"{self.name} gave samples of no known rate: play it with rate=.")

@@ -26,9 +26,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from sipparty.concurrency.workers import Threads
 from sipparty.errors import UsageError
-from sipparty.media.pcm import Resampler
+from sipparty.media.pcm import Resampler, pcm_of
 from sipparty.media.playing.call_tones import CALL_TONES, CallTone
-from sipparty.media.playing.feeding import DirectFeed, Feed, QueueFeed, samples_of
+from sipparty.media.playing.feeding import DirectFeed, Feed, QueueFeed
 from sipparty.media.playing.files import AVSource, is_sound_file, open_sound
 from sipparty.media.playing.fillers import BLOCK, PooledFeed, TaskFeed, ThreadFeed
 from sipparty.media.playing.sources import MemorySource, Source, WAVSource
@@ -139,7 +139,7 @@ def _source_of(what: Any, rate: int | None) -> Any:
         return open_sound(what)
     if isinstance(what, bytes | bytearray | memoryview) or hasattr(what, "dtype"):
         if rate is not None:
-            return MemorySource(samples_of(what, "What was given")[0], rate)
+            return MemorySource(pcm_of(what)[0], rate)
         data = b"" if hasattr(what, "dtype") else bytes(what)
         if is_sound_file(data):
             return open_sound(data)
@@ -251,7 +251,7 @@ def _read(source: Any, feed: QueueFeed) -> Iterator[Piece]:
             if pcm is None or not (live or len(pcm)):
                 return
             if len(pcm):
-                yield Piece(samples_of(pcm, feed.name)[0], source.rate)
+                yield Piece(pcm_of(pcm)[0], source.rate)
             else:
                 feed.pause(POLL)
     finally:
