@@ -29,8 +29,9 @@ from typing import Final, NamedTuple
 
 from sipparty.concurrency import descriptors
 from sipparty.concurrency.host import OpenSocket, open_socket_of_system, opener
-from sipparty.errors import ListenError, PortsExhausted, UsageError
+from sipparty.errors import ListenError, PortsExhausted
 from sipparty.media.rtp.source import Address
+from sipparty.media.settings import check_port_range
 from sipparty.media.socket_poll import SocketPoll
 from sipparty.media.transport import Receive
 
@@ -110,13 +111,9 @@ def _free_pair(
 ) -> tuple[socket.socket, socket.socket]:
     if port_range is None:
         return _any_pair(place)
+    check_port_range(port_range)
     first, last = port_range
     pairs = range(first + first % 2, last, 2)
-    if not (0 < first <= last <= 65535 and pairs):
-        raise UsageError(
-            f"A port range holds an even port and the next one, from 1 to 65535; "
-            f"{first}-{last} does not."
-        )
     for index in range(len(pairs)):
         pair = _pair_at(place, pairs[(start + index) % len(pairs)])
         if pair is not None:

@@ -41,7 +41,7 @@ from sipparty.media.quality.statistics import MediaStatistics
 from sipparty.media.recording.recording import Recording
 from sipparty.media.recording.sinks import SinkLike
 from sipparty.media.session import MediaSession
-from sipparty.media.settings import check_dscp, check_score, check_seconds
+from sipparty.media.settings import check_bounds, check_dscp, check_score, check_seconds
 from sipparty.media.srtp.settings import SRTP
 from sipparty.media.transport import LineExtension
 from sipparty.sdp import (
@@ -137,6 +137,10 @@ class RTPSession(MediaSession):
         check_seconds("latch_within", latch_within, zero=True)
         check_seconds("silence_after", silence_after)
         check_score("mos_limit", mos_limit)
+        if port_range is not None or (min_delay, max_delay) != (0.04, 0.4):
+            check_bounds(min_delay, max_delay, port_range)
+        if tts is not None and not callable(tts):
+            raise UsageError(f"tts={tts!r} is no function.")
         offered = (codecs, ptime, direction, rtcp_mux, dtmf, comfort_noise, srtp, rtcp_xr)
         first = AudioPreferences(*offered)
         options = {

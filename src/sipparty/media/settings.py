@@ -11,7 +11,15 @@ from sipparty.errors import UsageError
 from sipparty.media.codecs import CodecType, Decoder
 from sipparty.media.rtp.source import Address
 
-__all__ = ["ReceivedFormat", "StreamSettings", "check_dscp", "check_score", "check_seconds"]
+__all__ = [
+    "ReceivedFormat",
+    "StreamSettings",
+    "check_bounds",
+    "check_dscp",
+    "check_port_range",
+    "check_score",
+    "check_seconds",
+]
 
 
 def check_dscp(value: object) -> int:
@@ -57,6 +65,40 @@ def check_seconds(name: str, value: object, *, zero: bool = False) -> None:
     ):
         least = "of at least 0" if zero else "above 0"
         raise UsageError(f"{name}={value!r} is no finite number of seconds {least}.")
+
+
+def check_bounds(
+    min_delay: float, max_delay: float, port_range: tuple[int, int] | None = None
+) -> None:
+    """See that the bounds of the playout delay are some, and those of the ports.
+
+    Raises:
+        UsageError: One is no number, or the least is above the most; or the ports hold no pair.
+    """
+    check_seconds("min_delay", min_delay, zero=True)
+    check_seconds("max_delay", max_delay)
+    if min_delay > max_delay:
+        raise UsageError(f"min_delay={min_delay} is above max_delay={max_delay}.")
+    if port_range is not None:
+        check_port_range(port_range)
+
+
+def check_port_range(port_range: tuple[int, int]) -> None:
+    """See that a range of ports has a pair for RTP and RTCP.
+
+    Raises:
+        UsageError: It has none, or is no range.
+    """
+    match port_range:
+        case (int(first), int(last)) if 0 < first <= last <= 65535 and first + first % 2 < last:
+            return
+        case (first, last):
+            shown = f"{first}-{last}"
+        case _:
+            shown = repr(port_range)
+    raise UsageError(
+        f"A port range holds an even port and the next one, from 1 to 65535; {shown} does not."
+    )
 
 
 class ReceivedFormat(NamedTuple):

@@ -36,3 +36,12 @@ def test_the_table_of_modules_has_each_once():
     ]
     there = [each.name for each in pkgutil.iter_modules(media.__path__)]
     assert sorted(listed) == sorted(there)
+
+
+@pytest.mark.parametrize(
+    "name", [each.name for each in pkgutil.iter_modules(media.__path__) if each.ispkg]
+)
+def test_the_table_of_a_package_has_each_module(name):
+    package = importlib.import_module(f"sipparty.media.{name}")
+    there = {each.name for each in pkgutil.iter_modules(package.__path__)}
+    assert there <= set(re.findall(r"\w+", package.__doc__))

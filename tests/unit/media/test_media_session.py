@@ -1,6 +1,7 @@
 import array
 import asyncio
 import math
+import re
 import wave
 
 import pytest
@@ -330,6 +331,28 @@ async def test_where_media_cannot_be_sent_it_waits_for_some_to_come(make, host, 
 def test_seconds_that_are_none_are_refused_at_once(name, value):
     with pytest.raises(UsageError, match=f"^{name}="):
         RTPSession(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("min_delay", "0.1", "min_delay='0.1' is no finite number"),
+        ("max_delay", 0, "max_delay=0 is no finite number of seconds above 0"),
+        ("max_delay", 0.03, "min_delay=0.04 is above max_delay=0.03"),
+        ("port_range", (5000, 5000), "5000-5000 does not"),
+        ("port_range", (6000, 5000), "6000-5000 does not"),
+        ("port_range", 5000, "5000 does not"),
+        ("tts", "espeak", "tts='espeak' is no function"),
+    ],
+)
+def test_options_are_refused_where_they_are_given(option, value, words):
+    with pytest.raises(UsageError, match=re.escape(words)):
+        RTPSession(**{option: value})
+
+
+def test_the_least_delay_may_be_the_most():
+    RTPSession(min_delay=0, max_delay=0.02)
+    RTPSession(min_delay=0.1, max_delay=0.1, port_range=(5000, 5001))
 
 
 def test_silence_has_to_last():

@@ -18,12 +18,12 @@ Laws:
 `clock_rate` counts RTP timestamps and `sample_rate` samples; they differ for G.722, whose clock is
 8000 and whose samples are 16000 a second (RFC 3551 section 4.5.2).
 
-    name   clock   channels   payload type   library
-    PCMU    8000   1          0              audioop
-    PCMA    8000   1          8              audioop
-    G722    8000   1          9              G722
-    opus   48000   2          dynamic        libopus
-    L16    several 1, 2       10, 11, dynamic
+    name   clock   channels   payload type     library   module
+    PCMU    8000   1          0                audioop   g711
+    PCMA    8000   1          8                audioop   g711
+    G722    8000   1          9                G722      g722
+    opus   48000   2          dynamic          libopus   opus
+    L16    several 1, 2       10, 11, dynamic            l16
 """
 
 from __future__ import annotations

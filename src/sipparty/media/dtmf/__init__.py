@@ -7,8 +7,16 @@
     merging              one press that comes in two ways is one
     collector            digits that are collected, up to a number or an end key
 
-These have no I/O, no thread and no clock: time is `now`, in seconds. Importing this package loads
-none of them; each name is loaded from its module when it is first used.
+These have no I/O, no thread and no clock: time is `now`, in seconds. With them, in a call:
+
+    stream_keys          telephone events in the packets of one stream
+    line_keys            keys on a line: as those, or as tones before its other inputs
+    digits               what comes in every way, to handlers and to who collects
+    gathering            the handle that `gather` and `ask` give
+    dialing              `send_dtmf`: the way is chosen, and a handle
+
+Importing this package loads none of them; each name is loaded from its module when it is first
+used.
 """
 
 from typing import TYPE_CHECKING
