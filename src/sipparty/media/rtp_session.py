@@ -86,7 +86,7 @@ class RTPSession(MediaSession):
         rtcp_mux: Whether RTCP may share the port of RTP (RFC 5761).
         dtmf: Whether digits may come and go as telephone events (RFC 4733).
         inband_dtmf: Whether digits are looked for in the audio too, as tones (ITU-T Q.23).
-        comfort_noise: Whether comfort noise may come and go in pauses (RFC 3389).
+        comfort_noise: Whether comfort noise may come in pauses (RFC 3389).
         silence_after: Seconds of nothing after which `RemoteFellSilent` is reported.
         min_delay, max_delay: Least and most delay of the playout buffer, in seconds.
         mos_limit: The mean opinion score below which `QualityChanged` is reported; None for none.
