@@ -110,8 +110,8 @@ def packet_seeds() -> tuple[bytes, ...]:
 
 
 def packet(data: bytes) -> bool:
-    """Let a datagram come, as RTP and as RTCP; whether it was passed on by one."""
-    passed = False
+    """Let a datagram come, as RTP and as RTCP, and protected; whether it was passed on by one."""
+    passed = _protected(data)
     for end in _ends():
         for control in (False, True):
             plain = end.take(data, control)
@@ -119,6 +119,18 @@ def packet(data: bytes) -> bool:
                 law(_plain().get(data) == plain, "what is passed on was protected so")
                 passed = True
     return passed
+
+
+def _protected(data: bytes) -> bool:
+    """Protect a packet, and let that come; whether it was passed on."""
+    suite = next(iter(SUITES))
+    wire = _Wire()
+    SecureTransport(wire, _KEYS[suite], [_OTHER[suite]]).send(data, _HERE)
+    if not wire.sent:
+        return False
+    plain = _End(suite).take(wire.sent[0], False)
+    law(plain in (None, data), "what was protected is passed on as it was")
+    return plain is not None
 
 
 def read_packet(data: bytes) -> None:

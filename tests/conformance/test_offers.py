@@ -101,13 +101,21 @@ OFFERS = (
     _taken(
         "RFC 3264 §6",
         "a stream of another transport beside it",
+        sdp("m=audio 6000 UDP/TLS/RTP/SAVPF 0", "a=setup:actpass", AUDIO),
+        r"^m=audio 0 UDP/TLS/RTP/SAVPF",
+        LIVE + "0$",
+    ),
+    _taken(
+        "RFC 4568 §7.1.2",
+        "the secure one of two streams is taken",
         sdp(
             "m=audio 6000 RTP/SAVP 0",
             "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz",
             AUDIO,
         ),
-        r"^m=audio 0 RTP/SAVP",
-        LIVE + "0$",
+        r"^m=audio [1-9]\d* RTP/SAVP 0$",
+        r"^a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:",
+        r"^m=audio 0 RTP/AVP",
     ),
     _taken(
         "RFC 3264 §6",

@@ -6,8 +6,8 @@ time gives a handle that can be waited for, in a thread or a coroutine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, Any, Self
 
 from sipparty.errors import UsageError
 from sipparty.fsm import verb
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sipparty.media.dtmf.gathering import Gathering
     from sipparty.media.playing.playable import Playable
     from sipparty.media.quality.quality import Quality
+    from sipparty.media.recording.recorder import Recorder
     from sipparty.media.recording.sinks import SinkLike
     from sipparty.media.ringback import Ringback
     from sipparty.media.speech.activity import SpeechDetector
@@ -47,6 +48,27 @@ class AudioCall(_AudioCall):
     """A call with audio; made by `party.invite` or, for the side that is called, by the stack."""
 
     __slots__ = ()
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Block until the verb under way has its outcome, as `Handle.wait` does; at the end of a
+        call until its recordings are complete, too.
+        """
+        super().wait(timeout)
+        for recorder in self._recorders():
+            recorder.finish()
+        return self
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Wait as `wait` does, in a coroutine."""
+        yield from super().__await__()
+        for recorder in self._recorders():
+            yield from recorder.finished().__await__()
+        return self
+
+    def _recorders(self) -> list[Recorder]:
+        """The recorders of a call that is over."""
+        lines = getattr(self.session, "lines", ()) if self.state in self.final else ()
+        return [line.recorder for line in lines]
 
     def _media(self) -> RTPSession:
         """Return the media session.

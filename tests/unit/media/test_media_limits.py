@@ -5,22 +5,11 @@ import dataclasses
 import pytest
 
 from sipparty.errors import UsageError
-from sipparty.media import (
-    audio_stream,
-    clock,
-    codecs,
-    comfort_noise,
-    jitter,
-    negotiated,
-    playout_delay,
-    ports,
-    remote,
-    rtp_source,
-    socket_poll,
-    stream_reports,
-)
+from sipparty.media import audio_stream, clock, codecs, negotiated, ports, socket_poll
 from sipparty.media.negotiated import AudioPreferences
+from sipparty.media.playout import comfort_noise, delay, jitter
 from sipparty.media.quality.statistics import MediaStatistics
+from sipparty.media.rtp import remote, reports, source
 from sipparty.media.rtp_session import RTPSession
 from sipparty.media.settings import StreamSettings, check_seconds
 from sipparty.sdp import Limits, description, grammar, reader
@@ -30,19 +19,19 @@ from .test_negotiated import offer
 
 
 def test_numbers_of_rfc_3550():
-    assert rtp_source.MIN_SEQUENTIAL == 2  # section A.1, this one and the next two
-    assert rtp_source.MAX_DROPOUT == 3000
-    assert rtp_source.MAX_MISORDER == 100
-    assert stream_reports._HEADERS == 20 + 8  # section 6.2: IPv4 and UDP
+    assert source.MIN_SEQUENTIAL == 2  # section A.1, this one and the next two
+    assert source.MAX_DROPOUT == 3000
+    assert source.MAX_MISORDER == 100
+    assert reports._HEADERS == 20 + 8  # section 6.2: IPv4 and UDP
 
 
 def test_what_a_peer_can_have_kept():
-    assert rtp_source.MAX_CANDIDATES == 4
+    assert source.MAX_CANDIDATES == 4
     assert (socket_poll.BATCH, ports.MAX_DATAGRAM, ports.MAX_EARLY) == (32, 2048, 32)
     assert (audio_stream._MAX_CONFLICTS, audio_stream._MAX_EVENTS) == (8, 64)
     assert remote._MAX_REMEMBERED == 16
     assert clock.MAX_CATCH_UP == 3
-    assert (playout_delay.BATCH, playout_delay._KEPT) == (32, 12)
+    assert (delay.BATCH, delay._KEPT) == (32, 12)
     assert (jitter._WAITED, jitter._BRIDGED, comfort_noise.MAX_ORDER) == (0.75, 0.06, 12)
     assert negotiated._FIRST_USER_PORT == 1024  # RFC 6335 section 6
 

@@ -99,7 +99,7 @@ class Quality:
     concealed: float = 0.0
     underruns: int = 0
     overruns: int = 0
-    ignored: Mapping[str, int] = field(default_factory=dict)
+    ignored: Mapping[str, int] = field(default_factory=dict, hash=False)
     remote: RemoteReport | None = None
     remote_metrics: VoIPMetrics | None = None
     counts: MediaStatistics = field(default_factory=MediaStatistics)

@@ -64,6 +64,8 @@ class Recorder:
         self._portal: Portal | None = None
         self._closed = False
         self.recordings: tuple[Recording, ...] = ()
+        # Those that were finished by the end of the session, and may still be written.
+        self._closing: tuple[Recording, ...] = ()
         self.last: Recording | None = None
         self._line = line
         self._files = files
@@ -157,15 +159,30 @@ class Recorder:
             recording.stop()
         return recordings
 
+    def unfinished(self) -> tuple[Recording, ...]:
+        """Finish all of them; give those that may still be written, by the end of the session
+        too.
+        """
+        return tuple(dict.fromkeys((*self.stop(), *self._closing)))
+
     def finish(self) -> None:
         """Finish all of them, and wait until they are complete where the calling thread may."""
-        for recording in self.stop():
+        for recording in self.unfinished():
             try:
                 recording.wait(FLUSHED_WITHIN)
             except (MediaError, Timeout, WouldDeadlock):
                 pass  # that was reported, or is to be awaited
 
+    async def finished(self) -> None:
+        """Do what `finish` does, in a coroutine."""
+        for recording in self.unfinished():
+            try:
+                async with asyncio.timeout(FLUSHED_WITHIN):
+                    await recording
+            except (MediaError, TimeoutError):
+                pass  # that was reported
+
     def close(self) -> None:
         """Finish all of them, and begin no more."""
         self._closed = True
-        self.stop()
+        self._closing = (*self._closing, *self.stop())
