@@ -182,6 +182,9 @@ class Tap:
         else:
             threading.Thread(target=self._run, name="sipparty-tap", daemon=True).start()
 
+    def __repr__(self) -> str:
+        return f"<Tap {self._callback!r:.80}: {self.error or 'called'}>"
+
     @property
     def dropped(self) -> int:
         """How many frames it was not given, because it took too long."""
@@ -368,7 +371,12 @@ class Audio:
             callback: The function. If it raises, it is called no more, and there is a `TapFailed`.
             sent: Whether it is given what is sent, instead of what is heard.
             limit: How many frames wait for it at the most.
+
+        Raises:
+            UsageError: It is no function.
         """
+        if not callable(callback):
+            raise UsageError(f"What is called with each frame is a function, not {callback!r}.")
         loop = None
         if inspect.iscoroutinefunction(callback):
             loop = self._hub.loop or asyncio.get_running_loop()

@@ -14,6 +14,7 @@ Laws:
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from sipparty.media.srtp.sdes import SecurityDescriptions
 
 __all__ = ["Line", "known_of"]
+
+_log = logging.getLogger(__name__)
 
 #: Frames of a stall that are played, for the recording's time, at most.
 _MAX_PLAYED: Final = 250
@@ -398,14 +401,25 @@ class Line:
                 pcm, stream.heard_rate, self._played_time, self._played, stream.heard_concealed
             )
             for listener in self.listeners:
-                listener.hear(frame)
+                try:
+                    listener.hear(frame)
+                except Exception:
+                    self._drop_listener(listener)
         self._played += 1
         self._played_time += stream.settings.ptime / 1000
 
     def _report_sent(self, pcm: bytes, rate: int) -> None:
         frame = AudioFrame(pcm, rate, self._sent_time, self._sent)
         for listener in self.sent_listeners:
-            listener.hear(frame)
+            try:
+                listener.hear(frame)
+            except Exception:
+                self._drop_listener(listener)
+
+    def _drop_listener(self, listener: Listener) -> None:
+        """Go on without one that is broken."""
+        _log.exception("%r raised, and is given no more frames.", listener)
+        self.remove_listener(listener)
 
     def _receive_rtp(self, data: bytes, address: Address, now: float) -> None:
         stream = self.stream

@@ -38,6 +38,9 @@ __all__ = [
 #: Octets in a sample.
 SAMPLE_WIDTH: Final = 2
 
+#: The largest float that is taken for a sample from -1 to 1 that was made too loud, and clipped.
+_LOUDEST: Final = 16.0
+
 #: What users give as audio; `pcm_of` says what may be. numpy's types need not be installed.
 Samples: TypeAlias = Any
 
@@ -84,9 +87,20 @@ def pcm_of(samples: Samples) -> tuple[bytes, int | None]:
             "Audio is bytes of 16-bit samples, a frame, or a numpy array of int16 or of floats, "
             f"not {what}."
         )
+    if samples.ndim == 2 and samples.shape[1] == 1:
+        samples = samples[:, 0]
     if samples.ndim != 1:
-        raise UsageError(f"Audio has one channel; the array's shape is {samples.shape}.")
-    if kind == "f":
+        raise UsageError(
+            f"Audio has one channel; the array's shape is {samples.shape}: give one of its"
+            " channels, such as array[:, 0]."
+        )
+    if kind == "f" and len(samples):
+        most = float(abs(samples).max())
+        if not most <= _LOUDEST:  # which NaN is not
+            raise UsageError(
+                f"Floats of audio are from -1 to 1, and one is {most:g}: give int16 samples as"
+                " such, array.astype('int16')."
+            )
         samples = (samples * 32768.0).round().clip(-32768, 32767)
     return bytes(samples.astype("int16").tobytes()), None
 

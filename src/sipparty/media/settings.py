@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sipparty.errors import UsageError
 from sipparty.media.codecs import CodecType, Decoder
@@ -17,9 +17,13 @@ __all__ = [
     "check_bounds",
     "check_dscp",
     "check_port_range",
+    "check_sample_rate",
     "check_score",
     "check_seconds",
 ]
+
+#: Samples a second that may be played, and recorded.
+_RATES: Final = range(1000, 384_001)
 
 
 def check_dscp(value: object) -> int:
@@ -99,6 +103,16 @@ def check_port_range(port_range: tuple[int, int]) -> None:
     raise UsageError(
         f"A port range holds an even port and the next one, from 1 to 65535; {shown} does not."
     )
+
+
+def check_sample_rate(value: object) -> None:
+    """See that something is a sample rate of a file or of what is played.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if value not in _RATES:
+        raise UsageError(f"rate={value!r} is no number of samples a second from 1000 to 384000.")
 
 
 class ReceivedFormat(NamedTuple):

@@ -6,21 +6,16 @@ time gives a handle that can be waited for, in a thread or a coroutine.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from sipparty.errors import UsageError
 from sipparty.fsm import verb
-from sipparty.sip import SimpleCall
+from sipparty.party.key_call import KeyCall
 
 if TYPE_CHECKING:
-    from sipparty.media import Playback, Recording, RTPSession
+    from sipparty.media import Playback, Recording
     from sipparty.media.audio import Audio
     from sipparty.media.conferencing.bridging import AudioBridge
-    from sipparty.media.dtmf.dialing import InfoSender, KeysSent
-    from sipparty.media.dtmf.digits import CallDigits
-    from sipparty.media.dtmf.events import DigitEnded, DigitReceived, Method
-    from sipparty.media.dtmf.gathering import Gathering
     from sipparty.media.playing.playable import Playable
     from sipparty.media.quality.quality import Quality
     from sipparty.media.recording.recorder import Recorder
@@ -30,21 +25,16 @@ if TYPE_CHECKING:
     from sipparty.media.speech.answering import AnsweringDetection, AnsweringJudge
     from sipparty.media.speech.detection import BargeIn, BargeInBy, SpeechDetection
     from sipparty.media.speech.utterances import Utterances
+    from sipparty.sip import SimpleCall
     from sipparty.sip.dialog.modification import Modification
     from sipparty.sip.events import MediaEvent
-    from sipparty.sip.info import DTMF
-    from sipparty.sip.message import Message
-
-    _AudioCall = SimpleCall[RTPSession]
-else:
-    _AudioCall = SimpleCall
 
 __all__ = ["AudioCall"]
 
 _UNSET: Any = object()
 
 
-class AudioCall(_AudioCall):
+class AudioCall(KeyCall):
     """A call with audio; made by `party.invite` or, for the side that is called, by the stack."""
 
     __slots__ = ()
@@ -69,20 +59,6 @@ class AudioCall(_AudioCall):
         """The recorders of a call that is over."""
         lines = getattr(self.session, "lines", ()) if self.state in self.final else ()
         return [line.recorder for line in lines]
-
-    def _media(self) -> RTPSession:
-        """Return the media session.
-
-        Raises:
-            UsageError: The call has none yet: it is called, and was neither answered nor rung with
-                media; or none any more.
-        """
-        session = self.session
-        if session is None:
-            raise UsageError(
-                f"{self.name} has no media: it has some from accept(), or ring(media=True), on."
-            )
-        return session
 
     @property
     def audio(self) -> Audio:
@@ -169,9 +145,11 @@ class AudioCall(_AudioCall):
         Raises:
             UsageError: There is no such country; or this call has no media.
         """
+        from sipparty.media.conferencing.following import check_call
         from sipparty.media.playing.call_tones import CallTone
         from sipparty.media.ringback import Ringback
 
+        check_call(other)
         return Ringback(self.play(CallTone("ringback", country)), other)
 
     def detect_speech(
@@ -321,16 +299,44 @@ class AudioCall(_AudioCall):
         audio: Audio | None = self.__dict__.get("_audio")
         return quality if audio is None else quality.with_overruns(audio.dropped)
 
-    def play(self, what: Playable, *, barge_in: BargeInBy = False, **options: Any) -> Playback:
-        """Play something to the other side, as `RTPSession.play` does.
+    def play(
+        self,
+        what: Playable,
+        *,
+        queue: bool = False,
+        loop: int | None = 1,
+        fade: float | tuple[float, float] = 0.0,
+        gain: float = 0.0,
+        rate: int | None = None,
+        marks: Mapping[str, float] | Iterable[float] = (),
+        barge_in: BargeInBy = False,
+    ) -> Playback:
+        """Play something to the other side, in place of what is played: `call.play("hello.wav")`.
 
         Args:
-            what: See `RTPSession.play`.
-            barge_in: What stops it: "speech" or "digit" of the other side, or True for both, as
-                with `barge_in`.
-            options: See `RTPSession.play`.
+            what: A path; a tone, such as "ringback"; bytes of samples or a numpy array, with
+                `rate`; a source, such as `ToneSource`; a generator, a function, an open file; a
+                list of these.
+            queue: Whether it is played after what is there, and not in its place.
+            loop: How many times it is played; None for ever.
+            fade: Seconds in which it gets loud, and silent at its end; one number, or two.
+            gain: Decibels to be added.
+            rate: Samples a second, where what is played does not say so.
+            marks: Seconds, or names and their seconds, at which there is a `MarkReached`.
+            barge_in: What stops it: "speech" or "digit" of the other side, or True for both.
+
+        Returns:
+            A handle: `wait(timeout)` in a thread, or `await`, gives how it ended: "ended",
+            "replaced" or "stopped"; `stop()`, `pause()` and `resume()` do so.
+
+        Raises:
+            MediaError: A file cannot be played.
+            UsageError: It is nothing that can be played, an option is out of its range, or the call
+                has no media.
         """
-        return self._interruptible(self._media().play(what, **options), barge_in)
+        options: Any = {"queue": queue, "loop": loop, "fade": fade, "gain": gain}
+        playback = self._media().play(what, rate=rate, marks=marks, **options)
+        return self._interruptible(playback, barge_in)
 
     def say(self, text: str, *, barge_in: BargeInBy = False, **options: Any) -> Playback:
         """Play what the `tts` of the media options makes of a text, as `play` does."""
@@ -345,173 +351,34 @@ class AudioCall(_AudioCall):
                 raise
         return playback
 
-    def record(self, what: SinkLike = None, **options: Any) -> Recording:
-        """Record what is heard, as `RTPSession.record` does."""
-        return self._media().record(what, **options)
-
-    # ---------------------------------------------------------------- keys
-
-    @verb
-    def send_dtmf(
+    def record(
         self,
-        keys: str,
-        duration: float = 0.1,
-        gap: float = 0.07,
+        what: SinkLike = None,
         *,
-        pause: float = 2.0,
-        method: Method | None = None,
-    ) -> KeysSent:
-        """Press keys: `call.send_dtmf("12#")`; after those that are still being sent.
+        stereo: bool = False,
+        rate: int | None = None,
+        max_seconds: float | None = None,
+        max_silence: float | None = None,
+    ) -> Recording:
+        """Record what is heard, beside other recordings: `call.record("call.wav")`.
 
         Args:
-            keys: "0" to "9", "*", "#", "A" to "D"; "!" or "R" for a hook flash, "," or "p" for a
-                pause.
-            duration: How long each is pressed, 0.04 to 60 seconds.
-            gap: The silence after each, 0.04 to 60 seconds.
-            pause: How long a pause is, in seconds.
-            method: "rtp" for telephone events (RFC 4733), "info", or "inband" for tones in the
-                audio. None for telephone events where they were agreed on, else INFO where the
-                other side's Allow has it, else tones.
+            what: A path; None for memory; a function, which is given frames; an open binary file; a
+                sink.
+            stereo: Whether what is sent is recorded too, on the right.
+            rate: Samples a second; None for those of the call.
+            max_seconds: The longest recording; None for a day, and 600 in memory.
+            max_silence: Seconds without a sound from the other side after which it ends; None for
+                never.
 
         Returns:
-            A handle: `wait(timeout)` in a thread, or `await`, gives "sent" or "cancelled", and
-            raises `CallFailed` where the call ended before, or an INFO was refused; `cancel()`
-            stops it.
+            A handle: `stop()` ends it, and `wait(timeout)` in a thread, or `await`, gives it when
+            it is complete.
 
         Raises:
-            UsageError: A character is no key, or a time out of its range; or keys cannot be sent so
-                in this call.
+            MediaError: The file cannot be made.
+            UsageError: It cannot be recorded to, an option is out of its range, or the call has no
+                media.
         """
-        from sipparty.media.dtmf.dialing import send_keys
-
-        return send_keys(self, keys, duration, gap, pause, method)
-
-    @verb
-    def gather(
-        self,
-        max: int | None = None,
-        end: str = "#",
-        timeout: float = 5.0,
-        first_timeout: float | None = None,
-        *,
-        clear: bool = False,
-    ) -> Gathering:
-        """Collect keys that the other side presses: `digits = await call.gather(max=4)`, or
-        `call.gather(max=4).wait()`. Those that came before, and nobody collected, come first.
-
-        Args:
-            max: The most digits; None for any number.
-            end: The keys that end it, which are not part of what is returned; "" for none.
-            timeout: Seconds from one digit to the next.
-            first_timeout: Seconds to the first; None for `timeout`.
-            clear: Whether what came before is forgotten.
-
-        Returns:
-            A handle. It gives the digits as text whose `reason` says why it ended: "max", "end",
-            "timeout", "hangup", "cancelled", or "replaced" by another `gather` or `ask`.
-
-        Raises:
-            UsageError: Something is out of its range.
-        """
-        from sipparty.media.dtmf.gathering import Gathering
-
-        options: Any = {"max": max, "end": end, "timeout": timeout, "first_timeout": first_timeout}
-        return Gathering(self._digits, self.portal, **options).begin(clear)
-
-    @verb
-    def ask(
-        self,
-        prompt: Playable,
-        max: int | None = None,
-        end: str = "#",
-        timeout: float = 5.0,
-        first_timeout: float | None = None,
-        *,
-        retries: int = 0,
-        choices: Iterable[str] | None = None,
-        barge_in: bool = True,
-        clear: bool = False,
-    ) -> Gathering:
-        """Play a prompt and collect what is pressed: `await call.ask("menu.wav", max=1)`. The
-        prompt stops at the first digit; the time for that begins at the end of the prompt.
-
-        Args:
-            prompt: What is played, as `play` takes it; where it may be repeated, something that can
-                be played again, such as a path.
-            max: The most digits, as for `gather`.
-            end: The keys that end it.
-            timeout: Seconds from one digit to the next.
-            first_timeout: Seconds from the end of the prompt to the first; None for `timeout`.
-            retries: How often it is asked again where nothing was pressed, or none of `choices`.
-            choices: The answers that are valid, such as ("1", "2"); None for any.
-            barge_in: Whether a digit stops the prompt; where not, what is pressed before its end is
-                forgotten.
-            clear: Whether what came before is forgotten; else it may be the answer.
-
-        Returns:
-            A handle, as of `gather`; the `reason` may be "invalid" where `choices` are given.
-
-        Raises:
-            MediaError: The prompt cannot be played.
-            UsageError: Something is out of its range; or the call has no media.
-        """
-        from functools import partial
-
-        from sipparty.media.dtmf.gathering import Gathering
-
-        options: Any = {"max": max, "end": end, "timeout": timeout, "first_timeout": first_timeout}
-        play = partial(self.play, prompt)
-        gathering = Gathering(
-            self._digits, self.portal, play, retries, barge_in, choices, **options
-        )
-        return gathering.begin(clear)
-
-    @property
-    def _digits(self) -> CallDigits:
-        """The digits that come; on the engine's thread."""
-        digits: CallDigits | None = self.__dict__.get("_call_digits")
-        if digits is None:
-            from sipparty.media.dtmf.digits import CallDigits
-
-            digits = self.__dict__["_call_digits"] = CallDigits(self)
-        return digits
-
-    @property
-    def _info_keys(self) -> InfoSender:
-        """What sends keys in INFO; on the engine's thread."""
-        sender: InfoSender | None = self.__dict__.get("_info_sender")
-        if sender is None:
-            from sipparty.media.dtmf.dialing import InfoSender
-
-            sender = self.__dict__["_info_sender"] = InfoSender(self)
-        return sender
-
-    def _note_media(self, event: DigitReceived | DigitEnded) -> None:
-        """Take note of a key, before handlers do; on the engine's thread."""
-        self._digits.hear(event)
-
-    def _note_dtmf(self, dtmf: DTMF) -> None:
-        """Take note of a key that came in an INFO; on the engine's thread."""
-        from sipparty.media.dtmf.events import DigitEnded, DigitReceived
-
-        duration = None if dtmf.duration is None else dtmf.duration / 1000
-        about: Any = {"agent": self.agent, "call": self, "made_by": self.core.message}
-        self._digits.hear(DigitReceived(dtmf.signal, "info", **about))
-        self._digits.hear(DigitEnded(dtmf.signal, "info", duration, **about))
-
-    @property
-    def takes_info(self) -> bool:
-        """Whether the other side's Allow has INFO."""
-        return bool(self.__dict__.get("_takes_info"))
-
-    def _receive(self, transaction: Any, state: Any) -> None:
-        super()._receive(transaction, state)
-        self._note_allow(transaction.request)
-
-    def _establish(self, state: Any) -> None:
-        self._note_allow(self.core.message)
-        super()._establish(state)
-
-    def _note_allow(self, message: Message | None) -> None:
-        if message is not None and any("INFO" in line for line in message.lines("Allow")):
-            self.__dict__["_takes_info"] = True
+        options: Any = {"max_seconds": max_seconds, "max_silence": max_silence}
+        return self._media().record(what, stereo=stereo, rate=rate, **options)

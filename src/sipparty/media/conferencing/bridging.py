@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from sipparty.errors import UsageError
-from sipparty.media.conferencing.following import Follower
+from sipparty.media.conferencing.following import Follower, check_call
 from sipparty.media.conferencing.mixing import Pipe
 from sipparty.media.inputs import JOINED, RankedInputs
 
@@ -69,6 +69,10 @@ class AudioBridge:
         if self.stopped:
             self._end()  # one of them was over before
 
+    def __repr__(self) -> str:
+        names = " and ".join(getattr(call, "name", repr(call)) for call in self.calls)
+        return f"<AudioBridge of {names}: {'stopped' if self.stopped else 'open'}>"
+
     @property
     def calls(self) -> tuple[Any, ...]:
         """The two calls."""
@@ -106,8 +110,10 @@ def bridge(a: Any, b: Any) -> AudioBridge:
         A handle: `stop()` parts them.
 
     Raises:
-        UsageError: They are the same call.
+        UsageError: They are the same call, or one is none.
     """
+    for one in (a, b):
+        check_call(one)
     if a is b:
         raise UsageError("A call is bridged with another one, not with itself.")
     return AudioBridge(a, b)

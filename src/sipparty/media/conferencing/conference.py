@@ -24,7 +24,7 @@ from typing import Any, Final, Self, TypeVar
 from sipparty.errors import MediaError, UsageError, WouldDeadlock
 from sipparty.media.audio import Audio, AudioReader, check_rate
 from sipparty.media.clock import Clock, MediaClock
-from sipparty.media.conferencing.following import Follower
+from sipparty.media.conferencing.following import Follower, check_call
 from sipparty.media.conferencing.mixing import Pipe, mix_minus
 from sipparty.media.frames import AudioFrame, AudioInput, Listener
 from sipparty.media.inputs import JOINED, PLAYED, RankedInputs
@@ -209,8 +209,10 @@ class Conference:
             mute: Whether the others do not hear it.
 
         Raises:
-            UsageError: It takes part already; the conference is closed; the gain is out of range.
+            UsageError: It is no call, or takes part already; the conference is closed; the gain is
+                out of range.
         """
+        check_call(call)
         leg = ConferenceLeg(self, call, gain, mute)
         with self._lock:
             self._check_open()

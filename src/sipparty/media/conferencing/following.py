@@ -12,13 +12,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sipparty.errors import UsageError
 from sipparty.media.events import MediaStarted
 from sipparty.sip.events import CallEnded, Event
 
 if TYPE_CHECKING:
     from sipparty.media.frames import AudioFrame
 
-__all__ = ["Follower", "audio_line", "unsubscribe"]
+__all__ = ["Follower", "audio_line", "check_call", "unsubscribe"]
+
+
+def check_call(call: Any) -> None:
+    """See that something is a call.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not (hasattr(call, "session") and callable(getattr(call, "on", None))):
+        raise UsageError(f"{call!r:.80} is no call, such as invite() and incoming() give.")
 
 
 def audio_line(call: Any) -> Any:

@@ -25,21 +25,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from sipparty.concurrency.workers import Threads
-from sipparty.errors import UsageError
+from sipparty.errors import MediaError, UsageError
 from sipparty.media.pcm import Resampler, pcm_of
 from sipparty.media.playing.call_tones import CALL_TONES, CallTone
 from sipparty.media.playing.feeding import DirectFeed, Feed, QueueFeed
 from sipparty.media.playing.files import AVSource, is_sound_file, open_sound
 from sipparty.media.playing.fillers import BLOCK, PooledFeed, TaskFeed, ThreadFeed
 from sipparty.media.playing.sources import MemorySource, Source, WAVSource
+from sipparty.media.settings import check_sample_rate
 
 __all__ = ["Piece", "Playable", "Speech", "check_playable", "feeds_of"]
 
 #: What `play` takes; see the module.
 Playable: TypeAlias = Any
 
-#: Sample rates that can be played.
-RATES: Final = range(1000, 384_001)
 #: The rate that needs no conversion, as a rule.
 RATE: Final = 8000
 #: Seconds that a live source is asked for at once.
@@ -93,8 +92,8 @@ def feeds_of(
         MediaError: A file cannot be played.
         UsageError: It is none of what can be played, or has no rate.
     """
-    if rate is not None and rate not in RATES:
-        raise UsageError(f"rate={rate!r} is no number of samples a second from 1000 to 384000.")
+    if rate is not None:
+        check_sample_rate(rate)
     if isinstance(what, list | tuple):
         if not what:
             raise UsageError("An empty list cannot be played.")
@@ -133,8 +132,13 @@ def _feed_of(what: Any, rate: int | None, threads: Any, loop: FindLoop) -> Feed:
 
 def _source_of(what: Any, rate: int | None) -> Any:
     """The source of what is there already: files, bytes, arrays, and sources; None of others."""
+    if isinstance(what, type):
+        raise UsageError(f"{what.__name__} is a class: play {what.__name__}(...).")
     if isinstance(what, str) and any(what in tones for tones in CALL_TONES.values()):
         return CallTone(what)
+    if isinstance(what, str) and not os.path.splitext(what)[1] and not os.path.exists(what):
+        tones = ", ".join(map(repr, CALL_TONES["eu"]))
+        raise MediaError(f"Cannot play {what}: there is no such file, and the tones are {tones}.")
     if isinstance(what, str | os.PathLike):
         return open_sound(what)
     if isinstance(what, bytes | bytearray | memoryview) or hasattr(what, "dtype"):
@@ -233,8 +237,9 @@ def _pieces(what: Any, feed: QueueFeed, loop: FindLoop) -> Iterator[bytes | Piec
                 close()
     elif callable(what):
         result = what()
-        if result is not None:
-            yield from _pieces(result, feed, loop)
+        if result is None:
+            raise UsageError(f"{feed.name} gave None, which cannot be played.")
+        yield from _pieces(result, feed, loop)
     else:
         raise UsageError(f"{what!r:.80} cannot be played.")
 
@@ -294,7 +299,7 @@ async def _later(what: Any, feed: QueueFeed) -> AsyncIterator[Any]:
     if inspect.isawaitable(what):
         what = await what
         if what is None:
-            return
+            raise UsageError(f"{feed.name} gave None, which cannot be played.")
     if hasattr(what, "__aiter__"):
         pieces = what.__aiter__()
         try:

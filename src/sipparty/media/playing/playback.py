@@ -110,7 +110,12 @@ class Playback(Watchable):
     @property
     def name(self) -> str:
         """The source, as errors name it."""
-        return f"{self.source!r:.80}"
+        source: Any = self.source
+        if isinstance(source, bytes | bytearray | memoryview):
+            return f"{len(source)} bytes"
+        if hasattr(source, "dtype"):
+            return f"an array of {len(source)} samples"
+        return getattr(source, "__qualname__", None) or f"{source!r:.80}"
 
     @property
     def outcome(self) -> Outcome | None:
@@ -222,4 +227,5 @@ class Playback(Watchable):
         self._notify()
 
     def __repr__(self) -> str:
-        return f"<Playback of {self.name}: {self.state}>"
+        of = "" if self.duration is None else f" of {self.duration:.2f}"
+        return f"<Playback of {self.name}: {self.state}, {self.position:.2f}{of} s>"

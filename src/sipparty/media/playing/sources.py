@@ -30,6 +30,7 @@ from typing import Any, BinaryIO, Final, Protocol, TypeAlias, cast, runtime_chec
 
 from sipparty.errors import MediaError, UsageError
 from sipparty.media.pcm import SAMPLE_WIDTH, Resampler, audioop, silence
+from sipparty.media.settings import check_seconds
 
 __all__ = [
     "MemorySource",
@@ -275,12 +276,16 @@ class ToneSource:
         duration: float | None = None,
         rate: int = 8000,
     ) -> None:
-        if not frequencies or not all(0 < frequency < rate / 2 for frequency in frequencies):
+        if not frequencies or not all(
+            isinstance(one, int | float) and 0 < one < rate / 2 for one in frequencies
+        ):
             raise UsageError(
                 f"A tone has frequencies above 0 and below {rate // 2} Hz, not {frequencies!r}."
             )
         if level > 0:
             raise UsageError(f"A tone's level is 0 dB at most, not {level:g}.")
+        if duration is not None:
+            check_seconds("duration", duration, zero=True)
         self.rate = rate
         self.duration = duration
         self._frequencies = frequencies
@@ -333,6 +338,8 @@ class SilenceSource:
     immediate = True
 
     def __init__(self, duration: float | None = None, rate: int = 8000) -> None:
+        if duration is not None:
+            check_seconds("duration", duration, zero=True)
         self.rate = rate
         self.duration = duration
         self._left = self._length = None if duration is None else round(duration * rate)

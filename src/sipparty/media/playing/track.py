@@ -48,8 +48,10 @@ def _marks(marks: Marks) -> list[tuple[float, str | float]]:
     found: list[tuple[float, str | float]]
     if isinstance(marks, Mapping):
         found = [(at, name) for name, at in marks.items()]
-    else:
+    elif isinstance(marks, Iterable):
         found = [(at, at) for at in marks]
+    else:
+        raise UsageError(f"marks={marks!r} is no list of seconds, nor names and their seconds.")
     for at, name in found:
         check_seconds(f"mark {name!r}", at, zero=True)
     return sorted(found, key=lambda one: one[0])
@@ -84,9 +86,9 @@ class Track:
         fades = fade if isinstance(fade, tuple) else (fade, fade)
         for seconds in fades:
             check_seconds("fade", seconds, zero=True)
-        if loop is not None and (not isinstance(loop, int) or loop < 1):
+        if loop is not None and (not isinstance(loop, int) or isinstance(loop, bool) or loop < 1):
             raise UsageError(f"loop={loop!r} is no number of times, from 1 on, nor None for ever.")
-        if not -inf < gain <= 60:
+        if not isinstance(gain, int | float) or not -inf < gain <= 60:
             raise UsageError(f"gain={gain!r} is no number of decibels up to 60.")
         self.fade_in, self.fade_out = fades
         self._factor = 10 ** (gain / 20)

@@ -104,6 +104,14 @@ class Quality:
     remote_metrics: VoIPMetrics | None = None
     counts: MediaStatistics = field(default_factory=MediaStatistics)
 
+    def __repr__(self) -> str:
+        trip = "" if self.round_trip is None else f", round trip {self.round_trip * 1000:.0f} ms"
+        return (
+            f"<Quality {self.codec}: MOS {self.mos:.2f}, loss {self.loss:.1%},"
+            f" jitter {self.jitter * 1000:.1f} ms{trip}, {self.packets_sent} packets sent,"
+            f" {self.packets_received} received>"
+        )
+
     @property
     def packets_sent(self) -> int:
         """RTP packets that were sent."""

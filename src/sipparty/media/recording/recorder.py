@@ -14,7 +14,7 @@ from sipparty.errors import MediaError, Timeout, UsageError, WouldDeadlock
 from sipparty.media.frames import Listener
 from sipparty.media.recording.recording import Recording
 from sipparty.media.recording.sinks import Sink, SinkLike, as_sink
-from sipparty.media.settings import check_seconds
+from sipparty.media.settings import check_sample_rate, check_seconds
 from sipparty.sip.events import MediaEvent
 
 __all__ = ["HasListeners", "Recorder"]
@@ -111,6 +111,8 @@ class Recorder:
         for name, seconds in (("max_seconds", max_seconds), ("max_silence", max_silence)):
             if seconds is not None:
                 check_seconds(name, seconds)
+        if rate is not None:
+            check_sample_rate(rate)
         channels = 2 if stereo else 1
         sink = as_sink(what, channels=channels, max_seconds=max_seconds, loop=self.loop)
         threads = self._threads_for(sink, stereo)

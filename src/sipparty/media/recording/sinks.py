@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
 import os
 import struct
 import sys
@@ -93,6 +94,9 @@ def as_sink(
         if channels != getattr(what, "channels", 1):
             raise UsageError(f"{what!r} has no `channels = {channels}`: it cannot take them.")
         return what
+    if isinstance(what, io.TextIOBase):
+        name = getattr(what, "name", "A file")
+        raise UsageError(f"{name} is open as text: open it with 'wb'.")
     if hasattr(what, "write"):
         return WAVRecorder(cast(BinaryIO, what), channels=channels, **limit)
     if callable(what):

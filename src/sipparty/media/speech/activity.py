@@ -15,7 +15,7 @@ Nothing here does I/O.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sipparty.errors import UsageError
 from sipparty.media.frames import AudioFrame
@@ -72,6 +72,20 @@ class SpeechDetector(Protocol):
 
     def is_speech(self, frame: AudioFrame, /) -> bool:
         """Return whether it is; called for each frame, in order."""
+
+
+def check_detector(detector: Any) -> SpeechDetector:
+    """See that something says whether a frame is speech.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if isinstance(detector, type):
+        raise UsageError(f"{detector.__name__} is a class: give {detector.__name__}(...).")
+    if not callable(getattr(detector, "is_speech", None)):
+        raise UsageError(f"{detector!r} is no detector: it has no is_speech(frame).")
+    found: SpeechDetector = detector
+    return found
 
 
 class EnergyDetector:

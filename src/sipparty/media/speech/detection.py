@@ -21,6 +21,7 @@ from sipparty.media.speech.activity import (
     SpeechDetector,
     SpeechStarted,
     VoiceActivity,
+    check_detector,
 )
 from sipparty.sip.events import MediaEvent
 
@@ -80,9 +81,7 @@ class _Ears:
             self._detector: SpeechDetector = EnergyDetector()
             self._follower = Follower(call, self._attach, self.stop)
         else:
-            if not callable(getattr(detector, "is_speech", None)):
-                raise UsageError(f"{detector!r} is no detector: it has no is_speech(frame).")
-            self._detector = detector
+            self._detector = check_detector(detector)
             audio: Audio = call.audio if rate is None else call.audio.at(rate)
             self._tap = audio.tap(self.hear)
 
@@ -126,6 +125,9 @@ class SpeechDetection:
         activity = VoiceActivity(onset=onset, hangover=hangover, silence=silence)
         self._ears = _Ears(call, detector, rate, activity, lambda event, _: _emit(call, event))
 
+    def __repr__(self) -> str:
+        return f"<SpeechDetection: {'speech' if self.speaking else 'silence'}>"
+
     @property
     def speaking(self) -> bool:
         """Whether the other side speaks now."""
@@ -166,18 +168,28 @@ class BargeIn:
         kinds = _KINDS.get(by)
         if kinds is None:
             raise UsageError(f'What interrupts is "speech", "digit" or True for both, not {by!r}.')
+        if not isinstance(what, Audio) and not callable(getattr(what, "stop", None)):
+            raise UsageError(
+                f"What is interrupted is a playback, as play() gives, or call.audio, not {what!r}."
+            )
         self.by: str | None = None
         self._stopped = False
         self._call = call
         self._what = what
         self._ears: _Ears | None = None
         # Where only digits do, it still has to see the end of the playback.
-        self._end = Follower(call, lambda line: line.add_listener(self), self.stop)
+        self._end: Follower | None = None
         if "digit" in kinds:
             call.on(DigitReceived, self)
         if "speech" in kinds:
             activity = VoiceActivity(onset=onset, hangover=0.2)
             self._ears = _Ears(call, detector, rate, activity, self._spoke)
+        self._end = Follower(call, lambda line: line.add_listener(self), self.stop)
+        if self._stopped:
+            self.stop()  # the call was over before
+
+    def __repr__(self) -> str:
+        return f"<BargeIn on {self._what!r}: {self.by or 'nothing'} has interrupted>"
 
     def hear(self, frame: AudioFrame, /) -> None:
         """See whether there is something to be interrupted still; called by the line."""
@@ -209,9 +221,10 @@ class BargeIn:
     def stop(self) -> None:
         """Let nothing interrupt it any more."""
         self._stopped = True
-        if self._end.line is not None:
-            self._end.line.remove_listener(self)
-        self._end.stop()
+        if self._end is not None:
+            if self._end.line is not None:
+                self._end.line.remove_listener(self)
+            self._end.stop()
         unsubscribe(self._call, self, DigitReceived)
         if self._ears is not None:
             self._ears.stop()

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import Final, NamedTuple, Self
 
-from sipparty.errors import Timeout, UsageError
+from sipparty.errors import Timeout
 from sipparty.media.audio import AudioReader
 from sipparty.media.frames import AudioFrame
 from sipparty.media.settings import check_seconds
@@ -26,6 +26,7 @@ from sipparty.media.speech.activity import (
     SpeechDetector,
     SpeechEnded,
     VoiceActivity,
+    check_detector,
 )
 
 __all__ = ["Utterance", "Utterances"]
@@ -72,10 +73,8 @@ class Utterances:
         longest: float = 60.0,
     ) -> None:
         check_seconds("longest", longest)
-        if detector is not None and not callable(getattr(detector, "is_speech", None)):
-            raise UsageError(f"{detector!r} is no detector: it has no is_speech(frame).")
         self._reader = reader
-        self._detector = EnergyDetector() if detector is None else detector
+        self._detector = EnergyDetector() if detector is None else check_detector(detector)
         self._activity = VoiceActivity(hangover=pause)
         self._longest = longest
         # What was said so far, or may turn out to be; and how long it is.
