@@ -81,7 +81,7 @@ LAYERS = [
     ("party", "calls setting settings engine_user deciding events locating notification"),
     ("party", "notifying requests media"),
     ("party", "listening agent"),
-    ("party", "party audio_call __init__"),
+    ("party", "party key_call audio_call __init__"),
     ("", "parties"),
     ("testing", "clock impairments attached network registrar misbehaviour __init__"),
     ("testing", "simulation.loop simulation.sockets simulation.hosts simulation.engine"),

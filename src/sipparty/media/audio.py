@@ -91,6 +91,9 @@ class AudioReader(Stream[AudioFrame]):
         self._rest = b""
         self._sequence = -1
 
+    def __repr__(self) -> str:
+        return f"<AudioReader: {self.dropped} frames dropped>"
+
     def hear(self, frame: AudioFrame, /) -> None:
         """Take a frame; called by the line."""
         if len(self._items) == self._items.maxlen:
@@ -355,6 +358,9 @@ class Audio:
 
     def __aiter__(self) -> AsyncIterator[AudioFrame]:
         return self.read()
+
+    def __repr__(self) -> str:
+        return f"<Audio: {self.queued:.0f} ms to be sent, {self.dropped} frames dropped>"
 
     @property
     def dropped(self) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from sipparty.errors import MediaError
+from sipparty.errors import MediaError, UsageError
 from sipparty.media.pcm import SAMPLE_WIDTH, loudness
 
 if TYPE_CHECKING:
@@ -73,14 +73,18 @@ class AudioFrame:
 
         Raises:
             MediaError: numpy is not installed; the message names the extra.
+            UsageError: It is another type.
         """
         try:
             import numpy
         except ImportError:
             raise MediaError("Arrays of samples need numpy: pip install sipparty[media].") from None
         samples = numpy.frombuffer(self.pcm, numpy.int16)
-        if dtype == "int16":
+        kind = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", repr(dtype))
+        if kind == "int16":
             return samples
+        if kind != "float32":
+            raise UsageError(f'Samples are had as "int16" or "float32", not as {kind!r}.')
         return samples.astype(numpy.float32) / numpy.float32(_OVERLOAD)
 
     def __repr__(self) -> str:

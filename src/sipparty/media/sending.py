@@ -40,6 +40,9 @@ class Sending(Waitable[None]):
         self._portal = portal
         self._watchers = None
 
+    def __repr__(self) -> str:
+        return f"<Sending: {self.state}>"
+
     def settled(self, state: str) -> bool:
         """Whether there is nothing to wait for."""
         return state != "Waiting"

@@ -61,6 +61,13 @@ class CallBlock(Generic[CallT]):
         self._close_timeout = close_timeout
         self._call: CallT | None = None
 
+    def __repr__(self) -> str:
+        return (
+            "<a call to be made by `with` or `async with`>"
+            if self._call is None
+            else f"<{self._call!r} in a block>"
+        )
+
     def __enter__(self) -> CallT:
         self._portal.check_may_block()
         self._call = call = self._invite()

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from sipparty.errors import MediaError, UsageError
-from sipparty.media import EnergyDetector, MemorySource, RTPSession, SilenceSource, ToneSource
+from sipparty.media import (
+    EnergyDetector,
+    MemorySink,
+    MemorySource,
+    RTPSession,
+    SilenceSource,
+    ToneSource,
+)
 from sipparty.media.audio import Audio
 from sipparty.media.conferencing.bridging import bridge
 from sipparty.media.conferencing.conference import Conference
@@ -18,6 +25,7 @@ from sipparty.media.quality.quality import Quality
 from sipparty.media.recording.recorder import Recorder
 from sipparty.media.recording.sinks import as_sink
 from sipparty.media.speech.detection import BargeIn, SpeechDetection
+from sipparty.media.speech.utterances import Utterance
 from sipparty.party.audio_call import AudioCall
 
 from .lines import FakeCall, FakeLine
@@ -98,6 +106,18 @@ class TestArrays:
         pcm, _ = pcm_of(self.numpy.full(2, 1.5))
         assert pcm == self.numpy.full(2, 32767, "int16").tobytes()
         assert pcm_of(self.numpy.zeros(0)) == (b"", None)
+
+    def test_the_type_of_a_frame(self):
+        frame = AudioFrame(bytes(4), 8000)
+        assert frame.array(self.numpy.int16).dtype == "int16"
+        assert frame.array(self.numpy.float32).dtype == "float32"
+        with pytest.raises(UsageError, match="not as 'float64'"):
+            frame.array("float64")
+
+    def test_an_utterance_is_had_as_an_array(self):
+        said = Utterance(bytes(640), 16000, 0.0, 0.02)
+        assert said.array("float32").shape == (320,)
+        assert repr(said) == "<Utterance of 0.02 s at 16000 Hz>"
 
 
 class TestRecord:
@@ -181,6 +201,14 @@ class TestWhatIsShown:
     def test_handles(self, call):
         assert repr(SpeechDetection(call)) == "<SpeechDetection: silence>"
         assert "nothing has interrupted" in repr(BargeIn(call, call.audio))
+        assert repr(call.audio) == "<Audio: 0 ms to be sent, 0 frames dropped>"
+        assert repr(call.audio.read()) == "<AudioReader: 0 frames dropped>"
+        assert repr(call.audio.send(bytes(320), rate=8000)) == "<Sending: Queued>"
+        assert repr(MemorySink()) == "<MemorySink: 0.00 s>"
+        conference = Conference()
+        leg = conference.add(call)
+        assert repr(leg).endswith(": +0 dB>")
+        assert repr(conference) == "<Conference of 1>"
         joined = bridge(call, FakeCall(FakeLine()))
         joined.stop()
         assert repr(joined).endswith(": stopped>")

@@ -82,6 +82,10 @@ class ConferenceLeg:
         self.gain = gain
         self._follower: Follower | None = None
 
+    def __repr__(self) -> str:
+        name = getattr(self.call, "name", self.call)
+        return f"<ConferenceLeg of {name}: {'mute, ' if self.mute else ''}{self.gain:+g} dB>"
+
     @property
     def gain(self) -> float:
         """How much louder it is for the others, in dB, from -60 to 30; may be set at any time."""
@@ -227,6 +231,9 @@ class Conference:
         for leg in self._legs:
             if leg.call is call:
                 self._leave(leg)
+
+    def __repr__(self) -> str:
+        return f"<Conference of {len(self.legs)}>"
 
     @property
     def legs(self) -> tuple[ConferenceLeg, ...]:

@@ -285,6 +285,9 @@ class MemorySink:
         self.rate = 0
         self._pcm = bytearray()
 
+    def __repr__(self) -> str:
+        return f"<MemorySink: {self.seconds:.2f} s>"
+
     @property
     def pcm(self) -> bytes:
         """What was taken, 16-bit samples in the machine's byte order."""

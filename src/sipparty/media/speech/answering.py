@@ -242,6 +242,9 @@ class AnsweringDetection(Waitable[AnsweredBy]):
         """Begin, in a thread of its own."""
         threading.Thread(target=self.run, name="sipparty-answering", daemon=True).start()
 
+    def __repr__(self) -> str:
+        return f"<AnsweringDetection: {self.result or 'listening'}>"
+
     def settled(self, state: str) -> bool:
         """Whether it is known."""
         return state != "Listening"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from sipparty.errors import Timeout
 from sipparty.media.audio import AudioReader
@@ -49,6 +49,13 @@ class Utterance(NamedTuple):
     rate: int
     time: float
     seconds: float
+
+    def __repr__(self) -> str:
+        return f"<Utterance of {self.seconds:.2f} s at {self.rate} Hz>"
+
+    def array(self, kind: Literal["int16", "float32"] = "int16") -> Any:
+        """The samples as a numpy array, as `AudioFrame.array` gives them."""
+        return AudioFrame(self.pcm, self.rate).array(kind)
 
 
 class Utterances:
