@@ -30,6 +30,7 @@ __all__ = [
     "SpeechEnded",
     "SpeechStarted",
     "VoiceActivity",
+    "check_detector",
 ]
 
 _OVERLOAD: Final = 32768.0
