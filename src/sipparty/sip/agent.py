@@ -115,7 +115,7 @@ class UserAgent(ValueBinder):
         product: What User-Agent says.
         catch_all: Whether it takes the requests to every user that no other agent there is.
         observed: Whether anybody takes the events of its dialogs; else they are not made.
-        dialogs: Its calls, and what else counts as one, that are neither new nor over.
+        dialogs: Its calls, and what else counts as one, that are neither new nor over, in order.
         services: What else lasts at it: registrations, subscriptions, publications. They end when
             it is closed.
         history: What keeps the messages of its calls; None for nothing.
@@ -168,8 +168,8 @@ class UserAgent(ValueBinder):
         self._admission: Admission | None = None
         #: What it is called besides, in the URIs of credentials.
         self.names: tuple[Name, ...] = ()
-        self.dialogs: set[Dialog] = set()
-        self.services: set[Handle] = set()
+        self.dialogs: dict[Dialog, None] = {}
+        self.services: dict[Handle, None] = {}
         self.registration: Any = None
         self.instance_id: str | None = None
         #: What its REGISTER requests share, by registrar and reg-id.

@@ -238,7 +238,7 @@ class Composing(Service):
     # Actions.
 
     def _begin(self) -> None:
-        self.agent.services.add(self)
+        self.agent.services[self] = None
         self.agent.messaging.composing[self._key] = self
         self._notify()
 
@@ -275,7 +275,7 @@ class Composing(Service):
 
     def on_enter_Error(self) -> None:
         """Stay known, so that who has refused one gets no other."""
-        self.agent.services.discard(self)
+        self.agent.services.pop(self, None)
         if self.agent.observed:
             self._emit(ComposingEnded, self.last_error)
 
@@ -348,7 +348,7 @@ class Writer(Service):
 
     def _begin(self, seconds: int, request: Request) -> None:
         self.seconds = seconds
-        self.agent.services.add(self)
+        self.agent.services[self] = None
         self.agent.messaging.writers[self._key] = self
         self._report(True, request)
 
@@ -357,7 +357,7 @@ class Writer(Service):
         self.rearm("timer_over")
 
     def _end(self, request: object = None) -> None:
-        self.agent.services.discard(self)
+        self.agent.services.pop(self, None)
         del self.agent.messaging.writers[self._key]
         self._report(False, request if isinstance(request, Request) else None)
 

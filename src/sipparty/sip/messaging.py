@@ -325,7 +325,7 @@ class SentMessage(Service):
             raise UsageError(f"{len(queue)} messages wait for that target already.")
         self._send_it = send
         queue.append(self)
-        agent.services.add(self)
+        agent.services[self] = None
         self.hit("wait")
         if queue[0] is self:
             self.hit("send")
@@ -396,7 +396,7 @@ class SentMessage(Service):
         agent, queue = self.agent, self.agent.messaging.queues[self._key]
         self._send_it = self._client_request = None
         queue.remove(self)
-        agent.services.discard(self)
+        agent.services.pop(self, None)
         if self._when_over is not None:
             self._when_over(self.last_error)
         elif agent.observed:

@@ -247,7 +247,7 @@ class Ping(Service):
         return float(period * (0.8 + 0.2 * self.core.tokens.number(16) / 0xFFFF))
 
     def _begin(self) -> None:
-        self.agent.services.add(self)
+        self.agent.services[self] = None
         self._ask()
 
     def _ask(self) -> None:
@@ -281,7 +281,7 @@ class Ping(Service):
 
     def on_enter_Terminated(self) -> None:
         """Be a service no more."""
-        self.agent.services.discard(self)
+        self.agent.services.pop(self, None)
         if self.agent.observed:
             self._emit(PingEnded, self.last_error if self.state == "Error" else None)
 

@@ -435,7 +435,7 @@ class Registration(Service):
     # ---------------------------------------------------------------- actions
 
     def _start(self) -> None:
-        self.agent.services.add(self)
+        self.agent.services[self] = None
         for flow in self.flows:
             flow.hit("start")
 
@@ -477,7 +477,7 @@ class Registration(Service):
 
     def _leave(self) -> None:
         agent = self.agent
-        agent.services.discard(self)
+        agent.services.pop(self, None)
         for flow in self.flows:
             flow.hear("drop")
         if agent.registration is self:

@@ -459,7 +459,7 @@ async def test_two_of_one_name(hub, engine, alice, transport):
 
 async def test_it_is_left_after_the_last_dialog(hub, alice):
     endpoint = hub.listeners.listen(alice, LOOPBACK, 0)
-    alice.dialogs.add("a call")
+    alice.dialogs["a call"] = None
     hub.listeners.release_later(alice, endpoint)
     hub.listeners.let_leave()
     assert not endpoint.closed
@@ -471,7 +471,7 @@ async def test_it_is_left_after_the_last_dialog(hub, alice):
 
 async def test_who_comes_back_stays(hub, alice):
     endpoint = hub.listeners.listen(alice, LOOPBACK, 0)
-    alice.dialogs.add("a call")
+    alice.dialogs["a call"] = None
     hub.listeners.release_later(alice, endpoint)
     assert hub.listeners.listen(alice, LOOPBACK, endpoint.address[1]) is endpoint
     alice.dialogs.clear()

@@ -205,11 +205,11 @@ class Dialog(Handle, abstract=True):
         """Join a dialog, beside the usages that it has already."""
         self.dialog_state = state
         state.join(self)
-        self.agent.dialogs.add(self)
+        self.agent.dialogs[self] = None
 
     def leave(self) -> None:
         """Be over, and with the last usage the dialog too."""
-        self.agent.dialogs.discard(self)
+        self.agent.dialogs.pop(self, None)
         if self.dialog_state is not None:
             self.dialog_state.leave(self)
 

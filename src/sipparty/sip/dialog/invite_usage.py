@@ -167,7 +167,7 @@ class InviteUsage(Dialog, abstract=True):
         self._invite = invite = ClientInvite(self, *arguments)
         self.role = "caller"
         self.dialog_state = invite.template
-        self.agent.dialogs.add(self)
+        self.agent.dialogs[self] = None
         invite.request.start()
 
     def _note_progress(self, response: Response) -> None:

@@ -208,7 +208,7 @@ class Referral(Service):
         if self.call is not None and self.authenticated is None:
             self.authenticated = self.call.authenticated
         self.source = self.call or transaction.share.key
-        self.agent.services.add(self)
+        self.agent.services[self] = None
 
     def _answer(self, *_: object) -> None:
         transaction, state, self._transaction = self._transaction, self._state, None
@@ -305,7 +305,7 @@ class Referral(Service):
 
     def on_enter_Terminated(self) -> None:
         """Be counted no more."""
-        self.agent.services.discard(self)
+        self.agent.services.pop(self, None)
         if self.placed is not None:
             followers = self.placed.followers
             self.placed.followers = tuple(one for one in followers if one is not self)

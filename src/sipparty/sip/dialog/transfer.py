@@ -232,7 +232,7 @@ class Transfer(Service):
         self._fields, self._no_reports = list(fields or ()), not reports
         self._hold_first = hold and call is not None and call.session is not None
         self._sent_to = sent_to
-        self.agent.services.add(self)
+        self.agent.services[self] = None
         for one in (call, self.other):
             if one is not None:
                 one.followers += (self,)
@@ -433,7 +433,7 @@ class Transfer(Service):
         self._end()
 
     def _end(self) -> None:
-        self.agent.services.discard(self)
+        self.agent.services.pop(self, None)
         for one in (self.call, self.other):
             if one is not None:
                 one.followers = tuple(other for other in one.followers if other is not self)

@@ -261,7 +261,7 @@ class Publication(Service):
             request._fields.append(field("Content-Type", self._media_type))
             request.body = body
         request._index = None
-        agent.services.add(self)
+        agent.services[self] = None
         if hop is None:
             hop = NextHop.of(DNameURI.parse(routes[0]).uri_text if routes else self.uri)
         self._request = None
@@ -342,7 +342,7 @@ class Publication(Service):
         self.last_error = error
 
     def _over(self) -> None:
-        self.agent.services.discard(self)
+        self.agent.services.pop(self, None)
         self._emit(PublicationEnded, self.last_error)
 
     def on_enter_Terminated(self) -> None:

@@ -260,7 +260,7 @@ class Subscription(SubscriptionUsage, Generic[StateT]):
         """Take the NOTIFYs that make a dialog; where several may, until timer N."""
         self.dialog_state = template
         self._forming = Forming(self, template, self.patience if self.keep_forks else None)
-        self.agent.services.add(self)
+        self.agent.services[self] = None
 
     def _begin_again(self) -> None:
         self.request = None

@@ -86,11 +86,11 @@ class SubscriptionUsage(Dialog, abstract=True):
         """Join a dialog; what counts as a call is not increased."""
         self.dialog_state = state
         state.join(self)
-        self.agent.services.add(self)
+        self.agent.services[self] = None
 
     def leave(self) -> None:
         """Be over, and with the last usage the dialog too."""
-        self.agent.services.discard(self)
+        self.agent.services.pop(self, None)
         self.leave_dialog()
 
     def leave_dialog(self) -> None:

@@ -71,8 +71,8 @@ class Trio:
         agent = self.agents[callee]
         before = set(agent.dialogs)
         mine = self.call(caller, callee)
-        self.run(lambda: agent.dialogs - before)
-        (its,) = agent.dialogs - before
+        self.run(lambda: set(agent.dialogs) - set(before))
+        (its,) = set(agent.dialogs) - set(before)
         if its.state == "InitiatingDialog":
             its.accept()
         self.run(lambda: its._invited is None)
