@@ -19,11 +19,11 @@ from __future__ import annotations
 import math
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from sipparty.errors import ParseError
-from sipparty.media.codecs import AudioCodec, Decoder
+from sipparty.media.codecs import AudioCodec
 from sipparty.media.events import (
     DestinationLearnt,
     MediaProven,
@@ -34,15 +34,16 @@ from sipparty.media.events import (
     SourceHeard,
 )
 from sipparty.media.pcm import silence
-from sipparty.media.playout.jitter import JitterBuffer
+from sipparty.media.playout.agreed import agreed_buffer, expecting, goes_on
 from sipparty.media.quality.quality import Quality, QualityMeter
 from sipparty.media.quality.statistics import MediaStatistics
+from sipparty.media.rtp.keep_alive import KeepAlive
 from sipparty.media.rtp.packet import RTP_HEADER_SIZE, RTPPacket
 from sipparty.media.rtp.remote import RemoteEnd
 from sipparty.media.rtp.reports import StreamReports
 from sipparty.media.rtp.rtcp import Goodbye
 from sipparty.media.rtp.source import Address, RTPReceiver, RTPSender, RTPSource
-from sipparty.media.settings import StreamSettings
+from sipparty.media.settings import ReceivedFormat, StreamSettings
 from sipparty.sip.events import MediaEvent
 from sipparty.sip.unproven import UnprovenHosts
 
@@ -112,6 +113,7 @@ class AudioStream:
         self.samples, self._ticks = settings.samples, settings.ticks
         self._silent_payload: bytes | None = None
         self._steady: RTPSource | None = None
+        self._steady_type = -1  # the payload type that it sends
         self.events: deque[MediaEvent] = deque(maxlen=_MAX_EVENTS)
         self._tokens = tokens
         self._end = RemoteEnd(
@@ -126,6 +128,7 @@ class AudioStream:
             behind_nat=behind_nat,
             confirmed=confirmed,
         )
+        self._keep_alive = KeepAlive(self._end)
         self._silence_after = silence_after
         self._silent_limit = math.inf if silent is None else silent
         self._accept_echo = accept_echo
@@ -147,10 +150,10 @@ class AudioStream:
             collided=None if accept_echo else self._collide,
             left=self._bye_received,
         )
-        self._reports.extend = self.quality if "voip-metrics" in settings.xr else None
+        self._reports.ask(settings.xr, self.quality)
         self._encoder: AudioCodec = settings.codec.make(settings.fmtp)
         self._reports.on_loss = getattr(self._encoder, "expect_loss", None)
-        self._buffer = self._new_buffer()
+        self._decoders, self._buffer = agreed_buffer(settings, self._delays, self._quality.bursts)
         self._before = MediaStatistics()
         self._conflicts: dict[Address, float] = {}
         self._restarts = 0
@@ -165,22 +168,11 @@ class AudioStream:
     def _rank(self, address: Address, now: float, same_stream: bool) -> int | None:
         return self._end.rank(address, now, same_stream, self._receiver.heard)
 
-    def _new_buffer(self) -> JitterBuffer:
-        settings = self.settings
-        decoders = {kind: one.decoder() for kind, one in settings.receive.items()}
-        if settings.cn_receive:
-            from sipparty.media.playout.comfort_noise import ComfortNoise
-
-            for kind, clock_rate in settings.cn_receive.items():
-                decoders[kind] = Decoder(ComfortNoise(), clock_rate, clock_rate)
-        return JitterBuffer(
-            decoders,
-            settings.ptime,
-            min_delay=self._delays[0],
-            max_delay=self._delays[1],
-            on_lost=self._quality.bursts.lost,
-            on_discarded=self._quality.bursts.discarded,
-        )
+    def expect(self, receive: Mapping[int, ReceivedFormat]) -> None:
+        """Understand further formats, by payload type: those of our offer before it is answered
+        (RFC 3264 section 5.1).
+        """
+        self.settings = expecting(self.settings, receive, self._decoders)
 
     def apply(self, settings: StreamSettings, now: float, confirmed: bool = True) -> None:
         """Go on as was agreed on anew: hold, resume, another address, another codec; or with a call
@@ -199,19 +191,19 @@ class AudioStream:
             self._silence_reported = False
             self._end.reopen(now)
             self._buffer.reset()  # what waited since the hold began is stale
-        self._reports.extend = self.quality if "voip-metrics" in settings.xr else None
+        self._reports.ask(settings.xr, self.quality)
         if (settings.codec, settings.fmtp) != (before.codec, before.fmtp):
             self._encoder = settings.codec.make(settings.fmtp)
             self._reports.on_loss = getattr(self._encoder, "expect_loss", None)
             self._sender.clock_rate = settings.codec.clock_rate
-            self._receiver.clock_rate = settings.codec.clock_rate
-        if (settings.receive, settings.cn_receive, settings.codec.clock_rate) != (
-            before.receive,
-            before.cn_receive,
-            before.codec.clock_rate,
-        ):
+        if goes_on(settings, before):
+            self.expect(before.receive)
+            self.expect(settings.receive)
+        else:
             self._before = self._before.with_playout(self._buffer)
-            self._buffer = self._new_buffer()
+            self._decoders, self._buffer = agreed_buffer(
+                settings, self._delays, self._quality.bursts
+            )
         if self._buffer.ptime != settings.ptime:
             self._buffer.ptime = settings.ptime
         if self._keys is not None:
@@ -254,8 +246,8 @@ class AudioStream:
             skipped: Frames of time that passed without a call, before this one.
 
         Returns:
-            What to send to `destination`; None where nothing is to be sent, and then the frame
-            was not used.
+            What to send to `destination`, of no octets to keep the way open; None where nothing
+            is to be sent. In both cases the frame was not used.
         """
         settings = self.settings
         sender = self._sender
@@ -267,7 +259,7 @@ class AudioStream:
             (end.free and not self._withheld) or self._may_send(end.destination, now)
         ):
             sender.skip(ticks, now)
-            return None
+            return self._keep_alive.due(now, sender.sent_at)
         if self._keys is not None and self._keys.busy:
             packet = self._keys.next(sender.timestamp, ticks, sender.clock_rate)
             if packet is not None:
@@ -275,7 +267,7 @@ class AudioStream:
         payload = self._encode_silence() if pcm is None else self._encoder.encode(pcm)
         if not payload:  # discontinuous transmission
             sender.skip(ticks, now)
-            return None
+            return self._keep_alive.due(now, sender.sent_at)
         return sender.datagram(payload, ticks, settings.payload_type, now)
 
     def _encode_silence(self) -> bytes:
@@ -308,15 +300,16 @@ class AudioStream:
                 first == _PLAIN
                 and ssrc == steady.ssrc
                 and address == steady.address
-                and (second & 0x7F) in self.settings.receive
+                and (second & 0x7F) == self._steady_type
                 and steady.receive_next(sequence, timestamp, now)
             ):
                 payload = data[RTP_HEADER_SIZE:]
                 self._receiver.count(len(payload), now)
                 self._buffer.put(sequence, timestamp, second & 0x7F, payload, second > 0x7F, now)
                 return
-        self._steady = None
-        self._receive_unusual(data, address, now)
+        if data:  # else it keeps a way through a NAT open (RFC 6263)
+            self._steady = None
+            self._receive_unusual(data, address, now)
 
     def _receive_unusual(self, data: bytes, address: Address, now: float) -> None:
         try:
@@ -339,6 +332,8 @@ class AudioStream:
             self._end.hear_unplayed(address)
             self._quality.not_understood(packet.payload_type, settings, self._end.knows(address))
             return
+        if known:  # the clock is that of what comes, not that of what is sent
+            receiver.clock_rate = settings.clock_of(packet.payload_type)
         packets = receiver.receive(packet, address, now, known)
         source = receiver.source
         if not packets or source is None:
@@ -374,8 +369,8 @@ class AudioStream:
             )
             if each.payload_type in settings.dtmf_receive:
                 self.events += self.keys.hear(each, now)
-        if source.address == self._end.settled:
-            self._steady = source
+        if source.address == self._end.settled and packet.payload_type in settings.receive:
+            self._steady, self._steady_type = source, packet.payload_type
 
     def play_frame(self, now: float) -> bytes | None:
         """The next frame of what is heard; None before the first. One call for each frame."""
@@ -443,6 +438,8 @@ class AudioStream:
 
     def receive_rtcp(self, data: bytes, address: Address, now: float) -> None:
         """Take a datagram that came to the RTCP port."""
+        if not data:
+            return
         self._reports.receive(data, address, now)
         self._quality.reported(self._reports.unheard, self._sender.packets)
 
@@ -478,12 +475,15 @@ class AudioStream:
 
     def quality(self, frames: int = 0) -> Quality:
         """How it sounds so far; `frames` is how many were played."""
+        if self._keys is not None:
+            self._ignored["event"] = self._keys.malformed
         return self._quality.quality(
             self.statistics,
             self.settings.codec.name,
             packet_time=self.settings.ptime / 1000,
             delays=(self._buffer.target, self._delays[1]),
             frames=frames,
+            round_trip=self._reports.round_trip,
             remote_metrics=self._reports.metrics,
             strays=self._receiver.strays,
         )

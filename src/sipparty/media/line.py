@@ -26,7 +26,7 @@ from sipparty.media.clock import Clock
 from sipparty.media.events import MediaStarted, MediaTimedOut, SecurityChanged
 from sipparty.media.frames import AudioFrame, AudioInput, Listener
 from sipparty.media.loops import MediaLoop
-from sipparty.media.negotiated import AudioPreferences, settings_of
+from sipparty.media.negotiated import AudioPreferences, offered_formats, settings_of
 from sipparty.media.pcm import silence
 from sipparty.media.playing.player import Player
 from sipparty.media.ports import UDPTransport
@@ -35,10 +35,10 @@ from sipparty.media.quality.statistics import MediaStatistics
 from sipparty.media.recording.recorder import Recorder
 from sipparty.media.rtp.packet import looks_like_rtcp
 from sipparty.media.rtp.source import Address
-from sipparty.media.settings import StreamSettings
+from sipparty.media.settings import ReceivedFormat, StreamSettings
 from sipparty.media.srtp.settings import SRTP
 from sipparty.media.transport import LineExtension, MediaTransport
-from sipparty.sdp import MediaCapability, NegotiatedStream
+from sipparty.sdp import MediaCapability, MediaDescription, NegotiatedStream
 from sipparty.sip.dialog.session import MediaUser
 from sipparty.sip.events import MediaEvent
 
@@ -197,6 +197,12 @@ class Line:
         if not self._started and self.transport is not None:
             self._post(self.transport.listen, tuple(hosts))
 
+    def expect(self, offered: MediaDescription) -> None:
+        """Understand what may come by an offer of ours, before it is answered (RFC 3264 section
+        5.1).
+        """
+        self._post(self._expect, offered_formats(offered, self.wanted))
+
     def apply(
         self,
         negotiated: NegotiatedStream | None,
@@ -289,6 +295,10 @@ class Line:
             function(*args)
         else:
             self.media_loop.post(function, *args)
+
+    def _expect(self, receive: dict[int, ReceivedFormat]) -> None:
+        if self.stream is not None:
+            self.stream.expect(receive)
 
     def _silence(self) -> None:
         assert self._clock is not None

@@ -35,11 +35,20 @@ from sipparty.sdp import (
     Direction,
     Format,
     MediaCapability,
+    MediaDescription,
     NegotiatedFormat,
     NegotiatedStream,
 )
 
-__all__ = ["EVENTS", "MAX_PTIME", "MIN_PTIME", "AudioPreferences", "further_line", "settings_of"]
+__all__ = [
+    "EVENTS",
+    "MAX_PTIME",
+    "MIN_PTIME",
+    "AudioPreferences",
+    "further_line",
+    "offered_formats",
+    "settings_of",
+]
 
 #: The events that are understood: digits, "*", "#", A to D, and flash (RFC 4733 section 3.2).
 EVENTS: Final = "0-16"
@@ -54,8 +63,8 @@ MAX_PTIME: Final = 150.0
 _EVENT_PAYLOAD_TYPES: Final = {8000: 101}
 #: The clock of comfort noise, and its payload type in it (RFC 3389 section 4).
 _NOISE: Final = (8000, 13)
-#: Asks for reports of how we are heard.
-_ASK_METRICS: Final = Attribute("rtcp-xr", "voip-metrics")
+#: Asks for reports of how we are heard, and of how long ago our reference time came.
+_ASK_METRICS: Final = Attribute("rtcp-xr", "voip-metrics rcvr-rtt=all")
 #: Samples a second of a telephone: where all have them, no rate is changed.
 _NARROWBAND: Final = 8000
 #: The first port that is not a system port (RFC 6335 section 6).
@@ -202,6 +211,24 @@ def settings_of(
         if b"a=rtcp-xr:" in negotiated.description
         else frozenset(),
     )
+
+
+def offered_formats(
+    offered: MediaDescription, wanted: AudioPreferences
+) -> dict[int, ReceivedFormat]:
+    """The audio that may come by an offer of ours, by payload type.
+
+    Args:
+        offered: The stream, as it was offered.
+        wanted: What it was made of.
+    """
+    types = {(one.name.upper(), one.clock_rate, one.channels): one for one in wanted.types}
+    return {
+        one.payload_type: ReceivedFormat(codec)
+        for one in offered.media_formats
+        if (codec := types.get((one.encoding.upper(), one.clock_rate, one.channels)))
+        and one.payload_type is not None
+    }
 
 
 def _kinds(one: NegotiatedFormat, formats: Sequence[NegotiatedFormat]) -> set[int]:

@@ -391,6 +391,8 @@ class UDPTransport:
 
             def keep(control: bool) -> Receive:
                 def take(data: bytes, address: Address, now: float) -> None:
+                    if not data:
+                        return  # it keeps a way through a NAT open
                     kept = early if address[0] in self._hosts else other
                     kept.append(_Early(control, data, address, now))
 

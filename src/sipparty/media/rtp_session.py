@@ -151,6 +151,7 @@ class RTPSession(MediaSession):
             "max_delay": max_delay,
             "mos_limit": mos_limit,
             "accept_echo": accept_echo,
+            "cname": f"{tokens(96):024x}",  # one for all streams (RFC 3550 section 6.5.1)
         }
         self._port_range = port_range
         self._dscp = check_dscp(dscp)
@@ -272,12 +273,15 @@ class RTPSession(MediaSession):
         negotiation = self._opened()
         if negotiation.state is not NegotiationState.STABLE:
             negotiation.rollback()
-        offer = bytes(negotiation.offer(direction))
+        offer = negotiation.offer(direction)
         self._offered = negotiation.fork()
         for line in self.lines:
             line.fallback = line.settled
+        for media, slot in zip(offer.media, negotiation.slots, strict=True):
+            if slot is not None and self._started:
+                self.lines[slot].expect(media)
         self._listen()
-        return offer
+        return bytes(offer)
 
     def answer(self, offer: bytes) -> bytes:
         """Our answer to an offer; see `Session.answer`."""

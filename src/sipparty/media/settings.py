@@ -152,7 +152,8 @@ class StreamSettings:
         cn_send: Payload type of comfort noise to send (RFC 3389), in the clock of `codec`; None
             where there is none.
         cn_receive: Clock rates of comfort noise that may come, by payload type.
-        xr: The extended reports that the other side asks for (RFC 3611 section 5): "voip-metrics".
+        xr: The extended reports that the other side asks for (RFC 3611 section 5): "voip-metrics",
+            "rcvr-rtt".
     """
 
     codec: CodecType
@@ -176,6 +177,11 @@ class StreamSettings:
             for kind, one in self.receive.items()
         }
         object.__setattr__(self, "receive", receive)
+
+    def clock_of(self, payload_type: int) -> int:
+        """Ticks a second of a payload type of `receive` or `cn_receive`."""
+        received = self.receive.get(payload_type)
+        return self.cn_receive[payload_type] if received is None else received.codec.clock_rate
 
     @property
     def samples(self) -> int:

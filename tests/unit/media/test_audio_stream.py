@@ -163,7 +163,7 @@ def test_without_an_address_nothing_is_sent_until_media_comes(tokens):
 
 
 def test_what_is_malformed_or_unknown_is_counted(stream):
-    stream.receive_rtp(b"", THERE, 0.0)
+    stream.receive_rtp(b"\0", THERE, 0.0)
     stream.receive_rtp(b"\x80" * 5, THERE, 0.0)
     stream.receive_rtp(bytes(RTPPacket(96, 0, 0, 1)), THERE, 0.0)
     stream.receive_rtcp(b"\x80" * 5, THERE_RTCP, 0.0)
@@ -454,7 +454,7 @@ def test_nothing_is_heard_or_told_of_a_source_that_comes_on_hold(stream):
 def sent(stream, start, seconds):
     """How many packets go out in some seconds."""
     frames = (stream.send_frame(None, start + n * 0.02) for n in range(round(seconds / 0.02)))
-    return sum(frame is not None for frame in frames)
+    return sum(bool(frame) for frame in frames)
 
 
 def make(tokens, **options):

@@ -271,16 +271,29 @@ def test_who_is_not_heard_is_told_by_their_reports(stream):
     report(stream, 2.0)
     assert kinds(stream, OneWayAudio) == []  # nothing was sent
     stream.send_frame(None, 2.0)
+    report(stream, 2.5)
+    stream.send_frame(None, 2.5)
     report(stream, 3.0, ReportBlock(stream.ssrc, fraction_lost=255))
     (event,) = kinds(stream, OneWayAudio)
     assert event.heard
-    assert event.reason == "1 packets were sent; the other side reports that none came."
+    assert event.reason == "2 packets were sent; the other side reports that none came."
+    stream.send_frame(None, 3.0)
     report(stream, 4.0)
     report(stream, 5.0, ReportBlock(stream.ssrc, fraction_lost=10))
     assert len(kinds(stream, OneWayAudio)) == 1
-    report(stream, 6.0)
-    report(stream, 7.0)
+    for now in (6.0, 7.0):
+        stream.send_frame(None, now)
+        report(stream, now)
     assert len(kinds(stream, OneWayAudio)) == 2
+
+
+def test_on_hold_reports_without_a_word_of_us_are_as_they_should_be(stream):
+    hear(stream, range(10))
+    stream.send_frame(None, 0.2)
+    report(stream, 1.0, ReportBlock(stream.ssrc, fraction_lost=0))
+    for now in range(5, 30, 5):
+        report(stream, float(now))
+    assert kinds(stream, OneWayAudio) == []
 
 
 def test_a_quality_below_the_limit_is_told_and_its_end(tokens):
@@ -311,7 +324,7 @@ async def test_a_session_has_it_while_it_lasts_and_afterwards(make):
     await pair.run(20)
     assert pair.a.quality.packets_received > 10
     assert pair.a.quality.mos == pytest.approx(4.41, abs=0.01)
-    assert pair.b.line.stream.settings.xr == {"voip-metrics"}
+    assert pair.b.line.stream.settings.xr == {"voip-metrics", "rcvr-rtt"}
     assert pair.a.line.stream.settings.xr == frozenset()
     pair.a.stop()
     assert pair.a.quality.packets_received > 10

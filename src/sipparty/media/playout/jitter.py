@@ -52,8 +52,8 @@ class JitterBuffer:
     """Smooths one stream.
 
     Args:
-        decoders: For each payload type of audio, its codec, clock and sample rate. A codec with a
-            method `noise` is comfort noise; one with `conceal` and `recover` conceals by itself.
+        decoders: For each payload type of audio, its codec, clock and sample rate; to be added to.
+            One with `noise` is comfort noise, one with `conceal` and `recover` conceals by itself.
         ptime: Milliseconds in a frame that `get` gives.
         min_delay: Least target, in seconds.
         max_delay: Most that may wait, in seconds: what is older is dropped. Bounds the delay.
@@ -84,7 +84,7 @@ class JitterBuffer:
         on_lost: Callable[[int, int], object] | None = None,
         on_discarded: Callable[[int], object] | None = None,
     ) -> None:
-        self._decoders = dict(decoders)
+        self._decoders = decoders
         self._noises: dict[int, Any] = {
             kind: each.codec for kind, each in decoders.items() if hasattr(each.codec, "noise")
         }

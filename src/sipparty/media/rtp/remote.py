@@ -241,6 +241,19 @@ class RemoteEnd:
         self._unproven_last = now
         return True
 
+    def may_keep_open(self, to: Address, now: float) -> bool:
+        """Whether a keep-alive may go to an address: where a packet might, of whose time it takes
+        none.
+        """
+        limit, host = self._unproven, to[0]
+        if limit is None or host in self._proven:
+            return True
+        if not self.confirmed and host != self._signalling:
+            return False
+        enough = limit - _ROUNDING
+        spent = self._hosts.seconds(host, now)
+        return self._unproven_spent < enough and spent < enough + LEAST
+
     # Whose come.
 
     def rank(

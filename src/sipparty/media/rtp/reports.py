@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from sipparty.errors import ParseError
@@ -30,7 +31,12 @@ from sipparty.media.rtp.rtcp import (
     build_compound,
     parse_rtcp,
 )
-from sipparty.media.rtp.rtcp_schedule import RTCPSchedule, ntp_timestamp, round_trip_time
+from sipparty.media.rtp.rtcp_schedule import (
+    RTCPSchedule,
+    ntp_timestamp,
+    round_trip_time,
+    time_since,
+)
 from sipparty.media.rtp.rtcp_xr import (
     ExtendedReport,
     LastReferences,
@@ -68,7 +74,10 @@ class StreamReports:
         queued: Datagrams to be sent besides, with the next that are due.
         remote: What the other side has reported of us last; None before.
         metrics: The same as an extended report (RFC 3611); None where there was none.
-        unheard: Its reports in a row that say that it has heard nothing of us.
+        unheard: Its reports in a row that say that it has heard nothing of us, while we have sent.
+        round_trip: To the other side and back, as it was measured last, in seconds; None before.
+        measures: Whether the other side says how long ago our reference time came, so that the
+            round trip is known where we send nothing (RFC 3611 sections 4.4 and 4.5).
         on_loss: Called with the share of what we send that the other side has lost lately, 0 to 1,
             when it reports it; None where nobody wants to know.
         extend: Gives the quality to report of what is heard; None to report none.
@@ -93,6 +102,8 @@ class StreamReports:
         self.remote: RemoteReport | None = None
         self.metrics: VoIPMetrics | None = None
         self.unheard = 0
+        self.round_trip: float | None = None
+        self.measures = False
         self.on_loss: Callable[[float], object] | None = None
         self.extend: Callable[[], Quality] | None = None
         self._ignored = ignored
@@ -108,6 +119,14 @@ class StreamReports:
         self.schedule = RTCPSchedule(sender.ssrc, now, chance)
         self.queued: list[bytes] = []
         self._sent = False
+        # Packets that were sent before the other side's last report; and when our last two were.
+        self._packets = 0
+        self._reported = (-inf, -inf)
+
+    def ask(self, wanted: frozenset[str], quality: Callable[[], Quality]) -> None:
+        """Take note of the extended reports that the other side asks for."""
+        self.extend = quality if "voip-metrics" in wanted else None
+        self.measures = "rcvr-rtt" in wanted
 
     # What comes.
 
@@ -155,8 +174,20 @@ class StreamReports:
                         self.metrics = block
                 case ReferenceTime():
                     self._reference = (report.ssrc, block.ntp >> 16 & 0xFFFFFFFF, now)
+                case LastReferences():
+                    for ssrc, last, delay in block.references:
+                        if ssrc == self._sender.ssrc:
+                            self._measure(time_since(last, delay, self._ntp(now)))
                 case _:
                     pass
+
+    def _ntp(self, now: float) -> int:
+        return ntp_timestamp(now + self._epoch)
+
+    def _measure(self, round_trip: float | None) -> float | None:
+        if round_trip is not None:
+            self.round_trip = round_trip
+        return round_trip
 
     def _hear_report(
         self, packet: SenderReport | ReceiverReport, address: Address, now: float
@@ -169,7 +200,9 @@ class StreamReports:
         self._end.hear_rtcp(address, of_source=of_source)
         if source is not None and of_source and isinstance(packet, SenderReport):
             source.hear_sender_report(packet.ntp, now)
-        self.unheard += 1
+        # While nothing is sent there is nothing to report (RFC 3550 section 6.4).
+        self.unheard += self._sender.packets > self._packets
+        self._packets = self._sender.packets
         for block in packet.reports:
             if block.ssrc == self._sender.ssrc:
                 if block.fraction_lost < 255:
@@ -180,7 +213,7 @@ class StreamReports:
                     block.fraction_lost / 256,
                     block.cumulative_lost,
                     block.jitter / self._sender.clock_rate,
-                    round_trip_time(block, ntp_timestamp(now + self._epoch)),
+                    self._measure(round_trip_time(block, self._ntp(now))),
                 )
 
     def _hear_goodbye(self, packet: Goodbye, address: Address, now: float) -> None:
@@ -214,17 +247,21 @@ class StreamReports:
             self.schedule.hear(receiver.source.ssrc, receiver.heard, sends=True)
 
     def _report(self, now: float) -> list[RTCPPacket]:
-        """A report and our name (section 6.1)."""
+        """A report and our name (section 6.1): a sender's where something was sent since the last
+        report but one (section 6.4).
+        """
         sender = self._sender
         source = self._receiver.source
         blocks: tuple[ReportBlock, ...] = ()
         if source is not None:
             blocks = (source.report(now),)
         report: RTCPPacket
-        if sender.packets:
+        before, self._reported = self._reported, (self._reported[1], now)
+        sends = sender.sent_at is not None and sender.sent_at >= before[0]
+        if sends:
             report = SenderReport(
                 sender.ssrc,
-                ntp_timestamp(now + self._epoch),
+                self._ntp(now),
                 sender.timestamp_at(now),
                 sender.packets & 0xFFFFFFFF,
                 sender.octets & 0xFFFFFFFF,
@@ -234,6 +271,8 @@ class StreamReports:
             report = ReceiverReport(sender.ssrc, blocks)
         packets: list[RTCPPacket] = [report, SourceDescription.cname(sender.ssrc, self._cname)]
         extended: list[XRBlock] = []
+        if self.measures and not sends:
+            extended.append(ReferenceTime(self._ntp(now)))
         if self.extend is not None and source is not None:
             extended.append(self.extend().metrics(source.ssrc))
         if self._reference is not None:

@@ -20,7 +20,7 @@ from typing import Final
 from sipparty.media.rtp.packet import timestamp_difference
 from sipparty.media.rtp.rtcp import ReportBlock
 
-__all__ = ["RTCPSchedule", "ntp_timestamp", "round_trip_time", "rtcp_interval"]
+__all__ = ["RTCPSchedule", "ntp_timestamp", "round_trip_time", "rtcp_interval", "time_since"]
 
 #: Seconds from the NTP epoch, 1 January 1900, to that of Unix time (RFC 3550 section 4).
 _NTP_EPOCH: Final = 2_208_988_800
@@ -51,10 +51,25 @@ def round_trip_time(report: ReportBlock, ntp_now: int) -> float | None:
     Returns:
         Seconds; None where it had no sender report yet, or says what cannot be.
     """
-    if not report.last_sr:
+    return time_since(report.last_sr, report.delay_since_last_sr, ntp_now)
+
+
+def time_since(last: int, delay: int, ntp_now: int) -> float | None:
+    """The seconds since we have said what time it was, but for those that the other side kept it:
+    by its report block, or by its answer to a reference time (RFC 3611 section 4.5).
+
+    Args:
+        last: The middle 32 bits of the NTP timestamp that we have sent; 0 for none.
+        delay: How long the other side had it, in 1/65536 s.
+        ntp_now: When it came back, as a 64-bit NTP timestamp of the same clock.
+
+    Returns:
+        Seconds; None where there is none, or says what cannot be.
+    """
+    if not last:
         return None
-    since = timestamp_difference(ntp_now >> 16 & 0xFFFFFFFF, report.last_sr)
-    seconds = (since - report.delay_since_last_sr) / 65536
+    since = timestamp_difference(ntp_now >> 16 & 0xFFFFFFFF, last)
+    seconds = (since - delay) / 65536
     # Clocks round: a very short round trip may come out a little below nothing.
     return max(seconds, 0.0) if seconds > -0.001 else None
 

@@ -242,6 +242,14 @@ class RTPSource:
             self._jitter += (difference - self._jitter) / 16
         self._transit = transit
 
+    def change_clock(self, clock_rate: int) -> None:
+        """Go on with timestamps of another clock (RFC 7160 section 4.2): jitter stays what it is
+        in seconds, and nothing is measured between packets of two clocks.
+        """
+        self._jitter *= clock_rate / self.clock_rate
+        self._transit = None
+        self.clock_rate = clock_rate
+
     def _valid_sequence(self, sequence: int) -> bool:
         if self._probation:
             if self._maximum >= 0 and sequence == (self._maximum + 1) & 0xFFFF:
@@ -323,7 +331,7 @@ class RTPReceiver:
     """Judges the packets that come to one port, and follows the source to be heard.
 
     Args:
-        clock_rate: Ticks a second of the timestamps.
+        clock_rate: Ticks a second of the timestamps; to be set where a packet has another.
         takeover: Seconds of silence after which another valid source of the same rank is followed.
             It keeps two sources at once from being heard in turns.
         rank: Gives the rank of a source, less being better, by its address, the time, and whether
@@ -382,6 +390,8 @@ class RTPReceiver:
         """
         source = self.source
         if source is not None and packet.ssrc == source.ssrc and address == source.address:
+            if timed and source.clock_rate != self.clock_rate:
+                source.change_clock(self.clock_rate)
             if not source.receive(packet.sequence, packet.timestamp, now, timed):
                 self.strays += 1
                 return ()
@@ -454,6 +464,8 @@ class RTPReceiver:
         """Hear the source that is heard from another address."""
         assert source is not None
         source.address = address
+        if timed and source.clock_rate != self.clock_rate:
+            source.change_clock(self.clock_rate)
         for each in packets:
             source.receive(each.sequence, each.timestamp, now, timed)
         return self._deliver(packets, now)

@@ -4,7 +4,8 @@ is pylibsrtp's.
 Laws:
 
 * What is sent is protected, or it is not sent. What comes is passed on where it verifies; else it
-  is dropped, and counted in `counts` under one of `REASONS`. No packet makes anything raise.
+  is dropped, and counted in `counts` under one of `REASONS`. No packet makes anything raise. What
+  has no octets keeps NATs open, and goes by as it is.
 * A key keeps its context (packet index, what was seen already) for as long as it may come again:
   a second context of the same key would encrypt with the same keystream once more (RFC 3711
   section 9.1). So `rekey` with a key in use changes nothing of it.
@@ -316,6 +317,9 @@ class SecureTransport:
 
     def send(self, data: bytes, address: Address, /) -> None:
         """Protect and send an RTP packet."""
+        if not data:  # a keep-alive is no packet of RTP (RFC 6263)
+            self.inner.send(data, address)
+            return
         if self._changes:
             self._change()
         if self._next is not None:
@@ -348,12 +352,16 @@ class SecureTransport:
     # How it is done.
 
     def _take_rtp(self, data: bytes, address: Address, now: float) -> None:
+        if not data:
+            return
         receive = self._rtp
         plain = self._verified(data, looks_like_rtcp(data), now)
         if plain is not None and receive is not None:
             receive(plain, address, now)
 
     def _take_rtcp(self, data: bytes, address: Address, now: float) -> None:
+        if not data:
+            return
         receive = self._rtcp
         plain = self._verified(data, True, now)
         if plain is not None and receive is not None:
