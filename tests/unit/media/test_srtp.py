@@ -310,7 +310,7 @@ def test_every_octet_counts(suite):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "other"),
+        (b"\0", "other"),
         (bytes(64), "other"),
         (b"\x7f" + bytes(64), "other"),
         (b"\xc0" + bytes(64), "other"),
