@@ -296,7 +296,8 @@ class RTPSession(MediaSession):
             negotiation.rollback()
             raise
         self._offered = None
-        self._settle()
+        for line in self.lines:
+            line.settled = line.wanted
         self._listen()
         return answer
 
@@ -312,9 +313,6 @@ class RTPSession(MediaSession):
         negotiation = self._offered.fork()
         negotiation.receive_answer(SessionDescription.parse(answer))
         self._negotiation = negotiation
-        self._settle()
-
-    def _settle(self) -> None:
         for line in self.lines:
             line.settled = line.wanted
 
@@ -410,8 +408,7 @@ class RTPSession(MediaSession):
         """Record what is heard from now on, beside what is recorded already; see `Recorder.record`
         for where to, the options, and the errors. On any thread.
 
-        It begins with the first that is heard, and from then on keeps the time of the call: pauses
-        and losses are in it.
+        It begins with what is heard first, and keeps the call's time, pauses and losses included.
 
         Returns:
             A handle: `handle.wait(timeout)` in a thread or `await handle` waits for the end.
