@@ -306,6 +306,7 @@ class ServerInvite:
             headers.append(warning(cause))
         elif isinstance(cause, PortsExhausted):
             headers += self.call.core.refusals.overloaded
+            headers.append(("Warning", '399 sipparty "No port is left for media"'))
         self.refuse(error.status or 488, None, headers)
 
     # ---------------------------------------------------------------- ending before the call is up

@@ -8,8 +8,10 @@ find out by themselves.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection
 from enum import Enum
+from typing import Final
 
 from sipparty.errors import CallFailed, CallRejected, NegotiationError, ParseError, PortsExhausted
 from sipparty.sip.dialog.session import Session
@@ -27,6 +29,12 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+
+#: The words of a warning.
+_WARNING: Final = re.compile(r'\b\d{3} [^\s"]+ "([^"\\]{1,200})"')
+#: How much of them an error repeats.
+_MOST_WORDS: Final = 400
 
 
 class Ends(Enum):
@@ -71,13 +79,17 @@ def what_ends(method: str, status: int, essential: Collection[str] = ()) -> Ends
 
 
 def rejection(response: Response) -> CallRejected:
-    """Make the error for a final response that is not a 2xx."""
+    """Make the error for a final response that is not a 2xx, with the words of its Warning (RFC
+    3261 §20.43).
+    """
     # The peer's text: errors show no control characters, whoever wrote them.
     reason = f" {response.reason}" if response.reason else ""
     asks = response.status in (401, 407)
     hint = " Give the party that calls credentials=(user, password)." if asks else ""
+    why = "; ".join(dict.fromkeys(_WARNING.findall(", ".join(response.lines("Warning")))))
+    said = f": {why[:_MOST_WORDS].rstrip('.')}" if why else ""
     error = CallRejected(
-        f"The other side answered {response.status}{reason}.{hint}",
+        f"The other side answered {response.status}{reason}{said}.{hint}",
         response.status,
         response.reason,
         response,
