@@ -8,7 +8,8 @@ Laws:
 * Telephone events are offered once for each clock of the codecs (RFC 4733 section 2.1), and sent
   in the clock of what is sent; in another one where the other side takes no others.
 * The packet time is what the other side asks for, within `MIN_PTIME` and `MAX_PTIME` and its own
-  maximum; ours where it asks for none (RFC 3264 section 5.1).
+  maximum, in whole milliseconds; ours where it asks for none (RFC 3264 section 5.1). With parts of
+  a millisecond, others could have each call ticked at times of its own, which costs a clock much.
 * A name is not resolved, which would block: media then goes to where media comes from. So it does
   where the other side names a port that is a service's (RFC 6335 section 6), which no RTP is.
 """
@@ -179,7 +180,8 @@ def settings_of(
     sent, codec = found[0] if found else (None, None)
     if sent is None or codec is None or sent.send_payload_type is None:
         raise NegotiationError("The stream has no format that one of our codecs is for.")
-    ptime = min(negotiated.ptime or wanted.ptime, negotiated.maxptime or MAX_PTIME)
+    most = MAX_PTIME if negotiated.maxptime is None else int(negotiated.maxptime)
+    ptime = min(int(negotiated.ptime or 0) or wanted.ptime, most)
     remote_rtcp = negotiated.remote_rtcp
     events = _named(negotiated, "telephone-event") if wanted.dtmf else []
     noises = _named(negotiated, "cn") if wanted.comfort_noise else []

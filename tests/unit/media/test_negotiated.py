@@ -257,3 +257,19 @@ async def test_nothing_is_answered_once_it_was_stopped(session):
     session.stop()
     with pytest.raises(UsageError):
         session.answer(offer())
+
+
+@pytest.mark.parametrize(
+    ("more", "ptime"),
+    [
+        ("a=ptime:20.013\r\n", 20),
+        ("a=ptime:0.5\r\n", 20),
+        ("a=maxptime:14.7\r\n", 14),
+        ("a=maxptime:0.2\r\n", 10),
+    ],
+)
+async def test_a_packet_has_whole_milliseconds(session, kept_here, more, ptime):
+    """A clock has times for each length: there would be as many as calls."""
+    session.answer(offer(more=more))
+    session.start()
+    assert session.line.stream.settings.ptime == ptime

@@ -198,6 +198,21 @@ def test_who_asks_how_far_away_it_is_is_told(stream):
     assert extended(stream, 20.0) == []
 
 
+def test_an_answer_that_could_not_go_for_a_day_fits_its_field(stream):
+    hear(stream, range(20))
+    report(stream, 0.5, more=[ExtendedReport(77, (ReferenceTime(0x11112222_33334444),))])
+    ((answer,),) = extended(stream, 86400.0)
+    assert answer == LastReferences((Reference(77, 0x22223333, 0xFFFFFFFF),))
+
+
+def test_rtcp_of_who_takes_no_part_is_not_read(stream, monkeypatch):
+    """It takes time by its size."""
+    monkeypatch.setattr("sipparty.media.rtp.reports.parse_rtcp", None)
+    stream.receive_rtcp(bytes(ReceiverReport(77, ())) * 250, STRANGER, 0.0)
+    stream.receive_rtcp(b"none", STRANGER, 0.0)
+    assert stream.quality().ignored == {"source": 2}
+
+
 def test_what_the_other_side_reports_is_kept(stream):
     hear(stream, range(20))
     of_us = VoIPMetrics(stream.ssrc, 0.25, mos_lq=3.1)

@@ -442,6 +442,17 @@ def test_the_old_key_serves_until_the_new_one_does():
     assert b.counts == {"authentication": 1}
 
 
+def test_keys_that_change_while_nothing_flows_do_not_pile_up():
+    a, b = Side(A1, B1), Side(B1, A1)
+    suite = SUITES["AES_CM_128_HMAC_SHA1_80"]
+    for n in range(30, 200):
+        b.transport.rekey(B1, [master(suite, n)])
+    b.transport.rekey(B1, [A2])
+    assert len(b.transport._changes) <= 4
+    a.transport.rekey(A2, [B1])
+    assert b.take(a.protected(rtp(1)), 100.0) == rtp(1)
+
+
 def test_the_old_key_serves_for_a_time():
     a, b = Side(A1, B1), Side(B1, A1)
     b.transport.rekey(B1, [A2])

@@ -10,6 +10,7 @@ Laws:
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from sipparty.media.frames import AudioFrame
 from sipparty.media.inputs import RankedInputs
 
 __all__ = ["ToneInput", "ToneListener", "cancel_keys", "send_events", "send_tones"]
+
+_log = logging.getLogger(__name__)
 
 #: The rank of tones among the inputs of a line: before all others.
 _KEYS: Final = 50
@@ -163,7 +166,11 @@ class _Worker:
         while True:
             try:
                 self._given.get(timeout=_LINGER).work()
-            except Empty:
+            except Exception as error:
+                if not isinstance(error, Empty):
+                    # The thread is for all calls, and outlives what one of them breaks.
+                    _log.exception("Tones of a call were not looked for.")
+                    continue
                 with self._lock:
                     if self._given.empty():
                         self._running = False

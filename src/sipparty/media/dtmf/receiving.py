@@ -14,7 +14,8 @@ Laws:
 * A packet that was overtaken by those of later presses is a press of its own, if none of its own
   was heard before.
 * Each payload type has a clock of its own. What is malformed, an event that is no key, and a
-  duration of 0 (section 2.3.5) are counted and ignored.
+  duration of 0 (section 2.3.5) are counted and ignored; so are presses at a rate that nothing but
+  a flood has (`_RATE`), each of which would be work for handlers.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ _INTERVAL: Final = 0.05
 _MAX_INTERVAL: Final = 0.2
 #: Presses that are remembered, to know what comes late.
 _HISTORY: Final = 16
+#: Presses a second that are taken, and how many at once; the shortest ones are 12 a second.
+_RATE: Final = 50.0
+_MOST: Final = 64.0
 _WORD: Final = 0xFFFFFFFF
 
 
@@ -99,12 +103,12 @@ class EventReceiver:
     Attributes:
         clock_rates: As above; what was agreed on anew may change them.
         malformed: Packets that were no telephone events.
-        ignored: Reports of events that are no keys, or of duration 0.
+        ignored: Reports of events that are no keys, or of duration 0, or of too many presses.
         due: When `expire` has something to do, in seconds; infinite while no key is pressed.
     """
 
     __slots__ = (
-        *("_history", "_interval", "_last", "_press"),
+        *("_counted_at", "_history", "_interval", "_last", "_left", "_press"),
         *("clock_rates", "due", "ignored", "malformed"),
     )
 
@@ -118,6 +122,9 @@ class EventReceiver:
         #: The sequence number of the latest packet, and the seconds between two.
         self._last: int | None = None
         self._interval = _INTERVAL
+        #: How many presses may begin, at a time.
+        self._left = _MOST
+        self._counted_at = 0.0
 
     def receive(
         self,
@@ -210,6 +217,12 @@ class EventReceiver:
             if press is not None:
                 self._update(press, report, timestamp, now, found)
             return
+        self._left = min(_MOST, self._left + max(0.0, now - self._counted_at) * _RATE)
+        self._counted_at = now
+        if self._left < 1:
+            self.ignored += 1
+            return
+        self._left -= 1
         new = _Press(kind, clock_rate, code, timestamp)
         volume = None if KEYS[code] == FLASH or not report.volume else -report.volume
         if ahead <= 0 and press is not None:  # overtaken by a later press, which goes on

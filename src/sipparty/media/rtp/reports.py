@@ -136,13 +136,14 @@ class StreamReports:
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take a datagram."""
+        if not self._end.knows(address):
+            # Not read: whoever knows no more than the port takes no time by it.
+            self._ignored["source"] += 1
+            return
         try:
             packets = parse_rtcp(data)
         except ParseError:
             self._ignored["rtcp"] += 1
-            return
-        if not self._end.knows(address):
-            self._ignored["source"] += 1
             return
         self.heard_at = now
         self.schedule.count(len(data) + _HEADERS)
@@ -279,7 +280,8 @@ class StreamReports:
             # Who sends nothing has its round trip from this (RFC 3611 section 4.5).
             ssrc, at, came = self._reference
             self._reference = None
-            extended.append(LastReferences((Reference(ssrc, at, round((now - came) * 65536)),)))
+            delay = min(max(round((now - came) * 65536), 0), 0xFFFFFFFF)
+            extended.append(LastReferences((Reference(ssrc, at, delay),)))
         if extended:
             packets.append(ExtendedReport(sender.ssrc, tuple(extended)))
         return packets

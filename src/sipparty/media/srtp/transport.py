@@ -228,7 +228,9 @@ class SecureTransport:
         self._rtcp: Receive | None = None
         self.suite = outbound.suite.name
         # Keys that were given to `rekey` and are not in use yet.
-        self._changes: deque[tuple[MasterKey, tuple[MasterKey, ...], bool]] = deque()
+        # Older ones than can be kept are forgotten: nothing may go or come for long, on hold.
+        self._changes: deque[tuple[MasterKey, tuple[MasterKey, ...], bool]]
+        self._changes = deque(maxlen=_KEPT + 1)
         # What is sent with next, and for how many packets that waits.
         self._next: MasterKey | None = None
         self._patience = 0

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from sipparty.media.dtmf import line_keys
@@ -147,3 +149,22 @@ def test_what_is_too_much_is_dropped(worker):
     listener.work()
     listener.hear(AudioFrame(bytes(320), 8000))
     assert listener.dropped == 3
+
+
+def test_one_that_breaks_does_not_end_the_work_for_others(caplog):
+    """The thread is one for all calls."""
+    worked = threading.Event()
+
+    class Broken:
+        def work(self):
+            raise RuntimeError("broken")
+
+    class Whole:
+        def work(self):
+            worked.set()
+
+    worker = line_keys._Worker()
+    worker.give(Broken())
+    worker.give(Whole())
+    assert worked.wait(10)
+    assert "broken" in caplog.text

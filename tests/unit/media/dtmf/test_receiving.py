@@ -411,3 +411,14 @@ def test_whatever_comes_each_press_ends_once(seed):
         held += 1 if isinstance(event, DigitReceived) else -1
         assert 0 <= held <= 2
     assert held == 0
+
+
+def test_a_flood_of_presses_is_ignored_from_some_on():
+    line = Line()
+    reports = b"".join(bytes(TelephoneEvent(n, 400, True)) for n in range(8))
+    for n in range(100):
+        line.take([(n, n * 100_000, True, reports, 1.0)])
+    assert len(line.events) == 2 * 64
+    assert line.receiver.ignored == 800 - 64
+    line.report(100, 99_000_000, 5, 400, end=True, marker=True, at=1.1)
+    assert [event.digit for event in line.events[128:]] == ["5", "5"]
