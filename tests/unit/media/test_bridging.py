@@ -45,6 +45,14 @@ class TestPipe:
         assert pipe.next_frame(160, 8000) == flat(2)
         assert pipe.next_frame(160, 8000) is None
 
+    def test_the_shortest_frames_fill_the_longest_packet(self):
+        pipe = Pipe()
+        write(pipe, *range(15), samples=80)
+        pcm = pipe.next_frame(1200, 8000)
+        assert pcm == b"".join(flat(n, 80) for n in range(15))
+        write(pipe, *range(100), samples=80)
+        assert pipe.dropped == 80
+
     def test_what_lacks_is_not_torn(self):
         pipe = Pipe()
         write(pipe, 1, samples=240)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections import Counter, deque
 
 import pytest
 
@@ -16,7 +17,8 @@ from sipparty.media.events import (
     WrongPayloadType,
 )
 from sipparty.media.quality.emodel import mos, r_factor
-from sipparty.media.quality.quality import Quality
+from sipparty.media.quality.quality import Quality, QualityMeter
+from sipparty.media.quality.statistics import MediaStatistics
 from sipparty.media.rtp.packet import RTPPacket
 from sipparty.media.rtp.rtcp import (
     ReceiverReport,
@@ -211,6 +213,23 @@ def test_rtcp_of_who_takes_no_part_is_not_read(stream, monkeypatch):
     stream.receive_rtcp(bytes(ReceiverReport(77, ())) * 250, STRANGER, 0.0)
     stream.receive_rtcp(b"none", STRANGER, 0.0)
     assert stream.quality().ignored == {"source": 2}
+
+
+class Growing(Counter):
+    """Counts to which a media thread adds while another looks at them."""
+
+    def items(self):
+        for reason, count in super().items():
+            self[f"{reason}, {count}"] += 1
+            yield reason, count
+
+
+def test_it_is_asked_for_while_packets_are_counted():
+    meter = QualityMeter(deque())
+    meter.ignored = Growing(rtp=1)
+    quality = meter.quality(MediaStatistics(), "PCMU", strays=2)
+    assert quality.ignored == {"rtp": 1, "source": 2}
+    assert quality.with_line(Growing(replayed=3), 0).ignored["srtp_replayed"] == 3
 
 
 def test_what_the_other_side_reports_is_kept(stream):

@@ -27,13 +27,16 @@ _LOOK_EVERY: Final = 100
 _PATIENCE: Final = 50
 #: The loudness of a pause, in units of a sample: -50 dBov.
 _PAUSE: Final = 104
+#: Seconds in a frame, as a rule.
+_FRAME: Final = 0.02
 
 
 class Pipe:
     """What is heard in one call, to be sent in another: a `Listener` there, an `AudioInput` here.
 
     Args:
-        most: How many frames wait at the most, 20 ms each as a rule.
+        most: How many frames wait at the most, 20 ms each as a rule; of shorter ones, as many as
+            last as long, since the longest packets take more than `most` of the shortest.
 
     Attributes:
         dropped: Frames that were dropped, because too many waited.
@@ -41,12 +44,13 @@ class Pipe:
     """
 
     __slots__ = (
-        *("_fewest", "_frames", "_reads", "_resampler", "_rest", "_running", "_surplus"),
+        *("_fewest", "_frames", "_most", "_reads", "_resampler", "_rest", "_running", "_surplus"),
         *("dropped", "starved"),
     )
 
     def __init__(self, most: int = 10) -> None:
-        self._frames: deque[AudioFrame] = deque(maxlen=most)
+        self._frames: deque[AudioFrame] = deque(maxlen=4 * most)
+        self._most = most
         self._rest = b""
         self._resampler: Resampler | None = None
         self._running = False
@@ -60,9 +64,14 @@ class Pipe:
 
     def hear(self, frame: AudioFrame, /) -> None:
         """Take a frame."""
-        if len(self._frames) == self._frames.maxlen:
+        frames, most = self._frames, self._most
+        if len(frames) >= most and len(frames) * frame.duration > _FRAME * (most - 0.5):
             self.dropped += 1
-        self._frames.append(frame)
+            try:
+                frames.popleft()
+            except IndexError:
+                pass  # the other side has read meanwhile
+        frames.append(frame)
 
     def clear(self) -> None:
         """Forget what waits."""

@@ -129,8 +129,9 @@ class Quality:
 
     def with_line(self, refused: Mapping[str, int], underruns: int) -> Quality:
         """The same, with what SRTP has refused, by reason, and underruns of what is played."""
-        ignored = {**self.ignored, **{f"srtp_{each}": n for each, n in refused.items() if n}}
-        return replace(self, ignored=ignored, underruns=underruns)
+        # They are counted on while this is asked for on another thread: a copy is made at once.
+        more = {f"srtp_{each}": n for each, n in {**refused}.items() if n}
+        return replace(self, ignored={**self.ignored, **more}, underruns=underruns)
 
     def with_overruns(self, overruns: int) -> Quality:
         """The same, with what those who listen did not fetch in time."""
@@ -233,11 +234,8 @@ class QualityMeter:
             delay,
             *delays,
             min(counts.concealed / frames, 1.0) if frames else 0.0,
-            ignored={
-                reason: count
-                for reason, count in (self.ignored + Counter(source=strays)).items()
-                if count
-            },
+            # Of a copy, as packets may be counted on another thread meanwhile.
+            ignored=dict(Counter({**self.ignored}) + Counter(source=strays)),
             remote=counts.remote,
             remote_metrics=remote_metrics,
             counts=counts,
