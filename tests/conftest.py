@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from sipparty.concurrency.engine import Engine
+from sipparty.concurrency.workers import Workers
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.party import Party
 from sipparty.sip import Message
@@ -36,6 +37,9 @@ def pytest_configure(config):
         "markers", "leaves_things: the test may leave threads, sockets or engines behind"
     )
 
+
+# Threads that files are read and written by end soon, so that a test need not wait for them.
+Workers.LINGER = 0.05  # type: ignore[misc]
 
 # -------------------------------------------------------------------- nothing is left behind
 
