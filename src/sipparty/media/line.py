@@ -121,6 +121,9 @@ class Line:
         self._statistics = MediaStatistics()
         self._quality = Quality()
         self._started = self._stopped = False
+        # Since when the line is refused, and the frames that were not sent since.
+        self._silent_since: float | None = None
+        self._missed = 0
         # Frames that were played and sent so far: their numbers, and seconds of media time.
         self._played = self._sent = 0
         self._played_time = self._sent_time = 0.0
@@ -303,6 +306,7 @@ class Line:
     def _silence(self) -> None:
         assert self._clock is not None
         self._clock.remove(self)
+        self._silent_since = self._clock.time()
 
     def _flow(self, settings: StreamSettings, confirmed: bool, options: dict[str, Any]) -> None:
         """Send and receive as was agreed on."""
@@ -320,6 +324,10 @@ class Line:
             )
             self.recorder.begin(settings.codec.sample_rate)
             self.player.begin(settings.codec.sample_rate)
+        if self._silent_since is not None:
+            # Time went on while the line was refused: so do its timestamps (RFC 3550 section 5.1).
+            self._missed = round((now - self._silent_since) * 1000 / settings.ptime)
+            self._silent_since = None
         clock.add(self, settings.ptime / 1000)
         before, self._reported = self._reported, self.security
         if not self._started:
@@ -383,7 +391,8 @@ class Line:
         transport = self.transport
         if self.stream is not stream or transport is None:
             return  # a handler of events stopped the session
-        data = stream.send_frame(frame, now, skipped)
+        data = stream.send_frame(frame, now, skipped + self._missed)
+        self._missed = 0
         if data is not None and destination is not None:
             transport.send(data, destination)
         if now >= stream.reports_at:

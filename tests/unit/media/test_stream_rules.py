@@ -1,17 +1,21 @@
 """What RFC 3550, 3611 and 4733 say of one stream beyond the usual packet."""
 
 import dataclasses
+from itertools import islice
 
 import pytest
 
+from sipparty import AudioParty, Engine
 from sipparty.media.audio_stream import AudioStream
 from sipparty.media.codecs import find_codec
 from sipparty.media.events import WrongPayloadType
 from sipparty.media.rtp.packet import RTPPacket
 from sipparty.media.rtp.rtcp import ReceiverReport, SenderReport, SourceDescription, parse_rtcp
 from sipparty.media.settings import ReceivedFormat, StreamSettings
+from sipparty.sdp import SessionDescription
 
 PCMU, L16 = find_codec("PCMU"), find_codec("L16/44100")
+LOOPBACK = "127.0.0.1"
 THERE = ("192.0.2.2", 5000)
 THERE_RTCP = ("192.0.2.2", 5001)
 SETTINGS = StreamSettings(
@@ -169,3 +173,44 @@ async def test_the_streams_of_one_session_have_one_name(make):
             names.setdefault(session, set()).add(bytes(found)[8:])
     assert [len(each) for each in names.values()] == [1, 1]
     assert len(set.union(*names.values())) == 2
+
+
+async def test_the_timestamps_of_a_line_go_on_while_it_is_refused(make):
+    """RFC 3550 section 5.1: the timestamp is that of the sampling instant."""
+    pair = make().agree()
+    came = []
+    pair.b.line.transport.send = lambda data, address: came.append(RTPPacket.parse(data))
+    await pair.run(3)
+    offer = SessionDescription.parse(pair.a.offer())
+    pair.a.rollback()
+    pair.b.answer(bytes(offer).replace(b"m=audio %d" % pair.a.local_port, b"m=audio 0"))
+    pair.b.start()
+    await pair.run(100)
+    pair.b.accept(pair.a.answer(pair.b.offer()))
+    pair.b.start()
+    await pair.run(2)
+    before, after, last = came[2:5]
+    assert after.sequence == before.sequence + 1
+    assert after.timestamp - before.timestamp == 101 * 160
+    assert (after.marker, last.marker) == (True, False)
+    assert last.timestamp - after.timestamp == 160
+
+
+def test_a_call_is_held_resumed_and_changed_on_threads_of_media():
+    """Offers and answers are the engine's, packets another thread's."""
+    engine = Engine(media_threads=1)
+    alice, bob = (AudioParty(f"{user}@{LOOPBACK}", engine=engine) for user in ("alice", "bob"))
+    bob.configure(media={"codecs": ("PCMU", "PCMA", "L16/44100")})
+    try:
+        bob.listen(None, address=LOOPBACK)
+        call = alice.invite(bob).wait(10)
+        heard = iter(bob.calls[0].wait(10).audio)
+        assert next(heard).rate == 8000
+        call.hold().wait(10)
+        call.resume().wait(10)
+        call.update_media(codecs=("L16/44100",)).wait(10)
+        assert next(one.rate for one in islice(heard, 500) if one.rate != 8000) == 44100
+        assert call.quality.ignored.keys() <= {"hold"}
+        call.terminate().wait(10)
+    finally:
+        engine.close()
