@@ -8,6 +8,8 @@ Laws:
   of media of its own. What the session asks of the other is posted, in order, and not waited for.
 * What happens on the tick is moving frames: from `input` to the packet that is sent, from the
   packets that came to `listeners`. None of them blocks or calls a user's code.
+* What happens is handed over at `_EVENT_RATE` at most, on the average: packets can have something
+  happen each, and each event is work for the engine and for handlers.
 * Packets are read from the first offer or answer on, sent and heard from the first agreement that
   is started to `stop`. After it there is no socket, no timer and no open file.
 """
@@ -55,6 +57,9 @@ _MAX_PLAYED: Final = 250
 #: Codecs that take next to no time, and the weight of a line with another: about that of Opus.
 _LIGHT: Final = frozenset(("PCMU", "PCMA", "L16"))
 _HEAVY: Final = 8
+#: Events a second that are handed over, and how many at once.
+_EVENT_RATE: Final = 200.0
+_MOST_EVENTS: Final = 256.0
 #: Taken while listeners come and go; reentrant, as one that nobody holds goes anywhere.
 _changing: Final = threading.RLock()
 
@@ -127,6 +132,8 @@ class Line:
         # Frames that were played and sent so far: their numbers, and seconds of media time.
         self._played = self._sent = 0
         self._played_time = self._sent_time = 0.0
+        # Events that may be handed over now, and when that was counted.
+        self._events_left, self._counted_at = _MOST_EVENTS, 0.0
         self.player = Player(self.emit)
         self.input: AudioInput = self.player
         self.tones: ToneInput | None = None
@@ -455,12 +462,19 @@ class Line:
         stream = self.stream
         if stream is not None:
             stream.receive_rtcp(data, address, now)
-            self._emit_of(stream)
+            if stream.events:
+                self._emit_of(stream)
 
     def _emit_of(self, stream: AudioStream) -> None:
+        assert self._clock is not None
+        now = self._clock.time()
+        left = self._events_left + (now - self._counted_at) * _EVENT_RATE
+        self._events_left, self._counted_at = min(left, _MOST_EVENTS), now
         while stream.events:
             event = stream.events.popleft()
-            self.emit(event)
+            if self._events_left >= 1:
+                self._events_left -= 1
+                self.emit(event)
             if isinstance(event, MediaTimedOut):
                 self._timed_out(event.seconds)
 

@@ -18,6 +18,8 @@ from sipparty.media import (
     SourceHeard,
 )
 from sipparty.media.ports import RTPSocket
+from sipparty.media.rtp.packet import RTPPacket
+from sipparty.media.rtp.rtcp import Goodbye, ReceiverReport, SourceDescription, build_compound
 from sipparty.sdp import SessionDescription
 from sipparty.sip.policy import Policy
 from sipparty.sip.unproven import UnprovenHosts
@@ -257,6 +259,29 @@ async def test_nothing_is_answered_once_it_was_stopped(session):
     session.stop()
     with pytest.raises(UsageError):
         session.answer(offer())
+
+
+async def test_a_flood_of_events_is_handed_over_in_part(session, kept_here, clock):
+    """One that leaves and comes back with each packet."""
+    session.answer(offer())
+    session.start()
+    events, line, there = session.call.events, session.line, ("192.0.2.2", 4000)
+    leaving = build_compound(
+        [ReceiverReport(77, ()), SourceDescription.cname(77, "bob"), Goodbye((77,))]
+    )
+
+    def come_and_go(times):
+        for n in range(times):
+            for each in (n, n + 1):
+                line._receive_rtp(bytes(RTPPacket(0, each, each * 160, 77, b"")), there, clock.now)
+            line._receive_rtcp(leaving, there, clock.now)
+
+    come_and_go(1000)
+    assert 256 <= len(events) <= 258
+    clock.now += 0.1
+    events.clear()
+    come_and_go(1000)
+    assert len(events) == 20
 
 
 @pytest.mark.parametrize(
