@@ -64,7 +64,7 @@ LAYERS = [
     ("media", "playing.sources playing.call_tones playing.files recording.sinks playing.playback"),
     ("media", "events"),
     ("media", "quality.emodel quality.burst playout.agreed rtp.rtcp_xr quality.quality"),
-    ("media", "rtp.reports audio_stream"),
+    ("media", "rtp.reports rtp.silence audio_stream"),
     ("media", "playing.feeding playing.fillers playing.playable playing.track playing.player"),
     ("media", "playing recording.sides recording.recording recording.recorder recording"),
     ("media", "session"),

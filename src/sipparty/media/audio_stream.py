@@ -27,7 +27,6 @@ from sipparty.media.codecs import AudioCodec
 from sipparty.media.events import (
     DestinationLearnt,
     MediaProven,
-    MediaTimedOut,
     MediaUnproven,
     RemoteFellSilent,
     RemoteLeft,
@@ -42,6 +41,7 @@ from sipparty.media.rtp.packet import RTP_HEADER_SIZE, RTPPacket
 from sipparty.media.rtp.remote import RemoteEnd
 from sipparty.media.rtp.reports import StreamReports
 from sipparty.media.rtp.rtcp import Goodbye
+from sipparty.media.rtp.silence import SilenceWatch
 from sipparty.media.rtp.source import Address, RTPReceiver, RTPSender, RTPSource
 from sipparty.media.settings import ReceivedFormat, StreamSettings
 from sipparty.sip.events import MediaEvent
@@ -129,8 +129,7 @@ class AudioStream:
             confirmed=confirmed,
         )
         self._keep_alive = KeepAlive(self._end)
-        self._silence_after = silence_after
-        self._silent_limit = math.inf if silent is None else silent
+        self._silence = SilenceWatch(now, silence_after, silent)
         self._accept_echo = accept_echo
         self._delays = (min_delay, max_delay)
         rate = settings.codec.clock_rate
@@ -157,10 +156,7 @@ class AudioStream:
         self._before = MediaStatistics()
         self._conflicts: dict[Address, float] = {}
         self._restarts = 0
-        # Whether the next that is heard is news, and whether silence was reported.
-        self._silent = True
-        self._silence_reported = self._timeout_reported = False
-        self._look_at = self._waiting_since = self._agreed_at = now
+        self._look_at = now  # when to look at silence and quality
         self._withheld = False
         # The telephone events of the stream, from the first on.
         self._keys: StreamKeys | None = None
@@ -183,12 +179,11 @@ class AudioStream:
             self._end.confirm()
         self.samples, self._ticks = settings.samples, settings.ticks
         self._silent_payload = None
-        self._agreed_at = self._look_at = now
-        self._timeout_reported = False
+        self._look_at = now
+        self._silence.agreed(now)
         self._end.agree(settings.remote, settings.remote_rtcp, now, sends=settings.sends)
         if settings.receives and not before.receives:
-            self._waiting_since = now
-            self._silence_reported = False
+            self._silence.awaited(now)
             self._end.reopen(now)
             self._buffer.reset()  # what waited since the hold began is stale
         self._reports.ask(settings.xr, self.quality)
@@ -351,8 +346,8 @@ class AudioStream:
             # What comes late, while we want to hear nothing, is counted and is no news.
             self._ignored["hold"] += len(packets)
             return
-        if self._silent or source is not before:
-            self._silent = self._silence_reported = self._timeout_reported = False
+        if self._silence.silent or source is not before:
+            self._silence.heard()
             self._look_at = now
             self.events.append(SourceHeard(source.address, source.ssrc))
         # Section 5.1: what is not understood is ignored; to the buffer it is no loss.
@@ -398,25 +393,17 @@ class AudioStream:
         if not self.settings.receives:
             self._look_at = math.inf
             return
-        heard = max(self._receiver.heard or 0.0, self._waiting_since)
-        silence_at = heard + self._silence_after
-        timeout_at = max(heard, self._reports.heard_at, self._agreed_at) + self._silent_limit
-        if now >= silence_at and not self._silence_reported:
-            self.events.append(RemoteFellSilent(now - heard))
-            if self._receiver.heard is None:
-                self._quality.nothing_heard(now - heard, self._sender.packets)
-            self._silence_reported = self._silent = True
-            self._steady = None
-        if now >= timeout_at and not self._timeout_reported:
-            self.events.append(MediaTimedOut(self._silent_limit))
-            self._timeout_reported = True
+        heard = self._receiver.heard
+        events, again = self._silence.look(now, heard, self._reports.heard_at)
+        for event in events:
+            self.events.append(event)
+            if isinstance(event, RemoteFellSilent):
+                self._steady = None
+                if heard is None:
+                    self._quality.nothing_heard(event.seconds, self._sender.packets)
         if now >= self._quality.look_at:
             self._quality.look(self.quality(), now)
-        self._look_at = min(
-            self._quality.look_at,
-            math.inf if self._silence_reported else silence_at,
-            math.inf if self._timeout_reported else timeout_at,
-        )
+        self._look_at = min(self._quality.look_at, again)
 
     def drain(self) -> bytes:
         """What was heard and not played yet, at the end."""
@@ -446,7 +433,7 @@ class AudioStream:
     def _bye_received(self, packet: Goodbye) -> None:
         self._steady = None
         self._receiver.forget()
-        self._silent = True
+        self._silence.silent = True
         self.events.append(RemoteLeft(packet.reason))
 
     @property
