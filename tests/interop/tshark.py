@@ -8,7 +8,8 @@ Laws:
   that says something which is not SIP, a media port that was not described so that it decodes as
   RTP or RTCP, and whatever Wireshark itself calls an error or warns of.
 * Empty lines that keep a connection open (RFC 5626 §3.5.1) are left out, and what TCP sends again.
-* STUN, which may come to a media port (RFC 7983) from a peer that opens its NAT, is left out.
+* STUN, which may come to a media port (RFC 7983) from a peer that opens its NAT, is left out, and
+  so are datagrams without octets, by which we do (RFC 6263).
 * Of TCP, the data from or to a SIP port are looked at. Each message in a segment is a packet of its
   own here; one that came in several segments is where its last byte is.
 * What goes over TLS is read with the keys that our own engine logs.
@@ -195,7 +196,7 @@ class Capture:
         command = [self._tshark, "-2", "-n", "-r", str(self.file), "-T", "fields"]
         command += ["-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=;"]
         streams = self.sip_ports | self.tls_ports | self.websocket_ports
-        wanted = f"(udp and not {self._STUN})"
+        wanted = f"(udp.length > 8 and not {self._STUN})"
         # It takes all that follows on the way of a STUN packet for STUN.
         command += ["--disable-heuristic", "stun_udp"]
         if streams:

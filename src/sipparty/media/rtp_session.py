@@ -10,8 +10,8 @@ Laws:
   Packets are sent, played and recorded from `start` to `stop`; what came just before the start is
   heard then.
 * While we may send, a packet leaves every `ptime`, silence where nothing is played: so that NATs
-  stay open and the other side hears that we are there. On hold nothing is sent, and the source
-  waits.
+  stay open and the other side hears that we are there. On hold an empty datagram keeps them open,
+  and the source waits.
 * `play` and `record` check at once and return at once; `stop` may be called at any time. Those and
   no other methods may be called on other threads than the engine's, through `portal`.
 * After `stop` there is no socket, no timer, no open file; the recording is finished, and what was
