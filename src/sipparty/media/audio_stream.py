@@ -462,8 +462,6 @@ class AudioStream:
 
     def quality(self, frames: int = 0) -> Quality:
         """How it sounds so far; `frames` is how many were played."""
-        if self._keys is not None:
-            self._ignored["event"] = self._keys.malformed
         return self._quality.quality(
             self.statistics,
             self.settings.codec.name,
@@ -478,6 +476,8 @@ class AudioStream:
     @property
     def statistics(self) -> MediaStatistics:
         """What is counted so far."""
+        if self._keys is not None:
+            self._ignored["event"] = self._keys.malformed
         receiver = self._receiver
         counted = self._before.with_playout(self._buffer).with_sent(self._sender)
         ignored = self._ignored.total() + receiver.strays
