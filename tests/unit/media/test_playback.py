@@ -146,7 +146,7 @@ def test_after_the_end_nothing_is_played(bench):
     playback = bench.play(SilenceSource())
     bench.player.close()
     assert playback.outcome == "stopped"
-    with pytest.raises(UsageError, match="was stopped"):
+    with pytest.raises(UsageError, match="nothing can be played"):
         bench.play(SilenceSource())
 
 

@@ -150,7 +150,7 @@ def test_several_at_once(bench):
     bench.recorder.close()
     assert runs(samples(first.pcm)) == [(1, 160), (2, 160)]
     assert runs(samples(second.pcm)) == [(2, 160), (3, 160)]
-    with pytest.raises(UsageError, match="was stopped"):
+    with pytest.raises(UsageError, match="nothing can be recorded"):
         bench.record()
 
 

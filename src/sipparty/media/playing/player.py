@@ -182,7 +182,9 @@ class Player:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise UsageError("The media session was stopped.")
+            raise UsageError(
+                "The media session was stopped, or its call is over: nothing can be played."
+            )
 
     def _end_all(self, outcome: Outcome) -> None:
         if self._track is not None:

@@ -107,7 +107,9 @@ class Recorder:
                 stopped.
         """
         if self._closed:
-            raise UsageError("The media session was stopped.")
+            raise UsageError(
+                "The media session was stopped, or its call is over: nothing can be recorded."
+            )
         for name, seconds in (("max_seconds", max_seconds), ("max_silence", max_silence)):
             if seconds is not None:
                 check_seconds(name, seconds)
