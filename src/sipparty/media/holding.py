@@ -87,4 +87,4 @@ class HoldMusic:
 
 
 def _ignore(event: MediaEvent) -> None:
-    """Nobody is told of the music; what breaks is logged."""
+    """The music makes no events; what breaks is logged."""

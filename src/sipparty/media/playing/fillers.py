@@ -238,7 +238,7 @@ class TaskFeed(QueueFeed):
         if self._room is not None:
             self._room.set()
 
-    async def _run(self, room: asyncio.Event) -> None:
+    async def _run(self, space: asyncio.Event) -> None:
         error: BaseException | None = None
         pieces: Any = None
         try:
@@ -246,8 +246,8 @@ class TaskFeed(QueueFeed):
             async for piece in pieces:
                 self.put(piece)
                 while self._is_full():
-                    await room.wait()
-                    room.clear()
+                    await space.wait()
+                    space.clear()
         except asyncio.CancelledError:
             self.finish(None if self.closed else MediaError("Its task was cancelled."))
             raise
