@@ -87,4 +87,4 @@ class HoldMusic:
 
 
 def _ignore(event: MediaEvent) -> None:
-    """The music makes no events; what breaks is logged."""
+    """Drop the events of the music; what breaks is logged."""
