@@ -152,8 +152,8 @@ def test_an_iterator_waits_where_enough_waits_to_be_played(one, threads):
     feed.begin(8000)
     thread = threading.Thread(target=threads.own[0][0], daemon=True)
     waits = threading.Event()
-    wait = feed._room.wait
-    feed._room.wait = lambda: waits.set() or wait()
+    wait = feed._space.wait
+    feed._space.wait = lambda: waits.set() or wait()
     thread.start()
     assert waits.wait(10)
     assert len(given) == 30  # 0.6 s

@@ -204,6 +204,16 @@ def test_a_source_that_moves_is_followed_and_its_statistics_go_on():
     assert before.lost == 10 - len(got)
 
 
+def test_the_jitter_of_who_has_left_is_still_said():
+    receiver = RTPReceiver()
+    for number, packet in enumerate(packets(1, 20)):
+        receiver.receive(packet, ALICE, 0.02 * number + 0.005 * (number % 2))
+    before = receiver.jitter
+    assert before > 0.001
+    receiver.forget()
+    assert receiver.jitter == before
+
+
 def test_after_a_goodbye_the_next_is_followed_at_once():
     receiver = RTPReceiver()
     feed(receiver, packets(0, 10))

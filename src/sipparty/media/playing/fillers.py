@@ -129,7 +129,7 @@ class ThreadFeed(QueueFeed):
         self._pieces = pieces
         self._threads = threads
         self._unused = unused
-        self._room = threading.Event()
+        self._space = threading.Event()
 
     def close(self) -> None:
         """Have the thread end, when the user's code gives it back."""
@@ -137,7 +137,7 @@ class ThreadFeed(QueueFeed):
         if not self._rate and self._unused is not None:
             self._threads.start(self._unused, "sipparty-source")
             self._unused = None
-        self._room.set()
+        self._space.set()
 
     def _fill(self) -> None:
         try:
@@ -146,12 +146,12 @@ class ThreadFeed(QueueFeed):
             self.finish(error)
 
     def _refill(self) -> None:
-        self._room.set()
+        self._space.set()
 
     def pause(self, seconds: float) -> None:
         """Wait so long, or until it is closed."""
         if not self.closed:
-            self._room.wait(seconds)
+            self._space.wait(seconds)
 
     def _run(self) -> None:
         """Fill the queue until the end, or until nobody wants it."""
@@ -165,8 +165,8 @@ class ThreadFeed(QueueFeed):
                     break
                 self.put(piece)
                 while self._is_full():
-                    self._room.wait()
-                    self._room.clear()
+                    self._space.wait()
+                    self._space.clear()
         except BaseException as raised:
             # Whatever a user's code raises ends its playback alone.
             error = raised
@@ -201,7 +201,7 @@ class TaskFeed(QueueFeed):
         self._find_loop = loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._room: asyncio.Event | None = None
+        self._space: asyncio.Event | None = None
 
     def close(self) -> None:
         """Have the task cancelled."""
@@ -227,16 +227,16 @@ class TaskFeed(QueueFeed):
 
     def _start(self) -> None:
         if not self.closed and self._loop is not None:
-            self._room = asyncio.Event()
-            self._task = self._loop.create_task(self._run(self._room))
+            self._space = asyncio.Event()
+            self._task = self._loop.create_task(self._run(self._space))
 
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
     def _wake(self) -> None:
-        if self._room is not None:
-            self._room.set()
+        if self._space is not None:
+            self._space.set()
 
     async def _run(self, space: asyncio.Event) -> None:
         error: BaseException | None = None

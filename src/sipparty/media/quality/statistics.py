@@ -107,7 +107,7 @@ class MediaStatistics:
             packets_received=receiver.packets,
             octets_received=receiver.octets,
             lost=receiver.lost,
-            jitter=receiver.source.jitter if receiver.source is not None else 0.0,
+            jitter=receiver.jitter,
             ignored=ignored,
             remote=remote,
         )

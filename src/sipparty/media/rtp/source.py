@@ -347,7 +347,15 @@ class RTPReceiver:
     """
 
     __slots__ = (
-        *("_candidates", "_lost_before", "_rank", "clock_rate", "heard", "octets"),
+        *(
+            "_candidates",
+            "_jitter_before",
+            "_lost_before",
+            "_rank",
+            "clock_rate",
+            "heard",
+            "octets",
+        ),
         *("packets", "source", "strays", "takeover"),
     )
 
@@ -367,6 +375,12 @@ class RTPReceiver:
         self._rank = rank or (lambda address, now, same_stream: 0)
         self._candidates: dict[tuple[int, Address], tuple[RTPSource, RTPPacket, int]] = {}
         self._lost_before = 0
+        self._jitter_before = 0.0
+
+    @property
+    def jitter(self) -> float:
+        """Interarrival jitter of the source that is heard, or was last, in seconds."""
+        return self._jitter_before if self.source is None else self.source.jitter
 
     @property
     def lost(self) -> int:
@@ -489,6 +503,6 @@ class RTPReceiver:
 
     def forget(self) -> None:
         """The source has left (RFC 3550 section 6.3.4): whoever is valid next is followed."""
-        self._lost_before = self.lost
+        self._lost_before, self._jitter_before = self.lost, self.jitter
         self.source = None
         self.heard = None
