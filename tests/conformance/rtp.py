@@ -159,7 +159,8 @@ def _read(scene: Scene, name: str) -> list[tuple[bytes, int]]:
             data, (_, port) = scene.kept[f"socket.{name}"].recvfrom(4096)
         except BlockingIOError:
             return found
-        found.append((data, port))
+        if data:  # one of no octets keeps the binding of a NAT open
+            found.append((data, port))
 
 
 @dataclass(frozen=True)

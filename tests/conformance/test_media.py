@@ -290,7 +290,8 @@ HEARING = (
             UP,
             SaysRTP(_ten()),
             SaysRTP(packets),
-            Counts({"packets_received": 10, "ignored": len(packets)}),
+            # What has no octets keeps the binding of a NAT open, and is not counted.
+            Counts({"packets_received": 10, "ignored": sum(map(bool, packets))}),
             SaysRTP(_ten(110)),
             Counts({"packets_received": 20, "lost": 0}),
             END,
