@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Test processes at a time.
-JOBS ?= 2
+# Test processes at a time: more than two cores have use for, as tests with peers wait for them.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup peers demo test check bench soak fuzz docs clean
