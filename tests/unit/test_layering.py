@@ -50,7 +50,10 @@ LAYERS = [
     ("sip", "directory user_agent_core core framing __init__"),
     ("sdp", "grammar timing fields formats reader media description capability negotiated"),
     ("sdp", "offeranswer negotiation __init__"),
-    ("media", "rtp.packet rtp.rtcp rtp.rtcp_schedule rtp.source rtp.remote rtp.keep_alive rtp"),
+    (
+        "media",
+        "rtp.packet rtp.rtcp rtp.rtcp_schedule rtp.sender rtp.source rtp.remote rtp.keep_alive rtp",
+    ),
     ("media", "quality.statistics quality pcm codecs.g711 codecs.g722 codecs.l16"),
     ("media", "codecs codecs.opus settings"),
     ("media", "loops transport clock socket_poll ports"),

@@ -77,7 +77,8 @@ if TYPE_CHECKING:
     from sipparty.media.recording.sinks import CallbackSink, MemorySink, Sink, WAVRecorder
     from sipparty.media.rtp.packet import RTPPacket
     from sipparty.media.rtp.rtcp import parse_rtcp
-    from sipparty.media.rtp.source import RTPReceiver, RTPSender
+    from sipparty.media.rtp.sender import RTPSender
+    from sipparty.media.rtp.source import RTPReceiver
     from sipparty.media.rtp_session import RTPSession
     from sipparty.media.session import MediaSession, NoMediaSession
     from sipparty.media.settings import StreamSettings
@@ -196,6 +197,7 @@ _MODULES = (
     "playing.call_tones",
     "playing.files",
     "recording.recording",
+    "rtp.sender",
     "rtp.source",
     "playout.jitter",
     "clock",

@@ -41,8 +41,9 @@ from sipparty.media.rtp.packet import RTP_HEADER_SIZE, RTPPacket
 from sipparty.media.rtp.remote import RemoteEnd
 from sipparty.media.rtp.reports import StreamReports
 from sipparty.media.rtp.rtcp import Goodbye
+from sipparty.media.rtp.sender import RTPSender
 from sipparty.media.rtp.silence import SilenceWatch
-from sipparty.media.rtp.source import Address, RTPReceiver, RTPSender, RTPSource
+from sipparty.media.rtp.source import Address, RTPReceiver, RTPSource
 from sipparty.media.settings import ReceivedFormat, StreamSettings
 from sipparty.sip.events import MediaEvent
 from sipparty.sip.unproven import UnprovenHosts

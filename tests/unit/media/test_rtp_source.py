@@ -1,7 +1,8 @@
 import pytest
 
 from sipparty.media.rtp.packet import RTPPacket
-from sipparty.media.rtp.source import MAX_CANDIDATES, MAX_DROPOUT, RTPReceiver, RTPSender, RTPSource
+from sipparty.media.rtp.sender import RTPSender
+from sipparty.media.rtp.source import MAX_CANDIDATES, MAX_DROPOUT, RTPReceiver, RTPSource
 
 ALICE = ("192.0.2.1", 4000)
 BOB = ("192.0.2.2", 4000)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from sipparty.media.rtp.source import RTPReceiver, RTPSender
+from sipparty.media.rtp.sender import RTPSender
+from sipparty.media.rtp.source import RTPReceiver
 
 __all__ = ["MediaStatistics", "PlayoutCounts", "RemoteReport"]
 

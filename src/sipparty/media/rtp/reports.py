@@ -45,7 +45,8 @@ from sipparty.media.rtp.rtcp_xr import (
     VoIPMetrics,
     XRBlock,
 )
-from sipparty.media.rtp.source import Address, RTPReceiver, RTPSender
+from sipparty.media.rtp.sender import RTPSender
+from sipparty.media.rtp.source import Address, RTPReceiver
 
 __all__ = ["StreamReports"]
 
