@@ -60,7 +60,7 @@ LAYERS = [
     ("media", "srtp.suites srtp.transport srtp.crypto_attribute srtp.settings srtp.sdes srtp"),
     ("media", "playout.waveform playout.concealment playout.comfort_noise playout.filling"),
     ("media", "playout.media_time playout.delay playout.packet_queue playout.jitter playout"),
-    ("media", "frames"),
+    ("media", "frames handle"),
     ("media", "dtmf.keys dtmf.events dtmf.telephone_event dtmf.sending dtmf.receiving"),
     ("media", "dtmf.tones dtmf.detector dtmf.merging dtmf.collector dtmf.digits"),
     ("media", "inputs dtmf.line_keys dtmf.stream_keys dtmf.dialing dtmf.gathering dtmf"),

@@ -5,6 +5,7 @@
     line                     one m= line: its transport, its stream, what it sends, who listens
     audio_stream             one stream without I/O
     frames, inputs, pcm      audio between the parts of a line; which of several is sent; samples
+    handle                   what `play` and `record` give: waited for, awaited
     events                   what is reported
 
     transport, ports         what carries the packets of a line; UDP

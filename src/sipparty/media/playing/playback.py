@@ -2,22 +2,20 @@
 
 Laws:
 
-* `playback.wait()` blocks a thread and `await playback` a coroutine, on any loop; both may be done
-  by many at a time. Waiting changes nothing, and a cancelled wait leaves nothing behind.
+* Waiting for it is as `sipparty.media.handle` says.
 * A playback ends once, with one `outcome`, and its event is emitted before those who wait wake.
 * Positions are media time: what was handed out to be sent, and no silence in between.
-* A blocking wait on the thread that plays raises instead of waiting for ever.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, get_args
 
-from sipparty.concurrency.waiting import Watchable
-from sipparty.errors import MediaError, Timeout, WouldDeadlock
+from sipparty.errors import MediaError, WouldDeadlock
+from sipparty.media.handle import MediaHandle
 
 __all__ = ["Outcome", "OwnThread", "Playback", "Progress"]
 
@@ -29,12 +27,6 @@ _R = TypeVar("_R")
 #: How a playback ended: its source gave all it had; something else was played; it or the session
 #: was stopped; the source broke.
 Outcome: TypeAlias = Literal["ended", "replaced", "stopped", "failed"]
-
-_OVER: Final = frozenset(get_args(Outcome))
-
-
-def _is_over(state: str) -> bool:
-    return state in _OVER
 
 
 class OwnThread:
@@ -80,7 +72,7 @@ class Progress:
         self.starved = 0.0
 
 
-class Playback(Watchable):
+class Playback(MediaHandle[Outcome]):
     """What is being played, waits to be, or was.
 
     Its verbs are called on any thread, and do nothing once it is over.
@@ -96,16 +88,16 @@ class Playback(Watchable):
         error: What broke it; None unless `outcome` is "failed".
     """
 
-    __slots__ = ("_player", "_progress", "error", "source")
+    __slots__ = ("_player", "_progress", "source")
+
+    OVER = frozenset(get_args(Outcome))
+    STILL = "{} was still playing"
 
     def __init__(self, source: Any, player: Player, progress: Progress) -> None:
+        super().__init__(player, "waiting")
         self.source = source
-        self.error: MediaError | None = None
-        self.state = self._entered = "waiting"
         self._player = player
         self._progress = progress
-        self._portal = player.portal
-        self._watchers = None
 
     @property
     def name(self) -> str:
@@ -120,12 +112,7 @@ class Playback(Watchable):
     @property
     def outcome(self) -> Outcome | None:
         """How it ended; None while it is played, or waits to be."""
-        return cast(Outcome, self.state) if _is_over(self.state) else None
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended."""
-        return _is_over(self.state)
+        return cast(Outcome, self.state) if self.done else None
 
     @property
     def heard(self) -> float:
@@ -181,37 +168,7 @@ class Playback(Watchable):
         self._player.stop(self, 0.0)
         return self.heard
 
-    def wait(self, timeout: float | None = None) -> Outcome:
-        """Block the calling thread until it has ended.
-
-        Args:
-            timeout: Seconds to wait at most; None for as long as it takes.
-
-        Returns:
-            How it ended.
-
-        Raises:
-            Timeout: The time ran out; it is still played.
-            MediaError: The source broke.
-            WouldDeadlock: The calling thread is the one that plays.
-        """
-        if not _is_over(self._entered):
-            try:
-                self.waitForStateCondition(_is_over, timeout)
-            except Timeout:
-                message = f"{self.name} was still playing after {timeout:g} seconds."
-                raise Timeout(message) from None
-        return self._result()
-
-    def __await__(self) -> Generator[object, None, Outcome]:
-        """Wait for the end in a coroutine, on any loop; returns and raises like `wait`."""
-        if not _is_over(self._entered):
-            yield from self.stateCondition(_is_over).__await__()
-        return self._result()
-
-    def _result(self) -> Outcome:
-        if self.error is not None:
-            raise self.error
+    def _value(self) -> Outcome:
         return cast(Outcome, self.state)
 
     def enter(self, state: str) -> None:

@@ -46,6 +46,7 @@ class Player:
         threads: Where files and users' sources are read.
 
     Attributes:
+        portal: Access to its thread; None where that is not known yet, or callers are on it.
         loop: Where coroutines are run that were given elsewhere; None for nowhere yet.
         name: The call, as logs name it.
         playback: What is played, or was last; None before the first.
@@ -59,23 +60,12 @@ class Player:
         self.rate = 0
         self._emit = emit
         self._threads = threads
-        self._portal: Portal | None = None
+        self.portal: Portal | None = None
         self._track: Track | None = None
         self._queue: deque[Track] = deque()
         #: The end of what was stopped or paused, brought to silence.
         self._tail = b""
         self._closed = False
-
-    @property
-    def portal(self) -> Portal | None:
-        """Access to the thread that plays; None where callers are on it already."""
-        return self._portal
-
-    @portal.setter
-    def portal(self, portal: Portal | None) -> None:
-        self._portal = portal
-        for track in self._tracks():
-            track.playback.portal = portal
 
     def _tracks(self) -> list[Track]:
         return [*([] if self._track is None else [self._track]), *self._queue]

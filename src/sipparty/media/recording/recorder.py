@@ -43,6 +43,7 @@ class Recorder:
         own: Makes where one user's sink or function is called.
 
     Attributes:
+        portal: Access to its thread; None where that is not known yet, or callers are on it.
         loop: Where coroutines are run that were given elsewhere; None for nowhere yet.
         name: The call, as logs name it.
         rate: Samples a second of what is heard, as far as is known; 0 before.
@@ -61,7 +62,7 @@ class Recorder:
         self.name = "a call"
         self.rate = 0
         self.emit = emit
-        self._portal: Portal | None = None
+        self.portal: Portal | None = None
         self._closed = False
         self.recordings: tuple[Recording, ...] = ()
         # Those that were finished by the end of the session, and may still be written.
@@ -70,17 +71,6 @@ class Recorder:
         self._line = line
         self._files = files
         self._own = own
-
-    @property
-    def portal(self) -> Portal | None:
-        """Access to the thread of the media; None where that is not known yet."""
-        return self._portal
-
-    @portal.setter
-    def portal(self, portal: Portal | None) -> None:
-        self._portal = portal
-        for recording in self.recordings:
-            recording.portal = portal
 
     def record(
         self,

@@ -17,16 +17,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Generator
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, get_args
 
-from sipparty.concurrency.waiting import Watchable
 from sipparty.concurrency.workers import Threads, Turns
-from sipparty.errors import MediaError, Timeout
+from sipparty.errors import MediaError
 from sipparty.media.events import RecordingFailed
 from sipparty.media.frames import AudioFrame
+from sipparty.media.handle import MediaHandle
 from sipparty.media.pcm import SAMPLE_WIDTH, Resampler, loudness, prepare_rates, silence
 from sipparty.media.recording.sides import Sides
 from sipparty.media.recording.sinks import CallbackSink, Sink
@@ -42,7 +41,6 @@ _log = logging.getLogger(__name__)
 #: heard for as long as it was to wait; it could not be written.
 RecordingOutcome: TypeAlias = Literal["stopped", "full", "silence", "failed"]
 
-_OVER: Final = frozenset(get_args(RecordingOutcome))
 #: Frames that wait to be written before they are left out: 5 s of 20 ms, both ways.
 MAX_WAITING: Final = 500
 #: Frames that are written at once.
@@ -52,10 +50,6 @@ QUIET: Final = 104
 
 #: A frame that waits: its side, its samples or None where it was left out, how many, their rate.
 _Waiting: TypeAlias = tuple[int, bytes | None, int, int]
-
-
-def _is_over(state: str) -> bool:
-    return state in _OVER
 
 
 class _Side:
@@ -72,7 +66,7 @@ class _Side:
         self._recording.take(self._side, frame)
 
 
-class Recording(Watchable):
+class Recording(MediaHandle["Recording"]):
     """A recording that goes on, or did; what `record` gives. Its verbs are called on any thread.
 
     Args:
@@ -90,6 +84,9 @@ class Recording(Watchable):
         dropped: Seconds that were left out, because what it is written to is too slow.
     """
 
+    OVER = frozenset(get_args(RecordingOutcome))
+    STILL = "The recording to {} went on"
+
     def __init__(
         self,
         sink: Sink,
@@ -100,12 +97,9 @@ class Recording(Watchable):
         stereo: bool,
         max_silence: float | None,
     ) -> None:
+        super().__init__(recorder, "recording")
         self.sink = sink
-        self.error: MediaError | None = None
         self.dropped = 0.0
-        self.state = self._entered = "recording"
-        self._portal = recorder.portal
-        self._watchers = None
         self._recorder = recorder
         self._waiting: deque[_Waiting] = deque()
         self._left_out = [0, 0]
@@ -164,12 +158,7 @@ class Recording(Watchable):
     @property
     def outcome(self) -> RecordingOutcome | None:
         """How it ended; None while it goes on."""
-        return cast(RecordingOutcome, self.state) if _is_over(self.state) else None
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended."""
-        return _is_over(self.state)
+        return cast(RecordingOutcome, self.state) if self.done else None
 
     def pause(self) -> None:
         """Leave out what comes from now on; it takes no time in the recording."""
@@ -192,37 +181,7 @@ class Recording(Watchable):
         self._end("stopped")
         return self
 
-    def wait(self, timeout: float | None = None) -> Recording:
-        """Block the calling thread until it has ended, and its file is complete.
-
-        Args:
-            timeout: Seconds to wait at most; None for as long as it takes.
-
-        Returns:
-            Itself, with its `seconds` and `path`.
-
-        Raises:
-            MediaError: It has failed.
-            Timeout: The time ran out; it goes on.
-            WouldDeadlock: The calling thread is that of the media.
-        """
-        if not _is_over(self._entered):
-            try:
-                self.waitForStateCondition(_is_over, timeout)
-            except Timeout:
-                message = f"The recording to {self.name} went on after {timeout:g} seconds."
-                raise Timeout(message) from None
-        return self._result()
-
-    def __await__(self) -> Generator[object, None, Recording]:
-        """Wait for the end in a coroutine, on any loop; returns and raises like `wait`."""
-        if not _is_over(self._entered):
-            yield from self.stateCondition(_is_over).__await__()
-        return self._result()
-
-    def _result(self) -> Recording:
-        if self.error is not None:
-            raise self.error
+    def _value(self) -> Recording:
         return self
 
     # ---------------------------------------------------------------- on the tick
