@@ -1,8 +1,7 @@
-"""A party on an event loop whose time is made, and sockets that send nothing.
+"""Sockets that send nothing, for a party on an event loop whose time is virtual.
 
 Laws:
 
-* Time passes when the loop has nothing to do, and then at once: a minute takes as long as its work.
 * Nothing leaves: what a socket would send to an IP address, and where it would connect to, is told
   to the recorder in its place.
 * A datagram comes from the address that it is `claimed` for, whoever on this host has sent it.
@@ -10,14 +9,12 @@ Laws:
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import selectors
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Real", "VirtualLoop", "silenced"]
+__all__ = ["Real", "silenced"]
 
 #: A socket that does send.
 Real = socket.socket
@@ -25,32 +22,6 @@ Real = socket.socket
 Recorder = Callable[[str, bytes, tuple[str, int]], None]
 #: The headers of IPv4 and TCP in a SYN, as bytes: what an attempt to connect costs who is tried.
 SYN = bytes(40)
-
-
-class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
-    """Waits for nothing: the time that it would wait is what has passed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        ready = super().select(0)
-        if not ready and timeout is not None and timeout > 0:
-            self.now += timeout
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop on time of its own, from 0 on."""
-
-    def __init__(self) -> None:
-        self._virtual = _Selector()
-        super().__init__(self._virtual)
-
-    def time(self) -> float:
-        """The time, in seconds."""
-        return self._virtual.now
 
 
 @contextlib.contextmanager

@@ -13,11 +13,12 @@ from sipparty.concurrency.engine import Engine
 from sipparty.parties import SingleRTPSessionSimplenParty
 from sipparty.sip import Message
 from sipparty.testing import seeded_tokens
+from sipparty.testing.simulation.loop import VirtualLoop
 from sipparty.transport import Resolver
 from sipparty.transport.nameservers import Answered
 from sipparty.transport.targets import Answer
 
-from .virtual import Real, VirtualLoop, silenced
+from .virtual import Real, silenced
 
 __all__ = ["SOURCE", "Measured", "World", "live", "sdp"]
 
