@@ -26,8 +26,6 @@ from sipparty.media.pcm import SAMPLE_WIDTH, audioop, loudness
 
 __all__ = ["ComfortNoise", "NoiseDescription"]
 
-#: The payload type of comfort noise of clock rate 8000 (section 4).
-PAYLOAD_TYPE: Final = 13
 #: Coefficients that are read; more are left out (protects the tick).
 MAX_ORDER: Final = 12
 
