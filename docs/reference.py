@@ -51,7 +51,7 @@ PAGES = (
     "sipparty.parse",
     "sipparty.transport",
     "sipparty.trace",
-    "sipparty.b2bua",
+    "sipparty.explain",
     "sipparty.testing",
 )
 
