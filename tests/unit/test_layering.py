@@ -77,7 +77,7 @@ LAYERS = [
     ("media", "speech.activity speech.answering speech.utterances speech.detection speech"),
     ("media", "holding ringback conferencing.bridging conferencing.conference conferencing"),
     ("media", "__init__"),
-    ("trace", "text wirelog ladder pcap __init__"),
+    ("trace", "text wirelog records ladder pcap __init__"),
     ("transport", "settings addresses endpoint udp tlsbuffer memory tls stream stream_listener"),
     ("transport", "websocket targets connecting pool target_health nameservers resolver"),
     ("transport", "listeners source_selection response_fallback stun keepalive hub"),

@@ -153,10 +153,9 @@ def note_media(ladder: Ladder, call: Any, began: float) -> None:
     """
     session, mine, end = call.session, [], time.time()
     for record in ladder:
-        summary = summarise(record.data) if isinstance(record, WireRecord) else None
-        if summary is not None and summary.call_id == call.call_id:
+        if isinstance(record, WireRecord) and record.call_id == call.call_id:
             mine.append(record)
-            if summary.method == "BYE":
+            if (summary := summarise(record.data)) is not None and summary.method == "BYE":
                 end = min(end, record.time - 1e-6)
     if not mine or session is None or not session.negotiated:
         return

@@ -8,9 +8,9 @@
 
 Laws:
 
-1. A ladder needs records alone. Of a message it reads what `summarise` reads; what is no message is
-   an arrow too, so nothing hides. No bytes from the wire make it raise, and none get into the
-   drawing unescaped.
+1. A ladder needs records alone, and draws the kinds that it knows. Of a message it reads what
+   `summarise` reads; what is no message is an arrow too, so nothing hides. No bytes from the wire
+   make it raise, and none get into the drawing unescaped.
 2. A message that both ends reported is one arrow, at the time of the first report. The same bytes
    sent again are another arrow, marked with how often they were sent before.
 3. A column is an endpoint: a name if the address has one, else the address. Media goes to the
@@ -27,10 +27,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from sipparty.trace.records import MediaRecord, TraceRecord
 from sipparty.trace.text import one_line, summarise
 from sipparty.trace.wirelog import Echoes, WireRecord
 
-__all__ = ["Ladder", "MediaRecord"]
+__all__ = ["Ladder"]
 
 _Address = tuple[str, int]
 
@@ -55,45 +56,6 @@ class _Strokes(NamedTuple):
 
 _ASCII: Final = _Strokes("|", "-", "=", "<", ">", ")")
 _UNICODE: Final = _Strokes("│", "─", "═", "◀", "▶", "⟲")
-
-
-@dataclass(frozen=True, slots=True)
-class MediaRecord:
-    """A summary of the RTP that one end exchanged, drawn as one double arrow.
-
-    Args:
-        time: When the sum was made up, on the clock of the wire's records, in seconds.
-        local: Host and port of the end that counted: those of its RTP, or of its signalling, which
-            leaves no doubt about the column.
-        remote: Host and port of the other end, alike.
-        sent: Packets sent by the end that counted.
-        received: Packets it received.
-        lost: Packets that it missed.
-        codec: The encoding's name, such as "PCMU"; "" if that is not known.
-        duration: How long the media ran, in seconds; None if that is not known.
-        call_id: The Call-ID of the call it belongs to; "" if that is not known.
-    """
-
-    time: float
-    local: tuple[str, int]
-    remote: tuple[str, int]
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    codec: str = ""
-    duration: float | None = None
-    call_id: str = ""
-
-    def __str__(self) -> str:
-        return self.labels()[0]
-
-    def labels(self) -> tuple[str, ...]:
-        """Return texts for it, the fullest first, the shortest last."""
-        what = f"RTP {self.codec}".rstrip()
-        counts = [f"{self.sent} sent", f"{self.received} received"]
-        counts += [f"{self.lost} lost"] if self.lost else []
-        length = [] if self.duration is None else [f"{self.duration:.1f} s"]
-        return f"{what}: {', '.join(counts + length)}", f"{what}: {', '.join(counts)}", what
 
 
 @dataclass(slots=True)
@@ -128,7 +90,7 @@ class Ladder:
 
     def __init__(
         self,
-        records: Iterable[WireRecord | MediaRecord] = (),
+        records: Iterable[TraceRecord] = (),
         *,
         names: Mapping[tuple[str, int] | str, str] | None = None,
         call_id: str | None = None,
@@ -136,13 +98,13 @@ class Ladder:
     ) -> None:
         self.names: dict[tuple[str, int] | str, str] = dict(names or {})
         self.call_id = call_id
-        self._records: deque[WireRecord | MediaRecord] = deque(records, maxlen=limit)
+        self._records: deque[TraceRecord] = deque(records, maxlen=limit)
 
-    def __call__(self, record: WireRecord | MediaRecord) -> None:
+    def __call__(self, record: TraceRecord) -> None:
         """Take one more record."""
         self._records.append(record)
 
-    def __iter__(self) -> Iterator[WireRecord | MediaRecord]:
+    def __iter__(self) -> Iterator[TraceRecord]:
         """The records that were taken, those of other calls too, in the order they came."""
         return iter(self._records.copy())
 
@@ -223,9 +185,10 @@ class Ladder:
         """Make arrows out of the records."""
         records = sorted(self, key=lambda record: record.time)
         echoes = Echoes(limit=max(1, len(records)))
+        drawn = [one for one in records if isinstance(one, WireRecord | MediaRecord)]
         taken = [
             (record, summarise(record.data) if isinstance(record, WireRecord) else record)
-            for record in records
+            for record in drawn
             if isinstance(record, MediaRecord) or not echoes.is_echo(record)
         ]
         columns = _Columns(self.names, echoes)

@@ -16,7 +16,7 @@ from typing import Final
 from sipparty.late import late_pattern
 from sipparty.records import Record
 
-__all__ = ["Summary", "mask", "one_line", "show", "summarise"]
+__all__ = ["Summary", "call_id", "mask", "one_line", "show", "summarise"]
 
 #: What stands before a secret: Digest responses (RFC 7616 §3.4, §3.5), other credentials (Basic,
 #: Bearer), and the keys in SDP (RFC 4568 §9.1, RFC 8839 §5.4, RFC 4567 §3, RFC 4566 §5.12).
@@ -42,6 +42,11 @@ _WANTED: Final = {
 
 #: A header may go on in the next lines (RFC 3261 §7.3.1 "folding").
 _FOLD: Final = late_pattern(rb"\r?\n[ \t]+")
+
+#: The value of the first Call-ID, on its line or folded onto the next.
+_CALL_ID: Final = late_pattern(
+    rb"^(?:call-id|i)[ \t]*:(?:[ \t]|\r?\n[ \t])*([^\r\n]*)", re.IGNORECASE | re.MULTILINE
+)
 
 #: The longest piece of a message that a summary shows, in characters.
 _EXCERPT: Final = 40
@@ -104,6 +109,19 @@ def one_line(text: bytes | str, limit: int = 2 * _EXCERPT) -> str:
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     shown = show(data).replace("\n", " ")
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def call_id(data: bytes) -> str:
+    """Return the Call-ID of a message, as `summarise` does but faster; "" where there is none.
+
+    Args:
+        data: A message, well-formed or not.
+    """
+    head = data.lstrip(b"\r\n").partition(b"\r\n\r\n")[0]
+    found = _CALL_ID.search(head)
+    if found is None or b"SIP/" not in head.partition(b"\n")[0].upper():
+        return ""
+    return found[1].rstrip().decode("utf-8", "surrogateescape")
 
 
 class Summary(Record):

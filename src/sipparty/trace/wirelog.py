@@ -38,7 +38,7 @@ from functools import partial
 from typing import Final, Literal, TypeVar
 
 from sipparty.records import Record
-from sipparty.trace.text import mask, one_line, show, summarise
+from sipparty.trace.text import call_id, mask, one_line, show, summarise
 
 __all__ = [
     "LOGGER",
@@ -90,6 +90,11 @@ class WireRecord(Record):
 
     def __str__(self) -> str:
         return describe(self, short=True, masked=True)
+
+    @property
+    def call_id(self) -> str:
+        """The message's Call-ID, whole; "" where it has none, or where it is no SIP message."""
+        return call_id(self.data)
 
     @property
     def source(self) -> tuple[str, int]:
