@@ -52,6 +52,7 @@ PAGES = (
     "sipparty.transport",
     "sipparty.trace",
     "sipparty.explain",
+    "sipparty.load",
     "sipparty.testing",
 )
 

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 #: What an extra brings (pyproject.toml); a module that needs one is not imported without it.
 OPTIONAL = {
     *("G722", "av", "cryptography", "dns", "hypothesis", "numpy", "pylibsrtp", "pytest", "rich"),
-    *("typer", "websockets"),
+    *("dask", "distributed", "matplotlib", "typer", "websockets"),
 }
 
 #: Decorators of definitions that have their docstring elsewhere.

@@ -88,6 +88,7 @@ LAYERS = [
     ("party", "listening agent"),
     ("party", "party key_call audio_call __init__"),
     ("", "parties"),
+    ("load", "statistics scenario __init__"),
     ("testing", "clock impairments attached network registrar misbehaviour __init__"),
     ("testing", "simulation.loop simulation.sockets simulation.hosts simulation.engine"),
     ("testing", "simulation.network simulation"),
