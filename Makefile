@@ -18,7 +18,7 @@ help:
 	@echo 'make bench   sipparty beside its peers; writes docs/benchmarks.md'
 	@echo 'make soak    ten minutes under load, loss and attack'
 	@echo 'make fuzz    a million mutated inputs for each parser, and for a live party'
-	@echo 'make docs    the API reference, in build/docs/reference'
+	@echo 'make docs    this documentation as a site, in build/docs'
 	@echo 'make clean   remove what was made, but for $(VENV)'
 
 setup: $(STAMP) peers
@@ -61,7 +61,9 @@ fuzz: $(STAMP)
 	$(BIN)/python fuzz/run.py
 
 docs: $(STAMP)
-	$(BIN)/python docs/reference.py build/docs/reference
+	$(BIN)/python docs/pages.py build/docs-source
+	$(BIN)/sphinx-build -W --keep-going -q -j auto -c docs -d build/docs-cache build/docs-source build/docs
+	@echo 'the site is in build/docs; begin at build/docs/index.html'
 
 clean:
 	rm -rf build dist demo-call .pytest_cache .mypy_cache .ruff_cache .hypothesis

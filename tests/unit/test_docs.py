@@ -129,6 +129,15 @@ def test_links_lead_somewhere(page):
     assert dead_links(page) == []
 
 
+def test_the_index_has_every_page():
+    """Its lists are the sidebar of the site (docs/pages.py): one line for each page."""
+    index = ROOT / "docs" / "index.md"
+    linked = [link.partition("#")[0] for link in LINK.findall(split(index.read_text())[1])]
+    there = [*PAGES, *(ROOT / "docs").rglob("*.ipynb")]
+    wanted = sorted(str(p.relative_to(index.parent)) for p in there if p != index)
+    assert sorted(link for link in linked if not link.startswith("..")) == wanted
+
+
 def test_no_file_is_too_long():
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "docs").rglob("*.py")]
     long = {
