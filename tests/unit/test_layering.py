@@ -50,7 +50,7 @@ LAYERS = [
     ("sip", "directory user_agent_core core framing __init__"),
     ("sdp", "grammar timing fields formats reader media description capability negotiated"),
     ("sdp", "offeranswer negotiation __init__"),
-    ("explain", "headers __init__"),
+    ("explain", "headers lines description message __init__"),
     (
         "media",
         "rtp.packet rtp.rtcp rtp.rtcp_schedule rtp.sender rtp.source rtp.remote rtp.keep_alive rtp",

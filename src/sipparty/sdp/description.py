@@ -178,11 +178,12 @@ class SessionDescription(AttributeHolder):
         return description
 
     @property
-    def findings(self) -> tuple[str, ...]:
+    def findings(self) -> tuple[ParseError, ...]:
         """What is wrong with what was read, and was let pass though `strict` refuses it: lines in
-        odd places, and streams that cannot be; a sentence for each. Nothing of what was made here.
+        odd places, and streams that cannot be; `str` of one is a sentence. Nothing of what was
+        made here.
         """
-        return tuple(map(str, self._findings))
+        return self._findings
 
     def lines(self) -> Iterator[tuple[str, object]]:
         """The letters and values of all lines, in the order of RFC 8866 Section 5."""
