@@ -19,7 +19,8 @@ PACKAGE = Path(__file__).parents[2] / "src" / "sipparty"
 LAYERS = [
     ("", "__init__ errors records late"),
     ("concurrency", "__init__ descriptors host waiting streams portal workers"),
-    ("fsm", "timers table drawing fsm __init__"),
+    ("fsm", "timers table drawing.view drawing.languages drawing.layout drawing.picture"),
+    ("fsm", "drawing fsm __init__"),
     ("", "parse"),
     ("vb", "paths binder __init__"),
     ("", "deepclass"),

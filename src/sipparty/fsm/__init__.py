@@ -8,7 +8,7 @@ A machine is a subclass of `FSM` with a `table` of `Row`s and the `timers` its s
     `Timers`                     the queue of timers that many machines share
     `waitForStateCondition`      waiting for a state in a thread, `stateCondition` in a coroutine
     `Portal`, `verb`             machines that live on another thread
-    `text`, `dot`, `mermaid`     what a machine looks like
+    `svg`, `text`, `dot`, ...    what a machine looks like
     ===========================  =====================================================
 
 Nothing here reads a clock: time comes in as an argument.

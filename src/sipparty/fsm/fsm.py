@@ -69,8 +69,7 @@ class _Drawing:
     def __get__(self, machine: Any, owner: type[FSM]) -> Any:
         from sipparty.fsm import drawing
 
-        now = () if machine is None else (machine.name, machine.state)
-        view = drawing.View(owner.__name__, getattr(owner, "plan", None), *now)
+        view = drawing.view_of(owner if machine is None else machine)
         draw: Any = getattr(drawing, self._draw)
         return lambda: draw(view)
 
@@ -336,7 +335,10 @@ class FSM(Watchable):
     text = _Drawing("text", "The machine as text, for people.")
     dot = _Drawing("dot", "The machine in the language of Graphviz.")
     mermaid = _Drawing("mermaid", "The machine as a Mermaid state diagram.")
-    _repr_html_ = _Drawing("html", "The machine for a notebook.")
+    svg = _Drawing(
+        "svg", "The machine as a picture (SVG), with the way that it came if it is known."
+    )
+    _repr_html_ = _Drawing("svg", "The machine for a notebook.")
 
     def __str__(self) -> str:
         """The machine as text: its states, inputs, actions and timers, and where it is now."""

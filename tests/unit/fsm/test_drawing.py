@@ -1,4 +1,4 @@
-"""Drawing: text, Graphviz, Mermaid and HTML, of a class and of an instance."""
+"""Drawing: text, Graphviz and Mermaid, of a class and of an instance."""
 
 from __future__ import annotations
 
@@ -118,30 +118,6 @@ stateDiagram-v2
     )
 
 
-def test_html(light: Light) -> None:
-    expected = """\
-<table>
-<caption>CAPTION</caption>
-<thead><tr><th>State</th><th>Input</th><th>Next state</th><th>Actions</th>\
-<th>Timers</th></tr></thead>
-<tbody>
-<tr><th rowspan="2">Red<br><small>initial</small></th><td>tick</td><td>Green</td>\
-<td>switch, note</td><td rowspan="2">tick: 30 s<br>fail: every life</td></tr>
-<tr><td>fail</td><td>Dark</td><td></td></tr>
-<tr><th rowspan="2">Green</th><td>tick</td><td>Red</td><td>switch</td>\
-<td rowspan="2">fail: every life</td></tr>
-<tr><td>fail</td><td>Dark</td><td></td></tr>
-<tr><th>Dark<br><small>final</small></th><td>fail</td><td>Dark</td><td></td><td></td></tr>
-</tbody>
-</table>"""
-    assert Light._repr_html_() == expected.replace("CAPTION", "Light")
-    marked = light._repr_html_()
-    assert marked.count('<tr class="current">') == 2
-    assert '<th rowspan="2"><mark>Green</mark><br><small>current</small></th>' in marked
-    assert "<mark>Red" not in marked
-    assert "Light instance &#x27;Light7&#x27;" in marked
-
-
 class Odd(FSM):
     table = (
         Row('<b> "x"', "go: a;b", "end\\n"),
@@ -152,13 +128,6 @@ class Odd(FSM):
 
 
 def test_odd_names_are_escaped() -> None:
-    html = Odd._repr_html_()
-    assert "<b>" not in html
-    assert "&lt;b&gt; &quot;x&quot;" in html
-    assert "&amp;back" in html
-    assert (
-        "<tr><th>Void<br><small>final</small></th><td></td><td></td><td></td><td></td></tr>" in html
-    )
     dot = Odd.dot()
     assert '"<b> \\"x\\"" -> "end\\\\n" [label="go: a;b"];' in dot
     mermaid = Odd.mermaid()
@@ -171,10 +140,10 @@ def test_an_abstract_class_is_drawn_empty() -> None:
     assert FSM.mermaid().endswith("stateDiagram-v2")
     assert FSM.dot().startswith('digraph "FSM" {')
     assert FSM.dot().endswith("}")
-    assert "<tbody>\n</tbody>" in FSM._repr_html_()
+    assert "FSM (abstract, it has no table)" in FSM.svg()
 
 
 def test_every_row_and_timer_is_in_every_drawing() -> None:
-    for drawn in (Light.text(), Light.dot(), Light.mermaid(), Light._repr_html_()):
+    for drawn in (Light.text(), Light.dot(), Light.mermaid(), Light.svg()):
         for word in ("Red", "Green", "Dark", "tick", "fail", "switch", "note", "30 s", "life"):
             assert word in drawn

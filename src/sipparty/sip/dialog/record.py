@@ -39,7 +39,7 @@ FOR_USERS = (
     *("alert_info", "diversions", "history_info", "identity", "redirect", "remote_display"),
     *("answered_elsewhere", "cause", "duration", "early", "ended_by", "messages", "steps"),
     *("events", "off", "on", "stateCondition", "until", "wait"),
-    *("waitForStateCondition", "wait_for", "dot", "mermaid", "text"),
+    *("waitForStateCondition", "wait_for", "dot", "mermaid", "svg", "text"),
 )
 
 
