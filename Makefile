@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers demo test check bench soak fuzz docs clean
+.PHONY: help setup peers demo test check bench soak fuzz docs dist clean
 
 help:
 	@echo 'make setup   a virtual environment in $(VENV), and the peers of the interop tests'
@@ -19,6 +19,7 @@ help:
 	@echo 'make soak    ten minutes under load, loss and attack'
 	@echo 'make fuzz    a million mutated inputs for each parser, and for a live party'
 	@echo 'make docs    this documentation as a site, in build/docs'
+	@echo 'make dist    wheel, source distribution and bill of materials, in dist'
 	@echo 'make clean   remove what was made, but for $(VENV)'
 
 setup: $(STAMP) peers
@@ -64,6 +65,9 @@ docs: $(STAMP)
 	$(BIN)/python docs/pages.py build/docs-source
 	$(BIN)/sphinx-build -W --keep-going -q -j auto -c docs -d build/docs-cache build/docs-source build/docs
 	@echo 'the site is in build/docs; begin at build/docs/index.html'
+
+dist: $(STAMP)
+	@$(BIN)/python release/dist.py dist
 
 clean:
 	rm -rf build dist demo-call .pytest_cache .mypy_cache .ruff_cache .hypothesis
