@@ -98,7 +98,10 @@ LAYERS = [
     ("b2bua", "relay bridge transferring b2bua __init__"),
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),
     ("testing", "strategies"),
-    ("cli", "melody compare echo screen talk demo commands __init__ __main__"),
+    ("cli", "exits output accounts options media_options help"),
+    ("cli", "melody compare echo talk"),
+    ("cli", "commands.call commands.answer commands.demo commands"),
+    ("cli", "app __init__ __main__"),
 ]
 
 #: What may be imported against the order, under `TYPE_CHECKING` alone: (importer, imported). The

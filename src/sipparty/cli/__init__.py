@@ -1,17 +1,12 @@
-"""The command `sipparty`: a call to look at, calls to anyone, and answering them.
+"""The command `sipparty`: calls to look at, to make and to take, and what goes with them.
 
     sipparty demo               Alice calls Bob on this machine; no server, no network
     sipparty call sip:bob@...   call somebody
     sipparty answer             be called
 
-The library that reads the command line, Typer, comes with the extra `cli` and is imported when a
-command runs, not before: `sipparty` without it says what to install.
-
-Exit codes, the same for every command:
-
-    0   done: the call took place and ended as calls do
-    1   it failed: not answered, refused, unreachable, or not heard as it was said
-    2   the command line asks for what cannot be
+What reads the command line, Typer, and what draws, Rich, come with the extra `cli` and are imported
+when a command runs, not before: `sipparty` without them says what to install.
+`sipparty.cli.exits` has the exit codes, which are the same for every command.
 """
 
 from __future__ import annotations
@@ -20,26 +15,26 @@ import sys
 
 __all__ = ["main"]
 
-_NEEDS_TYPER = """\
-The command sipparty needs Typer, which comes with the extra "cli":
-
-    pip install 'sipparty[cli]'
-"""
+_NEEDED = ("typer", "rich")
 
 
 def main() -> None:
     """Run the command line of this process, then exit.
 
     Raises:
-        SystemExit: Always; its code is one of the table above.
+        SystemExit: Always; its code is one of `sipparty.cli.exits`.
     """
     try:
-        import typer  # noqa: F401 - asked for here so that its absence is distinguished from other errors
+        import rich  # noqa: F401 - asked for here so that its absence is distinguished
+        import typer  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name != "typer":
+        if error.name not in _NEEDED:
             raise
-        sys.stderr.write(_NEEDS_TYPER)
+        sys.stderr.write(
+            f"The command sipparty needs {error.name.title()}, which comes with the extra"
+            " \"cli\":\n\n    pip install 'sipparty[cli]'\n"
+        )
         raise SystemExit(2) from None
-    from sipparty.cli.commands import app
+    from sipparty.cli.app import main
 
-    app()
+    main()

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from sipparty.cli.screen import Screen, safe
+from sipparty.cli.options import TraceOptions, check
+from sipparty.cli.output import Output, safe
 from sipparty.concurrency.engine import Engine
 from sipparty.concurrency.streams import Feed, Stream
 from sipparty.errors import Timeout, UnexpectedInput
@@ -42,7 +43,7 @@ from sipparty.sip.events import (
 )
 from sipparty.trace import LOGGER, Ladder, MediaRecord, PcapWriter, WireRecord, summarise
 
-__all__ = ["Phone", "Stopped", "Talk", "Traces", "note_media"]
+__all__ = ["Phone", "Stopped", "Talk", "Traces", "draw", "note_media"]
 
 #: Seconds that a call may take to end once Ctrl-C was pressed.
 _CLOSE_TIMEOUT = 2.0
@@ -97,23 +98,21 @@ class Traces:
     Args:
         wire: The wire.
         us: What the ladder calls our end.
-        ladder: Whether a ladder is wanted.
-        pcap: The capture file; None for none.
-        verbose: Whether messages are shown, on standard error.
+        options: What is wanted.
     """
 
-    def __init__(
-        self, wire: Any, us: str, ladder: bool, pcap: PcapWriter | None, verbose: bool
-    ) -> None:
-        self.ladder = Ladder() if ladder else None
+    def __init__(self, wire: Any, us: str, options: TraceOptions) -> None:
+        self.ladder = Ladder() if options.ladder else None
         self._us = us
         self._stack = ExitStack()
+        path = options.pcap
+        pcap = None if path is None else check(lambda: PcapWriter(path), "--pcap")
         if pcap is not None:
             self._stack.enter_context(pcap)
         for tap in (self.ladder, pcap):
             if tap is not None:
                 self._stack.enter_context(wire.tapped(tap))
-        if verbose:
+        if options.verbose:
             logger, handler = logging.getLogger(LOGGER), logging.StreamHandler()
             handler.setFormatter(logging.Formatter("%(message)s\n"))
             self._stack.callback(logger.setLevel, logger.level)
@@ -132,15 +131,22 @@ class Traces:
         if self.ladder is not None and answered_at:
             note_media(self.ladder, call, answered_at)
 
-    def show(self, screen: Screen) -> None:
+    def show(self, out: Output) -> None:
         """Draw the ladder."""
         if self.ladder is None:
             return
         for record in self.ladder:
             if isinstance(record, WireRecord):
                 self.ladder.names[record.local] = self._us
-        screen.title("The messages")
-        screen.ladder(self.ladder)
+        out.title("The messages")
+        draw(self.ladder, out)
+
+
+def draw(ladder: Ladder, out: Output) -> None:
+    """Print a ladder, as wide as the terminal is."""
+    width = max(out.width or 80, 40)
+    for line in ladder.text(unicode=out.unicode, width=width).splitlines():
+        out.text(line, "magenta" if " RTP" in line else "")
 
 
 def note_media(ladder: Ladder, call: Any, began: float) -> None:
@@ -179,7 +185,7 @@ class Talk:
     """Calls from the first event to the last, any number at a time.
 
     Args:
-        screen: Where to print what happens.
+        out: Where to print what happens.
         phone: Whose calls.
         traces: What is kept of the wire.
         duration: Seconds of talk; None for no limit.
@@ -194,7 +200,7 @@ class Talk:
 
     def __init__(
         self,
-        screen: Screen,
+        out: Output,
         phone: Phone,
         traces: Traces,
         *,
@@ -203,7 +209,7 @@ class Talk:
         take: Callable[[Any, int, str], None] | None = None,
         once: bool = True,
     ) -> None:
-        self.screen = screen
+        self.out = out
         self.phone = phone
         self.answered = 0
         self.error: Exception | None = None
@@ -233,7 +239,7 @@ class Talk:
                 continue
             if isinstance(happened, Stopped):
                 if self._take is not None:
-                    self.screen.line("no more calls: hanging up")
+                    self.out.event("stopping", "no more calls: hanging up")
                 give_up_at = time.monotonic() + _CLOSE_TIMEOUT
                 for call, one in self._calls.items():
                     self._hang_up(call, one, "hanging up" if one.answered_at else "giving up")
@@ -251,27 +257,37 @@ class Talk:
         assert self._take is not None
         self._received += 1
         self._calls[call] = one = _Followed(f"call {self._received}: ")
-        self.screen.line(f"{one.prefix}from {safe(call.remote.uri)}")
+        caller = str(call.remote.uri)
+        self.out.event(
+            "received", f"{one.prefix}from {safe(caller)}", call=call.call_id, caller=caller
+        )
         try:
             self._take(call, self._received, one.prefix)
         except UnexpectedInput:
             pass  # the caller gave up meanwhile, which is an event of its own
 
     def _note(self, happened: CallEvent, one: _Followed) -> None:
+        call_id = happened.call.call_id
         match happened:
             case CallProgressed(response=response):
-                self.screen.line(safe(f"{response.status} {response.reason}"))
+                self.out.event(
+                    "progress",
+                    safe(f"{response.status} {response.reason}"),
+                    call=call_id,
+                    status=response.status,
+                    reason=response.reason,
+                )
             case CallEstablished():
                 self.answered += 1
                 one.answered_at = time.time()
                 if self._duration is not None:
                     one.deadline = time.monotonic() + self._duration
-                if self._take is None:
-                    self.screen.line("answered", "green")
+                text = "answered" if self._take is None else ""
+                self.out.event("answered", text, "green", call=call_id)
             case MediaEvent(call=call):
                 text = _media_words(happened, one.ended_by_us)
                 if text:
-                    self.screen.line(one.prefix + text)
+                    self.out.event("media", one.prefix + text, call=call_id, what=text)
                 if isinstance(happened, PlaybackEnded) and self._until_played:
                     self._hang_up(call, one, "hanging up")
 
@@ -283,26 +299,36 @@ class Talk:
                 call.terminate()
             except UnexpectedInput:
                 return  # the other side was first, which is an event of its own
-            self.screen.line(one.prefix + words)
+            self.out.event("hangup", one.prefix + words, call=call.call_id)
 
     def _end(self, happened: CallEnded, one: _Followed) -> None:
-        call, prefix, line = happened.call, one.prefix, self.screen.line
+        call, prefix = happened.call, one.prefix
         session: Any = call.session
+        facts: dict[str, Any] = {"call": call.call_id, "answered": bool(one.answered_at)}
         if session is not None and session.negotiated is not None:
             stats = session.statistics
             text = f"{stats.packets_sent} packets sent, {stats.packets_received} received"
             text += f", {max(0, stats.lost)} lost, jitter {stats.jitter * 1000:.1f} ms"
             if stats.remote is not None:
                 text += f"; the other side reported {max(0, stats.remote.lost)} lost"
-            line(prefix + text)
+            self.out.event("statistics", prefix + text, call=call.call_id, what=text)
+            facts |= {"packets_sent": stats.packets_sent, "lost": max(0, stats.lost)}
+            facts |= {"packets_received": stats.packets_received, "jitter": stats.jitter}
         self._traces.note_media(call, one.answered_at)
         del self._calls[call]
         self.error = happened.error
-        who = ": the other side hung up" if one.answered_at and not one.ended_by_us else ""
+        facts["ended_by"] = "us" if one.ended_by_us else "them"
+        if one.answered_at:
+            facts["seconds"] = round(time.time() - one.answered_at, 3)
+        if self.error is not None:
+            facts |= {"error": str(self.error), "status": getattr(self.error, "status", None)}
+        words, style = "", "green"
         if self.error is None and (prefix or one.answered_at):
-            line(f"{prefix or 'the call is '}over{who}", "green")
+            who = ": the other side hung up" if one.answered_at and not one.ended_by_us else ""
+            words = f"{prefix or 'the call is '}over{who}"
         elif prefix:
-            line(f"{prefix}failed: {safe(self.error, 400)}", "red")
+            words, style = f"{prefix}failed: {safe(self.error, 400)}", "red"
+        self.out.event("ended", words, style, **facts)
 
 
 def _media_words(event: MediaEvent, ours: bool) -> str:

@@ -136,8 +136,8 @@ def test_the_demo_writes_to_a_temporary_folder_unless_told_where(tmp_path, clip)
 def test_the_demo_fails_if_something_else_is_heard(tmp_path, clip, monkeypatch):
     from typer.testing import CliRunner
 
-    from sipparty.cli import demo
-    from sipparty.cli.commands import app
+    from sipparty.cli.app import app
+    from sipparty.cli.commands import demo
 
     class Deaf(demo._Listener):
         def write(self, pcm, /):
@@ -233,19 +233,19 @@ def test_answer_takes_one_call_after_another_until_it_is_stopped(tmp_path, begin
     assert (tmp_path / "call-2.wav").exists()
 
 
-def test_a_port_in_use_is_code_1(tmp_path, bob):
+def test_a_port_in_use_is_code_4(tmp_path, bob):
     port = bob.contact_uri.port
     done = run("answer", "--port", port, "--address", "127.0.0.1", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert str(port) in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_nobody_there_is_code_1(tmp_path, bob):
+def test_nobody_there_is_code_3(tmp_path, bob):
     uri = bob.contact_uri
     bob.close()
     done = run("call", uri, "--expires", 5, cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "The call failed" in done.stderr
 
 
@@ -371,7 +371,7 @@ def test_a_terminal_gets_colour_unless_it_is_not_wanted(tmp_path, no_color):
         )
         shown = os.read(leader, 4096)
     os.close(leader)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert (b"\x1b" in shown) == (not no_color)
 
 
@@ -400,7 +400,7 @@ def test_importing_the_package_imports_neither_typer_nor_rich():
 
 
 def test_text_from_the_wire_is_escaped():
-    from sipparty.cli.screen import safe
+    from sipparty.cli.output import safe
 
     assert "\x1b" not in safe("\x1b[2Jbad")
     assert "\n" not in safe("one\r\ntwo\nthree")

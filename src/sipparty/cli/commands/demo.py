@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +19,12 @@ import typer
 
 from sipparty.cli.compare import Verdict, after_codec, compare, trim
 from sipparty.cli.echo import Tee
+from sipparty.cli.exits import Exit, exit_of
 from sipparty.cli.melody import RATE, melody
-from sipparty.cli.screen import Screen, safe
-from sipparty.cli.talk import note_media
+from sipparty.cli.output import Output, safe
+from sipparty.cli.talk import draw, note_media
 from sipparty.errors import CallFailed, MediaError, SIPPartyError
-from sipparty.media import MemorySink, WAVRecorder, WAVSource
+from sipparty.media import MediaStatistics, MemorySink, WAVRecorder, WAVSource
 from sipparty.parties import SingleRTPSessionSimplenParty
 from sipparty.trace import Ladder, WireRecord
 
@@ -68,12 +70,12 @@ class _Demo:
     """The demo, step by step.
 
     Args:
-        screen: Where to print what happens.
+        out: Where to print what happens.
         codec: The codec of the call.
     """
 
-    def __init__(self, screen: Screen, codec: str) -> None:
-        self.screen = screen
+    def __init__(self, out: Output, codec: str) -> None:
+        self.out = out
         self.codec = codec
         media = {"codecs": (codec,), "min_delay": _DELAY, "max_delay": 5 * _DELAY}
         kind = SingleRTPSessionSimplenParty
@@ -84,36 +86,36 @@ class _Demo:
 
     def perform(self, clip: Path, folder: Path) -> bool:
         """Do all of it; whether each heard what the other sent."""
-        screen, bob = self.screen, self.bob
+        out, bob = self.out, self.bob
         files = folder / "heard-by-bob.wav", folder / "heard-by-alice.wav"
         bob.listen(0, address="127.0.0.1")
         incoming = bob.incoming()
-        screen.line(f"Bob listens at {bob.contact_uri}")
-        screen.line(f"Alice calls {bob.uri}")
+        out.event("listening", f"Bob listens at {bob.contact_uri}")
+        out.event("calling", f"Alice calls {bob.uri}")
         call: Any = self.alice.invite(bob, expires=_PATIENCE)
         answered: Any = incoming.next(_PATIENCE)
         self.calls = call, answered
-        screen.line(f"Bob's phone rings: {safe(answered.remote.uri)}")
+        out.event("ringing", f"Bob's phone rings: {safe(answered.remote.uri)}")
         answered.ring()
         answered.accept()
         call.wait(_PATIENCE)
         began = time.time()
-        screen.line("Bob answered: the call is up", "green")
+        out.event("answered", "Bob answered: the call is up", "green")
         there = self._play("Alice", "Bob", call, answered, clip, files[0])
         back = self._play("Bob", "Alice", answered, call, files[0], files[1])
         self.duration = time.time() - began
         self._name_ends()
         note_media(self.ladder, call, began)
-        screen.line("Alice hangs up")
+        out.event("hangup", "Alice hangs up")
         call.terminate().wait(_PATIENCE)
         answered.wait(_PATIENCE)
-        screen.line("Bob has heard it: the call is over", "green")
+        out.event("ended", "Bob has heard it: the call is over", "green")
         self._report()
         same = [self._judge("Bob", "Alice", there), self._judge("Alice", "Bob", back)]
-        screen.title(f"The recordings, in {folder}")
+        out.title(f"The recordings, in {folder}")
         what = "what Alice played", "what Bob heard, and played back", "what Alice heard"
         names = [path.name if path.parent == folder else str(path) for path in (clip, *files)]
-        screen.pairs(zip(names, what, strict=True))
+        out.pairs(zip(names, what, strict=True))
         return all(same)
 
     def _play(
@@ -124,13 +126,13 @@ class _Demo:
         expected = trim(after_codec(source, self.codec))
         heard_by = _Listener(to, expected)
         listening.session.record(heard_by)
-        self.screen.line(f"{speaker} plays {clip.name}, {source.duration:.1f} s")
+        self.out.event("playing", f"{speaker} plays {clip.name}, {source.duration:.1f} s")
         if speaking.session.play(clip).wait(source.duration + _PATIENCE) == "stopped":
             raise CallFailed("The call ended too early.")
         heard_by.wait()
         listening.session.stop_recording()
         heard = WAVSource(to)
-        self.screen.line(f"{listener} recorded {to.name}, {heard.duration:.1f} s")
+        self.out.event("recorded", f"{listener} recorded {to.name}, {heard.duration:.1f} s")
         return compare(expected, heard.read(round(heard.duration * heard.rate)), heard.rate)
 
     def _name_ends(self) -> None:
@@ -143,28 +145,29 @@ class _Demo:
 
     def _report(self) -> None:
         """Print the ladder, and packets in each direction."""
-        screen = self.screen
-        screen.title("The call, message by message")
-        screen.ladder(self.ladder)
-        screen.title("Its RTP packets")
+        out = self.out
+        out.title("The call, message by message")
+        draw(self.ladder, out)
+        out.title("Its RTP packets")
         alice, bob = [call.session.statistics for call in self.calls]
-        screen.media([("Alice to Bob", alice, bob), ("Bob to Alice", bob, alice)])
+        _print_media(out, [("Alice to Bob", alice, bob), ("Bob to Alice", bob, alice)])
         sent = alice.packets_sent * (self.calls[0].session.negotiated.ptime or 20) / 1000
         if self.duration - sent > _SLACK:
             # A sender that comes too late leaves time out, it does not burst: pauses are heard.
-            screen.text(
+            out.text(
                 f"In {self.duration:.1f} s of the call only {sent:.1f} s were sent: this machine"
                 " was too busy to send in time.",
                 "yellow",
             )
-        screen.text()
+        out.text()
 
     def _judge(self, listener: str, speaker: str, verdict: Verdict) -> bool:
         text, style = f"NOT what {speaker} sent: {verdict.reason}.", "red"
         if verdict.same:
             text = f"what {speaker} sent: {verdict.samples} samples of {self.codec}, all the same."
             style = "green"
-        self.screen.text(f"What {listener} heard is {text}", style)
+        self.out.text(f"What {listener} heard is {text}", style)
+        self.out.event("compared", listener=listener, same=verdict.same, reason=verdict.reason)
         return verdict.same
 
     def __enter__(self) -> _Demo:
@@ -186,51 +189,75 @@ def _write_clip(path: Path) -> None:
     recorder.close()
 
 
+def _print_media(out: Output, rows: Iterable[tuple[str, MediaStatistics, MediaStatistics]]) -> None:
+    """Print packets by direction: what it is called, how its sender fared, and its receiver."""
+    # Both count what the network did; the sender's count is known for our own end only.
+    out.table(
+        ("", "sent", "received", "lost", "late", "jitter ms"),
+        [
+            (
+                name,
+                sender.packets_sent,
+                receiver.packets_received,
+                receiver.lost,
+                receiver.late,
+                round(receiver.jitter * 1000, 1),
+            )
+            for name, sender, receiver in rows
+        ],
+    )
+
+
 def demo(
-    out: Annotated[
+    output: Output,
+    folder: Annotated[
         Path | None,
         typer.Option(
+            "--out",
             help="Folder for the recordings, made where it is not there.",
             show_default="a temporary one",
+            metavar="FOLDER",
         ),
     ] = None,
     play: Annotated[
         Path | None,
-        typer.Option(help="WAV file that Alice plays.", show_default="a tune"),
+        typer.Option(help="WAV file that Alice plays.", show_default="a tune", metavar="FILE"),
     ] = None,
     codec: Annotated[
         str, typer.Option(help="Codec of the call: PCMU or PCMA.", metavar="NAME")
     ] = "PCMU",
-) -> None:
+) -> Exit:
     """Alice calls Bob on this machine: no server, no network, nothing to set up.
 
     She plays a clip, he records it and plays his recording back, she records that, and they hang
     up. Exit code 0 only if each heard what the other sent, sample for sample.
     """
-    screen = Screen()
     try:
-        if out is None:
-            out = Path(tempfile.mkdtemp(prefix="sipparty-demo-"))
-        out.mkdir(parents=True, exist_ok=True)
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="sipparty-demo-"))
+        folder.mkdir(parents=True, exist_ok=True)
         if play is None:
-            play = out / "tune.wav"
+            play = folder / "tune.wav"
             _write_clip(play)
         after_codec(WAVSource(play), codec)
-        steps = _Demo(screen, codec)
+        steps = _Demo(output, codec)
     except OSError as error:
-        raise typer.BadParameter(f"{out}: {error.strerror}", param_hint="--out") from None
+        raise typer.BadParameter(f"{folder}: {error.strerror}", param_hint="--out") from None
     except (MediaError, SIPPartyError) as error:
         raise typer.BadParameter(str(error)) from None
-    screen.text("Alice calls Bob, on this machine alone.", "bold")
-    screen.text()
-    same = False
+    output.text("Alice calls Bob, on this machine alone.", "bold")
+    output.text()
+    code = Exit.FAILED
     with steps:
         try:
-            same = steps.perform(play, out)
+            code = Exit.DONE if steps.perform(play, folder) else Exit.FAILED
         except KeyboardInterrupt:
-            screen.error("Interrupted: they hang up.")
+            output.error("Interrupted: they hang up.")
+            code = Exit.INTERRUPTED
         except SIPPartyError as error:
-            screen.error(f"The call failed: {error}")
-            screen.title("The call, message by message")
-            screen.ladder(steps.ladder)
-    raise typer.Exit(0 if same else 1)
+            output.error(f"The call failed: {error}", error=type(error).__name__)
+            output.title("The call, message by message")
+            draw(steps.ladder, output)
+            code = exit_of(error)
+    output.result(exit=int(code), folder=str(folder))
+    return code

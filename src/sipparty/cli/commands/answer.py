@@ -1,0 +1,101 @@
+"""`sipparty answer`: be called."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from sipparty.cli.echo import Echo
+from sipparty.cli.exits import Exit, exit_of
+from sipparty.cli.media_options import MediaOptions
+from sipparty.cli.options import (
+    AccountOptions,
+    TraceOptions,
+    address_of,
+    make_engine,
+    party_options,
+)
+from sipparty.cli.output import Output
+from sipparty.cli.talk import Phone, Talk, Traces
+from sipparty.party import STANDARD_PORT
+
+__all__ = ["answer"]
+
+
+def answer(
+    media: MediaOptions,
+    account: AccountOptions,
+    trace: TraceOptions,
+    output: Output,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port to listen on; 0 for a free one.",
+            min=0,
+            max=65535,
+            show_default="5060, or 5061 for tls",
+        ),
+    ] = None,
+    address: Annotated[str, typer.Option(help="Address to listen on.", metavar="IP")] = "0.0.0.0",  # noqa: S104 - who answers wants to be reached
+    aor: Annotated[
+        str | None,
+        typer.Option(
+            help="Who is called: user@host; as --from.",
+            metavar="AOR",
+            show_default="sipparty@localhost",
+        ),
+    ] = None,
+    echo: Annotated[bool, typer.Option("--echo", help="Play back what is heard.")] = False,
+    duration: Annotated[
+        float | None,
+        typer.Option(help="Hang up after so many seconds.", min=0, metavar="SECONDS"),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End after one call.")] = False,
+    reject: Annotated[
+        int | None,
+        typer.Option(help="Refuse calls with this status.", min=300, max=699, metavar="STATUS"),
+    ] = None,
+) -> Exit:
+    """Take calls, until Ctrl-C or, with --once, for one call.
+
+    The first call is recorded to FILE, later ones to FILE-2, FILE-3 and so on. A second Ctrl-C ends
+    the program at once.
+    """
+    if echo and media.play is not None:
+        raise typer.BadParameter("--echo and --play exclude each other; choose one.")
+    options = media.resolve()
+    record = options.pop("record", None)
+    who = account.resolve(output)
+    callee = address_of(aor, "--aor") if aor else who.address or "sipparty@localhost"
+
+    def take(call: Any, number: int, prefix: str) -> None:
+        if reject is not None:
+            output.event("rejected", f"{prefix}rejected with {reject}", status=reject)
+            call.reject(reject)
+            return
+        path = record
+        if path is not None and number > 1:
+            path = path.with_stem(f"{path.stem}-{number}")
+        options: dict[str, Any] = {} if path is None else {"record": path}
+        if echo:
+            options["play"] = heard = Echo()
+            options["record"] = [heard] if path is None else [heard, path]
+        call.ring()
+        call.accept(media=options)
+        output.event("accepted", f"{prefix}answered", "green", call=call.call_id)
+
+    with make_engine(who) as engine:
+        phone = Phone(callee, engine=engine, media=options, **party_options(who))
+        with Traces(engine.wire, callee, trace) as traces:
+            talk = Talk(output, phone, traces, duration=duration, take=take, once=once)
+            with phone.interruptible(), phone:
+                number = STANDARD_PORT if port is None else port
+                phone.listen(number, address=address, transport=who.transport or "udp")
+                where = str(phone.contact_uri)
+                output.event("listening", f"listening: call {where}", uri=where)
+                talk.run()
+        traces.show(output)
+    code = exit_of(talk.error) if once else Exit.DONE
+    output.result(exit=int(code), calls=talk.answered)
+    return code

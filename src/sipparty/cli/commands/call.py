@@ -1,0 +1,73 @@
+"""`sipparty call`: call somebody, play, record, hang up."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sipparty.cli.exits import Exit, exit_of
+from sipparty.cli.media_options import MediaOptions
+from sipparty.cli.options import (
+    ANONYMOUS,
+    AccountOptions,
+    TraceOptions,
+    check,
+    make_engine,
+    party_options,
+    reached_by,
+)
+from sipparty.cli.output import Output, safe
+from sipparty.cli.talk import Phone, Talk, Traces
+from sipparty.errors import SIPPartyError
+from sipparty.sip import URI
+
+__all__ = ["call"]
+
+
+def call(
+    target: Annotated[
+        str, typer.Argument(help="Who to call: sip:user@host[:port].", metavar="TARGET")
+    ],
+    media: MediaOptions,
+    account: AccountOptions,
+    trace: TraceOptions,
+    output: Output,
+    duration: Annotated[
+        float | None,
+        typer.Option(help="Hang up after so many seconds.", min=0, metavar="SECONDS"),
+    ] = None,
+    expires: Annotated[
+        float | None,
+        typer.Option(help="Give up after so many seconds.", min=1, metavar="SECONDS"),
+    ] = None,
+) -> Exit:
+    """Call somebody.
+
+    Hangs up at the end of the clip, or after --duration where that is given; else when the other
+    side does, or on Ctrl-C; a second Ctrl-C ends the program at once.
+    """
+    callee = check(lambda: str(URI.from_user_text(target)), "TARGET")
+    options = media.resolve()
+    who = account.resolve(output)
+    callee = reached_by(callee, "" if who.proxy else who.transport)
+    with make_engine(who) as engine:
+        caller = who.address or ANONYMOUS
+        phone = Phone(caller, engine=engine, media=options, **party_options(who))
+        with Traces(engine.wire, caller, trace) as traces:
+            until_played = media.play is not None and duration is None
+            talk = Talk(output, phone, traces, duration=duration, until_played=until_played)
+            with phone.interruptible(), phone:
+                output.event("calling", f"calling {safe(callee)}", target=callee)
+                try:
+                    talk.run(phone.invite(callee, expires=expires, headers=dict(who.headers)))
+                except SIPPartyError as error:
+                    talk.error = error
+        traces.show(output)
+    code = exit_of(talk.error) if talk.error or talk.answered else Exit.FAILED
+    if talk.error is not None:
+        output.error(f"The call failed: {safe(talk.error, 400)}", exit=int(code))
+    elif not talk.answered:
+        output.error("The call was not answered.", exit=int(code))
+    output.result(exit=int(code), answered=bool(talk.answered))
+    return code
