@@ -7,8 +7,8 @@
    that order and by that name, in the sidebar under that heading. A page that it does not link to
    is an error (`PagesError`).
 3. A link leads in the site where it leads in the repository.
-4. What a source can say is not written by hand: the reference (`reference.py`) and the scripts of
-   `examples`.
+4. What a source can say is not written by hand: the reference (`reference.py`), the scripts of
+   `examples`, the plots of `benchmarks.md` (`plots.py`), the pictures of machines (`machines.py`).
 
 | in the repository | in the site |
 | --- | --- |
@@ -30,6 +30,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import machines
+import plots
 import reference
 
 __all__ = ["Contents", "PagesError", "build", "contents", "main", "write"]
@@ -200,6 +202,8 @@ def build() -> dict[str, str | bytes]:
         entries = [f"{name.replace('`', '')} </{path}>" for name, path in pairs]
         text["index.md"] += _toctree(entries, hidden="", caption=heading)
     text["index.md"] += _toctree(["Names by module </reference/index>"], caption="Reference")
+    text["benchmarks.md"] = plots.drawn(text["benchmarks.md"])
+    text["topics/machines.md"] = machines.drawn(text["topics/machines.md"])
     return {**text, **pictures}
 
 
