@@ -85,12 +85,13 @@ LAYERS = [
     ("transport", "listeners source_selection response_fallback stun keepalive hub"),
     ("transport", "__init__"),
     ("concurrency", "dispatch engine"),
+    ("load", "histogram statistics course pacing scenario source runner share processes"),
+    ("load", "thresholds summary result load __init__"),
     ("party", "calls setting settings engine_user deciding events locating notification"),
     ("party", "notifying requests media"),
     ("party", "listening agent"),
     ("party", "party key_call audio_call __init__"),
     ("", "parties"),
-    ("load", "statistics scenario __init__"),
     ("testing", "clock impairments attached network registrar misbehaviour __init__"),
     ("testing", "simulation.loop simulation.sockets simulation.hosts simulation.engine"),
     ("testing", "simulation.network simulation"),
@@ -107,6 +108,7 @@ LAYERS = [
 #: What may be imported against the order, under `TYPE_CHECKING` alone: (importer, imported). The
 #: package itself names what is everywhere, and loads it late.
 FOR_TYPES_ALONE = {
+    ("sipparty.load.summary", "sipparty.load.result"),
     ("sipparty.testing.simulation.hosts", "sipparty.testing.simulation.network"),
     ("sipparty.testing.simulation.sockets", "sipparty.testing.simulation.hosts"),
     ("sipparty.errors", "sipparty.sip.message"),

@@ -176,7 +176,9 @@ class Engine(LoopPortal):
         Returns:
             By name: `dialogs`, `client_transactions`, `server_transactions` and `timers` say what
             is there now; `received`, `sent`, `refused` (at a limit), `stray_responses`,
-            `stray_acks`, and the attacks (`AttackMonitor.THRESHOLDS` names them) count up.
+            `stray_acks`, `retransmitted` (messages of ours for want of an answer), `repetitions`
+            (requests that came again), and the attacks (`AttackMonitor.THRESHOLDS` names them)
+            count up.
 
         Raises:
             UsageError: The engine is closed.

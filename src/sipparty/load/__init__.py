@@ -1,15 +1,24 @@
 """Load: many calls at a rate, what came of them, and how long each step took.
 
-    from sipparty.load import CallRun
+async def short(run):                           a scenario: what one call does
+    with run.step("answer"):
+        call = await run.invite()
+    with run.step("hang up"):
+        call.terminate()
+        await call
 
-    async def short(run: CallRun) -> None:
-        with run.step("answer"):
-            call = await run.invite()
-        with run.step("hang up"):
-            await call.terminate()
+result = await run_load(short, "10.0.0.2", rate=200, calls=10_000, ramp=10, processes=2)
+print(result)
+result.save("report.html")
 
-* A *scenario* is what one call does: a coroutine function that takes a `CallRun`, or a `Scenario`.
-* A `CallRun` is one call of it: its number, its steps, what it counts, and why it failed.
+======================  =======================================================================
+`CallRun`               one call: its number, its steps, what it counts, why it failed
+`Scenario`              what calls do, with a beginning and an end of each process
+`Worker`                a process of the load, as its scenario sees it
+`Pacing`                when calls begin: rate, ramp, limit, calls, duration
+`run_load`              runs a load in processes of its own
+`LoadResult`            what came of it: `Statistics`, the course of time, thresholds, reports
+======================  =======================================================================
 """
 
 from __future__ import annotations
@@ -19,10 +28,28 @@ from typing import TYPE_CHECKING
 from sipparty.late import late_names
 
 if TYPE_CHECKING:
+    from sipparty.load.histogram import Histogram
+    from sipparty.load.load import run_load
+    from sipparty.load.pacing import Pacing
+    from sipparty.load.result import LoadResult
     from sipparty.load.scenario import CallRun, Scenario, Worker
-    from sipparty.load.statistics import Histogram, Statistics
+    from sipparty.load.statistics import Statistics
+    from sipparty.load.thresholds import Threshold, Verdict
 
-__all__ = ["CallRun", "Histogram", "Scenario", "Statistics", "Worker"]
+__all__ = [
+    "CallRun",
+    "Histogram",
+    "LoadResult",
+    "Pacing",
+    "Scenario",
+    "Statistics",
+    "Threshold",
+    "Verdict",
+    "Worker",
+    "run_load",
+]
 
 if not TYPE_CHECKING:
-    __getattr__ = late_names(globals(), "statistics scenario")
+    __getattr__ = late_names(
+        globals(), "histogram statistics pacing scenario thresholds result load"
+    )

@@ -26,8 +26,8 @@ from sipparty.errors import CallFailed, SIPPartyError, UsageError, printable
 from sipparty.load.statistics import Statistics
 
 if TYPE_CHECKING:
+    from sipparty import Party
     from sipparty.concurrency.engine import Engine
-    from sipparty.party import Party
 
 __all__ = ["CallRun", "FunctionScenario", "Scenario", "ScenarioFunction", "Worker", "reason_of"]
 
@@ -65,6 +65,8 @@ class Worker:
 
     Attributes:
         statistics: What this process has counted.
+        clock: Gives the time, in seconds.
+        owns_party: Whether the party was made for this load, and is closed after it.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Worker:
         self.local_address = local_address
         self.statistics = Statistics()
         self.clock = engine.loop.time
+        self.owns_party = False
         self._party = party
         self._begin: Callable[[object], CallRun] | None = None
 
@@ -96,6 +99,7 @@ class Worker:
         """The party that makes the calls of this process, made by `Scenario.make_party`."""
         if self._party is None:
             self._party = self.scenario.make_party(self)
+            self.owns_party = True
         return self._party
 
     def begin(self, incoming: object = None) -> CallRun:
@@ -141,12 +145,12 @@ class Scenario:
 
     def make_party(self, worker: Worker) -> Party[Any, Any]:
         """Make the party of a process; by default one whose calls carry no media."""
-        from sipparty.parties import NoMediaSimpleCallsParty
+        from sipparty import NoMediaSimpleCallsParty
 
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"engine": worker.engine}
         if worker.local_address:
             options["local_address"] = worker.local_address
-        return NoMediaSimpleCallsParty(f"load@{worker.local_address or 'localhost'}", **options)
+        return NoMediaSimpleCallsParty("load@localhost", **options)
 
 
 class FunctionScenario(Scenario):

@@ -395,4 +395,6 @@ class Core:
             "client_transactions": len(self.transactions.clients),
             "server_transactions": len(self.transactions.servers),
             "timers": len(self.timers),
+            "retransmitted": self.transactions.retransmitted,
+            "repetitions": self.transactions.repetitions,
         }

@@ -2,10 +2,13 @@
 
 import pickle
 import random
+from itertools import pairwise
 
 import pytest
 
-from sipparty.load.statistics import MAX_REASONS, OTHER_REASONS, Course, Histogram, Statistics
+from sipparty.load import Histogram, Statistics
+from sipparty.load.course import Course
+from sipparty.load.statistics import MAX_REASONS, OTHER_REASONS
 
 
 def histogram(durations):
@@ -58,28 +61,34 @@ class TestHistogram:
 
 
 class TestCourse:
-    def test_rows_are_seconds(self):
-        course = Course()
-        course.add(0.2, {"begun": 2})
-        course.add(0.9, {"begun": 1})
-        course.add(2.0, {"ended": 1})
-        assert course.table() == [
-            {"second": 0, "begun": 3},
-            {"second": 1},
-            {"second": 2, "ended": 1},
-        ]
+    def counted(self, calls):
+        made = Statistics()
+        made.begun = made.succeeded = calls
+        for number in range(calls):
+            made.step("answer").add(0.1 if number < 100 else 0.2)
+        return made
 
-    def test_long_loads_have_wider_rows(self):
+    def test_rows_say_what_had_been_counted_and_how_long_steps_took_since(self):
         course = Course()
-        for second in range(10 * Course.MOST):
-            course.add(float(second), {"begun": 1})
-        assert len(course.rows) <= Course.MOST
-        assert sum(row["begun"] for row in course.rows.values()) == 10 * Course.MOST
-        short = Course()
-        short.add(3.0, {"begun": 5})
-        short.merge(course)
-        assert short.width == course.width
-        assert sum(row["begun"] for row in short.rows.values()) == 10 * Course.MOST + 5
+        course.sample(1.0, self.counted(100))
+        course.sample(2.0, self.counted(150))
+        course.sample(3.0, self.counted(150))
+        one, two, three = course.rows
+        assert (one["second"], one["begun"], two["begun"]) == (1.0, 100, 150)
+        assert one["steps"]["answer"]["p50"] == pytest.approx(0.1, rel=1 / 64)
+        assert two["steps"]["answer"]["p50"] == pytest.approx(0.2, rel=1 / 64)
+        assert three["steps"] == {}
+
+    def test_rows_of_long_loads_are_further_apart(self):
+        course = Course()
+        for second in range(1, 5 * Course.MOST):
+            made = Statistics()
+            made.begun = second
+            course.sample(float(second), made)
+        assert Course.MOST / 2 <= len(course.rows) <= Course.MOST
+        assert all(row["begun"] == row["second"] for row in course.rows)
+        steps = {b["second"] - a["second"] for a, b in pairwise(course.rows)}
+        assert steps == {8}
 
 
 class TestStatistics:
@@ -104,8 +113,6 @@ class TestStatistics:
         one = Statistics()
         one.step("answer").add(0.1)
         one.counts["sent"] += 2
-        one.course.add(0.0, {"begun": 1})
         again = pickle.loads(pickle.dumps(one))
         assert again.steps["answer"].summary() == one.steps["answer"].summary()
         assert again.counts == one.counts
-        assert again.course.table() == one.course.table()

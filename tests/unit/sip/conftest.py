@@ -321,6 +321,9 @@ class Host:
         data, _ = sent
         self.out.append((self.timers.now, start(Message.parse(data)), data))
 
+    def transmit_again(self, data, flow):
+        self.transmit((data, flow))
+
     def forget(self, key, transaction):
         self.forgotten.append((self.timers.now, key))
 

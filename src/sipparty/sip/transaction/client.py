@@ -185,7 +185,7 @@ class InviteClientTransaction(ClientTransaction):
 
     def _send_again(self) -> None:
         self.retransmission = 2 * (self.retransmission or 0)
-        self._send()
+        self.host.transmit_again(self._data, self.flow)
 
     def _acknowledge(self, response: Response) -> None:
         self._ack = bytes(ack_for_failure(self.request, response))
@@ -229,11 +229,11 @@ class NonInviteClientTransaction(ClientTransaction):
 
     def _send_again(self) -> None:
         self.retransmission = min(2 * (self.retransmission or 0), self.host.timing.t2)
-        self._send()
+        self.host.transmit_again(self._data, self.flow)
 
     def _send_at_t2(self) -> None:
         self.retransmission = self.host.timing.t2
-        self._send()
+        self.host.transmit_again(self._data, self.flow)
 
 
 #: What an ACK for a failure takes over from its INVITE (RFC 3261 §17.1.1.3).

@@ -112,6 +112,8 @@ class TransactionLayer:
 
     Attributes:
         held: The bytes that are kept of what peers sent, and of our answers.
+        retransmitted: Messages of ours that were sent again for want of an answer.
+        repetitions: Requests that came again, and were taken by their transaction.
         shares: What of all that is whose.
     """
 
@@ -129,7 +131,7 @@ class TransactionLayer:
         self.shares = Shares(limits)
         self._policy = policy or Policy()
         self._knows = knows
-        self.held = 0
+        self.held = self.retransmitted = self.repetitions = 0
         self.timers = timers
         self.timing = timing
         self.patience = timing.transaction
@@ -137,6 +139,11 @@ class TransactionLayer:
         self.transmit = transmit
         self.clients: dict[object, ClientTransaction] = {}
         self.servers: dict[object, ServerTransaction] = {}
+
+    def transmit_again(self, data: bytes, flow: Flow) -> None:
+        """Send a message once more, as its answer has not come in time."""
+        self.retransmitted += 1
+        self.transmit((data, flow))
 
     # ---------------------------------------------------------------- clients
 
@@ -265,6 +272,7 @@ class TransactionLayer:
                 key = (identity, *key)
                 transaction = self.servers.get(key)
             if transaction is not None:
+                self.repetitions += method != "ACK"
                 transaction.receive(request)
                 return None
         if method == "ACK":

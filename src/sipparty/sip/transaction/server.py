@@ -423,7 +423,7 @@ class InviteServerTransaction(ServerTransaction):
 
     def _send_later(self) -> None:
         self.interval = min(self.interval * 2, self.host.timing.t2)
-        self.host.transmit((self._data, self.flow))
+        self.host.transmit_again(self._data, self.flow)
 
     def _send_once_more(self, data: bytes) -> None:
         self.host.transmit((data, self.flow))

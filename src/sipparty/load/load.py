@@ -1,0 +1,266 @@
+"""Running a load: the processes are started, told to begin together, listened to, and added up.
+
+Laws:
+
+* They begin together, when all of them are ready.
+* One that dies takes only its own calls with it: of its share, those that had not ended count as
+  lost; where the share had no number of calls, those that were under way.
+* Whatever happens, every process has ended when `run_load` returns or raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sipparty.errors import UsageError
+from sipparty.load.course import Course
+from sipparty.load.pacing import Pacing
+from sipparty.load.processes import Processes
+from sipparty.load.result import LoadResult
+from sipparty.load.share import Sample, Share, Workers
+from sipparty.load.source import Source
+from sipparty.load.statistics import Statistics
+from sipparty.load.thresholds import DEFAULT, Threshold
+
+__all__ = ["Load", "Progress", "run_load"]
+
+#: Is given what was counted so far, each second.
+Progress = Callable[[Statistics], object]
+
+
+class Load:
+    """A load that is run once.
+
+    Args:
+        share: All of it; `count` processes have a share each.
+        workers: What runs the processes.
+        thresholds: What must hold of it, see `sipparty.load.thresholds`; by default that no call
+            fails or is lost. That none is lost must hold in any case where nothing is said of it.
+        on_progress: Given what was counted so far, each second.
+
+    Raises:
+        UsageError: A threshold is none.
+    """
+
+    #: Seconds that a process has to start its scenario.
+    START = 60.0
+    #: Seconds without a word after which a process is given up: its loop does not turn.
+    SILENCE = 30.0
+
+    def __init__(
+        self,
+        share: Share,
+        workers: Workers,
+        *,
+        thresholds: Iterable[str] = (),
+        on_progress: Progress = lambda _: None,
+    ) -> None:
+        self._share = share
+        self._workers = workers
+        self._thresholds = [Threshold.parse(text) for text in thresholds or DEFAULT]
+        if all(one.name != "lost" for one in self._thresholds):
+            self._thresholds.append(Threshold.parse("lost == 0"))
+        self._on_progress = on_progress
+        self._shares = [
+            share.replace(pacing=share.pacing.share(index, share.count), index=index)
+            for index in range(share.count)
+        ]
+        self._samples = {one.index: Sample(Statistics()) for one in self._shares}
+        self._fresh: set[int] = set()
+        self._waiting = set(self._samples)
+        self._running: set[int] = set()
+        self._failed: list[str] = []
+        self._remarks: list[str] = []
+        self._stopped = False
+        self._began = 0.0
+        self._course = Course()
+        self._changed = asyncio.Event()
+        self._heard = dict.fromkeys(self._samples, 0.0)
+
+    def stop(self) -> None:
+        """Begin no further call, and let those under way end; called again, end them too."""
+        self._stopped = True
+        self._workers.stop()
+
+    async def run(self) -> LoadResult:
+        """Run it, and return its result.
+
+        Raises:
+            UsageError: The scenario could not start.
+        """
+        workers = self._workers
+        try:
+            await workers.start(self._shares, self._report)
+            await self._until(lambda: not self._waiting, self.START)
+            if self._waiting:
+                raise UsageError(f"The scenario did not start within {self.START:g} s.")
+            if self._failed:
+                raise UsageError(f"The scenario could not start: {self._failed[0]}")
+            if not self._running:
+                raise UsageError(f"No process could start: {self._remarks[0]}")
+            self._began = now = asyncio.get_running_loop().time()
+            self._heard = dict.fromkeys(self._samples, now)
+            workers.begin()
+            while self._running:
+                await self._until(lambda: not self._running, 1.0)
+                now = asyncio.get_running_loop().time()
+                for index in [
+                    one for one in self._running if now - self._heard[one] > self.SILENCE
+                ]:
+                    self._report(index, "died", f"it said nothing for {self.SILENCE:g} s")
+        finally:
+            await workers.close()
+        return self._result()
+
+    async def _until(self, condition: Callable[[], bool], patience: float) -> None:
+        """Wait until a condition holds, or so many seconds have passed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while not condition():
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    # ---------------------------------------------------------------- reports
+
+    def _report(self, index: int, what: str, value: Any) -> None:
+        """Take what a process reports."""
+        if index not in self._waiting and index not in self._running:
+            return  # the end of one that has reported it
+        self._heard[index] = asyncio.get_running_loop().time()
+        if what == "ready":
+            self._waiting.discard(index)
+            self._running.add(index)
+        elif what in ("sample", "done"):
+            self._samples[index] = value
+            self._fresh.add(index)
+        elif what == "failed":
+            self._failed.append(str(value))
+        elif what == "died":
+            self._died(index, str(value))
+        if what in ("done", "failed", "died"):
+            self._waiting.discard(index)
+            self._running.discard(index)
+        if not self._running or (what == "sample" and self._fresh >= self._running):
+            self._sample()
+        self._changed.set()
+
+    def _died(self, index: int, how: str) -> None:
+        statistics = self._samples[index].statistics
+        asked = self._shares[index].pacing.calls
+        if asked is None or self._stopped:
+            statistics.lost = statistics.in_flight
+        else:
+            statistics.lost = asked - statistics.succeeded - statistics.failed
+        statistics.begun = statistics.ended
+        self._remarks.append(
+            f"Worker {index + 1} of {self._share.count} died ({how}):"
+            f" {statistics.lost} calls of its share are lost."
+        )
+
+    def _sample(self) -> None:
+        if self._began:
+            total = Statistics.total(one.statistics for one in self._samples.values())
+            self._fresh.clear()
+            self._course.sample(asyncio.get_running_loop().time() - self._began, total)
+            self._on_progress(total)
+
+    # ---------------------------------------------------------------- the result
+
+    def _result(self) -> LoadResult:
+        total = Statistics.total(one.statistics for one in self._samples.values())
+        result = LoadResult(
+            self._share,
+            _name(self._share.source),
+            total,
+            self._course,
+            self._thresholds,
+            self._remarks,
+        )
+        self._say_what_was_not_made(result)
+        errors = [one.first_error for one in self._samples.values() if one.first_error]
+        if errors:
+            self._remarks.append(f"The scenario itself has failed, first with:\n{errors[0]}")
+        if self._stopped:
+            self._remarks.append("The load was stopped before its end.")
+        return result
+
+    def _say_what_was_not_made(self, result: LoadResult) -> None:
+        rate, total = self._share.pacing.rate, result.statistics
+        samples = self._samples.values()
+        behind = max(one.behind for one in samples)
+        if rate is None or behind <= 0.05 * total.pacing or result.rate >= 0.97 * rate:
+            return
+        if max(one.held for one in samples) > behind / 2:
+            why = f"the limit of {self._share.pacing.limit} calls at a time held others back"
+        else:
+            busy = 100 * total.cpu / max(total.seconds, 1e-9) / self._share.count
+            why = (
+                f"the {self._share.count} processes took {busy:.0f} % of a core each, and were"
+                " late; more processes, where there are cores, or more machines make more"
+            )
+        self._remarks.append(
+            f"{result.rate:.0f} calls/s were made of the {rate:g} that were asked for: {why}."
+        )
+
+
+def _name(source: Source) -> str:
+    if isinstance(source, str | Path):
+        return str(source)
+    return getattr(source, "__name__", None) or type(source).__name__
+
+
+async def run_load(
+    scenario: Source,
+    target: str = "",
+    *,
+    rate: float | None = None,
+    calls: int | None = None,
+    ramp: float = 0.0,
+    limit: int | None = None,
+    duration: float | None = None,
+    timeout: float = 60.0,  # noqa: ASYNC109 - of each call
+    processes: int = 1,
+    options: Mapping[str, Any] | None = None,
+    local_address: str | None = None,
+    thresholds: Sequence[str] = (),
+    on_progress: Progress = lambda _: None,
+    workers: Workers | None = None,
+) -> LoadResult:
+    """Run a load in processes of its own, and return its result.
+
+    Args:
+        scenario: A coroutine function that takes a `CallRun`, a `Scenario`, or the path of a file,
+            see `sipparty.load.source`. A function or class is at the top of a module.
+        target: Who is called: an address, "host" or "host:port".
+        rate: Calls a second, of all processes together; None to have `limit` calls at all times.
+        calls: How many calls; None for no end but `duration` and cancellation.
+        ramp: Seconds in which the rate grows to what it is, evenly.
+        limit: The most calls at a time; None for no limit.
+        duration: Seconds after which no call begins.
+        timeout: Seconds that a call may take; then it has failed.
+        processes: How many processes share it.
+        options: The scenario's own options, `CallRun.options`.
+        local_address: The numeric address to send from.
+        thresholds: What must hold, such as "failed < 1%" and "answer.p95 < 200ms".
+        on_progress: Given the `Statistics` so far, each second.
+        workers: What runs the processes; by default this machine does, in `Processes`.
+
+    Raises:
+        TypeError: Something is of the wrong kind.
+        UsageError: It cannot be as it is asked for, or the scenario could not start.
+    """
+    share = Share(
+        scenario,
+        target,
+        Pacing(rate, calls, ramp, limit, duration),
+        timeout,
+        options or {},
+        local_address,
+        count=processes,
+    )
+    load = Load(share, workers or Processes(), thresholds=thresholds, on_progress=on_progress)
+    return await load.run()

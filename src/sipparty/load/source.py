@@ -1,0 +1,120 @@
+"""Where a scenario comes from: a coroutine function, a `Scenario`, or a file.
+
+script.py           a Python file with one scenario
+script.py:name      that of several
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TypeAlias
+
+from sipparty.errors import UsageError
+from sipparty.load.scenario import FunctionScenario, Scenario, ScenarioFunction
+
+__all__ = ["Source", "scenario_of"]
+
+#: What may be given as a scenario.
+Source: TypeAlias = "Scenario | type[Scenario] | ScenarioFunction | str | os.PathLike[str]"
+
+
+def scenario_of(source: Source) -> Scenario:
+    """Return the scenario that something stands for.
+
+    Args:
+        source: A `Scenario`, a subclass of it, a coroutine function that takes a `CallRun`, or the
+            path of a file.
+
+    Raises:
+        OSError: The file cannot be read.
+        UsageError: There is no such scenario in the file, or several and none was named; or the
+            file cannot be executed.
+        TypeError: It is nothing of the kind.
+    """
+    if isinstance(source, Scenario):
+        return source
+    if isinstance(source, type) and issubclass(source, Scenario):
+        return source()
+    if isinstance(source, str | os.PathLike):
+        return _from_file(os.fspath(source))
+    if callable(source) and not isinstance(source, type):
+        return FunctionScenario(source)
+    raise TypeError(
+        "A scenario is a coroutine function that takes the run, a Scenario, or a file's path,"
+        f" not {source!r}."
+    )
+
+
+def _from_file(text: str) -> Scenario:
+    name, path = "", Path(text)
+    if not path.exists() and ":" in text:
+        before, _, name = text.rpartition(":")
+        path = Path(before)
+    if path.suffix.lower() != ".py":
+        raise UsageError(
+            f"{text!r} is no scenario: expected a Python file, script.py or script.py:name."
+        )
+    found = _scenarios(_load(path))
+    if not name and len(found) == 1:
+        return found.popitem()[1]
+    if name in found:
+        return found[name]
+    known = ", ".join(found) or "none"
+    if not found:
+        raise UsageError(
+            f"{path} has no scenario: write `async def scenario(run):`, or a subclass of Scenario."
+        )
+    if not name:
+        raise UsageError(f"{path} has several scenarios ({known}): say which, {path}:NAME.")
+    near = difflib.get_close_matches(name, found, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    raise UsageError(f"{path} has no scenario {name!r}, but {known}{hint}")
+
+
+def _load(path: Path) -> ModuleType:
+    """Execute a file as a module of its own name; its folder is searched for what it imports."""
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except OSError:
+        raise
+    except Exception as error:
+        where = ""
+        if isinstance(error, SyntaxError):
+            where = f", line {error.lineno}"
+        elif error.__traceback__ is not None:
+            lines = [
+                frame.lineno
+                for frame in inspect.getinnerframes(error.__traceback__)
+                if frame.filename == str(path.resolve())
+            ]
+            where = f", line {lines[-1]}" if lines else ""
+        what = f"{type(error).__name__}: {error.args[0] if error.args else error}"
+        raise UsageError(f"{path}{where}: {what}") from error
+    return module
+
+
+def _scenarios(module: ModuleType) -> dict[str, Scenario]:
+    """The scenarios that a module defines, by name; what it imports is not its own."""
+    found: dict[str, Scenario] = {}
+    for name, value in vars(module).items():
+        if name[:1] == "_" or getattr(value, "__module__", None) != module.__name__:
+            continue
+        if isinstance(value, type) and issubclass(value, Scenario):
+            found[name] = value()
+        elif inspect.iscoroutinefunction(value) and len(inspect.signature(value).parameters) == 1:
+            found[name] = FunctionScenario(value)
+    # Helpers may take one argument too.
+    return {"scenario": found["scenario"]} if "scenario" in found else found
