@@ -101,6 +101,8 @@ LAYERS = [
     ("testing", "strategies"),
     ("cli", "exits output accounts options media_options help"),
     ("cli", "melody compare echo talk"),
+    ("cli", "explaining checks commands.parse commands.sdp commands.fsm commands.resolve"),
+    ("cli", "commands.doctor"),
     ("cli", "commands.call commands.answer commands.demo commands"),
     ("cli", "app __init__ __main__"),
 ]

@@ -69,6 +69,36 @@ COMMANDS: Final[tuple[Row, ...]] = (
         ("sipparty answer --port 5060 --echo",),
     ),
     Row("demo", "Calls", "Alice calls Bob on this machine.", ("sipparty demo",)),
+    Row(
+        "parse",
+        "Reading",
+        "Explain a SIP message, and what is wrong with it.",
+        ("sipparty parse invite.txt", "xclip -o | sipparty parse"),
+    ),
+    Row(
+        "sdp explain",
+        "Reading",
+        "Explain a session description.",
+        ("sipparty sdp explain offer.sdp answer.sdp",),
+    ),
+    Row(
+        "fsm",
+        "Reading",
+        "Draw a state machine.",
+        ("sipparty fsm SimpleCall", "sipparty fsm Subscription --output subscription.svg"),
+    ),
+    Row(
+        "resolve",
+        "This machine",
+        "Find the next hop, step by step.",
+        ("sipparty resolve sip:bob@biloxi.com", "sipparty resolve biloxi.com --server 10.0.0.53"),
+    ),
+    Row(
+        "doctor",
+        "This machine",
+        "Say what works here, and how to mend the rest.",
+        ("sipparty doctor", "sipparty doctor sip:biloxi.com --stun stun.biloxi.com"),
+    ),
 )
 
 _BY_NAME: Final = {row.name: row for row in COMMANDS}

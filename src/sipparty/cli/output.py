@@ -135,6 +135,8 @@ class Output:
 
     def pairs(self, rows: Iterable[tuple[str, object]]) -> None:
         """Print names and their values, aligned; not with `--json`."""
+        if self.json:
+            return
         shown = [(printable(name), printable(str(value))) for name, value in rows]
         column = max((len(name) for name, _ in shown), default=0) + _GAP
         narrow = self.width is not None and column > self.width // 2

@@ -156,7 +156,7 @@ def _address(value: Any) -> list[str]:
     if value.is_wildcard:
         return ["all contacts of the address, to be removed (RFC 3261 §10.2.2)"]
     name = f"{value.display_name}, " if value.display_name else ""
-    return [f"{name}{value.uri_text}"]
+    return [f"address: {name}{value.uri_text}"]
 
 
 def _party(value: Any) -> list[str]:
