@@ -14,7 +14,7 @@ help:
 	@echo 'make setup   a virtual environment in $(VENV), and the peers of the interop tests'
 	@echo 'make demo    Alice calls Bob on this machine, and each hears what the other said'
 	@echo 'make test    the whole test suite'
-	@echo 'make check   format, lint, types, layers, documentation'
+	@echo 'make check   format, lint, types, layers, documentation and its site'
 	@echo 'make bench   sipparty beside its peers; writes docs/benchmarks.md'
 	@echo 'make soak    ten minutes under load, loss and attack'
 	@echo 'make fuzz    a million mutated inputs for each parser, and for a live party'
@@ -51,6 +51,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit/test_layering.py tests/unit/test_exports.py \
 	  tests/unit/test_import.py tests/unit/test_docs.py
+	@$(MAKE) --no-print-directory docs
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py
@@ -62,8 +63,8 @@ fuzz: $(STAMP)
 	$(BIN)/python fuzz/run.py
 
 docs: $(STAMP)
-	$(BIN)/python docs/pages.py build/docs-source
-	$(BIN)/sphinx-build -W --keep-going -q -j auto -c docs -d build/docs-cache build/docs-source build/docs
+	@$(BIN)/python docs/pages.py build/docs-source
+	@$(BIN)/sphinx-build -W --keep-going -q -j auto -c docs -d build/docs-cache build/docs-source build/docs
 	@echo 'the site is in build/docs; begin at build/docs/index.html'
 
 dist: $(STAMP)
