@@ -54,6 +54,12 @@ PAGES = (
     "sipparty.explain",
     "sipparty.load",
     "sipparty.testing",
+    "sipparty.testing.plugin",
+    "sipparty.testing.parties",
+    "sipparty.testing.expecting",
+    "sipparty.testing.ladders",
+    "sipparty.testing.matching",
+    "sipparty.testing.simulation",
 )
 
 _SECTION = re.compile(r"^(Args|Returns|Raises|Attributes|Yields):$", re.MULTILINE)

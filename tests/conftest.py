@@ -1,5 +1,5 @@
-"""What tests share: parties that are closed, peers without a stack, ports, scripts, and the check
-that nothing is left behind.
+"""What tests share: parties that are closed, peers without a stack, ports, scripts. That nothing is
+left behind is checked by `sipparty.testing.plugin`, as `sip_leak_check` in pyproject.toml says.
 
 Everything works beside other test processes: ports are the system's choice, and who needs port 5060
 itself takes a lock for it.
@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
@@ -32,62 +31,8 @@ LOOPBACK = "127.0.0.1"
 PATIENCE = 10
 
 
-def pytest_configure(config):
-    config.addinivalue_line(
-        "markers", "leaves_things: the test may leave threads, sockets or engines behind"
-    )
-
-
 # Threads that files are read and written by end soon, so that a test need not wait for them.
 Workers.LINGER = 0.05  # type: ignore[misc]
-
-# -------------------------------------------------------------------- nothing is left behind
-
-
-def open_sockets():
-    """The inodes of this process's sockets; none where the system does not tell."""
-    found = set()
-    with contextlib.suppress(FileNotFoundError):
-        for entry in os.listdir("/proc/self/fd"):
-            with contextlib.suppress(OSError):
-                target = os.readlink(f"/proc/self/fd/{entry}")
-                if target.startswith("socket:"):
-                    found.add(target)
-    return found
-
-
-def in_use():
-    """What engines hold: those that are open, but for an idle shared one, and every endpoint."""
-    engines = {e for e in Engine._all if not e.closed}
-    busy = {e for e in engines if e is not Engine._shared}
-    return busy | {endpoint for e in engines for endpoint in e.hub.endpoints()}
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(request):
-    """Fail a test that leaves a party, an engine, a thread or a socket behind."""
-    if request.node.get_closest_marker("leaves_things"):
-        yield
-        return
-    used, sockets, threads = in_use(), open_sockets(), set(threading.enumerate())
-    shared = Engine._shared
-    yield
-    left = in_use() - used
-    engine = Engine._shared
-    if engine is not None and engine is not shared and not engine.closed:
-        # Parties have waited for their peers; who has not answered by now does not.
-        engine.CLOSE_TIMEOUT = 0.05
-        engine.close()
-    assert not left, f"The test left open: {left}"
-    more = set(threading.enumerate()) - threads
-    for thread in more:
-        thread.join(PATIENCE)
-    more = {thread for thread in more if thread.is_alive()}
-    assert not more, f"The test left threads: {more}"
-    if engine is None or engine.closed or engine is shared:
-        more = open_sockets() - sockets
-        assert not more, f"The test left {len(more)} sockets open."
-
 
 # -------------------------------------------------------------------- parties
 

@@ -22,29 +22,50 @@ and retransmission and timers of hours, in one thread and in no time:
     `send_raw`, `repeat`         bytes of any kind, and requests sent again
     ===========================  ==================================================================
 
+For tests with pytest, whose plugin is `sipparty.testing.plugin`:
+
+    ===========================  ==================================================================
+    `expect`                     what is to become of a call: `expect(call).answered(within=2)`
+    `assert_ladder`              the messages of a call: `"INVITE > 180 < 200 < ACK >"`
+    `VirtualParties`             parties on hosts of a simulated network; the fixture `party`
+    `RealParties`                parties on this machine; the fixture `sip_party`
+    `Proxy`                      a proxy as a role of a core
+    `SIPp`                       SIPp, the program
+    ===========================  ==================================================================
+
 What to test with comes from `sipparty.testing.strategies`: Hypothesis strategies for messages and
 all that is in them, valid and nearly valid. It needs the extra `sipparty[testing]`.
 
 Everything here is public and kept stable, as the rest of the package is.
 """
 
-from sipparty.testing.attached import Core
-from sipparty.testing.clock import SequentialTokens, VirtualClock, seeded_tokens
-from sipparty.testing.impairments import Carried, Cut, Fate, Link, Place
-from sipparty.testing.misbehaviour import (
-    DROP,
-    Tampering,
-    answer_nothing,
-    is_request,
-    repeat,
-    send_raw,
-    shift_cseq,
-    tamper,
-    withhold_ack,
-    write_tags,
-)
-from sipparty.testing.network import SimulatedNetwork
-from sipparty.testing.registrar import RegisteredContact, Registrar
+from typing import TYPE_CHECKING
+
+from sipparty.late import late_names
+
+if TYPE_CHECKING:
+    from sipparty.testing.attached import Core
+    from sipparty.testing.clock import SequentialTokens, VirtualClock, seeded_tokens
+    from sipparty.testing.expecting import expect
+    from sipparty.testing.impairments import Carried, Cut, Fate, Link, Place
+    from sipparty.testing.ladders import assert_ladder
+    from sipparty.testing.misbehaviour import (
+        DROP,
+        Tampering,
+        answer_nothing,
+        is_request,
+        repeat,
+        send_raw,
+        shift_cseq,
+        tamper,
+        withhold_ack,
+        write_tags,
+    )
+    from sipparty.testing.network import SimulatedNetwork
+    from sipparty.testing.parties import Parties, RealParties, VirtualParties
+    from sipparty.testing.proxy import Proxy
+    from sipparty.testing.registrar import RegisteredContact, Registrar
+    from sipparty.testing.sipp import SIPp
 
 __all__ = [
     "DROP",
@@ -53,14 +74,21 @@ __all__ = [
     "Cut",
     "Fate",
     "Link",
+    "Parties",
     "Place",
+    "Proxy",
+    "RealParties",
     "RegisteredContact",
     "Registrar",
+    "SIPp",
     "SequentialTokens",
     "SimulatedNetwork",
     "Tampering",
     "VirtualClock",
+    "VirtualParties",
     "answer_nothing",
+    "assert_ladder",
+    "expect",
     "is_request",
     "repeat",
     "seeded_tokens",
@@ -70,3 +98,10 @@ __all__ = [
     "withhold_ack",
     "write_tags",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = late_names(
+        globals(),
+        "clock impairments attached network registrar misbehaviour proxy parties ladders expecting"
+        " sipp",
+    )

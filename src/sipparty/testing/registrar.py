@@ -95,6 +95,7 @@ class Registrar:
         script: What the next requests are answered with, in the place of what is right: pairs of a
             status and headers, `(503, [("Retry-After", "20")])`. None lets one pass.
         silent: Whether it answers nothing at all.
+        address: What leads to it, for a party's `proxy`: its domain, unless who made it says more.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Registrar:
         self.flow_timer = flow_timer
         self.gruu = gruu
         self.silent = False
+        self.address = domain
         self.received: list[Request] = []
         self.script: deque[tuple[int, Iterable[tuple[str, str]]] | None] = deque()
         self._bindings: dict[str, list[RegisteredContact]] = {}

@@ -3,6 +3,7 @@
 Laws:
 
 * Time stands still while anything can be done, and then moves on to the next timer at once.
+* What is due at one time happens in the order in which it was asked for.
 * One of all runs at a time: the loop, or one thread of the program, a `SimulatedThread`. A thread
   has its turn until it waits, on a `VirtualEvent`, or ends; the loop has it then, until it wakes
   one. So a program with threads is as repeatable as one without.
@@ -12,10 +13,12 @@ Laws:
 from __future__ import annotations
 
 import asyncio
+import itertools
 import selectors
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from heapq import heappush
 from typing import Any, Final
 
 from sipparty.errors import UsageError, WouldDeadlock
@@ -140,6 +143,18 @@ class _Selector(selectors.DefaultSelector):
         return super().select(None)
 
 
+class _Timer(asyncio.TimerHandle):
+    """One that comes after those for the same time that were there before."""
+
+    __slots__ = ("order",)
+    order: int
+
+    def __lt__(self, other: Any) -> bool:
+        mine: float = self.when()
+        theirs: float = other.when()
+        return (mine, self.order) < (theirs, other.order)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is virtual.
 
@@ -158,6 +173,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._by_ident: dict[int, SimulatedThread] = {}
         self._readers: dict[SimulatedDescriptor, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
         self._own_thread: threading.Thread | None = None
+        self._order = itertools.count()
         selector = _Selector()
         super().__init__(selector)
         selector.loop = self
@@ -165,6 +181,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """The virtual time, in seconds."""
         return self._now
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """Call something at a time, after what was to be called then before."""
+        timer = _Timer(when, callback, args, self, context)
+        timer.order = next(self._order)
+        scheduled: list[_Timer] = self._scheduled  # type: ignore[attr-defined]
+        heappush(scheduled, timer)
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
 
     def wall_clock(self) -> float:
         """The virtual time in seconds since 1970; the loop began with the year 2026."""
