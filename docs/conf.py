@@ -15,6 +15,7 @@ release = version = __version__
 extensions = ["myst_nb", "sphinx_copybutton"]
 nb_execution_mode = "off"
 nb_merge_streams = True
+smartquotes = False
 # Anchors of headings are those that GitHub makes, so that a link leads to the same place there.
 myst_heading_anchors = 4
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

@@ -64,6 +64,7 @@ PAGES = (
 
 _SECTION = re.compile(r"^(Args|Returns|Raises|Attributes|Yields):$", re.MULTILINE)
 _ITEM = re.compile(r"^ {4}(?P<name>[\w.*]+(?: \([^)]*\))?): ?(?P<text>.*)$")
+_RULE = re.compile(r"^ {4}=+(?: +=+)+$")
 _CODE = re.compile(r"(?<![`\[])`([A-Za-z_][\w.]*)`(?![`\]])")
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign
@@ -204,13 +205,42 @@ def _prose(docstring: str, links: dict[str, str], page: str) -> str:
 
 
 def _linked(text: str, links: dict[str, str], page: str) -> str:
-    lines = []
+    def lead(line: str) -> str:
+        return _CODE.sub(lambda found: _link(found[1], links, page), line)
+
+    lines: list[str] = []
+    table: list[str] = []
     for line in text.split("\n"):
-        if line.startswith("    "):  # a block of code, or a table drawn in text
+        if table or _RULE.match(line):
+            table.append(line)
+            if not line.strip():
+                lines += [*map(lead, _table(table)), ""]
+                table = []
+        elif line.startswith("    "):  # a block of code
             lines.append(line)
+        else:
+            lines.append(lead(line))
+    return "\n".join([*lines, *map(lead, _table(table))])
+
+
+def _table(block: list[str]) -> list[str]:
+    """Turn a table whose columns are marked with `=` into one of Markdown."""
+    if not block:
+        return []
+    starts = [found.start() for found in re.finditer("=+", block[0])]
+    rows: list[list[str]] = []
+    for line in block:
+        if _RULE.match(line) or not line.strip():
             continue
-        lines.append(_CODE.sub(lambda found: _link(found[1], links, page), line))
-    return "\n".join(lines)
+        ends = [*starts[1:], len(line)]
+        cells = [line[start:end].strip() for start, end in zip(starts, ends, strict=True)]
+        if cells[0] or not rows:
+            rows.append(cells)
+        else:
+            rows[-1] = [" ".join(pair).strip() for pair in zip(rows[-1], cells, strict=True)]
+    head = rows.pop(0) if sum(1 for line in block if _RULE.match(line)) > 2 else [""] * len(starts)
+    made = [head, ["---"] * len(starts), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in made]
 
 
 def _link(name: str, links: dict[str, str], page: str) -> str:
@@ -235,7 +265,7 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> str:
         inner = ",\n    ".join(_arguments(arguments))
         text = f"{name}(\n    {inner},\n){returns}"
     prefix = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
-    return f"```text\n{prefix}{text}\n```"
+    return f"```python\n{prefix}{text}\n```"
 
 
 def _arguments(text: str) -> list[str]:

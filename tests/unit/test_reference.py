@@ -75,6 +75,35 @@ def test_a_page_shows_signature_arguments_and_errors(pages):
     assert "[`ListenError`](sipparty.errors.md#listenerror)" in section
 
 
+def test_a_table_of_a_docstring_is_a_table_of_the_page():
+    text = """Text of `FSM`:
+
+    =======  ==========
+    one      of `FSM`,
+             and more
+    two      x
+    =======  ==========
+
+    =====  ===
+    a      b
+    =====  ===
+    1      2
+    =====  ===
+"""
+    assert tool._linked(text, {"FSM": "p.md#fsm"}, "q.md").strip().split("\n") == [
+        "Text of [`FSM`](p.md#fsm):",
+        "",
+        "|  |  |",
+        "| --- | --- |",
+        "| one | of [`FSM`](p.md#fsm), and more |",
+        "| two | x |",
+        "",
+        "| a | b |",
+        "| --- | --- |",
+        "| 1 | 2 |",
+    ]
+
+
 def test_an_unknown_name_is_an_error():
     with pytest.raises(LookupError, match="'Nobody'"):
         tool.resolve("sipparty.sip", "Nobody")
