@@ -79,7 +79,7 @@ LAYERS = [
     ("media", "holding ringback conferencing.bridging conferencing.conference conferencing"),
     ("media", "__init__"),
     ("trace", "text wirelog records ladder.layout ladder.text ladder.mermaid ladder.svg"),
-    ("trace", "ladder.ladder ladder pcap __init__"),
+    ("trace", "ladder.calls ladder.page_data ladder.html ladder.ladder ladder pcap __init__"),
     ("transport", "settings addresses endpoint udp tlsbuffer memory tls stream stream_listener"),
     ("transport", "websocket targets connecting pool target_health nameservers resolver"),
     ("transport", "listeners source_selection response_fallback stun keepalive hub"),

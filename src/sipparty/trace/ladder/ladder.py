@@ -118,6 +118,21 @@ class Ladder:
 
         return svg(self.layout(), width=width, limit=limit)
 
+    def html(self, *, title: str = "Call ladder", masked: bool = True, remark: str = "") -> str:
+        """Draw as one page that needs nothing else: messages can be read, searched and filtered.
+
+        Args:
+            title: The page's title.
+            masked: Whether secrets in the messages are shown as ``***``.
+            remark: What its reader is to know of the records, such as that a capture was cut short.
+
+        Returns:
+            An HTML document.
+        """
+        from sipparty.trace.ladder.html import html
+
+        return html(self.layout(), title=title, masked=masked, remark=remark)
+
     def _repr_html_(self) -> str:
         """Draw for a notebook."""
         return self.svg(limit=_IN_NOTEBOOK)

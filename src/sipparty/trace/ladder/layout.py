@@ -30,7 +30,7 @@ from sipparty.trace.records import (
 from sipparty.trace.text import Summary, one_line, summarise
 from sipparty.trace.wirelog import Echoes, WireRecord
 
-__all__ = ["Fitting", "Kind", "Layout", "Row", "cut", "fit", "lay_out"]
+__all__ = ["Fitting", "Kind", "Layout", "Row", "cut", "fit", "lay_out", "written"]
 
 _Address: TypeAlias = tuple[str, int]
 
@@ -218,7 +218,7 @@ class _Columns:
         column = self._known.get(address)
         if column is None:
             place = self._echoes.place(address)
-            column = self._column(self._named(address) or self._named(place) or _written(place))
+            column = self._column(self._named(address) or self._named(place) or written(place))
             self._hosts[place[0]].add(column)
             self._known[address] = column
         return column
@@ -227,12 +227,12 @@ class _Columns:
         """The column of an endpoint of media: its own name's, else that of its host."""
         name = self._named(address)
         columns = self._hosts[address[0]]
-        if name is None and _written(address) not in self._numbers and len(columns) == 1:
+        if name is None and written(address) not in self._numbers and len(columns) == 1:
             return next(iter(columns))
-        return self._column(name or _written(address))
+        return self._column(name or written(address))
 
     def _named(self, address: _Address) -> str | None:
-        for key in (address, _written(address), address[0]):
+        for key in (address, written(address), address[0]):
             if key in self._given:
                 return one_line(self._given[key])
         return None
@@ -241,7 +241,8 @@ class _Columns:
         return self._numbers.setdefault(name, len(self._numbers))
 
 
-def _written(address: _Address) -> str:
+def written(address: tuple[str, int]) -> str:
+    """Return an address as text: "host:port", "[host]:port" for IPv6."""
     host, port = address
     return one_line(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 

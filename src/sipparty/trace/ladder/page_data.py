@@ -1,0 +1,231 @@
+"""What the HTML page of a ladder knows: rows, calls, messages with each line explained.
+
+Laws:
+
+1. All of it is text and numbers, and all that came from the wire is escaped (`show`): no control
+   character, no mark that turns writing around, no lone surrogate.
+2. What repeats is there once: a line of a message, what such a line means, a message sent again.
+3. Secrets are masked after the message was explained, so that the mask is not taken for a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Final, Generic, TypeVar
+
+from sipparty.explain import Line, explain
+from sipparty.trace.ladder.calls import call_lines
+from sipparty.trace.ladder.layout import Kind, Layout, Row, written
+from sipparty.trace.records import StateRecord
+from sipparty.trace.text import mask, one_line, show, summarise
+from sipparty.trace.wirelog import WireRecord
+
+__all__ = ["page_data"]
+
+_Item = TypeVar("_Item")
+
+#: The kinds of rows, by the numbers that the page knows them by.
+_KINDS: Final[tuple[Kind, ...]] = (
+    "request", "response", "data", "media", "key", "quality", "state", "note",
+)  # fmt: skip
+
+#: The longest line, in characters, and the most lines, that a page shows of a message.
+_LONGEST: Final = 4000
+_MOST_LINES: Final = 1000
+#: The most pictures of machines in a page: machines of one kind that went one way share theirs.
+_MOST_PICTURES: Final = 60
+
+
+def page_data(layout: Layout, *, masked: bool = True) -> dict[str, Any]:
+    """Return what the page needs to know, as JSON has it.
+
+    Args:
+        layout: What is drawn.
+        masked: Whether secrets are shown as ``***``.
+    """
+    start = layout.rows[0].time if layout.rows else 0.0
+    methods: _Table[str] = _Table()
+    messages, things = _Messages(masked), _Things(layout)
+    rows = []
+    for row in layout.rows:
+        label, more = _label(row)
+        record = row.record
+        ref = messages.of(record) if isinstance(record, WireRecord) else things.of(row)
+        summary = row.summary
+        rows.append(
+            [
+                round((row.time - start) * 1000, 4),
+                _KINDS.index(row.kind),
+                -1 if row.source is None else row.source,
+                -1 if row.destination is None else row.destination,
+                -1 if row.call is None else row.call,
+                label,
+                more,
+                row.both_ways | row.failed << 1 | row.again << 2,
+                ref,
+                methods.number(summary.method) if summary is not None and summary.method else -1,
+            ]
+        )
+    return {
+        "start": start,
+        "kinds": _KINDS,
+        "columns": layout.columns,
+        "methods": methods.items,
+        "calls": [
+            [
+                one_line(call.call_id, 200),
+                call.method,
+                call.caller,
+                call.callee,
+                call.outcome,
+                call.words,
+                round((call.start - start) * 1000, 1),
+                call.rows,
+            ]
+            for call in call_lines(layout)
+        ],
+        "rows": rows,
+        "messages": messages.items,
+        "lines": messages.lines.items,
+        "meanings": messages.meanings.items,
+        "things": things.items,
+        "pictures": things.pictures.items,
+    }
+
+
+class _Table(Generic[_Item]):
+    """Things in a list, each once."""
+
+    def __init__(self) -> None:
+        self.items: list[_Item] = []
+        self._numbers: dict[Hashable, int] = {}
+
+    def number(self, item: _Item, key: Hashable = None) -> int:
+        """The place of a thing in the list, which it is put in if it is not there."""
+        number = self._numbers.setdefault(item if key is None else key, len(self.items))
+        if number == len(self.items):
+            self.items.append(item)
+        return number
+
+
+def _label(row: Row) -> tuple[str, str]:
+    """What a row says first, and what it adds."""
+    summary = row.summary
+    if summary is not None:
+        request = summary.status is None
+        what = summary.method if request else f"{summary.status} {summary.reason}".rstrip()
+        number = f"{summary.cseq} {'' if request else summary.method}".strip()
+        return what, " · ".join(filter(None, (number, "SDP" * summary.sdp)))
+    full, short = row.labels[0], row.labels[-1]
+    return (short, full[len(short) :].strip(" :,")) if full.startswith(short) else (full, "")
+
+
+class _Messages:
+    """The messages, and what stands beside them: their lines, and what the lines mean."""
+
+    def __init__(self, masked: bool) -> None:
+        self._mask = mask if masked else bytes
+        #: Transport, source, destination, size, what it is, lines, those of the head, body.
+        self.items: list[list[Any]] = []
+        #: Text, the number of the meaning, details, faults.
+        self.lines: _Table[list[Any]] = _Table()
+        #: Text and source.
+        self.meanings: _Table[tuple[str, str]] = _Table()
+        self._known: dict[tuple[object, ...], int] = {}
+
+    def of(self, record: WireRecord) -> int:
+        """The number of a message; the same one sent again has the same."""
+        ends = [written(record.source), written(record.destination)]
+        key = (record.transport, *ends, record.data)
+        number = self._known.setdefault(key, len(self.items))
+        if number == len(self.items):
+            self.items.append([record.transport, *ends, len(record.data), *self._read(record.data)])
+        return number
+
+    def _read(self, data: bytes) -> list[Any]:
+        if summarise(data) is None:
+            return ["bytes", [], 0, self._shown(data)]
+        explanation = explain(data)
+        head, _, body = data.lstrip(b"\r\n").replace(b"\r\n", b"\n").partition(b"\n\n")
+        end = head.count(b"\n") + 1
+        above = [line for line in explanation.lines if line.number <= end]
+        below = [line for line in explanation.lines if line.number > end]
+        if below and not below[0].source.startswith("RFC 8866"):
+            below = []  # no session description: it is shown as it is
+        lines = [self._line(line) for line in (*above, *below)[:_MOST_LINES]]
+        shown = "" if below or not body.strip() else self._shown(body)
+        return [explanation.what, lines, len(above), shown]
+
+    def _line(self, line: Line) -> int:
+        key = (line.text, line.source, line.faults)
+        made: list[Any] = [
+            self._text(line.text),
+            self.meanings.number((line.meaning, line.source)),
+            [self._text(text, 300) for text in line.details],
+            [[one_line(fault.what, 300), fault.column, fault.severe] for fault in line.faults],
+        ]
+        return self.lines.number(made, key)
+
+    def _text(self, text: str, limit: int = _LONGEST) -> str:
+        data = self._mask(text.encode("utf-8", "surrogatepass"))
+        return one_line(data, limit)
+
+    def _shown(self, data: bytes) -> str:
+        lines = show(self._mask(data)).split("\n")[:_MOST_LINES]
+        return "\n".join([line[:_LONGEST].removesuffix("\\r\\n") for line in lines])
+
+
+class _Things:
+    """What is no message: names and values, and for a machine's transition its picture."""
+
+    def __init__(self, layout: Layout) -> None:
+        #: Pairs of a name and a value, and the number of the picture; -1 for none.
+        self.items: list[list[Any]] = []
+        self.pictures: _Table[str] = _Table()
+        self._known: dict[tuple[object, ...], int] = {}
+        self._ways: dict[tuple[str, str], list[StateRecord]] = {}
+        for row in layout.rows:
+            if isinstance(row.record, StateRecord):
+                machine = row.record.machine, row.record.call_id
+                self._ways.setdefault(machine, []).append(row.record)
+
+    def of(self, row: Row) -> int:
+        """The number of a thing."""
+        record = row.record
+        pairs = [
+            [name.replace("_", " "), one_line(_value(name, getattr(record, name)), 200)]
+            for name in record._fields
+            if name != "time" and getattr(record, name) not in (None, "", ())
+        ]
+        picture = self._picture(record) if isinstance(record, StateRecord) else -1
+        self.items.append([pairs, picture])
+        return len(self.items) - 1
+
+    def _picture(self, record: StateRecord) -> int:
+        from sipparty.fsm import FSM
+        from sipparty.fsm.drawing import svg, view_of_records
+
+        way = self._ways[record.machine, record.call_id]
+        key = (record.kind, *((one.old, one.input, one.new) for one in way))
+        number = self._known.get(key)
+        if number is None:
+            view = view_of_records(way, FSM) if len(self.pictures.items) < _MOST_PICTURES else None
+            number = self._known[key] = -1 if view is None else self.pictures.number(svg(view))
+        return number
+
+
+def _value(name: str, value: Any) -> str:
+    """A value of a record, in words with its unit."""
+    if name in ("local", "remote"):
+        return written(value)
+    if name == "armed":
+        return ", ".join(f"{input} in {seconds:g} s" for input, seconds in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "loss":
+        return f"{value:.2%}"
+    if name in ("jitter", "round_trip"):
+        return f"{value * 1000:.1f} ms"
+    if name == "duration":
+        return f"{value:.3g} s"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
