@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from sipparty.errors import ParseError
@@ -109,6 +110,7 @@ def _start_line(text: str) -> Line:
     return Line(1, text, "A request: the method, where it goes now, the version.", source, details)
 
 
+@lru_cache(maxsize=4096)  # the lines of a call repeat
 def _header_line(number: int, text: str) -> Line:
     name, colon, value = text.partition(":")
     if not colon:

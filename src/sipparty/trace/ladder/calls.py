@@ -89,7 +89,7 @@ def _outcome(method: str, rows: list[Row]) -> tuple[Outcome, str]:
             cancelled |= summary.method == "CANCEL"
             if summary.method == "BYE" and ended is None:
                 ended = row.time
-        elif summary.method in (method, "") and answered is None:
+        elif answered is None and (not method or summary.method in (method, "")):
             status = f"{summary.status} {summary.reason}".rstrip()
             refused = summary.status >= 300
             if 200 <= summary.status < 300:
@@ -113,4 +113,6 @@ def _seconds(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+    return (
+        f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+    )

@@ -14,6 +14,7 @@ from collections.abc import Hashable
 from typing import Any, Final, Generic, TypeVar
 
 from sipparty.explain import Line, explain
+from sipparty.late import late_pattern
 from sipparty.trace.ladder.calls import call_lines
 from sipparty.trace.ladder.layout import Kind, Layout, Row, written
 from sipparty.trace.records import StateRecord
@@ -28,6 +29,8 @@ _Item = TypeVar("_Item")
 _KINDS: Final[tuple[Kind, ...]] = (
     "request", "response", "data", "media", "key", "quality", "state", "note",
 )  # fmt: skip
+
+_HEAD_END: Final = late_pattern(rb"\r?\n\r?\n")
 
 #: The longest line, in characters, and the most lines, that a page shows of a message.
 _LONGEST: Final = 4000
@@ -114,10 +117,13 @@ def _label(row: Row) -> tuple[str, str]:
     if summary is not None:
         request = summary.status is None
         what = summary.method if request else f"{summary.status} {summary.reason}".rstrip()
-        number = f"{summary.cseq} {'' if request else summary.method}".strip()
-        return what, " · ".join(filter(None, (number, "SDP" * summary.sdp)))
-    full, short = row.labels[0], row.labels[-1]
-    return (short, full[len(short) :].strip(" :,")) if full.startswith(short) else (full, "")
+        number = f"CSeq {summary.cseq} {'' if request else summary.method}".strip()
+        return what, " · ".join(["SDP"] * summary.sdp + [number] * bool(summary.cseq))
+    full, short = (row.labels[n].replace(" -> ", " → ") for n in (0, -1))
+    if not full.startswith(short):
+        return full, ""
+    more = full[len(short) :].strip(" :,")
+    return short, more.replace(", ", " · ") if row.kind in ("media", "quality") else more
 
 
 class _Messages:
@@ -146,8 +152,8 @@ class _Messages:
         if summarise(data) is None:
             return ["bytes", [], 0, self._shown(data)]
         explanation = explain(data)
-        head, _, body = data.lstrip(b"\r\n").replace(b"\r\n", b"\n").partition(b"\n\n")
-        end = head.count(b"\n") + 1
+        head, *rest = _HEAD_END.split(data.lstrip(b"\r\n"), 1)
+        end, body = head.count(b"\n") + 1, b"".join(rest)
         above = [line for line in explanation.lines if line.number <= end]
         below = [line for line in explanation.lines if line.number > end]
         if below and not below[0].source.startswith("RFC 8866"):
@@ -195,7 +201,7 @@ class _Things:
         pairs = [
             [name.replace("_", " "), one_line(_value(name, getattr(record, name)), 200)]
             for name in record._fields
-            if name != "time" and getattr(record, name) not in (None, "", ())
+            if name != "time" and getattr(record, name) not in (None, "", (), False)
         ]
         picture = self._picture(record) if isinstance(record, StateRecord) else -1
         self.items.append([pairs, picture])
@@ -221,7 +227,7 @@ def _value(name: str, value: Any) -> str:
     if name == "armed":
         return ", ".join(f"{input} in {seconds:g} s" for input, seconds in value)
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return "yes"
     if name == "loss":
         return f"{value:.2%}"
     if name in ("jitter", "round_trip"):

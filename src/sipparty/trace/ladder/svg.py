@@ -3,8 +3,7 @@
 Laws:
 
 1. The picture needs nothing else: no script, no font, no address. What came from the wire is text.
-2. It is light or dark as its page is (the CSS property `color-scheme`), as a file as its reader has
-   it. Viewers that know neither show it light.
+2. It is light or dark as its reader has it, unless the page around says which (`data-theme`).
 3. What a label has no space for is in the row's title, which a pointer shows.
 """
 
@@ -36,21 +35,35 @@ _LOOKS: Final = (
     ("box", "fill", "#eef1f5", "#232830"),
     ("halo", "stroke", "#ffffff", "#14171c"),
 )
+#: How a page around says that it is light or dark: its own attribute, and that of notebooks.
+_THEMES: Final = (
+    ("data-theme=light", "data-jp-theme-light=true"),
+    ("data-theme=dark", "data-jp-theme-light=false"),
+)
 _CALLS: Final = (
     "#2f7de1", "#c77d0a", "#2a9d55", "#9a5fe0", "#12929b", "#d0549b", "#7a8a1f", "#6474e5",
 )  # fmt: skip
 _RED: Final = "#dc4a41"
 _GRAY: Final = "#8a93a0"
 
-_STYLE: Final = (
-    ".sipparty-ladder:root{color-scheme:light dark}"
-    ".sipparty-ladder text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',"
-    "monospace}"
-    ".sipparty-ladder .halo{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}"
-    + "".join(
-        f".sipparty-ladder .{name}{{{what}:{light};{what}:light-dark({light},{dark})}}"
-        for name, what, light, dark in _LOOKS
+
+def _rules(around: str, theme: int) -> str:
+    """The rules of a theme: 0 is light, 1 dark."""
+    return "".join(
+        f"{around}.sipparty-ladder .{name}{{{what}:{colors[theme]}}}"
+        for name, what, *colors in _LOOKS
     )
+
+
+_STYLE: Final = (
+    _rules("", 0)
+    + f"@media(prefers-color-scheme:dark){{{_rules('', 1)}}}"
+    + "".join(
+        _rules(f"[{around}] ", theme) for theme, names in enumerate(_THEMES) for around in names
+    )
+    + ".sipparty-ladder text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"
+    "'DejaVu Sans Mono',monospace}"
+    ".sipparty-ladder .halo{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}"
 )
 
 

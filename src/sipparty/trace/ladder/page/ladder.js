@@ -43,7 +43,7 @@ const ladder = {
     }
     const needed = [...used].sort((one, other) => one - other);
     const pane = by("ladder"), left = this.left();
-    const space = pane.clientWidth - left - 8, least = pane.clientWidth < 500 ? 118 : 150;
+    const space = pane.clientWidth - left - 8, least = pane.clientWidth < 500 ? 100 : 150;
     const gap = Math.min(430, Math.max(least, space / Math.max(1, needed.length)));
     const edge = left + Math.max(0, (space - gap * needed.length) / 2);
     this.gap = gap;
@@ -51,21 +51,22 @@ const ladder = {
     this.wide = Math.max(pane.clientWidth, edge + gap * needed.length);
     const heads = by("heads"), rows = by("rows");
     heads.style.width = rows.style.width = `${this.wide}px`;
-    rows.style.height = `${this.shown.length * HEIGHT + 12}px`;
+    rows.style.height = `${this.shown.length * HEIGHT + 12 + this.covered()}px`;
     const when = make("button", "when", ["Elapsed", "Step", "Time"][this.times]);
     when.title = "Times: since the start, since the row before, of day (s)";
     when.onclick = () => this.turnTimes();
     heads.replaceChildren(when);
     this.drawn.clear();
     rows.replaceChildren();
+    this.lines = document.createDocumentFragment(); // the lifelines, as a row has them
     for (const [column, x] of this.x) {
       const head = make("span", "", data.columns[column]);
       head.title = data.columns[column];
       head.style.cssText = `left:${x}px;max-width:${gap - 8}px`;
       heads.append(head);
-      const life = make("div", "life");
-      life.style.left = `${x}px`;
-      rows.append(life);
+      const line = make("i");
+      line.style.left = `${x}px`;
+      this.lines.append(line);
     }
     this.draw();
   },
@@ -108,7 +109,7 @@ const ladder = {
     if (row[FLAGS] & FAILED) element.classList.add("failed");
     if (data.kinds[row[KIND]] === "quality") element.classList.add(worth(row[LABEL]));
     element.onclick = () => choose(number, true);
-    element.append(this.time(place, row, element));
+    element.append(this.lines.cloneNode(true), this.time(place, row, element));
     if (mark) this.drawMark(element, row);
     else this.drawArrow(element, row);
     this.dress(element, number);
@@ -126,14 +127,14 @@ const ladder = {
   },
 
   label(row) {
-    const shown = make("span");
-    if (data.calls.length > 1 && this.call < 0 && row[CALL] >= 0) {
-      shown.append(make("span", "number", `${row[CALL] + 1}`));
+    const key = data.kinds[row[KIND]] === "key";
+    const what = make("b", "", key ? row[LABEL].slice(5) : row[LABEL]), shown = make("span", "", what);
+    if (data.calls.length > 1 && this.call < 0 && row[CALL] >= 0 && this.gap > 130) {
+      (key ? shown : what).prepend(make("span", "number", `${row[CALL] + 1}`));
     }
-    const [first, rest] = data.kinds[row[KIND]] === "key" ? ["", row[LABEL].slice(5)] : [row[LABEL], ""];
-    shown.append(make("b", "", first || rest), make("small", "", row[MORE]));
     const again = row[FLAGS] >> 2;
     if (again) shown.append(make("small", "again", `again ${again}`));
+    for (const more of row[MORE].split(" · ").filter(Boolean)) shown.append(make("small", "", more));
     return shown;
   },
 
@@ -187,7 +188,7 @@ const ladder = {
   isSame(number) {
     if (this.chosen < 0) return false;
     const one = data.rows[number], other = data.rows[this.chosen];
-    const cseq = (row) => parseInt(row[MORE], 10);
+    const cseq = (row) => /CSeq (\d+)/.exec(row[MORE])?.[1];
     return isMessage(one) && isMessage(other) && one[CALL] === other[CALL] && one[CALL] >= 0 &&
       cseq(one) === cseq(other) && Math.abs(one[TIME] - other[TIME]) < 3e5;
   },
@@ -200,12 +201,18 @@ const ladder = {
   reveal(number, middle = false) {
     const place = this.places.get(number), pane = by("ladder");
     if (place === undefined) return;
-    const top = place * HEIGHT, high = pane.clientHeight - 42;
+    const top = place * HEIGHT, high = pane.clientHeight - 42 - this.covered();
     if (middle || top < pane.scrollTop || top + HEIGHT > pane.scrollTop + high) {
       pane.scrollTop = middle || Math.abs(top - pane.scrollTop) > 2 * high ? top - high / 2
         : top < pane.scrollTop ? top : top + HEIGHT - high;
     }
     this.draw();
+  },
+
+  /** How much of the window a reader that lies upon it takes. */
+  covered() {
+    const sheet = by("reader");
+    return !sheet.hidden && getComputedStyle(sheet).position === "absolute" ? sheet.offsetHeight : 0;
   },
 
   turnTimes() {

@@ -1,7 +1,7 @@
 // The page: what is searched for and filtered, the list of calls, the times, the keys.
 
 const hidden = { kinds: new Set(), methods: new Set() };
-const CALL_HEIGHT = 58;
+const CALL_HEIGHT = 74;
 const KIND_NAMES = { data: "Other bytes", media: "Media", key: "DTMF", quality: "Quality", state: "States", note: "Notes" };
 
 /** Show the rows that pass the filter; the one that is read stays in sight. */
@@ -85,13 +85,15 @@ const calls = {
     const number = place - 1;
     const [id, method, caller, callee, outcome, words, start, rows] = number < 0
       ? ["", "", "", "", "", `${data.rows.length.toLocaleString("en")} rows`, 0, 0] : data.calls[number];
-    const ends = number < 0 ? "All calls" : caller || callee ? `${caller || "?"} → ${callee || "?"}` : id;
-    const what = number < 0 ? words : [method === "INVITE" ? "" : method, words, `${rows} rows`].filter(Boolean).join(", ");
-    const top = make("b", "", number < 0 ? "" : `${place}  `, ends);
-    const button = make("button", outcome, top, make("small", "", what));
+    const what = [method === "INVITE" ? "" : method, words].filter(Boolean).join(", ");
+    const button = make("button", outcome || "all");
+    if (number < 0) button.append(make("span", "", "All calls"));
+    else if (caller || callee) button.append(make("i", "", `${place}`), make("span", "", caller || "?"), make("span", "", `→ ${callee || "?"}`));
+    else button.append(make("i", "", `${place}`), make("span", "", id));
+    button.append(make("small", "", what));
     button.style.top = `${place * CALL_HEIGHT}px`;
-    button.style.setProperty("--c", number < 0 ? "transparent" : `var(--c${number % COLORS})`);
-    button.title = number < 0 ? "" : `${id}\n${elapsed(start)} s: ${what}`;
+    button.style.setProperty("--c", number < 0 ? "" : `var(--c${number % COLORS})`);
+    button.title = number < 0 ? "" : `${id}\n${elapsed(start)} s: ${what}, ${rows} rows`;
     const chosen = ladder.chosen >= 0 ? data.rows[ladder.chosen][CALL] : ladder.call;
     button.setAttribute("aria-current", String(number === (ladder.call >= 0 ? ladder.call : chosen)));
     button.onclick = () => showCall(number);

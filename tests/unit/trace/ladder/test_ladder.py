@@ -5,39 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipparty.trace import Ladder, MediaRecord, Summary, Wire, WireRecord, summarise
+from sipparty.trace import Ladder, MediaRecord, Summary, Wire, summarise
 
-ALICE = ("10.0.0.1", 5060)
-BOB = ("10.0.0.2", 5060)
-NAMES = {"10.0.0.1": "alice", "10.0.0.2:5060": "bob"}
-
-
-def request(method="INVITE", cseq=1, call="call-1", body=b""):
-    lines = [f"{method} sip:bob@biloxi.com SIP/2.0", f"CSeq: {cseq} {method}", f"Call-ID: {call}"]
-    if body:
-        lines.append("Content-Type: application/sdp")
-    return "\r\n".join((*lines, "", "")).encode() + body
-
-
-def response(status=200, reason="OK", method="INVITE", cseq=1, call="call-1"):
-    lines = [f"SIP/2.0 {status} {reason}", f"i: {call}", f"CSEQ : {cseq} {method}", "", ""]
-    return "\r\n".join(lines).encode()
-
-
-def sent(time, data, local=ALICE, remote=BOB, transport="UDP"):
-    return WireRecord(time, "sent", transport, local, remote, data)
-
-
-def received(time, data, local=BOB, remote=ALICE, transport="UDP"):
-    return WireRecord(time, "received", transport, local, remote, data)
-
-
-CALL = [
-    sent(100.0, request(body=b"v=0\r\n")),
-    received(100.001, response(180, "Ringing"), ALICE, BOB),
-    received(101.0, response(), ALICE, BOB),
-    sent(101.0005, request("ACK")),
-]
+from .records import ALICE, BOB, CALL, NAMES, PROXY, received, request, response, sent
 
 
 def test_a_call_is_drawn():
@@ -149,13 +119,12 @@ def test_a_call_id_is_filtered_by_its_own_text():
 
 
 def test_three_columns():
-    proxy = ("10.0.0.3", 5060)
     records = [
-        sent(0, request(), ALICE, proxy),
-        sent(1, request(), proxy, BOB),
+        sent(0, request(), ALICE, PROXY),
+        sent(1, request(), PROXY, BOB),
         sent(2, response(), BOB, ALICE),
     ]
-    lines = Ladder(records, names={**NAMES, proxy: "proxy"}).text().split("\n")
+    lines = Ladder(records, names={**NAMES, PROXY: "proxy"}).text().split("\n")
     assert lines[0].split() == ["alice", "proxy", "bob"]
     left, right = lines[2].index("|"), len(lines[2]) - 1
     middle = lines[1].index(">|") + 1
@@ -306,7 +275,7 @@ def test_no_bytes_make_it_raise_or_print_badly(messages):
 
 # -------------------------------------------------------------------- width
 
-PROXY, FAR = ("10.0.0.3", 5060), ("2001:db8:1234:5678:9abc:def0:1234:5678", 5061)
+FAR = ("2001:db8:1234:5678:9abc:def0:1234:5678", 5061)
 
 
 def long_call(*ends, loops=False):
