@@ -1,0 +1,1 @@
+"""SIPp's scenarios."""
