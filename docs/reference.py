@@ -53,6 +53,7 @@ PAGES = (
     "sipparty.trace",
     "sipparty.explain",
     "sipparty.load",
+    "sipparty.load.sipp",
     "sipparty.testing",
     "sipparty.testing.plugin",
     "sipparty.testing.parties",

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sipparty.errors import CallFailed, SIPPartyError, UsageError, printable
 from sipparty.load.statistics import Statistics
@@ -123,7 +123,7 @@ class Scenario:
     """
 
     #: Whether its calls are begun by others, and by `Worker.begin` here: there is no pacing then.
-    WAITS: ClassVar[bool] = False
+    WAITS: bool = False
 
     async def start(self, worker: Worker) -> None:
         """Prepare a process, before its first call: listen, register, read files.

@@ -2,6 +2,7 @@
 
 script.py           a Python file with one scenario
 script.py:name      that of several
+uac.xml             a scenario of SIPp, see `sipparty.load.sipp`
 """
 
 from __future__ import annotations
@@ -56,9 +57,14 @@ def _from_file(text: str) -> Scenario:
     if not path.exists() and ":" in text:
         before, _, name = text.rpartition(":")
         path = Path(before)
+    if path.suffix.lower() == ".xml":
+        from sipparty.load.sipp import SIPpScenario
+
+        return SIPpScenario(path)
     if path.suffix.lower() != ".py":
         raise UsageError(
-            f"{text!r} is no scenario: expected a Python file, script.py or script.py:name."
+            f"{text!r} is no scenario: expected a Python file, script.py or script.py:name, or a"
+            " scenario file of SIPp, uac.xml."
         )
     found = _scenarios(_load(path))
     if not name and len(found) == 1:

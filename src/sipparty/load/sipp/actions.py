@@ -18,7 +18,7 @@ from sipparty.load.sipp.template import Template
 
 if TYPE_CHECKING:
     from sipparty.load.sipp.call import Call
-    from sipparty.load.sipp.reader import Reading
+    from sipparty.load.sipp.reading import Reading
     from sipparty.load.sipp.received import Received
 
 __all__ = ["ACTIONS", "ACTIONS_NOT_TAKEN", "EXEC_NOT_TAKEN", "ActionRow"]
@@ -348,9 +348,7 @@ ACTIONS: Mapping[str, ActionRow] = {
         (*("value", "min", "max", "mean", "stdev", "lambda", "k", "x_m", "theta"),),
         _sample,
     ),
-    "test": ActionRow(
-        ("assign_to", "variable", "compare"), ("value", "variable2"), _test
-    ),
+    "test": ActionRow(("assign_to", "variable", "compare"), ("value", "variable2"), _test),
     "strcmp": ActionRow(("assign_to", "variable"), ("value", "variable2"), _strcmp),
     "trim": ActionRow((), ("assign_to", "variable"), _in_place(str.strip)),
     "urlencode": ActionRow((), ("assign_to", "variable"), _in_place(lambda t: quote(t, safe=""))),
@@ -359,7 +357,5 @@ ACTIONS: Mapping[str, ActionRow] = {
     "lookup": ActionRow(("assign_to", "file", "key"), (), _lookup),
     "jump": ActionRow((), _VALUE, _jump),
     "setdest": ActionRow(("host", "port"), ("protocol",), _setdest),
-    "exec": ActionRow(
-        (), ("int_cmd", *_MEDIA), _exec
-    ),
+    "exec": ActionRow((), ("int_cmd", *_MEDIA), _exec),
 }

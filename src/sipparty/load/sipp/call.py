@@ -26,6 +26,8 @@ from sipparty.load.sipp.template import Template
 from sipparty.sip.grammar import split_address, split_list
 
 if TYPE_CHECKING:
+    from sipparty.load.sipp.model import Program
+    from sipparty.load.sipp.options import Options
     from sipparty.load.sipp.player import Player
     from sipparty.load.sipp.received import Received
     from sipparty.sip.flow import Address, Flow
@@ -61,27 +63,29 @@ class Call:
     def __init__(
         self, player: Player, number: int, flow: Flow, call_id: str, *, incoming: bool = False
     ) -> None:
-        self.player = player
-        self.program = player.program
-        self.options = player.options
-        self.number = number
-        self.user = (number - 1) % player.options.users + 1
-        self.flow = flow
-        self.call_id = call_id
-        self.incoming = incoming
-        self.index = 0
-        self.cseq = player.options.base_cseq
+        self.player: Player = player
+        self.program: Program = player.program
+        self.options: Options = player.options
+        self.number: int = number
+        self.user: int = (number - 1) % player.options.users + 1
+        self.flow: Flow = flow
+        self.call_id: str = call_id
+        self.incoming: bool = incoming
+        self.index: int = 0
+        self.cseq: int = player.options.base_cseq
         self.last: Received | None = None
-        self.last_request_uri = ""
-        self.peer_tag = ""
+        self.last_request_uri: str = ""
+        self.peer_tag: str = ""
         self.routes: tuple[str, ...] = ()
-        self.next_url = ""
-        self.failure = ""
-        self.began = player.clock()
+        self.next_url: str = ""
+        self.failure: str = ""
+        self.began: float = player.clock()
         self.done: asyncio.Future[str] = player.engine.loop.create_future()
         #: The INVITE that was sent, and the last final response to it: what a goodbye is made of.
         self.invite = ""
         self.answered: Received | None = None
+        #: The last description of the other side's media.
+        self.described = ""
         self._challenge: Received | None = None
         self._wanted: list[Mapping[str, Template]] = []
         self._variables: dict[str, Any] = {}
@@ -117,9 +121,9 @@ class Call:
         host, port = self.options.media
         return host or self.local[0], port
 
-    def use_media(self, offset: int) -> int:
-        """Return the port for media, and have it open where media are played."""
-        return self.player.media_port(self) + offset
+    def media_port(self, offset: int, *, own: bool = False) -> str:
+        """Return a port for media: that of all calls, or one of the call's own."""
+        return str(self.player.media_port(self, own) + offset)
 
     def branch(self, offset: int = 0) -> str:
         """Return the branch of the message that is being sent, or of one before it."""
@@ -189,7 +193,7 @@ class Call:
 
     def play(self, kind: str, value: str) -> None:
         """Play media to where the last description says."""
-        self.player.play(self, kind, value)
+        self.player.media_player.play(self, kind, value)
 
     # ---------------------------------------------------------------- going on
 
@@ -292,7 +296,7 @@ class Call:
                 self._after(limit[0], self._timed_out, limit[1])
         return True
 
-    _do_recvCmd = _do_recv
+    _do_recvCmd = _do_recv  # noqa: N815 - the command's name
 
     def _time_limit(self, command: Command) -> tuple[float, Command] | None:
         """Return how long one of some messages may take, and which command says so."""
@@ -337,7 +341,7 @@ class Call:
         self._gone_through(command)
         return False
 
-    def _do_sendCmd(self, command: Command) -> bool:  # noqa: N802 - the command's name
+    def _do_sendCmd(self, command: Command) -> bool:
         self.player.tell_twin(self._message(command.message))
         self._gone_through(command)
         return False
@@ -404,7 +408,7 @@ class Call:
             self._guarded(self._give_up, f"{command.name} was sent {times + 1} times in vain")
             return
         row.retransmissions += 1
-        self.player.retransmitted(self)
+        self.player.exchange.count("retransmitted")
         self._transmit(data, command)
         # RFC 3261 §17.1.1.2 doubles without an end for an INVITE, §17.1.2.2 up to T2 for others.
         delay = 2 * delay if invites else min(2 * delay, options.t2)
@@ -433,6 +437,7 @@ class Call:
             return False
         answered, number = found
         self.player.statistics.rows[number].retransmissions += 1
+        self.player.exchange.count("repetitions")
         if answered:
             self.player.exchange.send(answered, self.flow)
         return True
@@ -494,6 +499,8 @@ class Call:
             self.last_request_uri = message.start_line.split(" ")[1]
         tag = message.to_tag if message.status else message.from_tag
         self.peer_tag = tag or self.peer_tag
+        if not command.ignoresdp and (body := message.body)[:3] == "v=0":
+            self.described = body
         if command.auth:
             self._challenge = message
         if command.rrs:

@@ -1,4 +1,4 @@
-"""`[authentication]` and `verifyauth`: Digest for a scenario (RFC 7616; RFC 8760 for its hashes)."""
+"""`[authentication]` and `verifyauth`: Digest for a scenario (RFC 7616, RFC 8760)."""
 
 from __future__ import annotations
 

@@ -137,10 +137,16 @@ class Exchange:
 
     # ---------------------------------------------------------------- messages
 
+    def count(self, name: str) -> None:
+        """Count a message among those of the engine."""
+        counters = self._engine.core.counters
+        counters[name] = counters.get(name, 0) + 1
+
     def send(self, data: bytes, flow: Flow) -> None:
         """Send a message as it is."""
         if flow.endpoint.closed:
             return
+        self.count("sent")
         if self.wire.watched():
             self.wire.sent(data, flow.local, flow.remote, flow.transport, self.wire.clock())
         flow.endpoint.send(data, flow)
@@ -148,6 +154,7 @@ class Exchange:
     def messages_received(self, batch: Iterable[tuple[bytes, Flow]]) -> None:
         """Take messages; called by endpoints."""
         for data, flow in batch:
+            self.count("received")
             self._take(data, flow)
 
     def malformed_received(self, head: bytes, flow: Flow, error: ParseError) -> None:

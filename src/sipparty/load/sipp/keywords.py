@@ -44,7 +44,7 @@ def _timestamp(call: Call) -> str:
     now = call.player.wall_clock()
     from datetime import datetime
 
-    text = datetime.fromtimestamp(now).strftime("%Y-%m-%d\t%H:%M:%S.%f")  # noqa: DTZ006 - local
+    text = datetime.fromtimestamp(now).strftime("%Y-%m-%d\t%H:%M:%S.%f")
     return f"{text}\t{now:.6f}"
 
 
@@ -61,9 +61,9 @@ KEYWORDS: Mapping[str, Callable[[Call, int], str | None]] = {
     "local_port": lambda call, more: str(call.local[1] + more),
     "media_ip": lambda call, _: call.media[0],
     "media_ip_type": lambda call, _: _family(call.media[0]),
-    "media_port": lambda call, more: str(call.use_media(more)),
-    "auto_media_port": lambda call, more: str(call.use_media(more)),
-    "rtpstream_audio_port": lambda call, more: str(call.use_media(more)),
+    "media_port": lambda call, more: call.media_port(more),
+    "auto_media_port": lambda call, more: call.media_port(more, own=True),
+    "rtpstream_audio_port": lambda call, more: call.media_port(more, own=True),
     "call_number": lambda call, more: str(call.number + more),
     "dynamic_id": lambda call, more: str(call.number + more),
     "users": lambda call, _: str(call.options.users),

@@ -1,9 +1,9 @@
 """What a call sends when it is given up, made of the INVITE that it has sent or was sent.
 
-    INVITE sent, no final response      CANCEL
-    INVITE sent, refused                ACK
-    INVITE sent, answered 2xx           ACK, and BYE
-    after the end: its late responses   ACK; a BYE or CANCEL is answered 200
+INVITE sent, no final response      CANCEL
+INVITE sent, refused                ACK
+INVITE sent, answered 2xx           ACK, and BYE
+after the end: its late responses   ACK; a BYE or CANCEL is answered 200
 """
 
 from __future__ import annotations

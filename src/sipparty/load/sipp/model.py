@@ -56,6 +56,7 @@ class Command:
     response: bool = False
     optional: str = ""
     auth: bool = False
+    ignoresdp: bool = False
     rrs: bool = False
     timeout: float | None = None
     ontimeout: int = -1
@@ -90,7 +91,8 @@ class Program:
         call_lengths: Those of the table of call lengths.
         setup: What is done once, before the first call.
         fields: The fields of CSV files that are used: file ("" for the first), index, and the line.
-        paths: The media files that are played, each with the line; those whose name is a constant.
+        plays: Whether media are played.
+        paths: The files of them, each with the line; those whose name is a constant.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Program:
     call_lengths: tuple[float, ...] = ()
     setup: list[Action] = field(default_factory=list)
     fields: dict[tuple[str, int], int] = field(default_factory=dict)
+    plays: bool = False
     paths: list[tuple[str, int]] = field(default_factory=list)
 
     @property
@@ -112,6 +115,12 @@ class Program:
             if command.kind in ("send", "recv", "sendCmd", "recvCmd"):
                 return command.kind in ("send", "sendCmd")
         return True
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is the other side that sends the first SIP message."""
+        kinds = [one.kind for one in self.commands if one.kind in ("send", "recv")]
+        return kinds[:1] == ["recv"]
 
     @property
     def has_twin(self) -> bool:

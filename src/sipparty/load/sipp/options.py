@@ -1,16 +1,16 @@
 """What SIPp's command line says beside the scenario, by the names that it has here.
 
-    SIPp                here                SIPp                    here
-    -s                  service             -nr                     retransmit=False
-    -i, -p              local               -max_invite_retrans     max_invite_retransmissions
-    -t u1, t1           transport           -max_non_invite_retrans max_retransmissions
-    -au, -ap            user, password      -T2                     t2
-    -auth_uri           auth_uri            -base_cseq, -cid_str    base_cseq, call_id
-    -key, -set          keys, variables     -default_behaviors      default_behaviors
-    -inf                injections          -lost                   lost
-    -d, -recv_timeout   pause, timeout      -deadcall_wait          dead_call_wait
-    -mi, -mp            media               -3pcc                   twin
-    -aa                 auto_answer         -pause_msg_ign          ignore_in_pauses
+SIPp                here                SIPp                    here
+-s                  service             -nr                     retransmit=False
+-i, -p              local               -max_invite_retrans     max_invite_retransmissions
+-t u1, t1           transport           -max_non_invite_retrans max_retransmissions
+-au, -ap            user, password      -T2                     t2
+-auth_uri           auth_uri            -base_cseq, -cid_str    base_cseq, call_id
+-key, -set          keys, variables     -default_behaviors      default_behaviors
+-inf                injections          -lost                   lost
+-d, -recv_timeout   pause, timeout      -deadcall_wait          dead_call_wait
+-mi, -mp            media               -3pcc                   twin
+-aa                 auto_answer         -pause_msg_ign          ignore_in_pauses
 """
 
 from __future__ import annotations

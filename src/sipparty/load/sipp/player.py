@@ -11,6 +11,7 @@ Laws:
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
@@ -86,13 +87,13 @@ class Player:
         self.calls: dict[str, Call] = {}
         self.variables: dict[str, Any] = dict(options.variables)
         self.user_variables: dict[int, dict[str, Any]] = {}
-        self.chance = random.Random(options.seed)  # noqa: S311 - no secret is drawn
-        self.clock = engine.loop.time
-        self.wall_clock = wall_clock(engine.loop)
+        self.chance = random.Random(options.seed)
+        self.clock: Callable[[], float] = engine.loop.time
+        self.wall_clock: Callable[[], float] = wall_clock(engine.loop)
         self.ending = False
         self.measured: Callable[[Call, str, float], None] = self._measured
-        self.retransmitted: Callable[[Call], None] = lambda _: None
-        self._arrived = arrived
+        self._coming: asyncio.Queue[Call] = asyncio.Queue()
+        self._arrived = arrived or self._coming.put_nowait
         self._number = 0
         self._injections: dict[str, InjectionFile] = {}
         self._fields: dict[str, Template] = {}
@@ -114,8 +115,8 @@ class Player:
                 says where.
         """
         program, options = self.program, self.options
-        sends = any(command.kind == "send" for command in program.commands)
-        begins = program.calls or (program.has_twin and sends and not self._waits())
+        #: The second half of a pair makes calls too: one for each first command.
+        begins = not program.answers
         if begins and self.remote is None:
             raise UsageError(f"{program.file} makes calls: say whom to call.")
         self._read_files()
@@ -129,10 +130,10 @@ class Player:
             await self.stop()
             raise
 
-    def _waits(self) -> bool:
-        """Whether what comes first is a message of others."""
-        kinds = [command.kind for command in self.program.commands]
-        return "recv" in kinds and kinds.index("recv") < (kinds + ["send"]).index("send")
+    @property
+    def waits(self) -> bool:
+        """Whether its calls are begun by others."""
+        return not self.program.calls
 
     def _read_files(self) -> None:
         for path in self.options.injections:
@@ -206,8 +207,46 @@ class Player:
 
     # ---------------------------------------------------------------- calls
 
+    async def play(self, calls: int = 1, *, rate: float | None = None) -> ScenarioStatistics:
+        """Make so many calls, or wait for so many, and return when they are over.
+
+        Args:
+            calls: How many.
+            rate: Calls a second; None for one after the other.
+        """
+        began, under_way = self.clock(), []
+        for number in range(calls):
+            if self.ending:
+                break
+            if self.waits:
+                under_way.append(await self._coming.get())
+                continue
+            under_way.append(self.begin())
+            if rate is None:
+                await under_way[-1].done
+            else:
+                await asyncio.sleep(max(0.0, began + (number + 1) / rate - self.clock()))
+        for call in under_way:
+            await call.done
+        return self.statistics
+
+    async def __aenter__(self) -> Player:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
     def begin(self, number: int | None = None) -> Call:
-        """Begin a call.
+        """Begin a call, as `prepare` and `launch` do."""
+        call = self.prepare(number)
+        self.launch(call)
+        return call
+
+    def prepare(self, number: int | None = None) -> Call:
+        """Make a call that `launch` begins.
 
         Args:
             number: Its number, from 1; by default the next.
@@ -229,15 +268,14 @@ class Player:
                 text, at = text + "%" + parts[at + 1], at + 2
                 continue
             text, at = text + words.get(parts[at][:1], "%" + parts[at][:1]) + parts[at][1:], at + 1
-        call = Call(self, number, flow, text)
-        self._begin(call)
-        return call
+        return Call(self, number, flow, text)
 
     def _next(self, number: int | None) -> int:
         self._number = self._number + 1 if number is None else number
         return self._number
 
-    def _begin(self, call: Call) -> None:
+    def launch(self, call: Call) -> None:
+        """Begin a call."""
         self.calls[call.call_id] = call
         self.statistics.began(incoming=call.incoming)
         call.start()
@@ -286,9 +324,8 @@ class Player:
 
     def _incoming(self, flow: Flow, call_id: str) -> Call:
         call = Call(self, self._next(None), flow, call_id, incoming=True)
-        self._begin(call)
-        if self._arrived is not None:
-            self._arrived(call)
+        self.launch(call)
+        self._arrived(call)
         return call
 
     def _lost(self, flow: Flow, reason: str) -> None:
@@ -302,9 +339,8 @@ class Player:
         flow = self.exchange.flow
         if call is None and flow is not None and not self.program.calls and not self.ending:
             call = Call(self, self._next(None), flow, command.call_id, incoming=True)
-            self._begin(call)
-            if self._arrived is not None:
-                self._arrived(call)
+            self.launch(call)
+            self._arrived(call)
         if call is None:
             self.statistics.out_of_call += 1
         else:
@@ -345,19 +381,23 @@ class Player:
         """Log what a scenario says."""
         _log.info("%s, call %s: %s", self.program.file, call.number, printable(text))
 
-    def _media_player(self) -> MediaPlayer:
+    @property
+    def media_player(self) -> MediaPlayer:
+        """What plays media, made when it is first needed."""
         if self._media is None:
             from sipparty.load.sipp.rtp import MediaPlayer
 
             self._media = MediaPlayer(self.engine)
         return self._media
 
-    def media_port(self, call: Call, *, own: bool = False) -> int:
-        """Return the port for media of a call; with `own`, of a socket that is its alone."""
-        if own:
-            return self._media_player().port_of(call)
-        return call.media[1]
+    def media_port(self, call: Call, own: bool) -> int:
+        """Return the port for media of a call: with `own`, that of a socket which is its alone.
 
-    def play(self, call: Call, kind: str, value: str) -> None:
-        """Play media for a call."""
-        self._media_player().play(call, kind, value)
+        Raises:
+            PortsExhausted: None is free.
+        """
+        if own:
+            return self.media_player.own_port(call)
+        if self.program.plays:
+            return self.media_player.shared_port(call.media)
+        return call.media[1]

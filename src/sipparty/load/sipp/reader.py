@@ -1,8 +1,8 @@
 """Reads SIPp's scenario files.
 
 What may stand where is in the tables: `COMMANDS` for the commands and their attributes, `ACTIONS`
-(in `sipparty.load.sipp.actions`) for actions, `KEYWORDS` for keywords. Whatever is not in them is an
-error that names file, line and element, and says what to write in its place.
+(in `sipparty.load.sipp.actions`) for actions, `KEYWORDS` for keywords. Whatever is not in them is
+an error that names file, line and element, and says what to write in its place.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ COMMANDS: Mapping[str, Mapping[str, _Convert]] = {
 #: What is no field of `Command`, and is seen to by `_command` itself.
 _SPECIAL = frozenset(
     {
-        *("response", "request", "regexp_match", "ignoresdp", "dest", "src"),
+        *("response", "request", "regexp_match", "dest", "src"),
         *COMMANDS["pause"],
         *_SHOWN_ONLY,
     }

@@ -121,6 +121,7 @@ class Reading:
 
     def media(self, element: Element, kind: str, template: Template) -> None:
         """Take note of a media file, so that it is missed before the first call."""
+        self.program.plays = True
         text = template.constant
         if text is None or kind == "play_dtmf" or text.strip() in ("pause", "resume"):
             return

@@ -1,9 +1,9 @@
 """What SIPp counts: messages of each command, calls, and how long responses and calls took.
 
-    messages    a row for each command: those that went through, repetitions, timeouts, messages
-                that came in its place, and those lost on purpose
-    calls       begun, succeeded and failed, by reason
-    times       of each `rtd` timer and of whole calls, in the parts that the scenario asks for
+messages    a row for each command: those that went through, repetitions, timeouts, messages
+            that came in its place, and those lost on purpose
+calls       begun, succeeded and failed, by reason
+times       of each `rtd` timer and of whole calls, in the parts that the scenario asks for
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sipparty.load.sipp.model import Program
-from sipparty.load.statistics import Histogram
+from sipparty.load.histogram import Histogram
 
 __all__ = ["CommandRow", "ScenarioStatistics"]
 
@@ -134,7 +134,9 @@ class ScenarioStatistics:
 
     def __str__(self) -> str:
         """Return it as SIPp's scenario screen has it, a line for each command."""
-        lines = [f"{'':28}{'Messages':>10}{'Retrans':>9}{'Timeout':>9}{'Unexpected':>12}{'Lost':>6}"]
+        lines = [
+            f"{'':28}{'Messages':>10}{'Retrans':>9}{'Timeout':>9}{'Unexpected':>12}{'Lost':>6}"
+        ]
         for command, row in zip(self.program.commands, self.rows, strict=True):
             arrow = {"send": "---------->", "recv": "<----------"}.get(command.kind, "")
             lines.append(

@@ -74,7 +74,7 @@ class Template:
         skipping = False
         for piece in self.pieces:
             if piece.__class__ is str:
-                text: str = piece  # type: ignore[assignment]  # mypy does not know of __class__
+                text: str = piece
                 if skipping:
                     at = text.find("\r\n")
                     if at < 0:

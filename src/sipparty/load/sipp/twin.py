@@ -39,9 +39,7 @@ class Twin:
             TransportError: It cannot be reached.
         """
         try:
-            reader, self._writer = await asyncio.open_connection(
-                host, port, limit=self.MAX_COMMAND
-            )
+            reader, self._writer = await asyncio.open_connection(host, port, limit=self.MAX_COMMAND)
         except OSError as error:
             raise TransportError(
                 f"The twin at {host} port {port} cannot be reached: {error.strerror or error}."
