@@ -12,8 +12,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sipparty.load.sipp.model import Program
 from sipparty.load.histogram import Histogram
+from sipparty.load.sipp.model import Program
 
 __all__ = ["CommandRow", "ScenarioStatistics"]
 
