@@ -82,7 +82,7 @@ def _ereg(element: Element, reading: Reading) -> Action:
 
     def text_of(call: Call, message: Received | None) -> str | None:
         if where == "var":
-            return call.text_of(variable)
+            return call.variables.text(variable)
         if message is None:
             return None
         if where == "hdr":
@@ -95,7 +95,7 @@ def _ereg(element: Element, reading: Reading) -> Action:
         text = text_of(call, message)
         found = None if text is None else pattern.search(text)
         for group, name in enumerate(names):
-            call.set(name, None if found is None else found[group] or "")
+            call.variables.set(name, None if found is None else found[group] or "")
         if (must and found is None) or (must_not and found is not None):
             raise ActionFailed(f"the regexp {pattern.pattern[:60]!r} of line {element.line} failed")
 
@@ -114,7 +114,7 @@ def _verifyauth(element: Element, reading: Reading) -> Action:
         right = message is not None and are_right(
             message, username.render(call), password.render(call)
         )
-        call.set(name, right)
+        call.variables.set(name, right)
 
     return act
 
@@ -133,7 +133,7 @@ def _number_from(
         number = reading.number(element, value)
         return lambda _: number
     name = reading.variable(given[variable])
-    return lambda call: call.number_of(name)
+    return lambda call: call.variables.number(name)
 
 
 def _arithmetic(operation: Callable[[float, float], float]) -> Any:
@@ -143,7 +143,7 @@ def _arithmetic(operation: Callable[[float, float], float]) -> Any:
 
         def act(call: Call, _: object) -> None:
             try:
-                call.set(name, operation(call.number_of(name), operand(call)))
+                call.variables.set(name, operation(call.variables.number(name), operand(call)))
             except ZeroDivisionError:
                 raise ActionFailed(f"line {element.line} divides ${name} by 0") from None
 
@@ -155,14 +155,14 @@ def _arithmetic(operation: Callable[[float, float], float]) -> Any:
 def _assign(element: Element, reading: Reading) -> Action:
     name = reading.assign(element.attributes["assign_to"])
     value = _number_from(element, reading)
-    return lambda call, _: call.set(name, value(call))
+    return lambda call, _: call.variables.set(name, value(call))
 
 
 def _of_template(convert: Callable[[str], str | float]) -> Any:
     def make(element: Element, reading: Reading) -> Action:
         name = reading.assign(element.attributes["assign_to"])
         value = reading.template(element, element.attributes["value"])
-        return lambda call, _: call.set(name, convert(value.render(call)))
+        return lambda call, _: call.variables.set(name, convert(value.render(call)))
 
     return make
 
@@ -176,7 +176,7 @@ def _in_place(convert: Callable[[str], str]) -> Any:
             raise element.error('names no variable: write variable="...".')
         source = reading.variable(given.get("variable", given.get("assign_to", "")))
         target = reading.assign(given.get("assign_to", source))
-        return lambda call, _: call.set(target, convert(call.text_of(source)))
+        return lambda call, _: call.variables.set(target, convert(call.variables.text(source)))
 
     return make
 
@@ -184,13 +184,13 @@ def _in_place(convert: Callable[[str], str]) -> Any:
 def _todouble(element: Element, reading: Reading) -> Action:
     given = element.attributes
     target, source = reading.assign(given["assign_to"]), reading.variable(given["variable"])
-    return lambda call, _: call.set(target, call.number_of(source))
+    return lambda call, _: call.variables.set(target, call.variables.number(source))
 
 
 def _sample(element: Element, reading: Reading) -> Action:
     name = reading.assign(element.attributes["assign_to"])
     draw = reading.distribution(element)
-    return lambda call, _: call.set(name, draw(call.player.chance))
+    return lambda call, _: call.variables.set(name, draw(call.player.chance))
 
 
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
@@ -208,7 +208,9 @@ def _test(element: Element, reading: Reading) -> Action:
     target, source = reading.assign(given["assign_to"]), reading.variable(given["variable"])
     compare = _COMPARISONS[reading.one_of(element, "compare", tuple(_COMPARISONS), "")]
     other = _number_from(element, reading, "value", "variable2")
-    return lambda call, _: call.set(target, compare(call.number_of(source), other(call)))
+    return lambda call, _: call.variables.set(
+        target, compare(call.variables.number(source), other(call))
+    )
 
 
 def _strcmp(element: Element, reading: Reading) -> Action:
@@ -220,8 +222,11 @@ def _strcmp(element: Element, reading: Reading) -> Action:
     value = reading.template(element, given.get("value", ""))
 
     def act(call: Call, _: object) -> None:
-        one, two = call.text_of(source), call.text_of(other) if other else value.render(call)
-        call.set(target, float((one > two) - (one < two)))
+        one, two = (
+            call.variables.text(source),
+            call.variables.text(other) if other else value.render(call),
+        )
+        call.variables.set(target, float((one > two) - (one < two)))
 
     return act
 
@@ -233,8 +238,8 @@ def _gettimeofday(element: Element, reading: Reading) -> Action:
 
     def act(call: Call, _: object) -> None:
         seconds, fraction = divmod(call.player.wall_clock(), 1)
-        call.set(names[0], seconds)
-        call.set(names[1], float(int(fraction * 1e6)))
+        call.variables.set(names[0], seconds)
+        call.variables.set(names[1], float(int(fraction * 1e6)))
 
     return act
 
@@ -247,7 +252,7 @@ def _lookup(element: Element, reading: Reading) -> Action:
 
     def act(call: Call, _: object) -> None:
         found = call.player.injection(file.render(call)).find(key.render(call))
-        call.set(name, float(found))
+        call.variables.set(name, float(found))
 
     return act
 

@@ -18,11 +18,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sipparty.errors import SIPPartyError
-from sipparty.load.sipp.credentials import credentials_line
-from sipparty.load.sipp.keywords import AUTHENTICATION, LENGTH, number_text
+from sipparty.load.sipp.composing import compose
+from sipparty.load.sipp.expecting import Sent, find_command, was_expected
 from sipparty.load.sipp.leaving import answer, goodbye, ok_to
 from sipparty.load.sipp.model import ActionFailed, Command
+from sipparty.load.sipp.sending import Sending
 from sipparty.load.sipp.template import Template
+from sipparty.load.sipp.variables import Variables, number_in
 from sipparty.sip.grammar import split_address, split_list
 
 if TYPE_CHECKING:
@@ -86,20 +88,20 @@ class Call:
         self.answered: Received | None = None
         #: The last description of the other side's media.
         self.described = ""
-        self._challenge: Received | None = None
-        self._wanted: list[Mapping[str, Template]] = []
-        self._variables: dict[str, Any] = {}
+        self.challenge: Received | None = None
+        self.wanted: list[Mapping[str, Template]] = []
+        of_user = player.user_variables.setdefault(self.user, {})
+        self.variables = Variables(player.program, player.variables, of_user)
         self._lines: dict[str, int] = {}
         self._branches: dict[str, str] = {}
-        self._methods: set[str] = set()
-        self._transactions: dict[str, tuple[int, str]] = {}
+        self._sent = Sent()
+        self.sending = Sending(self)
         self._waits = False
         self._target = -1
         #: What was heard, each with what was sent after it and the command that took it.
         self._heard: dict[int, tuple[bytes, int]] = {}
         self._newest = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._retransmission: asyncio.TimerHandle | None = None
         self._clocks: dict[str, float] = {}
         self._measured: set[str] = set()
 
@@ -137,47 +139,20 @@ class Call:
 
     def want_credentials(self, parameters: Mapping[str, Template]) -> str:
         """Keep a place for credentials, which are made of the whole message."""
-        self._wanted.append(parameters)
-        return f"\x00authentication {len(self._wanted) - 1}\x00"
+        self.wanted.append(parameters)
+        return f"\x00authentication {len(self.wanted) - 1}\x00"
 
     def field(self, index: int, file: str, row: str | None) -> str:
         """Return a field of a CSV file: of the call's line, or of the row that is given."""
         injection = self.player.injection(file)
         if row is not None:
-            line = int(_number(row))
+            line = int(number_in(row))
         elif file in self._lines:
             line = self._lines[file]
         else:
             line = injection.line_for(self.number, self.user, self.player.chance)
             self._lines[file] = line
         return self.player.compiled(injection.field(line, index)).render(self)
-
-    # ---------------------------------------------------------------- variables
-
-    def _scope(self, name: str) -> dict[str, Any]:
-        if name in self.program.global_variables:
-            return self.player.variables
-        if name in self.program.user_variables:
-            return self.player.user_variables.setdefault(self.user, {})
-        return self._variables
-
-    def get(self, name: str) -> Any:
-        """Return what a variable has: a text, a number, or None."""
-        return self._scope(name).get(name)
-
-    def set(self, name: str, value: str | float | None) -> None:
-        """Give a variable a value."""
-        self._scope(name)[name] = value
-
-    def number_of(self, name: str) -> float:
-        """Return a variable as a number; 0.0 where it is none."""
-        value = self.get(name)
-        return _number(value) if isinstance(value, str) else float(value or 0.0)
-
-    def text_of(self, name: str) -> str:
-        """Return a variable as a text; "" where it has nothing."""
-        value = self.get(name)
-        return value if isinstance(value, str) else "" if value is None else number_text(value)
 
     # ---------------------------------------------------------------- what actions ask for
 
@@ -220,7 +195,10 @@ class Call:
                 self.finish("")
                 return
             command = commands[self.index]
-            if command.condexec and bool(self.get(command.condexec)) is command.condexec_inverse:
+            if (
+                command.condexec
+                and bool(self.variables.get(command.condexec)) is command.condexec_inverse
+            ):
                 self.index += 1
                 continue
             if getattr(self, f"_do_{command.kind}")(command):
@@ -250,7 +228,7 @@ class Call:
         return branched
 
     def _branches_off(self, command: Command) -> bool:
-        if command.test and not self.get(command.test):
+        if command.test and not self.variables.get(command.test):
             return False
         return command.chance >= 1.0 or self.player.chance.random() < command.chance
 
@@ -315,109 +293,31 @@ class Call:
             self._give_up(f"no {command.name} came in time")
             return
         self._waits = False
-        self._stop_retransmission()
+        self.sending.stop()
         self.index = command.ontimeout
         self._run()
 
     def _do_send(self, command: Command) -> bool:
         if command.method not in ("ACK", "CANCEL") and not command.method[:1].isdigit():
             self.cseq += 1
-        text = self._message(command.message)
+        text = compose(self, command.message)
         start = text.partition("\r\n")[0]
         method = "" if start.startswith("SIP/2.0") else start.partition(" ")[0]
         if method:
-            self._methods.add(method)
+            self._sent.add(method, command.start_txn)
             if method == "INVITE":
                 self.invite, self.answered = text, None
-            if command.start_txn:
-                self._transactions[command.start_txn] = (self.cseq, method)
         data = text.encode("utf-8", "surrogateescape")
-        self._stop_retransmission()
-        self._transmit(data, command)
+        self.sending.send(data, command)
         if self._newest:
             self._heard[self._newest] = (data, self._heard[self._newest][1])
-        if command.retrans and self.options.retransmit and not self.flow.reliable:
-            self._retransmit_after(command.retrans, data, command, 0)
         self._gone_through(command)
         return False
 
     def _do_sendCmd(self, command: Command) -> bool:
-        self.player.tell_twin(self._message(command.message))
+        self.player.tell_twin(compose(self, command.message))
         self._gone_through(command)
         return False
-
-    # ---------------------------------------------------------------- sending
-
-    def _message(self, template: Template) -> str:
-        """Return a message: its keywords, then its length and credentials."""
-        self._wanted.clear()
-        text = template.render(self)
-        head, gap, body = text.partition("\r\n\r\n")
-        if gap and "\r\n\r\n" in template.source:
-            body += "\r\n"
-        if LENGTH in head or self._wanted:
-            octets = body.encode("utf-8", "surrogateescape")
-            head = head.replace(LENGTH, str(len(octets)))
-            if self._wanted:
-                head = self._with_credentials(head, octets)
-        return f"{head}\r\n\r\n{body}"
-
-    def _with_credentials(self, head: str, body: bytes) -> str:
-        method, _, rest = head.partition(" ")
-        uri = self.options.auth_uri or rest.partition(" ")[0]
-        lines = []
-        for line in head.split("\r\n"):
-            found = AUTHENTICATION.search(line)
-            if found is None:
-                lines.append(line)
-                continue
-            given = self._wanted[int(found[1])]
-            name, word = (given[key].render(self) if key in given else "" for key in _ACCOUNT)
-            name = name or self.options.user or self.options.service
-            word = word or self.options.password
-            if self._challenge is None:
-                raise ActionFailed(
-                    'no challenge came for [authentication]: write auth="true" in the <recv> of'
-                    " the 401 or 407"
-                )
-            made = credentials_line(self._challenge, name, word, method, uri, body)
-            if made is None:
-                raise ActionFailed("the challenge has no Digest that can be answered")
-            lines.append(line[: found.start()] + made + line[found.end() :])
-        return "\r\n".join(lines)
-
-    def _transmit(self, data: bytes, command: Command) -> None:
-        lost = self.options.lost if command.lost is None else command.lost
-        if lost and self.player.chance.random() * 100 < lost:
-            self.player.statistics.rows[command.number].lost += 1
-            return
-        self.player.exchange.send(data, self.flow)
-
-    def _retransmit_after(self, delay: float, data: bytes, command: Command, times: int) -> None:
-        self._retransmission = self.player.engine.loop.call_later(
-            delay, self._retransmit, delay, data, command, times
-        )
-
-    def _retransmit(self, delay: float, data: bytes, command: Command, times: int) -> None:
-        self._retransmission = None
-        invites = command.method == "INVITE"
-        options, row = self.options, self.player.statistics.rows[command.number]
-        most = options.max_invite_retransmissions if invites else options.max_retransmissions
-        if times >= most:
-            row.timeouts += 1
-            self._guarded(self._give_up, f"{command.name} was sent {times + 1} times in vain")
-            return
-        row.retransmissions += 1
-        self.player.exchange.count("retransmitted")
-        self._transmit(data, command)
-        # RFC 3261 §17.1.1.2 doubles without an end for an INVITE, §17.1.2.2 up to T2 for others.
-        delay = 2 * delay if invites else min(2 * delay, options.t2)
-        self._retransmit_after(delay, data, command, times + 1)
-
-    def _stop_retransmission(self) -> None:
-        if self._retransmission is not None:
-            self._retransmission.cancel()
-            self._retransmission = None
 
     def _after(self, seconds: float, work: Any, *args: Any) -> None:
         self._timer = self.player.engine.loop.call_later(seconds, self._guarded, work, *args)
@@ -447,50 +347,19 @@ class Call:
             return
         if message.cseq[1] == "INVITE" and message.status >= 200:
             self.answered = message
-        command = self._find(message)
+        command = find_command(self.program.commands, self.index, message, self._sent)
         if command is None:
             self._unexpected(message)
             return
-        lost = self.options.lost if command.lost is None else command.lost
-        if lost and self.player.chance.random() * 100 < lost:
-            self.player.statistics.rows[command.number].lost += 1
+        if self.player.loses(command):
             return
         self.flow = flow
         if message.status >= 200 or message.cseq[1] == "INVITE" or message.method:
-            self._stop_retransmission()
+            self.sending.stop()
         if len(self._heard) < MAX_HEARD:
             self._newest = hash(data)
             self._heard[self._newest] = (b"", command.number)
         self._take(message, command)
-
-    def _find(self, message: Received) -> Command | None:
-        """Return the command that a message is for."""
-        commands = self.program.commands
-        for command in commands[self.index :]:
-            if self._matches(command, message):
-                return command
-            if not command.optional:
-                break
-        contiguous = True
-        for command in reversed(commands[: self.index]):
-            contiguous = contiguous and bool(command.optional)
-            if (contiguous or command.optional == "global") and self._matches(command, message):
-                return command
-        return None
-
-    def _matches(self, command: Command, message: Received) -> bool:
-        if command.kind != "recv" or command.response is not bool(message.status):
-            return False
-        if message.status and message.cseq[1] not in self._methods:
-            return False
-        if command.response_txn:
-            begun = self._transactions.get(command.response_txn)
-            if begun is not None and begun[1] != message.cseq[1]:
-                return False
-        expected = command.expects
-        if isinstance(expected, str):
-            return expected == message.name
-        return expected.search(message.name) is not None
 
     def _take(self, message: Received, command: Command) -> None:
         """Take a message that is expected, and go on."""
@@ -502,7 +371,7 @@ class Call:
         if not command.ignoresdp and (body := message.body)[:3] == "v=0":
             self.described = body
         if command.auth:
-            self._challenge = message
+            self.challenge = message
         if command.rrs:
             self._keep_routes(message)
         at = self.index
@@ -527,7 +396,9 @@ class Call:
     def _unexpected(self, message: Received) -> None:
         """Do what the options say about a message that is not expected."""
         player, behaviors = self.player, self.options.default_behaviors
-        if self._is_late(message):
+        if was_expected(self.program.commands, self.index, message, self._sent):
+            if message.status >= 200 and message.cseq[1] == "INVITE":
+                self.sending.send_text(goodbye(self, acknowledge=True))
             return
         at = min(self.index, len(self.program.commands) - 1)
         command = self.program.commands[at]
@@ -537,37 +408,23 @@ class Call:
             message.method == "PING" and "pingreply" in behaviors
         ):
             player.statistics.auto_answered += 1
-            self._send_text(ok_to(message))
+            self.sending.send_text(ok_to(message))
             return
         player.statistics.rows[at].unexpected += 1
         if UNEXPECTED in self.program.labels:
             self.last, self._waits = message, False
             if self._timer is not None:
                 self._timer.cancel()
-            self._stop_retransmission()
+            self.sending.stop()
             self.index = self.program.labels[UNEXPECTED]
             self._run()
             return
         if message.method in ("BYE", "CANCEL") and "bye" in behaviors:
-            self._send_text(ok_to(message))
+            self.sending.send_text(ok_to(message))
             self.finish(f"unexpected {message.name}")
         elif "abortunexp" in behaviors and not (message.method == "ACK" and self.incoming):
             where = f"the {command.name} of line {command.line}"
             self._give_up(f"unexpected {message.name} in the place of {where}")
-
-    def _is_late(self, message: Received) -> bool:
-        """Whether a response is for what has been answered before."""
-        if not message.status:
-            return False
-        if message.cseq[1] == "INVITE" and self.invite and message.status >= 200:
-            known = any(
-                one.response and self._matches(one, message)
-                for one in self.program.commands[: self.index]
-            )
-            if known:
-                self._send_text(goodbye(self, acknowledge=True))
-            return known
-        return any(self._matches(one, message) for one in self.program.commands[: self.index])
 
     def command_received(self, command: Received) -> None:
         """Take what the twin of a 3PCC pair has sent."""
@@ -580,15 +437,11 @@ class Call:
 
     # ---------------------------------------------------------------- the end
 
-    def _send_text(self, text: str) -> None:
-        if text:
-            self.player.exchange.send(text.encode("utf-8", "surrogateescape"), self.flow)
-
     def _give_up(self, reason: str) -> None:
         """End the call for a reason, and take leave of the other side."""
         if not self.done.done():
             if "bye" in self.options.default_behaviors:
-                self._send_text(goodbye(self))
+                self.sending.send_text(goodbye(self))
             self.finish(reason)
 
     def abandon(self, reason: str) -> None:
@@ -601,7 +454,7 @@ class Call:
             return True
         text = answer(self, message)
         if text:
-            self._send_text(text)
+            self.sending.send_text(text)
         return bool(text)
 
     def finish(self, reason: str, wait: float = 0.0) -> None:
@@ -614,19 +467,9 @@ class Call:
         if self.done.done():
             return
         self.failure = reason
-        self._stop_retransmission()
+        self.sending.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self.player.ended(self, wait)
         self.done.set_result(reason)
-
-
-_ACCOUNT = ("username", "password")
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

@@ -162,7 +162,7 @@ def render_of(keyword: Keyword, keys: Mapping[str, str]) -> Render:
         return lambda call: row(call, more)
     if name.startswith("$"):
         variable = name[1:]
-        return lambda call: _text(call.get(variable))
+        return lambda call: _text(call.variables.get(variable))
     if name == "authentication":
         if any(key.startswith("aka_") for key in parameters):
             raise TemplateError("[authentication] by AKA is not taken: write username and password")
@@ -199,7 +199,7 @@ def _fill(parameters: Mapping[str, Any]) -> Render:
     filler = parameters.get("text")
 
     def render(call: Call) -> str:
-        length = int(call.number_of(variable))
+        length = int(call.variables.number(variable))
         text = (filler.render(call) if filler else "") or "X"
         return (text * (max(0, length) // len(text) + 1))[: max(0, length)]
 

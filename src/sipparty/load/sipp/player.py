@@ -27,7 +27,7 @@ from sipparty.load.sipp.document import ScenarioError
 from sipparty.load.sipp.exchange import Exchange
 from sipparty.load.sipp.injection import InjectionFile
 from sipparty.load.sipp.keywords import render_of
-from sipparty.load.sipp.model import Program
+from sipparty.load.sipp.model import Command, Program
 from sipparty.load.sipp.options import Options
 from sipparty.load.sipp.received import Received
 from sipparty.load.sipp.statistics import ScenarioStatistics
@@ -352,6 +352,14 @@ class Player:
         """Send a command to the twin."""
         assert self._twin is not None
         self._twin.send(text)
+
+    def loses(self, command: Command) -> bool:
+        """Whether a message of a command is lost on purpose; counts it then."""
+        lost = self.options.lost if command.lost is None else command.lost
+        if not lost or self.chance.random() * 100 >= lost:
+            return False
+        self.statistics.rows[command.number].lost += 1
+        return True
 
     def injection(self, name: str) -> InjectionFile:
         """Return a CSV file by its name; "" for the first.

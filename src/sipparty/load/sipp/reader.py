@@ -331,7 +331,7 @@ def _duration(element: Element, reading: Reading) -> Callable[[Any], float]:
         return lambda _: seconds
     if "variable" in given:
         name = reading.variable(given["variable"])
-        return lambda call: max(0.0, call.number_of(name) / 1000)
+        return lambda call: max(0.0, call.variables.number(name) / 1000)
     if "distribution" in given or "min" in given:
         if "distribution" not in given:  # as SIPp had it at first
             element.attributes["distribution"] = "uniform"
