@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from math import frexp, inf, ldexp, sqrt
 from typing import Any, Self
 
-__all__ = ["PERCENTILES", "Histogram"]
+__all__ = ["PERCENTILES", "Histogram", "duration"]
 
 #: The percentiles that reports have.
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
@@ -127,3 +127,10 @@ class Histogram:
             if more:
                 made._buckets[bucket] = more
         return made
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: three digits, and ms or s."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"

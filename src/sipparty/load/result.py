@@ -105,12 +105,13 @@ class LoadResult:
         """Write a report, whole or not at all.
 
         Args:
-            path: Where; its suffix says what: ".html" a page with plots, ".json" all that there is,
+            path: Where; its suffix says what: ".html" a page with plots, ".html"
+                a page with plots, ".json" all that there is,
                 ".txt" what `print` shows.
 
         Raises:
             OSError: It cannot be written.
-            UsageError: The suffix is none of these.
+            UsageError: The suffix is none of these; or the extra `plots` is not installed.
         """
         path = Path(path)
         suffix = path.suffix.lower()
@@ -118,8 +119,14 @@ class LoadResult:
             text = json.dumps(self.as_dict(), indent=2) + "\n"
         elif suffix == ".txt":
             text = f"{self}\n"
+        elif suffix in (".html", ".htm"):
+            from sipparty.load.page import page
+
+            text = page(self)
         else:
-            raise UsageError(f"A report is .json or .txt, which {path.name!r} says by its suffix.")
+            raise UsageError(
+                f"A report is .html, .json or .txt, which {path.name!r} says by its suffix."
+            )
         write_whole(path, text)
         return path
 

@@ -223,7 +223,9 @@ class Runner:
             ]
             if own:
                 reason = f"{reason[:90]} ({Path(own[-1].filename).name}:{own[-1].lineno})"
-            self.first_error = self.first_error or "".join(traceback.format_exception(error))
+            if not self.first_error:
+                what = traceback.format_exception_only(error)
+                self.first_error = "".join([*traceback.format_list(own), *what]).rstrip()
         return f"{run.failed_step}: {reason}" if run.failed_step else reason
 
     def _end_late(self, now: float) -> None:

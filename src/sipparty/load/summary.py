@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from sipparty.load.histogram import duration
+
 if TYPE_CHECKING:
     from sipparty.load.result import LoadResult
 
-__all__ = ["MESSAGES", "duration", "percent", "summary"]
+__all__ = ["MESSAGES", "percent", "summary"]
 
 #: The counters that are of messages; the others are the scenario's own.
 MESSAGES = ("sent", "received", "retransmitted", "repetitions")
-
-
-def duration(seconds: float) -> str:
-    """Return a duration for people: three digits, and ms or s."""
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
 
 
 def percent(part: int, whole: int) -> str:

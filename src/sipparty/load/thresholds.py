@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from sipparty.errors import UsageError
-from sipparty.load.histogram import Histogram
+from sipparty.load.histogram import Histogram, duration
 from sipparty.load.statistics import Statistics
 from sipparty.records import Record
 
@@ -112,14 +112,14 @@ class Threshold(Record):
         if isinstance(found, str):
             return Verdict(self.text, False, None, found)
         value, kind = found
-        limit, unit = self.limit, ""
+        limit, text = self.limit, f"{value:.6g}"
         if kind == _SECONDS:
             # Without a unit a duration is in seconds.
-            limit, unit = limit / (1000 if self.unit == "ms" else 1), " s"
+            limit, text = limit / (1000 if self.unit == "ms" else 1), duration(value)
         elif self.unit == "%":
-            value, unit = 100 * value / max(1, statistics.begun), " %"
-        passed = _OPERATORS[self.compare](value, limit)
-        return Verdict(self.text, passed, value, f"{value:.6g}{unit}")
+            value = 100 * value / max(1, statistics.begun)
+            text = f"{value:.4g} %"
+        return Verdict(self.text, _OPERATORS[self.compare](value, limit), value, text)
 
     def _find(self, statistics: Statistics, rate: float) -> tuple[float, str] | str:
         """Return the value and what it is measured in; or why there is none, in words."""
