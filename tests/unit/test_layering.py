@@ -92,7 +92,7 @@ LAYERS = [
     ("load", "sipp.statistics sipp.exchange sipp.twin sipp.rtp sipp.call sipp.player"),
     ("load", "sipp.scenario sipp"),
     ("load", "source runner share processes"),
-    ("load", "thresholds summary result load __init__"),
+    ("load", "thresholds summary plots page result load __init__"),
     ("party", "calls setting settings engine_user deciding events locating notification"),
     ("party", "notifying requests media"),
     ("party", "listening agent"),
@@ -109,7 +109,7 @@ LAYERS = [
     ("cli", "exits output accounts options media_options help"),
     ("cli", "melody compare echo talk"),
     ("cli", "explaining checks commands.parse commands.sdp commands.fsm commands.resolve"),
-    ("cli", "commands.doctor"),
+    ("cli", "commands.doctor commands.load"),
     ("cli", "commands.call commands.answer commands.demo commands"),
     ("cli", "app __init__ __main__"),
 ]
@@ -117,7 +117,6 @@ LAYERS = [
 #: What may be imported against the order, under `TYPE_CHECKING` alone: (importer, imported). The
 #: package itself names what is everywhere, and loads it late.
 FOR_TYPES_ALONE = {
-    ("sipparty.load.summary", "sipparty.load.result"),
     ("sipparty.load.sipp.keywords", "sipparty.load.sipp.call"),
     ("sipparty.load.sipp.actions", "sipparty.load.sipp.call"),
     ("sipparty.load.sipp.leaving", "sipparty.load.sipp.call"),
@@ -125,6 +124,7 @@ FOR_TYPES_ALONE = {
     ("sipparty.load.sipp.sending", "sipparty.load.sipp.call"),
     ("sipparty.load.sipp.rtp", "sipparty.load.sipp.call"),
     ("sipparty.load.sipp.call", "sipparty.load.sipp.player"),
+    *((f"sipparty.load.{one}", "sipparty.load.result") for one in ("page", "plots", "summary")),
     ("sipparty.testing.simulation.hosts", "sipparty.testing.simulation.network"),
     ("sipparty.testing.simulation.sockets", "sipparty.testing.simulation.hosts"),
     ("sipparty.errors", "sipparty.sip.message"),

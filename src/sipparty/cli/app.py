@@ -70,6 +70,15 @@ COMMANDS: Final[tuple[Row, ...]] = (
     ),
     Row("demo", "Calls", "Alice calls Bob on this machine.", ("sipparty demo",)),
     Row(
+        "load",
+        "Testing",
+        "Make many calls, and say what came of them.",
+        (
+            "sipparty load script.py 10.0.0.2 --rate 200 --calls 10000 --ramp 10",
+            "sipparty load script.py 10.0.0.2 -t 'answer.p95 < 200ms' --report load.html",
+        ),
+    ),
+    Row(
         "parse",
         "Reading",
         "Explain a SIP message, and what is wrong with it.",

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from sipparty.load.load import run_load
     from sipparty.load.pacing import Pacing
     from sipparty.load.result import LoadResult
-    from sipparty.load.scenario import CallRun, Scenario, Worker
+    from sipparty.load.scenario import Caller, CallRun, Scenario, Worker
     from sipparty.load.statistics import Statistics
     from sipparty.load.thresholds import Threshold, Verdict
 
 __all__ = [
     "CallRun",
+    "Caller",
     "Histogram",
     "LoadResult",
     "Pacing",

@@ -21,6 +21,7 @@ from sipparty.load.course import Course
 from sipparty.load.pacing import Pacing
 from sipparty.load.processes import Processes
 from sipparty.load.result import LoadResult
+from sipparty.load.scenario import Caller
 from sipparty.load.share import Sample, Share, Workers
 from sipparty.load.source import Source
 from sipparty.load.statistics import Statistics
@@ -76,7 +77,7 @@ class Load:
         self._failed: list[str] = []
         self._remarks: list[str] = []
         self._stopped = False
-        self._began = 0.0
+        self._began: float | None = None
         self._course = Course()
         self._changed = asyncio.Event()
         self._heard = dict.fromkeys(self._samples, 0.0)
@@ -162,7 +163,7 @@ class Load:
         )
 
     def _sample(self) -> None:
-        if self._began:
+        if self._began is not None:
             total = Statistics.total(one.statistics for one in self._samples.values())
             self._fresh.clear()
             self._course.sample(asyncio.get_running_loop().time() - self._began, total)
@@ -225,7 +226,7 @@ async def run_load(
     timeout: float = 60.0,  # noqa: ASYNC109 - of each call
     processes: int = 1,
     options: Mapping[str, Any] | None = None,
-    local_address: str | None = None,
+    caller: Caller | None = None,
     thresholds: Sequence[str] = (),
     on_progress: Progress = lambda _: None,
     workers: Workers | None = None,
@@ -244,7 +245,7 @@ async def run_load(
         timeout: Seconds that a call may take; then it has failed.
         processes: How many processes share it.
         options: The scenario's own options, `CallRun.options`.
-        local_address: The numeric address to send from.
+        caller: Who calls.
         thresholds: What must hold, such as "failed < 1%" and "answer.p95 < 200ms".
         on_progress: Given the `Statistics` so far, each second.
         workers: What runs the processes; by default this machine does, in `Processes`.
@@ -259,7 +260,7 @@ async def run_load(
         Pacing(rate, calls, ramp, limit, duration),
         timeout,
         options or {},
-        local_address,
+        caller or Caller(),
         count=processes,
     )
     load = Load(share, workers or Processes(), thresholds=thresholds, on_progress=on_progress)

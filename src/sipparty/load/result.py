@@ -14,7 +14,7 @@ from sipparty.load.share import Share
 from sipparty.load.statistics import Statistics
 from sipparty.load.thresholds import Threshold, Verdict
 
-__all__ = ["LoadResult", "write_whole"]
+__all__ = ["LoadResult", "check_suffix", "write_whole"]
 
 
 class LoadResult:
@@ -105,8 +105,7 @@ class LoadResult:
         """Write a report, whole or not at all.
 
         Args:
-            path: Where; its suffix says what: ".html" a page with plots, ".html"
-                a page with plots, ".json" all that there is,
+            path: Where; its suffix says what: ".html" a page with plots, ".json" all that there is,
                 ".txt" what `print` shows.
 
         Raises:
@@ -114,21 +113,31 @@ class LoadResult:
             UsageError: The suffix is none of these; or the extra `plots` is not installed.
         """
         path = Path(path)
-        suffix = path.suffix.lower()
+        suffix = check_suffix(path)
         if suffix == ".json":
             text = json.dumps(self.as_dict(), indent=2) + "\n"
         elif suffix == ".txt":
             text = f"{self}\n"
-        elif suffix in (".html", ".htm"):
+        else:
             from sipparty.load.page import page
 
             text = page(self)
-        else:
-            raise UsageError(
-                f"A report is .html, .json or .txt, which {path.name!r} says by its suffix."
-            )
         write_whole(path, text)
         return path
+
+
+def check_suffix(path: Path) -> str:
+    """Return what kind of report a path is for, by its suffix.
+
+    Raises:
+        UsageError: It is for none.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".html", ".json", ".txt"):
+        raise UsageError(
+            f"A report is .html, .json or .txt, which {path.name!r} says by its suffix."
+        )
+    return suffix
 
 
 def write_whole(path: Path, text: str) -> None:

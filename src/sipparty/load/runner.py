@@ -272,7 +272,8 @@ class Runner:
         """Take over what the engine has counted."""
         counters = self.worker.engine.counters()
         for name in ("sent", "received", "retransmitted", "repetitions"):
-            self.statistics.counts[name] = counters[name] - self._former.get(name, 0)
+            self.statistics.counts[name] += counters[name] - self._former[name]
+        self._former = counters
         self.statistics.cpu = time.process_time() - self._cpu
 
     async def _sample(self) -> None:

@@ -20,18 +20,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from sipparty.errors import CallFailed, SIPPartyError, UsageError, printable
 from sipparty.load.statistics import Statistics
+from sipparty.records import Record
+from sipparty.transport import TLSConfig
 
 if TYPE_CHECKING:
     from sipparty import Party
     from sipparty.concurrency.engine import Engine
 
-__all__ = ["CallRun", "FunctionScenario", "Scenario", "ScenarioFunction", "Worker", "reason_of"]
+__all__ = ["CallRun", "Caller", "FunctionScenario", "Scenario", "Worker", "reason_of"]
 
-ScenarioFunction = Callable[["CallRun"], Coroutine[Any, Any, object]]
+_Function = Callable[["CallRun"], Coroutine[Any, Any, object]]
 
 #: Characters of a reason that are kept.
 MAX_REASON = 120
@@ -39,7 +43,7 @@ MAX_REASON = 120
 
 def reason_of(error: BaseException) -> str:
     """Return why a call has failed, in few words that are the same for each such call."""
-    if isinstance(error, CallFailed) and error.status is not None:
+    if isinstance(error, CallFailed) and error.response is not None:
         text = f"{error.status} {error.reason}".strip()
     elif isinstance(error, SIPPartyError):
         text = str(error)
@@ -48,6 +52,27 @@ def reason_of(error: BaseException) -> str:
     else:
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return printable(" ".join(text.split()))[:MAX_REASON]
+
+
+class Caller(Record):
+    """Who makes the calls of a load.
+
+    Args:
+        uri: The address of record.
+        settings: Settings of the party, such as `proxy`, `credentials` and `local_address`.
+        headers: Headers of each INVITE, by name.
+        tls: Certificates for TLS and WSS.
+    """
+
+    uri: str = "load@localhost"
+    settings: Mapping[str, Any] = MappingProxyType({})
+    headers: Mapping[str, str] = MappingProxyType({})
+    tls: TLSConfig | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Mapping proxies and contexts of TLS stay where they are.
+        tls = None if self.tls is None else replace(self.tls)
+        return Caller, (self.uri, dict(self.settings), dict(self.headers), tls)
 
 
 class Worker:
@@ -61,7 +86,7 @@ class Worker:
         index: Which process of the load it is, from 0.
         count: How many there are.
         party: The party that calls; by default one is made when it is first asked for.
-        local_address: The numeric address to send from; by default what leads to the target.
+        caller: Who calls, where no party is given.
 
     Attributes:
         statistics: What this process has counted.
@@ -79,7 +104,7 @@ class Worker:
         index: int = 0,
         count: int = 1,
         party: Party[Any, Any] | None = None,
-        local_address: str | None = None,
+        caller: Caller | None = None,
     ) -> None:
         self.engine = engine
         self.scenario = scenario
@@ -87,12 +112,17 @@ class Worker:
         self.options = dict(options or {})
         self.index = index
         self.count = count
-        self.local_address = local_address
+        self.caller = caller or Caller()
         self.statistics = Statistics()
         self.clock = engine.loop.time
         self.owns_party = False
         self._party = party
         self._begin: Callable[[object], CallRun] | None = None
+
+    @property
+    def local_address(self) -> str | None:
+        """The numeric address to send from; None for what leads to the target."""
+        return self.caller.settings.get("local_address")
 
     @property
     def party(self) -> Party[Any, Any]:
@@ -147,10 +177,8 @@ class Scenario:
         """Make the party of a process; by default one whose calls carry no media."""
         from sipparty import NoMediaSimpleCallsParty
 
-        options: dict[str, Any] = {"engine": worker.engine}
-        if worker.local_address:
-            options["local_address"] = worker.local_address
-        return NoMediaSimpleCallsParty("load@localhost", **options)
+        caller = worker.caller
+        return NoMediaSimpleCallsParty(caller.uri, engine=worker.engine, **caller.settings)
 
 
 class FunctionScenario(Scenario):
@@ -163,7 +191,7 @@ class FunctionScenario(Scenario):
         TypeError: It is no coroutine function.
     """
 
-    def __init__(self, function: ScenarioFunction) -> None:
+    def __init__(self, function: _Function) -> None:
         if not inspect.iscoroutinefunction(function):
             name = getattr(function, "__name__", repr(function))
             raise TypeError(f"A scenario is a coroutine function: async def {name}(run).")
@@ -265,6 +293,8 @@ class CallRun:
             CallFailed: It was not answered, as for awaiting any call.
         """
         worker = self.worker
+        if worker.caller.headers:
+            options["headers"] = {**worker.caller.headers, **dict(options.get("headers", ()))}
         call = worker.party.invite(worker.target if target is None else target, **options)
         self._calls.append(call)
         return await call

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import SIPPartyError, printable
 from sipparty.load.pacing import Pacing
 from sipparty.load.runner import Runner
-from sipparty.load.scenario import Worker
+from sipparty.load.scenario import Caller, Worker
 from sipparty.load.source import scenario_of
 from sipparty.load.statistics import Statistics
 from sipparty.records import Record
@@ -47,7 +46,7 @@ class Share(Record):
         pacing: When its calls begin.
         timeout: Seconds that a call may take.
         options: The scenario's own options.
-        local_address: The numeric address to send from.
+        caller: Who calls, where no party does.
         index: Which process it is, from 0.
         count: How many there are.
     """
@@ -56,8 +55,8 @@ class Share(Record):
     target: str
     pacing: Pacing
     timeout: float = 60.0
-    options: Mapping[str, Any] = MappingProxyType({})
-    local_address: str | None = None
+    options: Mapping[str, Any] = {}
+    caller: Caller = Caller()
     index: int = 0
     count: int = 1
 
@@ -150,7 +149,7 @@ class ShareRun:
                 index=share.index,
                 count=share.count,
                 party=self._party,
-                local_address=share.local_address,
+                caller=share.caller,
             )
             runner = Runner(
                 worker,
@@ -188,7 +187,8 @@ async def work(
         run: Given the `ShareRun` before it runs, to tell it when to begin and to stop.
         send: As for `ShareRun`.
     """
-    engine = Engine(asyncio.get_running_loop(), limits=LOAD_LIMITS)
+    loop = asyncio.get_running_loop()
+    engine = Engine(loop, limits=LOAD_LIMITS, tls=share.caller.tls)
     try:
         one = ShareRun(share, engine, send)
         run(one)

@@ -12,17 +12,24 @@ import importlib.util
 import inspect
 import os
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import ModuleType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sipparty.errors import UsageError
-from sipparty.load.scenario import FunctionScenario, Scenario, ScenarioFunction
+from sipparty.load.scenario import CallRun, FunctionScenario, Scenario
 
 __all__ = ["Source", "scenario_of"]
 
 #: What may be given as a scenario.
-Source: TypeAlias = "Scenario | type[Scenario] | ScenarioFunction | str | os.PathLike[str]"
+Source: TypeAlias = (
+    Scenario
+    | type[Scenario]
+    | Callable[[CallRun], Coroutine[Any, Any, object]]
+    | str
+    | os.PathLike[str]
+)
 
 
 def scenario_of(source: Source) -> Scenario:
