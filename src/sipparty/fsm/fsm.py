@@ -32,9 +32,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from math import isfinite
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from sipparty.concurrency.waiting import Watchable
@@ -119,6 +120,8 @@ class FSM(Watchable):
     plan: ClassVar[Plan | None] = None
 
     _moves: ClassVar[dict[str, dict[str, Move]]] = {}
+    #: Gives a class its moves: those of its plan, or what `sipparty.fsm.watching` has made of them.
+    _moves_of: ClassVar[Callable[[Plan], dict[str, dict[str, Move]]]] = attrgetter("moves")
     _numbers: ClassVar[Iterator[int]] = count(1)
 
     _armed: dict[str, Entry] | None
@@ -133,7 +136,7 @@ class FSM(Watchable):
         plan = None if abstract else compile_plan(cls)
         cls.plan = plan
         cls.States = StateNames(cls.__name__, () if plan is None else plan.states)
-        cls._moves = {} if plan is None else plan.moves
+        cls._moves = {} if plan is None else FSM._moves_of(plan)
         cls._numbers = count(1)
 
     def __init__(self, scheduler: Timers | None = None) -> None:

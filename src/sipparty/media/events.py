@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sipparty.errors import MediaError
     from sipparty.media.playing.playback import Playback
     from sipparty.media.recording.sinks import Sink
+    from sipparty.sip.dialog.session import Session
 
 __all__ = [
     "DestinationLearnt",
@@ -48,10 +49,21 @@ __all__ = [
     "RemoteFellSilent",
     "RemoteLeft",
     "SecurityChanged",
+    "SessionOpened",
     "SourceHeard",
     "SourceStarved",
     "WrongPayloadType",
 ]
+
+
+class SessionOpened(MediaEvent):
+    """A media session has its ports, and is not described yet; for who watches (`Core.watch`).
+
+    Args:
+        session: The session.
+    """
+
+    session: Session
 
 
 class MediaStarted(MediaEvent):

@@ -85,6 +85,7 @@ class Line:
         stream: The stream; None before there is one.
         input: What gives it the audio to send; the player, unless something else is set.
         tones: What sends keys as tones, among its inputs; None before the first.
+        tap: What sees its packets as they are without SRTP, where something does; else None.
         player: Plays to the other side what `play` was given.
         recorder: Records what is heard, and what is sent.
         media_loop: Where it runs; None before it is bound.
@@ -137,6 +138,7 @@ class Line:
         self.player = Player(self.emit)
         self.input: AudioInput = self.player
         self.tones: ToneInput | None = None
+        self.tap: LineExtension | None = None
         self.recorder = Recorder(self, self.emit)
 
     # ---------------------------------------------------------------- described and agreed on
@@ -244,6 +246,8 @@ class Line:
         self.transport = transport
         self.security = getattr(transport, "suite", "")
         self.security_counts = getattr(transport, "counts", self.security_counts)
+        if self.tap is not None:
+            self.transport = self.tap.wrap(transport, negotiated)
         self._post(self._flow, settings, confirmed, {**self._options, **options})
 
     def stop(self) -> None:

@@ -71,6 +71,9 @@ class CallMedia:
     def emit(self, event: MediaEvent) -> None:
         """Hand an event to the call's handlers, where there are any."""
         call: Any = self._dialog
+        watch = self._engine.core.watch
+        if watch is not None and not event.FOR_CALL:
+            watch(event.replace(agent=call.agent, call=call))
         if event.FOR_CALL and hasattr(call, "_note_media"):
             event = event.replace(agent=call.agent, call=call)
             self._engine.post(call._note_media, event)
@@ -160,6 +163,10 @@ def open_session(
         if engine.media_threads is not None:
             session.media_loop = engine.media_threads.take()
     session.open(engine.loop, address)
+    if engine.core.watch is not None:
+        from sipparty.media.events import SessionOpened
+
+        engine.core.watch(SessionOpened(session, agent=dialog.agent, call=cast(Any, dialog)))
     return cast(Session, session)
 
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from sipparty.party.calls import CallBlock, InviteOptions
     from sipparty.party.settings import Settings
     from sipparty.sip.agent import UserAgent
+    from sipparty.trace import Trace
     from sipparty.transport import KeepAlive
 
     CallT = TypeVar("CallT", bound=Dialog, default=SimpleCall)
@@ -458,6 +459,16 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
         from sipparty.party.calls import stream_of_calls
 
         return stream_of_calls(self)
+
+    def trace(self, **options: Any) -> Trace:
+        """Return a recorder of what the party's engine does: `with party.trace() as trace:`.
+
+        Args:
+            options: As for `sipparty.trace.Trace`, such as `rtp=True`.
+        """
+        from sipparty.trace import Trace
+
+        return Trace(self, **options)
 
     @property
     def calls(self) -> list[CallT]:

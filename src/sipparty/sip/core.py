@@ -122,6 +122,9 @@ class Core:
         #: What has failed, and was not heard of since: transport, address and port.
         self._suspects: set[tuple[str, str, int]] = set()
         self.occurred: list[Event] = []
+        #: Is given what happens in the media of calls, whether it has handlers or not, on any
+        #: thread; None where nobody looks, as a rule.
+        self.watch: Callable[[Event], object] | None = None
         self.message: Message | None = None
 
     # ---------------------------------------------------------------- time and what comes out

@@ -1,14 +1,16 @@
-"""Seeing what goes over the wire: the log, call ladders, captures.
+"""Seeing what happens: the log, traces, call ladders, captures.
 
     =====================  ================================================================
+    `Trace`                all that an engine does, on one clock: messages, states, media
     `Wire`, `LogTap`       the taps of an engine's wire, and the log `sipparty.messages`
     `TraceRecord`          what is recorded: messages, states, media, keys, quality, notes
     `Recorder`             keeps records for later
     `Ladder`               a drawing of a call: text, Mermaid, and by itself in a notebook
     `PcapWriter`           a file for Wireshark
+    `JSONLinesWriter`      a file for other programs, which `read_jsonl` reads
     =====================  ================================================================
 
-Each of the last three is a tap: ``wire.add(ladder := Ladder())``.
+Each of the last four is a tap: ``wire.add(ladder := Ladder())``; of traces, by `Trace.add`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,13 @@ from typing import TYPE_CHECKING
 from sipparty.late import late_names
 
 if TYPE_CHECKING:
+    from sipparty.trace.jsonl import (
+        JSONLinesWriter,
+        as_json,
+        from_json,
+        read_jsonl,
+        write_jsonl,
+    )
     from sipparty.trace.ladder import Ladder
     from sipparty.trace.pcap import PcapWriter, write_pcap
     from sipparty.trace.records import (
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
         TraceRecord,
     )
     from sipparty.trace.text import Summary, mask, show, summarise
+    from sipparty.trace.tracing import Trace, TraceTap
     from sipparty.trace.wirelog import (
         LOGGER,
         Echoes,
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LOGGER",
     "Echoes",
+    "JSONLinesWriter",
     "KeyRecord",
     "Ladder",
     "LogTap",
@@ -54,14 +65,20 @@ __all__ = [
     "StateRecord",
     "Summary",
     "Tap",
+    "Trace",
     "TraceRecord",
+    "TraceTap",
     "Wire",
     "WireRecord",
+    "as_json",
     "describe",
+    "from_json",
     "mask",
+    "read_jsonl",
     "show",
     "summarise",
+    "write_jsonl",
     "write_pcap",
 ]
 
-__getattr__ = late_names(globals(), "text wirelog records ladder pcap")
+__getattr__ = late_names(globals(), "text wirelog records ladder pcap jsonl tracing")

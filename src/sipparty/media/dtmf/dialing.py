@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sipparty.concurrency.waiting import Portal, Waitable, verb
 from sipparty.errors import CallFailed, SIPPartyError, UsageError, copy_of
-from sipparty.media.dtmf.events import Method
+from sipparty.media.dtmf.events import KeysSending, Method
 from sipparty.media.dtmf.keys import FLASH, Press, plan
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def send_keys(
     chosen = choose_method(method, events, call.takes_info, settings is not None, presses)
     portal = call.portal
     handle = KeysSent(keys, chosen, portal)
+    if call.core.watch is not None:
+        call.core.watch(KeysSending(tuple(presses), chosen, agent=call.agent, call=call))
     if chosen == "info":
         call._info_keys.send(presses, handle)
         return handle

@@ -55,8 +55,11 @@ class CallDigits:
         now = self.now
         if not self.merger.takes(event, now):
             return
+        core = self._call.core
+        if core.watch is not None:
+            core.watch(event)
         if self._call.agent.observed:
-            self._call.core.emit(event)
+            core.emit(event)
         if isinstance(event, DigitReceived):
             self.collector.take(event.digit, now)
             self.changed()

@@ -13,11 +13,14 @@ Laws:
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from sipparty.sip.events import MediaEvent
 
-__all__ = ["DigitEnded", "DigitReceived", "Method"]
+if TYPE_CHECKING:
+    from sipparty.media.dtmf.keys import Press
+
+__all__ = ["DigitEnded", "DigitReceived", "KeysSending", "Method"]
 
 #: How a key came: as a telephone event (RFC 4733), in an INFO, as a tone in the audio.
 Method: TypeAlias = Literal["rtp", "info", "inband"]
@@ -52,3 +55,15 @@ class DigitEnded(MediaEvent):
     method: Method
     duration: float | None = None
     FOR_CALL: ClassVar[bool] = True
+
+
+class KeysSending(MediaEvent):
+    """Keys of ours begin to be sent; for who watches (`Core.watch`).
+
+    Args:
+        presses: The keys and pauses, in order.
+        method: How they go.
+    """
+
+    presses: tuple[Press, ...]
+    method: Method

@@ -45,7 +45,7 @@ class Call(Watchable):
         self.refuses = None
         self.takes_info = False
         self.session = None
-        self.core = SimpleNamespace(emit=self.events.append, timers=Timers(100.0))
+        self.core = SimpleNamespace(emit=self.events.append, timers=Timers(100.0), watch=None)
         self.agent = SimpleNamespace(observed=True)
         self.digits = CallDigits(self)
 
