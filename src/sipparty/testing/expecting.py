@@ -382,7 +382,7 @@ def _who(handle: Any) -> str:
 def _fate(handle: Any) -> str:
     """What has become of it in the place of what was expected."""
     if handle.last_error is not None:
-        return str(handle.last_error)
+        return str(handle.last_error).removeprefix("The other side answered ")
     if isinstance(handle, SimpleCall):
         if handle.cause is not None:
             return handle.cause.text

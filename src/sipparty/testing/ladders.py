@@ -245,10 +245,10 @@ def _describe(
 ) -> str:
     wanted = " or ".join(map(str, match.expected)) or "nothing more"
     if match.at < len(came):
-        head = f"expected {wanted}, and {came[match.at].short} came"
+        head = f"expected {wanted}, got {came[match.at].short}"
     else:
         head = f"{wanted} did not come within {within:g} s"
-    lines = [f"The ladder of {call.party.username}'s call is another: {head}."]
+    lines = [f"{call.party.username}'s call has another ladder: {head}."]
     lines += _folded("expected", map(str, steps))
     lines += _folded("came", (rung.short for rung in came)) if came else ["  came      nothing"]
     lines.append("")

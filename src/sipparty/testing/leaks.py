@@ -19,14 +19,12 @@ __all__ = ["Leaks"]
 
 
 class Leaks:
-    """What is open now, for a comparison later.
+    """What is open now, for a comparison later."""
 
-    Args:
-        patience: Seconds that threads are given to end.
-    """
+    #: Seconds that threads are given to end.
+    PATIENCE = 5.0
 
-    def __init__(self, patience: float = 5.0) -> None:
-        self._patience = patience
+    def __init__(self) -> None:
         self._used = _in_use()
         self._sockets = _sockets()
         self._threads = set(threading.enumerate())
@@ -44,7 +42,7 @@ class Leaks:
             engine.close()
         threads = set(threading.enumerate()) - self._threads
         for thread in threads:
-            thread.join(self._patience if not problems else 0.05)
+            thread.join(self.PATIENCE if not problems else 0.05)
         problems += [f"left running: {one!r}" for one in threads if one.is_alive()]
         if not problems and (engine is None or engine.closed or engine is self._shared):
             more = len(_sockets() - self._sockets)

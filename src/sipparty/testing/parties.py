@@ -86,9 +86,13 @@ class Parties:
         self.made.append(party)
         if listen:
             options = {} if listen is True else dict(listen)
-            party.listen(**{**self._place(), **options})
+            party.listen(**{**self._place(own), **options})
         self._name(party)
         return party
+
+    def __repr__(self) -> str:
+        made = ", ".join(str(party.username) for party in self.made)
+        return f"<{type(self).__name__}: {made or 'none yet'}>"
 
     # ---------------------------------------------------------------- of each kind
 
@@ -96,24 +100,23 @@ class Parties:
         """Make an engine, recorded, and closed at the end."""
         raise NotImplementedError
 
-    def _place(self) -> dict[str, Any]:
-        """Where a party listens."""
+    def _place(self, engine: Any) -> dict[str, Any]:
+        """Where a party on an engine listens."""
         raise NotImplementedError
 
     def _serve(self, domain: str, party: Party[Any, Any]) -> str:
         """Have a domain lead to a server; return what is its next hop."""
         raise NotImplementedError
 
-    def _address_name(self, host: str, port: int) -> tuple[str, int] | str:
-        """What stands for a party's address in `names`."""
-        return (host, port)
+    def _places(self, party: Party[Any, Any]) -> list[tuple[str, int] | str]:
+        """What stands for a party's addresses in `names`."""
+        return [endpoint.address[:2] for endpoint in party._endpoints]
 
     def _name(self, party: Party[Any, Any]) -> None:
         name = str(party.username or party.uri)
         if name in self.names.values():
             name = str(party.aor)
-        for endpoint in party._endpoints:
-            self.names[self._address_name(*endpoint.address[:2])] = name
+        self.names.update(dict.fromkeys(self._places(party), name))
 
     # ---------------------------------------------------------------- servers
 
@@ -279,7 +282,8 @@ def _watched(kind: Any) -> Any:
 
 
 class VirtualParties(Parties):
-    """Parties on a simulated network, in virtual time: 10.0.0.1, 10.0.0.2, and so on.
+    """Parties on a simulated network, in virtual time: 10.0.0.1, 10.0.0.2, and so on. The name of a
+    domain leads to the first party of it that was made, or to its registrar or proxy.
 
     Args:
         network: The network.
@@ -306,22 +310,18 @@ class VirtualParties(Parties):
     def _sleep(self, seconds: float) -> None:
         self.network.sleep(seconds)
 
-    def _place(self) -> dict[str, Any]:
-        return {}
+    def _place(self, engine: Any) -> dict[str, Any]:
+        return {"address": engine.host.addresses}
 
-    def _address_name(self, host: str, port: int) -> str:
-        return host
+    def _places(self, party: Party[Any, Any]) -> list[tuple[str, int] | str]:
+        return list(party.engine.host.addresses)  # type: ignore[attr-defined]
 
     def _name(self, party: Party[Any, Any]) -> None:
         super()._name(party)
-        engine: Any = party.engine
-        name = self.names.pop("0.0.0.0", None)  # noqa: S104 - what it has bound
-        for address in engine.host.addresses:
-            self.names.setdefault(address, name or str(party.username))
+        self.network.names.setdefault(str(party.address), str(self._places(party)[0]))
 
     def _serve(self, domain: str, party: Party[Any, Any]) -> str:
-        engine: Any = party.engine
-        address: str = engine.host.name
+        address = str(self._places(party)[0])
         self.network.names[domain] = address
         return address
 
@@ -353,7 +353,7 @@ class RealParties(Parties):
     def _sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def _place(self) -> dict[str, Any]:
+    def _place(self, engine: Any) -> dict[str, Any]:
         return {"port": None, "address": self.address}
 
     def _serve(self, domain: str, party: Party[Any, Any]) -> str:

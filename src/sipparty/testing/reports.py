@@ -28,7 +28,7 @@ def sections(parties: Iterable[Parties], folder: Path | None) -> list[tuple[str,
         if not records:
             continue
         made.append(("SIP messages", _cut(str(group.ladder()))))
-        states = "\n\n".join(_states(call) for call in group.calls())
+        states = "\n\n".join(_way(call, records[0].time) for call in group.calls())
         if states:
             made.append(("SIP calls", _cut(states)))
         if folder is not None:
@@ -38,15 +38,18 @@ def sections(parties: Iterable[Parties], folder: Path | None) -> list[tuple[str,
     return made
 
 
-def _states(call: Any) -> str:
-    """A call, and the way that it took."""
-    steps = call.steps
+def _way(call: Any, begin: float) -> str:
+    """A call, and the way that it took; times are those of the ladder."""
     verb = "calls" if call.role == "caller" else "is called by"
     remote = "?" if call.remote is None else call.remote.uri
     lines = [f"{call.party.uri} {verb} {remote}: {call.state}"]
-    lines += [f"  {one.time - steps[0].time:9.3f} s  {one.what:20} -> {one.state}" for one in steps]
+    engine = call.party.engine
+    shift = engine.wire.clock() - engine.loop.time() - begin
+    lines += [
+        f"{(one.time + shift) * 1000:9.1f} ms  {one.what:20} -> {one.state}" for one in call.steps
+    ]
     if call.cause is not None:
-        lines.append(f"  {call.cause.text}")
+        lines.append(f"{'':14}{call.cause.text}")
     return "\n".join(lines)
 
 

@@ -49,9 +49,9 @@ class TestACall:
         expect(call).refused()
         expect(call).refused(486)
         text = failure(expect(call).answered)
-        assert text.startswith("alice's call was not answered: The other side answered 486 Busy")
+        assert text.startswith("alice's call was not answered: 486 Busy Here.")
         assert "failed             Error" in text
-        assert "not refused with 603: The other side" in failure(expect(call).refused, 603)
+        assert "not refused with 603: 486 Busy Here." in failure(expect(call).refused, 603)
 
     def test_what_does_not_come_takes_its_time(self, two, sip_network):
         alice, bob = two
