@@ -3,7 +3,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const by = (id) => document.getElementById(id);
-const HEIGHT = 38, SPARE = 14, COLORS = 8;
+const HEIGHT = 38, SPARE = 9, COLORS = 8;
 const [TIME, KIND, FROM, TO, CALL, LABEL, MORE, FLAGS, REF, METHOD] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 const BOTH = 1, FAILED = 2;
 const isMessage = (row) => row[KIND] < 3;
@@ -94,7 +94,7 @@ const ladder = {
       }
     }
     rows.append(fresh);
-    timeline.draw();
+    timeline.follow();
   },
 
   /** The element of one row. */

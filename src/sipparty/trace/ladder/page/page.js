@@ -2,6 +2,8 @@
 
 const hidden = { kinds: new Set(), methods: new Set() };
 const CALL_HEIGHT = 74;
+/** The distances that times may have at the strip, in milliseconds. */
+const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 72e5, 216e5, 864e5];
 const KIND_NAMES = { data: "Other bytes", media: "Media", key: "DTMF", quality: "Quality", state: "States", note: "Notes" };
 
 /** Show the rows that pass the filter; the one that is read stays in sight. */
@@ -50,7 +52,7 @@ function choose(number, follow = false) {
     if (follow) rows.focus({ preventScroll: true });
   }
   history.replaceState(null, "", number < 0 ? "#" : `#${number + 1}`);
-  calls.draw();
+  calls.reveal();
 }
 
 function showCall(number) {
@@ -94,14 +96,16 @@ const calls = {
     button.style.top = `${place * CALL_HEIGHT}px`;
     button.style.setProperty("--c", number < 0 ? "" : `var(--c${number % COLORS})`);
     button.title = number < 0 ? "" : `${id}\n${elapsed(start)} s: ${what}, ${rows} rows`;
-    const chosen = ladder.chosen >= 0 ? data.rows[ladder.chosen][CALL] : ladder.call;
-    button.setAttribute("aria-current", String(number === (ladder.call >= 0 ? ladder.call : chosen)));
+    button.setAttribute("aria-current", String(number === this.current()));
     button.onclick = () => showCall(number);
     return button;
   },
 
+  /** The call that is shown alone, else that of the row that is read; -1 for all. */
+  current: () => ladder.call >= 0 || ladder.chosen < 0 ? ladder.call : data.rows[ladder.chosen][CALL],
+
   reveal() {
-    const pane = by("calls"), top = (ladder.call + 1) * CALL_HEIGHT;
+    const pane = by("calls"), top = (this.current() + 1) * CALL_HEIGHT;
     if (top < pane.scrollTop || top + CALL_HEIGHT > pane.scrollTop + pane.clientHeight) {
       pane.scrollTop = top - pane.clientHeight / 2;
     }
@@ -111,12 +115,12 @@ const calls = {
 
 const timeline = {
   start() {
-    const canvas = by("times");
-    canvas.onpointerdown = (event) => {
-      canvas.setPointerCapture(event.pointerId);
+    const strip = by("times");
+    strip.onpointerdown = (event) => {
+      strip.setPointerCapture(event.pointerId);
       this.go(event);
     };
-    canvas.onpointermove = (event) => { if (event.buttons) this.go(event); };
+    strip.onpointermove = (event) => { if (event.buttons) this.go(event); };
   },
 
   span: () => Math.max(1, data.rows.length ? data.rows[data.rows.length - 1][TIME] : 0),
@@ -134,59 +138,62 @@ const timeline = {
     by("ladder").scrollTop = low * HEIGHT - by("ladder").clientHeight / 2;
   },
 
-  /** Bars for how much happened when, the window, and the times. */
+  /** Where a time is, in pixels. */
+  at(time) {
+    return 12 + time / this.span() * (this.wide - 24);
+  },
+
+  /** Show which times are in the window. */
+  follow() {
+    const shown = ladder.shown, wide = by("times").clientWidth;
+    if (this.of !== shown || this.wide !== wide) this.draw();
+    const pane = by("ladder"), place = (y) => Math.max(0, Math.min(shown.length - 1, Math.floor(y / HEIGHT)));
+    const mark = by("times").lastElementChild;
+    mark.hidden = !shown.length;
+    if (mark.hidden) return;
+    const from = this.at(data.rows[shown[place(pane.scrollTop)]][TIME]);
+    const to = this.at(data.rows[shown[place(pane.scrollTop + pane.clientHeight - 43)]][TIME]);
+    mark.style.transform = `translateX(${from - 2}px) scaleX(${Math.max(4, to - from + 4) / 100})`;
+  },
+
+  /** Bars for how much happened when, and the times. */
   draw() {
-    const canvas = by("times"), wide = canvas.clientWidth, high = canvas.clientHeight;
-    const scale = window.devicePixelRatio || 1;
-    if (canvas.width !== Math.round(wide * scale)) canvas.width = Math.round(wide * scale);
-    if (canvas.height !== Math.round(high * scale)) canvas.height = Math.round(high * scale);
+    const canvas = by("times").firstElementChild, scale = window.devicePixelRatio || 1;
+    const wide = canvas.clientWidth, high = canvas.clientHeight, base = high - 15, span = this.span();
+    this.of = ladder.shown;
+    this.wide = wide;
+    canvas.width = Math.round(wide * scale);
+    canvas.height = Math.round(high * scale);
     const pen = canvas.getContext("2d");
-    const color = (name) => getComputedStyle(by("colors-" + name) || canvas).color;
-    pen.setTransform(scale, 0, 0, scale, 0, 0);
-    pen.clearRect(0, 0, wide, high);
-    const span = this.span(), at = (time) => 12 + time / span * (wide - 24), base = high - 15;
-    const pane = by("ladder"), shown = ladder.shown;
-    if (shown.length) {
-      const first = Math.min(shown.length - 1, Math.max(0, Math.floor((pane.scrollTop) / HEIGHT)));
-      const last = Math.min(shown.length - 1, Math.floor((pane.scrollTop + pane.clientHeight - 42) / HEIGHT));
-      const [from, to] = [at(data.rows[shown[first]][TIME]), at(data.rows[shown[last]][TIME])];
-      pen.fillStyle = color("chosen");
-      pen.fillRect(from - 2, 0, Math.max(4, to - from + 4), high);
-    }
-    if (this.of !== shown || this.wide !== wide) this.count(shown, wide, at);
-    const most = Math.max(...this.bars.map((bar) => bar.all), 1);
-    for (const [x, bar] of this.bars.entries()) {
-      if (!bar.all) continue;
-      const tall = Math.max(3, bar.all / most * (base - 6));
-      pen.fillStyle = color("accent");
-      pen.fillRect(x * 3, base - tall, 2.2, tall);
-      if (bar.failed) {
-        pen.fillStyle = color("red");
-        const part = Math.max(3, bar.failed / most * (base - 6));
-        pen.fillRect(x * 3, base - part, 2.2, part);
+    pen.scale(scale, scale);
+    const [accent, red, soft] = ["accent", "red", "soft"].map((name) => getComputedStyle(by(`color-${name}`)).color);
+    const bars = this.count(), most = Math.max(...bars.map((bar) => bar.all), 1);
+    for (const [x, bar] of bars.entries()) {
+      for (const [number, color] of [[bar.all, accent], [bar.failed, red]]) {
+        const tall = number && Math.max(3, number / most * (base - 6));
+        pen.fillStyle = color;
+        pen.fillRect(x * 3, base - tall, 2.2, tall);
       }
     }
-    pen.fillStyle = color("soft");
+    pen.fillStyle = soft;
     pen.font = "10px system-ui, sans-serif";
-    const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
-    const step = (steps.find((one) => one * 1000 / span * (wide - 24) > 70) || 864000) * 1000;
-    for (let time = 0; time <= span; time += step) {
+    const step = STEPS.find((one) => one / span * (wide - 24) > 70) || 864e5;
+    for (let time = 0; time <= span && this.at(time) < wide - 20; time += step) {
       const text = step < 1000 ? `${(time / 1000).toFixed(3)} s` : time < 60000 ? `${time / 1000} s` : elapsed(time).split(".")[0];
       pen.textAlign = time === 0 ? "left" : "center";
-      if (at(time) < wide - 20) pen.fillText(text, time === 0 ? 12 : at(time), high - 4);
+      pen.fillText(text, this.at(time), high - 4);
     }
   },
 
-  count(shown, wide, at) {
-    this.of = shown;
-    this.wide = wide;
-    this.bars = Array.from({ length: Math.ceil(wide / 3) }, () => ({ all: 0, failed: 0 }));
-    for (const number of shown) {
-      const row = data.rows[number], bar = this.bars[Math.floor(at(row[TIME]) / 3)];
-      if (!bar) continue;
+  /** How many rows, and how many failures, are at every third pixel. */
+  count() {
+    const bars = Array.from({ length: Math.ceil(this.wide / 3) + 1 }, () => ({ all: 0, failed: 0 }));
+    for (const number of ladder.shown) {
+      const row = data.rows[number], bar = bars[Math.floor(this.at(row[TIME]) / 3)];
       bar.all += 1;
       if (row[FLAGS] & FAILED) bar.failed += 1;
     }
+    return bars;
   },
 };
 
@@ -243,8 +250,7 @@ function step(rows) {
 
 function nextCall(by) {
   if (!data.calls.length) return;
-  const from = ladder.call >= 0 || ladder.chosen < 0 ? ladder.call : data.rows[ladder.chosen][CALL];
-  showCall(Math.min(data.calls.length - 1, Math.max(-1, from + by)));
+  showCall(Math.min(data.calls.length - 1, Math.max(-1, calls.current() + by)));
 }
 
 const page = () => Math.max(1, Math.floor(by("ladder").clientHeight / HEIGHT) - 2);
@@ -285,9 +291,9 @@ document.addEventListener("keydown", (event) => {
 });
 
 function begin() {
-  for (const name of ["accent", "red", "soft", "chosen"]) {
+  for (const name of ["accent", "red", "soft"]) {
     const swatch = make("i");
-    swatch.id = `colors-${name}`;
+    swatch.id = `color-${name}`;
     swatch.hidden = true;
     swatch.style.color = `var(--${name})`;
     document.body.append(swatch);

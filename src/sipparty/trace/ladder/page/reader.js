@@ -47,6 +47,9 @@ const reader = {
         return given === address ? address : `${given} (${address})`;
       };
       parts.unshift(`${name(row[FROM], from)} → ${name(row[TO], to)}`, `${transport}, ${size} bytes`);
+    } else if (row[FROM] >= 0) {
+      const ends = isMark(row) ? [row[FROM]] : [row[FROM], row[TO]];
+      parts.unshift(ends.map((column) => data.columns[column]).join(row[FLAGS] & BOTH ? " ↔ " : " → "));
     }
     const again = row[FLAGS] >> 2;
     if (again) parts.push(`sent ${again + 1} times by now`);
