@@ -65,7 +65,7 @@ PAGES = (
 
 _SECTION = re.compile(r"^(Args|Returns|Raises|Attributes|Yields):$", re.MULTILINE)
 _ITEM = re.compile(r"^ {4}(?P<name>[\w.*]+(?: \([^)]*\))?): ?(?P<text>.*)$")
-_RULE = re.compile(r"^ {4}=+(?: +=+)+$")
+_RULE = re.compile(r"^ *=+(?: +=+)+$")
 _CODE = re.compile(r"(?<![`\[])`([A-Za-z_][\w.]*)`(?![`\]])")
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign

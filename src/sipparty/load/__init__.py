@@ -1,15 +1,15 @@
 """Load: many calls at a rate, what came of them, and how long each step took.
 
-async def short(run):                           a scenario: what one call does
-    with run.step("answer"):
-        call = await run.invite()
-    with run.step("hang up"):
-        call.terminate()
-        await call
+    async def short(run):                           a scenario: what one call does
+        with run.step("answer"):
+            call = await run.invite()
+        with run.step("hang up"):
+            call.terminate()
+            await call
 
-result = await run_load(short, "10.0.0.2", rate=200, calls=10_000, ramp=10, processes=2)
-print(result)
-result.save("report.html")
+    result = await run_load(short, "10.0.0.2", rate=200, calls=10_000, ramp=10, processes=2)
+    print(result)
+    result.save("report.html")
 
 ======================  =======================================================================
 `CallRun`               one call: its number, its steps, what it counts, why it failed
