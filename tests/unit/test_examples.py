@@ -52,10 +52,10 @@ def test_an_example_runs(name, tmp_path):
 
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+CALLER, MACHINE, TEST, PROMPT = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
 
-#: What takes the place of the world in the README's first two blocks: an answering machine that
-#: listens at a free port, and is called by the second block's caller.
+#: What takes the place of the world in the README's first two blocks: the answering machine listens
+#: at a free port, and the caller calls it.
 STAGE = """
 import asyncio, threading
 from sipparty import AudioParty, ToneSource, WAVRecorder
@@ -88,18 +88,24 @@ assert not machine.is_alive()
 
 
 def test_the_answering_machine_and_the_caller_of_the_readme(tmp_path):
-    machine, caller = BLOCKS[:2]
-    done = execute("-c", f"MACHINE = {machine!r}\nCALLER = {caller!r}\n{STAGE}", cwd=tmp_path)
+    done = execute("-c", f"MACHINE = {MACHINE!r}\nCALLER = {CALLER!r}\n{STAGE}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     (message,) = tmp_path.glob("message-*.wav")
     assert any(WAVSource(message).read(8000))
 
 
+def test_the_test_of_the_readme_passes(tmp_path):
+    (tmp_path / "test_bob.py").write_text(TEST)
+    options = ["-q", "-p", "no:cacheprovider", "-p", "sipparty.testing.plugin", "-p", "no:asyncio"]
+    done = execute("-m", "pytest", *options, str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
 def test_the_prompt_of_the_readme(tmp_path):
-    (block,) = BLOCKS[2:]
     script = []
-    for example in doctest.DocTestParser().get_examples(block):
+    for example in doctest.DocTestParser().get_examples(PROMPT):
         shown = f"assert repr({example.source.strip()}) == {example.want.strip()!r}\n"
         script.append(shown if example.want else example.source)
     assert sum(line.startswith("assert repr(") for line in script) == 3

@@ -176,6 +176,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._order = itertools.count()
         selector = _Selector()
         super().__init__(selector)
+        # asyncio's debug mode measures real time, and allows one thread; here threads take turns.
+        self.set_debug(False)
         selector.loop = self
 
     def time(self) -> float:
