@@ -51,6 +51,7 @@ PAGES = (
     "sipparty.parse",
     "sipparty.transport",
     "sipparty.trace",
+    "sipparty.live",
     "sipparty.explain",
     "sipparty.load",
     "sipparty.load.sipp",

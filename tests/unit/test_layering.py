@@ -86,6 +86,7 @@ LAYERS = [
     ("transport", "listeners source_selection response_fallback stun keepalive hub"),
     ("transport", "__init__"),
     ("concurrency", "dispatch engine"),
+    ("live", "model sources graphs page screen __init__"),
     ("load", "histogram statistics course pacing scenario"),
     ("load", "sipp.document sipp.posix sipp.template sipp.model sipp.keywords sipp.reading"),
     ("load", "sipp.received sipp.credentials sipp.actions sipp.reader sipp.injection sipp.options"),
