@@ -68,6 +68,12 @@ COMMANDS: Final[tuple[Row, ...]] = (
         "Be called: play, record, echo or refuse.",
         ("sipparty answer --port 5060 --echo",),
     ),
+    Row(
+        "watch",
+        "Calls",
+        "Watch calls as they are made, in the terminal or on a page.",
+        ("sipparty watch --web", "sipparty watch trace.jsonl"),
+    ),
     Row("demo", "Calls", "Alice calls Bob on this machine.", ("sipparty demo",)),
     Row(
         "load",
