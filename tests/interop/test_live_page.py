@@ -11,8 +11,8 @@ import pytest
 from sipparty.live import serve_page
 from sipparty.parties import AudioParty
 from sipparty.trace.jsonl import as_json
-from tests.unit.live.records import CALL, request, response, step
 
+from ..unit.live.records import CALL, request, response, step
 from .certificates import Certificates
 from .chromium import Chromium
 from .devtools import DevTools

@@ -19,7 +19,8 @@ from websockets.sync.client import connect
 
 from sipparty.parties import AudioParty
 from sipparty.trace.jsonl import as_json
-from tests.unit.live.records import CALL
+
+from ..live.records import CALL
 
 COMMAND = [sys.executable, "-m", "sipparty.cli", "watch"]
 PATIENCE = 40

@@ -6,12 +6,13 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 import pytest
-from tests.unit.fsm.test_drawing import Light as Base
-from tests.unit.fsm.test_drawing import Odd
 
 from sipparty.fsm import FSM
 from sipparty.fsm.drawing import svg, view_of, view_of_records
 from sipparty.sip.dialog import SimpleCall
+
+from .test_drawing import Light as Base
+from .test_drawing import Odd
 
 SVG = "{http://www.w3.org/2000/svg}"
 

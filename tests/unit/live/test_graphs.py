@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from xml.etree import ElementTree
 
-from tests.unit.live.records import BOB, quality
-
 from sipparty.live.graphs import quality_svg
 from sipparty.trace.records import QualityRecord
+
+from .records import BOB, quality
 
 
 def test_nothing_is_drawn_of_nothing() -> None:

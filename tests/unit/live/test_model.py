@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.live.records import ALICE, BOB, CALL, quality, request, response, step
 
 from sipparty.live.model import LiveCall, LiveModel
 from sipparty.sip.dialog import SimpleCall
 from sipparty.trace.wirelog import WireRecord
+
+from .records import ALICE, BOB, CALL, quality, request, response, step
 
 
 def model_of(*records, **options) -> LiveModel:

@@ -10,13 +10,14 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
-from tests.unit.live.records import CALL, request
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from sipparty.errors import ListenError
 from sipparty.live.model import LiveModel
 from sipparty.live.page import LivePage
+
+from .records import CALL, request
 
 
 class Records:

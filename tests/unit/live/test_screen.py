@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.live.records import CALL, request, response
-from tests.unit.live.test_page import Records
 from textual.widgets import DataTable, Static, TabbedContent
 
 from sipparty.live.screen import LiveScreen
+
+from .records import CALL, request, response
+from .test_page import Records
 
 
 def shown(screen: LiveScreen, name: str) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sipparty.trace.jsonl import as_json
-from tests.unit.live.records import CALL, request
 
 from sipparty.errors import UsageError
 from sipparty.live.model import LiveModel
 from sipparty.live.sources import FileSource, PartySource, source_of
 from sipparty.parties import NoMediaSimpleCallsParty
 from sipparty.testing.simulation import VirtualNetwork
+from sipparty.trace.jsonl import as_json
+
+from .records import CALL, request
 
 
 def write(path: Path, *records, mode: str = "a") -> None:
