@@ -113,7 +113,7 @@ LAYERS = [
     ("cli", "explaining checks commands.parse commands.sdp commands.fsm commands.resolve"),
     ("cli", "commands.doctor commands.load"),
     ("cli", "commands.call commands.answer commands.demo commands"),
-    ("cli", "app __init__ __main__"),
+    ("cli", "commands.watch app __init__ __main__"),
 ]
 
 #: What may be imported against the order, under `TYPE_CHECKING` alone: (importer, imported). The
