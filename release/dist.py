@@ -39,6 +39,10 @@ SOURCE = ROOT / "src"
 METADATA = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
 
 
+#: The time of files where the sources are no clone: 2020-02-02, as hatchling has it.
+NO_COMMIT = "1580601600"
+
+
 class DistError(Exception):
     """What was built is not what is to be released; the message says why."""
 
@@ -49,7 +53,7 @@ def epoch() -> str:
         return given
     git = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
     done = subprocess.run(git, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip() or "0"
+    return done.stdout.strip() or NO_COMMIT
 
 
 def build(folder: Path, source: Path = ROOT) -> tuple[Path, Path]:
