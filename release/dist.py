@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -114,8 +115,8 @@ def check(first: Iterable[Path], second: Iterable[Path]) -> None:
 def main() -> None:
     """Build, check, and write into the folder."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as place:
+    # Not in the folder, where the next source distribution could take it for a source.
+    with tempfile.TemporaryDirectory() as place:
         turns = []
         for turn in ("first", "second"):
             (Path(place) / turn).mkdir()
@@ -125,8 +126,10 @@ def main() -> None:
             made = (*turns[0], sbom.write(*turns[0]))
         except (DistError, ValueError) as error:
             sys.exit(str(error))
+        folder.mkdir(parents=True, exist_ok=True)
         for path in made:
-            path.rename(folder / path.name)
+            shutil.copyfile(path, folder / f".{path.name}")
+            (folder / f".{path.name}").rename(folder / path.name)
             sys.stdout.write(f"{folder / path.name}\n")
 
 
