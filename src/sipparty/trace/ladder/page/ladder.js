@@ -36,39 +36,85 @@ const ladder = {
 
   /** Give the columns that the shown rows need their places, then draw. */
   arrange() {
-    const used = new Set();
-    for (const number of this.shown) {
+    const spans = new Map(); // of each column: the first and the last place that needs it
+    this.shown.forEach((number, place) => {
       const row = data.rows[number];
-      if (row[FROM] >= 0) used.add(row[FROM]).add(row[TO]);
-    }
-    const needed = [...used].sort((one, other) => one - other);
+      for (const column of row[FROM] < 0 ? [] : [row[FROM], row[TO]]) {
+        if (spans.has(column)) spans.get(column)[1] = place;
+        else spans.set(column, [place, place]);
+      }
+    });
     const pane = by("ladder"), left = this.left();
     const space = pane.clientWidth - left - 8, least = pane.clientWidth < 500 ? 100 : 150;
-    const gap = Math.min(430, Math.max(least, space / Math.max(1, needed.length)));
-    const edge = left + Math.max(0, (space - gap * needed.length) / 2);
+    this.spans = spans;
+    this.shared = spans.size * least > space;
+    const lanes = this.lanes();
+    const count = Math.max(1, ...[...lanes.values()].map((lane) => lane + 1));
+    const gap = Math.min(430, Math.max(least, space / count));
+    const edge = left + Math.max(0, (space - gap * count) / 2);
     this.gap = gap;
-    this.x = new Map(needed.map((column, place) => [column, edge + gap * (place + 0.5)]));
-    this.wide = Math.max(pane.clientWidth, edge + gap * needed.length);
-    const heads = by("heads"), rows = by("rows");
-    heads.style.width = rows.style.width = `${this.wide}px`;
+    this.x = new Map([...lanes].map(([column, lane]) => [column, edge + gap * (lane + 0.5)]));
+    this.wide = Math.max(pane.clientWidth, edge + gap * count);
+    const rows = by("rows");
+    by("heads").style.width = rows.style.width = `${this.wide}px`;
     rows.style.height = `${this.shown.length * HEIGHT + 12 + this.covered()}px`;
+    this.drawn.clear();
+    rows.replaceChildren();
+    this.named = "";
+    this.draw();
+  },
+
+  /** The lane of each column. Where there is no space for all, those share one whose rows are apart. */
+  lanes() {
+    const columns = [...this.spans.keys()].sort((one, other) => one - other);
+    if (!this.shared) return new Map(columns.map((column, place) => [column, place]));
+    const ends = [], lanes = new Map();
+    columns.sort((one, other) => this.spans.get(one)[0] - this.spans.get(other)[0] || one - other);
+    for (const column of columns) {
+      const [first, last] = this.spans.get(column);
+      const free = ends.findIndex((end) => end < first);
+      const lane = free < 0 ? ends.length : free;
+      ends[lane] = last;
+      lanes.set(column, lane);
+    }
+    return lanes;
+  },
+
+  /** The names of the columns at the top of the window. */
+  name(place) {
+    const named = new Map(); // of each x: the column there, or the next one to be
+    for (const [column, [first, last]] of this.spans) {
+      const x = this.x.get(column), known = named.get(x);
+      if (last >= place && (known === undefined || first < this.spans.get(known)[0])) named.set(x, column);
+    }
+    const later = (column) => this.shared && this.spans.get(column)[0] > place + 15 ? "later" : "";
+    const key = [this.times, ...[...named.values()].map((column) => column + later(column))].join();
+    if (key === this.named) return;
+    this.named = key;
     const when = make("button", "when", ["Elapsed", "Step", "Time"][this.times]);
     when.title = "Times: since the start, since the row before, of day (s)";
     when.onclick = () => this.turnTimes();
-    heads.replaceChildren(when);
-    this.drawn.clear();
-    rows.replaceChildren();
-    this.lines = document.createDocumentFragment(); // the lifelines, as a row has them
-    for (const [column, x] of this.x) {
-      const head = make("span", "", data.columns[column]);
-      head.title = data.columns[column];
-      head.style.cssText = `left:${x}px;max-width:${gap - 8}px`;
-      heads.append(head);
-      const line = make("i");
+    by("heads").replaceChildren(when, ...[...named].map(([x, column]) => this.head(x, column, later(column))));
+  },
+
+  head(x, column, classes) {
+    const head = make("span", classes, data.columns[column]);
+    head.title = data.columns[column];
+    head.style.cssText = `left:${x}px;max-width:${this.gap - 8}px`;
+    return head;
+  },
+
+  /** The lifelines of a row, and the names of those that begin there. */
+  lifelines(place) {
+    const lines = document.createDocumentFragment();
+    for (const [column, [first, last]] of this.spans) {
+      if (this.shared && (place < first || place > last)) continue;
+      const x = this.x.get(column), line = make("i");
       line.style.left = `${x}px`;
-      this.lines.append(line);
+      lines.append(line);
+      if (this.shared && first === place && place > 0) lines.append(this.head(x, column, "born"));
     }
-    this.draw();
+    return lines;
   },
 
   left: () => parseInt(getComputedStyle(document.documentElement).getPropertyValue("--times")),
@@ -78,6 +124,7 @@ const ladder = {
     const pane = by("ladder"), rows = by("rows");
     const top = pane.scrollTop - 42;
     const first = Math.max(0, Math.floor(top / HEIGHT) - SPARE);
+    this.name(Math.max(0, Math.ceil(top / HEIGHT)));
     const last = Math.min(this.shown.length, Math.ceil((top + pane.clientHeight) / HEIGHT) + SPARE);
     for (const [place, element] of this.drawn) {
       if (place < first || place >= last) {
@@ -109,7 +156,7 @@ const ladder = {
     if (row[FLAGS] & FAILED) element.classList.add("failed");
     if (data.kinds[row[KIND]] === "quality") element.classList.add(worth(row[LABEL]));
     element.onclick = () => choose(number, true);
-    element.append(this.lines.cloneNode(true), this.time(place, row, element));
+    element.append(this.lifelines(place), this.time(place, row, element));
     if (mark) this.drawMark(element, row);
     else this.drawArrow(element, row);
     this.dress(element, number);
@@ -205,6 +252,10 @@ const ladder = {
     if (middle || top < pane.scrollTop || top + HEIGHT > pane.scrollTop + high) {
       pane.scrollTop = middle || Math.abs(top - pane.scrollTop) > 2 * high ? top - high / 2
         : top < pane.scrollTop ? top : top + HEIGHT - high;
+    }
+    const row = data.rows[number], ends = row[FROM] < 0 ? [] : [this.x.get(row[FROM]), this.x.get(row[TO])];
+    if (Math.min(...ends) < pane.scrollLeft + this.left() || Math.max(...ends) > pane.scrollLeft + pane.clientWidth) {
+      pane.scrollLeft = Math.min(...ends) - this.left() - 60;
     }
     this.draw();
   },
