@@ -94,7 +94,7 @@ LAYERS = [
     ("load", "sipp.statistics sipp.exchange sipp.twin sipp.rtp sipp.call sipp.player"),
     ("load", "sipp.scenario sipp"),
     ("load", "source runner share processes"),
-    ("load", "thresholds summary plots page result load __init__"),
+    ("load", "thresholds summary plots page result load cluster __init__"),
     ("party", "calls setting settings engine_user deciding events locating notification"),
     ("party", "notifying requests media"),
     ("party", "listening agent"),

@@ -72,12 +72,14 @@ class Cluster:
 
     async def _connected(self) -> Client:
         if self._client is None:
+            client: Any = None
             try:
                 # Actors look for the default client.
-                self._client = await self._make(
-                    self._address, asynchronous=True, timeout=self.CONNECT
-                )
+                client = self._make(self._address, asynchronous=True, timeout=self.CONNECT)
+                self._client = await client
             except (OSError, ValueError) as error:
+                if client is not None:
+                    await client.close()
                 raise UsageError(
                     f"No scheduler of Dask answers at {self._address!r}: {error}"
                 ) from None

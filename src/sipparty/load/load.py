@@ -14,12 +14,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sipparty.errors import UsageError
 from sipparty.load.course import Course
 from sipparty.load.pacing import Pacing
-from sipparty.load.processes import Processes
+from sipparty.load.processes import Here, Processes
 from sipparty.load.result import LoadResult
 from sipparty.load.scenario import Caller
 from sipparty.load.share import Sample, Share, Workers
@@ -27,7 +27,10 @@ from sipparty.load.source import Source
 from sipparty.load.statistics import Statistics
 from sipparty.load.thresholds import DEFAULT, Threshold
 
-__all__ = ["Load", "Progress", "run_load"]
+if TYPE_CHECKING:
+    from typing import Unpack
+
+__all__ = ["Load", "LoadOptions", "Progress", "load_by", "run_load"]
 
 #: Is given what was counted so far, each second.
 Progress = Callable[[Statistics], object]
@@ -214,22 +217,57 @@ def _name(source: Source) -> str:
     return getattr(source, "__name__", None) or type(source).__name__
 
 
+class LoadOptions(TypedDict, total=False):
+    """What a load may be asked for, by name.
+
+    Args:
+        rate: Calls a second, of all processes together; None to have `limit` calls at all times.
+        calls: How many calls; None for no end but `duration` and cancellation.
+        ramp: Seconds in which the rate grows to what it is, evenly.
+        limit: The most calls at a time; None for no limit.
+        duration: Seconds after which no call begins.
+        timeout: Seconds that a call may take, 60 by default; then it has failed.
+        options: The scenario's own options, `CallRun.options`.
+        thresholds: What must hold, such as "failed < 1%" and "answer.p95 < 200ms".
+        on_progress: Given the `Statistics` so far, each second.
+    """
+
+    rate: float | None
+    calls: int | None
+    ramp: float
+    limit: int | None
+    duration: float | None
+    timeout: float
+    options: Mapping[str, Any]
+    thresholds: Sequence[str]
+    on_progress: Progress
+
+
+def _load(
+    workers: Workers,
+    scenario: Source,
+    target: str,
+    asked: Mapping[str, Any],
+    count: int,
+    caller: Caller | None,
+) -> Load:
+    given = dict(asked)
+    pacing = Pacing(**{name: given.pop(name) for name in Pacing._fields if name in given})
+    share = Share(
+        *(scenario, target, pacing, given.pop("timeout", 60.0), given.pop("options", {})),
+        *(caller or Caller(), 0, count),
+    )
+    return Load(share, workers, **given)
+
+
 async def run_load(
     scenario: Source,
     target: str = "",
     *,
-    rate: float | None = None,
-    calls: int | None = None,
-    ramp: float = 0.0,
-    limit: int | None = None,
-    duration: float | None = None,
-    timeout: float = 60.0,  # noqa: ASYNC109 - of each call
     processes: int = 1,
-    options: Mapping[str, Any] | None = None,
-    caller: Caller | None = None,
-    thresholds: Sequence[str] = (),
-    on_progress: Progress = lambda _: None,
     workers: Workers | None = None,
+    caller: Caller | None = None,
+    **options: Unpack[LoadOptions],
 ) -> LoadResult:
     """Run a load in processes of its own, and return its result.
 
@@ -237,31 +275,24 @@ async def run_load(
         scenario: A coroutine function that takes a `CallRun`, a `Scenario`, or the path of a file,
             see `sipparty.load.source`. A function or class is at the top of a module.
         target: Who is called: an address, "host" or "host:port".
-        rate: Calls a second, of all processes together; None to have `limit` calls at all times.
-        calls: How many calls; None for no end but `duration` and cancellation.
-        ramp: Seconds in which the rate grows to what it is, evenly.
-        limit: The most calls at a time; None for no limit.
-        duration: Seconds after which no call begins.
-        timeout: Seconds that a call may take; then it has failed.
         processes: How many processes share it.
-        options: The scenario's own options, `CallRun.options`.
+        workers: What runs them; by default this machine does.
         caller: Who calls.
-        thresholds: What must hold, such as "failed < 1%" and "answer.p95 < 200ms".
-        on_progress: Given the `Statistics` so far, each second.
-        workers: What runs the processes; by default this machine does, in `Processes`.
+        options: What is asked for, as `LoadOptions` has it: `rate`, `calls`, `limit`, ...
 
     Raises:
         TypeError: Something is of the wrong kind.
         UsageError: It cannot be as it is asked for, or the scenario could not start.
     """
-    share = Share(
-        scenario,
-        target,
-        Pacing(rate, calls, ramp, limit, duration),
-        timeout,
-        options or {},
-        caller or Caller(),
-        count=processes,
-    )
-    load = Load(share, workers or Processes(), thresholds=thresholds, on_progress=on_progress)
-    return await load.run()
+    runs = workers or Processes()
+    return await _load(runs, scenario, target, options, processes, caller).run()
+
+
+async def load_by(party: Any, scenario: Source, target: str, options: LoadOptions) -> LoadResult:
+    """Do what `Party.load` does."""
+    engine = party.engine
+    load = _load(Here(engine, party), scenario, target, options, 1, None)
+    if engine.loop is asyncio.get_running_loop():
+        return await load.run()
+    running = asyncio.run_coroutine_threadsafe(load.run(), engine.loop)
+    return await asyncio.wrap_future(running)

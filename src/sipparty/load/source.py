@@ -1,8 +1,10 @@
-"""Where a scenario comes from: a coroutine function, a `Scenario`, or a file.
+"""Where a scenario comes from: a coroutine function, a `Scenario`, or the path of a file.
 
-script.py           a Python file with one scenario
-script.py:name      that of several
-uac.xml             a scenario of SIPp, see `sipparty.load.sipp`
+    script.py           a Python file with one scenario
+    script.py:name      that of several
+    uac.xml             a scenario of SIPp, see `sipparty.load.sipp`
+
+A file is executed in each process.
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from sipparty.concurrency.engine import Engine
     from sipparty.concurrency.streams import Stream
+    from sipparty.load import LoadOptions, LoadResult, Source
     from sipparty.party.calls import CallBlock, InviteOptions
     from sipparty.party.settings import Settings
     from sipparty.sip.agent import UserAgent
@@ -469,6 +470,16 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
         from sipparty.trace import Trace
 
         return Trace(self, **options)
+
+    async def load(
+        self, scenario: Source, target: str = "", **options: Unpack[LoadOptions]
+    ) -> LoadResult:
+        """Make many calls, and return what came of them; as `sipparty.load.run_load` does, but on
+        the engine of this party.
+        """
+        from sipparty.load.load import load_by
+
+        return await load_by(self, scenario, target, options)
 
     @property
     def calls(self) -> list[CallT]:

@@ -201,3 +201,32 @@ class TestProcesses:
         pid = asyncio.run(main())
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+class TestAParty:
+    def test_makes_the_calls_itself(self):
+        network = VirtualNetwork(delay=(0.01, 0.03))
+        bob = NoMediaSimpleCallsParty("bob@10.0.0.2", engine=network.engine("10.0.0.2")).listen()
+        alice = NoMediaSimpleCallsParty("alice@10.0.0.1", engine=network.engine("10.0.0.1"))
+        callers = set()
+
+        async def called(run):
+            assert run.party is alice
+            await short(run)
+            callers.add(run.options["who"])
+
+        async def main():
+            return await alice.load(called, bob.contact_uri, rate=20, calls=40, options={"who": 1})
+
+        result = network.run(main())
+        assert (result.statistics.succeeded, callers) == (40, {1})
+        assert result.rate == pytest.approx(20)
+        network.close()
+
+    def test_whose_engine_is_on_a_thread_does_so_too(self):
+        with NoMediaSimpleCallsParty("bob@127.0.0.1") as bob:
+            bob.listen(None, address="127.0.0.1")
+            target = f"127.0.0.1:{bob.contact_uri.port}"
+            with NoMediaSimpleCallsParty("alice@127.0.0.1") as alice:
+                result = asyncio.run(alice.load(short, target, rate=100, calls=5))
+        assert result.statistics.succeeded == 5

@@ -14,6 +14,7 @@ from sipparty.cli.exits import Exit
 from sipparty.cli.options import AccountOptions, check, party_options, reached_by
 from sipparty.cli.output import Output
 from sipparty.errors import UsageError
+from sipparty.load.cluster import Cluster
 from sipparty.load.load import Load
 from sipparty.load.pacing import Pacing
 from sipparty.load.plots import require_matplotlib
@@ -137,7 +138,11 @@ def load(
         ),
         count=processes or _processes(pacing, found),
     )
-    result = asyncio.run(_run(share, threshold or [], _workers(cluster), output))
+    if cluster is None:
+        running = _run(share, threshold or [], Processes(), output)
+    else:
+        running = _run_on(cluster, share, processes, threshold or [], output)
+    result = asyncio.run(running)
     output.text(str(result))
     for path in report or ():
         result.save(path)
@@ -190,6 +195,14 @@ async def _run(share: Share, thresholds: list[str], workers: Workers, output: Ou
             loop.remove_signal_handler(signal.SIGINT)
 
 
+async def _run_on(
+    address: str, share: Share, processes: int | None, thresholds: list[str], output: Output
+) -> LoadResult:
+    async with Cluster(address) as cluster:
+        share = share.replace(count=processes or await cluster.size())
+        return await _run(share, thresholds, cluster, output)
+
+
 def _processes(pacing: Pacing, scenario: Scenario) -> int:
     """As many processes as the rate takes; those that are called share no port."""
     if scenario.WAITS:
@@ -198,10 +211,6 @@ def _processes(pacing: Pacing, scenario: Scenario) -> int:
     wanted = cores if pacing.rate is None else -(-pacing.rate // _RATE_EACH)
     most = [limit for limit in (pacing.calls, pacing.limit) if limit]
     return max(1, int(min(wanted or 1, cores or 1, *most)))
-
-
-def _workers(cluster: str | None) -> Workers:
-    return Processes()
 
 
 def _check_report(path: Path) -> None:
