@@ -1,6 +1,5 @@
 """The plugin, in suites of its own: reports of what fails, strictness, virtual time, xdist."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import sipparty
 from sipparty.testing.leaks import Leaks
 
 OFFICE = '''
@@ -24,35 +22,10 @@ class Office(AudioB2BUA):
         return self.phones.get(request.uri.username)
 '''
 
-SETTINGS = """
-[pytest]
-asyncio_mode = auto
-asyncio_default_fixture_loop_scope = function
-filterwarnings = error
-    ignore:'audioop' is deprecated:DeprecationWarning
-"""
 
-
-@pytest.fixture
-def suite(tmp_path):
-    """Run a suite in a process of its own: what it has printed, and how it has ended."""
-
-    def run(source, *options):
-        (tmp_path / "office.py").write_text(OFFICE)
-        (tmp_path / "pytest.ini").write_text(SETTINGS)
-        (tmp_path / "test_it.py").write_text(source)
-        command = [sys.executable, "-m", "pytest", "-p", "sipparty.testing.plugin"]
-        command += ["-p", "no:cacheprovider", "-p", "no:platformdirs", "-p", "no:timeout"]
-        command += [f"--basetemp={tmp_path / 'temporary'}", *options]
-        sources = str(Path(sipparty.__file__).parents[1])
-        environment = {**os.environ, "PYTHONPATH": sources, "COLUMNS": "80"}
-        environment.pop("PYTEST_ADDOPTS", None)
-        done = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=50, env=environment
-        )
-        return done.stdout + done.stderr, done.returncode
-
-    return run
+@pytest.fixture(autouse=True)
+def office(tmp_path):
+    (tmp_path / "office.py").write_text(OFFICE)
 
 
 FAILING = """
