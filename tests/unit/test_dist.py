@@ -171,3 +171,12 @@ def test_the_demo_of_the_wheel_runs(environment, tmp_path):
     text = run([environment / "sipparty", "demo"], **alone(tmp_path))
     assert "INVITE" in text
     assert "BYE" in text
+
+
+def test_a_type_checker_reads_the_types_of_the_wheel(environment, tmp_path):
+    (tmp_path / "use.py").write_text("import sipparty\nreveal_type(sipparty.Party.invite)\n")
+    options = ["--strict", "--cache-dir", tmp_path / "cache"]
+    checked = [sys.executable, "-m", "mypy", *options, "--python-executable"]
+    text = run([*checked, environment / "python", "use.py"], **alone(tmp_path))
+    assert "Success" in text
+    assert "InviteOptions" in text or "SimpleCall" in text
