@@ -52,6 +52,8 @@ PAGES = (
     "sipparty.transport",
     "sipparty.trace",
     "sipparty.live",
+    "sipparty.telemetry.prometheus",
+    "sipparty.telemetry.opentelemetry",
     "sipparty.explain",
     "sipparty.load",
     "sipparty.load.sipp",

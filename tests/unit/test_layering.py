@@ -86,6 +86,7 @@ LAYERS = [
     ("transport", "listeners source_selection response_fallback stun keepalive hub"),
     ("transport", "__init__"),
     ("concurrency", "dispatch engine"),
+    ("telemetry", "prometheus opentelemetry __init__"),
     ("live", "model sources graphs page screen __init__"),
     ("load", "histogram statistics course pacing scenario"),
     ("load", "sipp.document sipp.posix sipp.template sipp.model sipp.keywords sipp.reading"),
