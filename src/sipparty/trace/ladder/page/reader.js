@@ -97,7 +97,7 @@ const reader = {
     if (picture < 0) return [list];
     const drawn = new DOMParser().parseFromString(data.pictures[picture], "image/svg+xml");
     const frame = make("div", "picture", document.importNode(drawn.documentElement, true));
-    return [list, make("p", "what", "The machine, and the way that it came"), frame];
+    return [list, make("p", "what", "The machine in the end, and the way that it came"), frame];
   },
 
   /** Text with what is searched for marked in it. */
