@@ -77,7 +77,8 @@ class Phone(SingleRTPSessionSimplenParty):
         def stop(*_: object) -> None:
             for kind in before:
                 signal.signal(kind, end)
-            self.happened.put(Stopped())
+            # On the engine's thread: what is interrupted here may hold the lock of the stream.
+            self.engine.loop.call_soon_threadsafe(self.happened.put, Stopped())
 
         def end(*_: object) -> None:
             Phone.CLOSE_TIMEOUT = Engine.CLOSE_TIMEOUT = 0.0
