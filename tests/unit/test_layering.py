@@ -110,10 +110,11 @@ LAYERS = [
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),
     ("testing", "strategies"),
     ("cli", "exits output accounts options media_options help"),
-    ("cli", "melody compare echo talk"),
+    ("cli", "melody compare echo phone talk"),
     ("cli", "explaining checks commands.parse commands.sdp commands.fsm commands.resolve"),
     ("cli", "commands.doctor commands.load"),
-    ("cli", "commands.call commands.answer commands.demo commands"),
+    ("cli", "commands.call commands.answer commands.demo commands.options commands.register"),
+    ("cli", "commands.message commands.subscribe commands.listen commands"),
     ("cli", "commands.watch app __init__ __main__"),
 ]
 

@@ -76,6 +76,34 @@ COMMANDS: Final[tuple[Row, ...]] = (
     ),
     Row("demo", "Calls", "Alice calls Bob on this machine.", ("sipparty demo",)),
     Row(
+        "options",
+        "Requests",
+        "Ask whether somebody is there, like ping.",
+        ("sipparty options sip:pbx.atlanta.com -c 10 --transport tcp",),
+    ),
+    Row(
+        "register",
+        "Requests",
+        "Be registered, list or remove what is.",
+        (
+            "sipparty register --from alice@atlanta.com --user alice",
+            "sipparty register --account work --list",
+        ),
+    ),
+    Row(
+        "message",
+        "Requests",
+        "Send an instant message.",
+        ("sipparty message sip:bob@biloxi.com 'Lunch?'",),
+    ),
+    Row(
+        "subscribe",
+        "Requests",
+        "See somebody's state as it changes.",
+        ("sipparty subscribe sip:bob@biloxi.com presence",),
+    ),
+    Row("listen", "Requests", "See what comes.", ("sipparty listen --port 5070 -v",)),
+    Row(
         "load",
         "Testing",
         "Make many calls, and say what came of them.",

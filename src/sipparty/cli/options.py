@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ANONYMOUS",
     "AccountOptions",
+    "Target",
     "TraceOptions",
     "address_of",
     "check",
@@ -40,6 +41,11 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+#: The argument of commands that somebody is meant by.
+Target = Annotated[
+    str, typer.Argument(help="Who is meant: sip:user@host[:port].", metavar="TARGET")
+]
 
 #: Who calls where nobody says (RFC 3261 §8.1.1.3 and RFC 3323 have this for the anonymous).
 ANONYMOUS = "anonymous@anonymous.invalid"
@@ -159,6 +165,9 @@ class AccountOptions:
         typer.Option(help="PEM file with a certificate of your own, and its key.", metavar="FILE"),
     ] = None
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not check certificates.")] = False
+    register: Annotated[
+        bool, typer.Option("--register", help="Register with the server while it runs.")
+    ] = False
     header: Annotated[
         list[str] | None,
         typer.Option(

@@ -2,26 +2,19 @@
 
 Laws:
 
-* Everything that happens goes into one stream. The command's own thread takes from it, decides and
-  prints; so what is printed is in order, and nothing needs a lock.
-* Ctrl-C and SIGTERM go there too: the first has the calls hung up, a second ends the program.
+* The first Ctrl-C has the calls hung up; one that has not ended 2 s later is not waited for.
 """
 
 from __future__ import annotations
 
-import logging
-import signal
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from sipparty.cli.options import TraceOptions, check
 from sipparty.cli.output import Output, safe
-from sipparty.concurrency.engine import Engine
-from sipparty.concurrency.streams import Feed, Stream
+from sipparty.cli.phone import Phone, Stopped, Traces
 from sipparty.errors import Timeout, UnexpectedInput
 from sipparty.media import (
     MediaStarted,
@@ -31,123 +24,20 @@ from sipparty.media import (
     RemoteLeft,
     SourceHeard,
 )
-from sipparty.parties import SingleRTPSessionSimplenParty
 from sipparty.sip.events import (
     CallEnded,
     CallEstablished,
     CallEvent,
     CallProgressed,
     CallReceived,
-    Event,
     MediaEvent,
 )
-from sipparty.trace import LOGGER, Ladder, MediaRecord, PcapWriter, WireRecord, summarise
+from sipparty.trace import Ladder, MediaRecord, WireRecord, summarise
 
-__all__ = ["Phone", "Stopped", "Talk", "Traces", "draw", "note_media"]
+__all__ = ["Talk", "note_media"]
 
 #: Seconds that a call may take to end once Ctrl-C was pressed.
 _CLOSE_TIMEOUT = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The user wants the command to end."""
-
-
-class Phone(SingleRTPSessionSimplenParty):
-    """A party whose events go into a stream, and that leaves all decisions to who reads it.
-
-    Args:
-        address: The address of record.
-        options: Those of `Party`.
-    """
-
-    def __init__(self, address: str, **options: Any) -> None:
-        super().__init__(address, **options)
-        self.happened: Stream[Event | Stopped] = Stream(limit=100_000)
-        self.configure(auto_answer=False)
-        self.on(Event, Feed(self.happened, lambda event: event))
-
-    @contextmanager
-    def interruptible(self) -> Generator[None, None, None]:
-        """Have Ctrl-C and SIGTERM put `Stopped` into the stream, once; then they raise
-        `KeyboardInterrupt`, and nothing is waited for any more.
-        """
-
-        def stop(*_: object) -> None:
-            for kind in before:
-                signal.signal(kind, end)
-            # On the engine's thread: what is interrupted here may hold the lock of the stream.
-            self.engine.loop.call_soon_threadsafe(self.happened.put, Stopped())
-
-        def end(*_: object) -> None:
-            Phone.CLOSE_TIMEOUT = Engine.CLOSE_TIMEOUT = 0.0
-            raise KeyboardInterrupt
-
-        kinds = (signal.SIGINT, signal.SIGTERM)
-        before = {kind: signal.signal(kind, stop) for kind in kinds}
-        try:
-            yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
-
-
-class Traces:
-    """The taps on the wire that the options ask for, for the length of a `with` block.
-
-    Args:
-        wire: The wire.
-        us: What the ladder calls our end.
-        options: What is wanted.
-    """
-
-    def __init__(self, wire: Any, us: str, options: TraceOptions) -> None:
-        self.ladder = Ladder() if options.ladder else None
-        self._us = us
-        self._stack = ExitStack()
-        path = options.pcap
-        pcap = None if path is None else check(lambda: PcapWriter(path), "--pcap")
-        if pcap is not None:
-            self._stack.enter_context(pcap)
-        for tap in (self.ladder, pcap):
-            if tap is not None:
-                self._stack.enter_context(wire.tapped(tap))
-        if options.verbose:
-            logger, handler = logging.getLogger(LOGGER), logging.StreamHandler()
-            handler.setFormatter(logging.Formatter("%(message)s\n"))
-            self._stack.callback(logger.setLevel, logger.level)
-            self._stack.callback(logger.removeHandler, handler)
-            logger.addHandler(handler)
-            logger.setLevel(logging.INFO)
-
-    def __enter__(self) -> Traces:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def note_media(self, call: Any, answered_at: float) -> None:
-        """Have the ladder show the media of a call that is over."""
-        if self.ladder is not None and answered_at:
-            note_media(self.ladder, call, answered_at)
-
-    def show(self, out: Output) -> None:
-        """Draw the ladder."""
-        if self.ladder is None:
-            return
-        for record in self.ladder:
-            if isinstance(record, WireRecord):
-                self.ladder.names[record.local] = self._us
-        out.title("The messages")
-        draw(self.ladder, out)
-
-
-def draw(ladder: Ladder, out: Output) -> None:
-    """Print a ladder, as wide as the terminal is."""
-    width = max(out.width or 80, 40)
-    for line in ladder.text(unicode=out.unicode, width=width).splitlines():
-        out.text(line, "magenta" if " RTP" in line else "")
 
 
 def note_media(ladder: Ladder, call: Any, began: float) -> None:
@@ -315,7 +205,8 @@ class Talk:
             self.out.event("statistics", prefix + text, call=call.call_id, what=text)
             facts |= {"packets_sent": stats.packets_sent, "lost": max(0, stats.lost)}
             facts |= {"packets_received": stats.packets_received, "jitter": stats.jitter}
-        self._traces.note_media(call, one.answered_at)
+        if self._traces.ladder is not None and one.answered_at:
+            note_media(self._traces.ladder, call, one.answered_at)
         del self._calls[call]
         self.error = happened.error
         facts["ended_by"] = "us" if one.ended_by_us else "them"

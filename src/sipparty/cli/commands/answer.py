@@ -13,11 +13,10 @@ from sipparty.cli.options import (
     AccountOptions,
     TraceOptions,
     address_of,
-    make_engine,
-    party_options,
 )
 from sipparty.cli.output import Output
-from sipparty.cli.talk import Phone, Talk, Traces
+from sipparty.cli.phone import AudioPhone, open_phone
+from sipparty.cli.talk import Talk
 from sipparty.party import STANDARD_PORT
 
 __all__ = ["answer"]
@@ -85,17 +84,18 @@ def answer(
         call.accept(media=options)
         output.event("accepted", f"{prefix}answered", "green", call=call.call_id)
 
-    with make_engine(who) as engine:
-        phone = Phone(callee, engine=engine, media=options, **party_options(who))
-        with Traces(engine.wire, callee, trace) as traces:
-            talk = Talk(output, phone, traces, duration=duration, take=take, once=once)
-            with phone.interruptible(), phone:
-                number = STANDARD_PORT if port is None else port
-                phone.listen(number, address=address, transport=who.transport or "udp")
-                where = str(phone.contact_uri)
-                output.event("listening", f"listening: call {where}", uri=where)
-                talk.run()
-        traces.show(output)
+    number = STANDARD_PORT if port is None else port
+    listen = {"port": number, "address": address, "transport": who.transport or "udp"}
+    phone_options: dict[str, Any] = {
+        "register": account.register,
+        "listen": listen,
+        "media": options,
+    }
+    with open_phone(AudioPhone, who, callee, trace, output, **phone_options) as (phone, traces):
+        talk = Talk(output, phone, traces, duration=duration, take=take, once=once)
+        where = str(phone.contact_uri)
+        output.event("listening", f"listening: call {where}", uri=where)
+        talk.run()
     code = exit_of(talk.error) if once else Exit.DONE
     output.result(exit=int(code), calls=talk.answered)
     return code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,14 +11,14 @@ from sipparty.cli.media_options import MediaOptions
 from sipparty.cli.options import (
     ANONYMOUS,
     AccountOptions,
+    Target,
     TraceOptions,
     check,
-    make_engine,
-    party_options,
     reached_by,
 )
 from sipparty.cli.output import Output, safe
-from sipparty.cli.talk import Phone, Talk, Traces
+from sipparty.cli.phone import AudioPhone, open_phone
+from sipparty.cli.talk import Talk
 from sipparty.errors import SIPPartyError
 from sipparty.sip import URI
 
@@ -26,9 +26,7 @@ __all__ = ["call"]
 
 
 def call(
-    target: Annotated[
-        str, typer.Argument(help="Who to call: sip:user@host[:port].", metavar="TARGET")
-    ],
+    target: Target,
     media: MediaOptions,
     account: AccountOptions,
     trace: TraceOptions,
@@ -51,19 +49,16 @@ def call(
     options = media.resolve()
     who = account.resolve(output)
     callee = reached_by(callee, "" if who.proxy else who.transport)
-    with make_engine(who) as engine:
-        caller = who.address or ANONYMOUS
-        phone = Phone(caller, engine=engine, media=options, **party_options(who))
-        with Traces(engine.wire, caller, trace) as traces:
-            until_played = media.play is not None and duration is None
-            talk = Talk(output, phone, traces, duration=duration, until_played=until_played)
-            with phone.interruptible(), phone:
-                output.event("calling", f"calling {safe(callee)}", target=callee)
-                try:
-                    talk.run(phone.invite(callee, expires=expires, headers=dict(who.headers)))
-                except SIPPartyError as error:
-                    talk.error = error
-        traces.show(output)
+    caller = who.address or ANONYMOUS
+    phone_options: dict[str, Any] = {"register": account.register, "media": options}
+    with open_phone(AudioPhone, who, caller, trace, output, **phone_options) as (phone, traces):
+        until_played = media.play is not None and duration is None
+        talk = Talk(output, phone, traces, duration=duration, until_played=until_played)
+        output.event("calling", f"calling {safe(callee)}", target=callee)
+        try:
+            talk.run(phone.invite(callee, expires=expires, headers=dict(who.headers)))
+        except SIPPartyError as error:
+            talk.error = error
     code = exit_of(talk.error) if talk.error or talk.answered else Exit.FAILED
     if talk.error is not None:
         output.error(f"The call failed: {safe(talk.error, 400)}", exit=int(code))

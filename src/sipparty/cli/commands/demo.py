@@ -22,7 +22,8 @@ from sipparty.cli.echo import Tee
 from sipparty.cli.exits import Exit, exit_of
 from sipparty.cli.melody import RATE, melody
 from sipparty.cli.output import Output, safe
-from sipparty.cli.talk import draw, note_media
+from sipparty.cli.phone import draw
+from sipparty.cli.talk import note_media
 from sipparty.errors import CallFailed, MediaError, SIPPartyError
 from sipparty.media import MediaStatistics, MemorySink, WAVRecorder, WAVSource
 from sipparty.parties import SingleRTPSessionSimplenParty

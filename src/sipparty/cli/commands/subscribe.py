@@ -1,0 +1,105 @@
+"""`sipparty subscribe`: see somebody's state as it changes."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Annotated, Any
+
+import typer
+
+from sipparty.cli.exits import Exit, exit_of
+from sipparty.cli.options import ANONYMOUS, AccountOptions, Target, TraceOptions, check, reached_by
+from sipparty.cli.output import Output, safe
+from sipparty.cli.phone import PlainPhone, Stopped, open_phone
+from sipparty.errors import Timeout, UnexpectedInput
+from sipparty.sip import URI
+from sipparty.sip.notification import Notified, Subscribed, SubscriptionEnded, SubscriptionLost
+from sipparty.trace import mask
+
+__all__ = ["subscribe"]
+
+#: Seconds that the other side may take to confirm the end.
+_PATIENCE = 5.0
+
+
+def subscribe(
+    target: Target,
+    account: AccountOptions,
+    trace: TraceOptions,
+    output: Output,
+    event: Annotated[
+        str,
+        typer.Argument(
+            help="Which: presence, dialog, message-summary, reg, conference, or another.",
+            metavar="[EVENT]",
+        ),
+    ] = "presence",
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(help="Media type that is taken; again for more.", metavar="TYPE"),
+    ] = None,
+    expires: Annotated[
+        int | None,
+        typer.Option(help="Seconds to ask for; 0 for the state of now.", min=0, metavar="SECONDS"),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End after the first state.")] = False,
+    duration: Annotated[
+        float | None,
+        typer.Option(help="End after so many seconds.", min=0, metavar="SECONDS"),
+    ] = None,
+) -> Exit:
+    """Subscribe to somebody's state, and print each notification, until Ctrl-C."""
+    uri = check(lambda: str(URI.from_user_text(target)), "TARGET")
+    who = account.resolve(output)
+    uri = reached_by(uri, "" if who.proxy else who.transport)
+    address = who.address or ANONYMOUS
+    error: Any = None
+    with open_phone(PlainPhone, who, address, trace, output, register=account.register) as opened:
+        phone, _ = opened
+        subscription = phone.subscribe(
+            event, uri, accept=accept or None, expires=expires, headers=dict(who.headers)
+        )
+        end = None if duration is None else monotonic() + duration
+        with output.status(f"subscribing to {safe(uri)}") as say:
+            while True:
+                try:
+                    left = None if end is None else max(0.0, end - monotonic())
+                    happened = phone.happened.next(left)
+                except Timeout:
+                    break
+                if isinstance(happened, Stopped):
+                    break
+                if isinstance(happened, Subscribed):
+                    output.event("subscribed", "subscribed", "green")
+                    say(f"subscribed to {safe(uri)}; Ctrl-C ends it")
+                elif isinstance(happened, Notified):
+                    _show(happened, output)
+                    if once:
+                        break
+                elif isinstance(happened, SubscriptionLost):
+                    output.event(
+                        "lost", safe(happened.error, 400), "yellow", error=str(happened.error)
+                    )
+                elif isinstance(happened, SubscriptionEnded):
+                    error = happened.error
+                    words = f"over: {safe(happened.reason)}" if happened.reason else "over"
+                    output.event("ended", words, reason=happened.reason)
+                    break
+        try:
+            subscription.terminate()
+            phone.until(SubscriptionEnded, timeout=_PATIENCE)
+        except (Timeout, UnexpectedInput):
+            pass  # it is over, or nobody confirms that it is
+    code = exit_of(error)
+    if error is not None:
+        output.error(f"The subscription failed: {safe(error, 400)}", exit=int(code))
+    output.result(exit=int(code))
+    return code
+
+
+def _show(happened: Notified, output: Output) -> None:
+    request = happened.request
+    kind, body = request.media_type, mask(request.body).decode("utf-8", "backslashreplace")
+    output.event("notified", f"notified: {safe(kind)}", "bold", type=kind, body=body)
+    for line in body.splitlines():
+        output.text(f"  {line}")
