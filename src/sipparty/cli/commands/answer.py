@@ -42,7 +42,7 @@ def answer(
         typer.Option(
             help="Who is called: user@host; as --from.",
             metavar="AOR",
-            show_default="sipparty@localhost",
+            show_default="anybody",
         ),
     ] = None,
     echo: Annotated[bool, typer.Option("--echo", help="Play back what is heard.")] = False,
@@ -90,6 +90,7 @@ def answer(
         "register": account.register,
         "listen": listen,
         "media": options,
+        "catch_all": not (aor or who.address),
     }
     with open_phone(AudioPhone, who, callee, trace, output, **phone_options) as (phone, traces):
         talk = Talk(output, phone, traces, duration=duration, take=take, once=once)

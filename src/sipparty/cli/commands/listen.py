@@ -82,7 +82,7 @@ def listen(
 
 
 def _show(record: WireRecord, output: Output) -> int:
-    """Print a message that came or went; return how many requests have come by it."""
+    """Print a message that came or went; return how many requests have been dealt with by it."""
     summary = summarise(record.data)
     if summary is None:
         return 0
@@ -100,7 +100,7 @@ def _show(record: WireRecord, output: Output) -> int:
         status=summary.status,
         line=safe(mask(line), 1000),
     )
-    return came and summary.status is None
+    return not came and (summary.status or 0) >= 200
 
 
 def _take(event: Event, output: Output) -> None:
