@@ -250,16 +250,12 @@ class Call:
         self._gone_through(command)
         return False
 
-    def _do_timewait(self, command: Command) -> bool:
-        self._gone_through(command)
-        assert command.duration is not None
-        self.finish("", command.duration(self))
-        return True
-
     def _do_pause(self, command: Command) -> bool:
         assert command.duration is not None
         self._after(command.duration(self), self._pause_over, command)
         return True
+
+    _do_timewait = _do_pause
 
     def _pause_over(self, command: Command) -> None:
         self._timer = None
@@ -337,7 +333,7 @@ class Call:
             return False
         answered, number = found
         self.player.statistics.rows[number].retransmissions += 1
-        self.player.exchange.count("repetitions")
+        self.player.exchange.count_again(sent=False)
         if answered:
             self.player.exchange.send(answered, self.flow)
         return True
@@ -457,13 +453,8 @@ class Call:
             self.sending.send_text(text)
         return bool(text)
 
-    def finish(self, reason: str, wait: float = 0.0) -> None:
-        """End the call.
-
-        Args:
-            reason: Why it has failed; "" where it has not.
-            wait: Seconds that repetitions are answered for, at the least.
-        """
+    def finish(self, reason: str) -> None:
+        """End the call for a reason why it has failed; "" where it has not."""
         if self.done.done():
             return
         self.failure = reason
@@ -471,5 +462,5 @@ class Call:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.player.ended(self, wait)
+        self.player.ended(self)
         self.done.set_result(reason)

@@ -139,8 +139,13 @@ class Exchange:
 
     def count(self, name: str) -> None:
         """Count a message among those of the engine."""
-        counters = self._engine.core.counters
-        counters[name] = counters.get(name, 0) + 1
+        self._engine.core.counters[name] += 1
+
+    def count_again(self, *, sent: bool) -> None:
+        """Count a message that was sent, or has come, again."""
+        transactions = self._engine.core.transactions
+        transactions.retransmitted += sent
+        transactions.repetitions += not sent
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send a message as it is."""

@@ -15,7 +15,7 @@ SIPp                here                SIPp                    here
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -40,7 +40,8 @@ class Options:
         service: `[service]`: the user part of who is called.
         transport: "UDP" or "TCP"; one socket for all calls.
         local: Numeric address and port to send from and to listen at; port 0 for a free one.
-        media: Address and first port of `[media_ip]` and `[media_port]`; "" for that of `local`.
+        media: Address and first port of `[media_ip]` and `[media_port]`; "" for that of `local`,
+            port 0 for 6000.
         user: The user name for `[authentication]`; "" for `service`.
         password: The password for it.
         auth_uri: The URI for it; "" for that of the request.
@@ -98,6 +99,8 @@ class Options:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        if not self.media[1]:
+            object.__setattr__(self, "media", (self.media[0], 6000))
         if self.transport not in ("UDP", "TCP"):
             raise UsageError(f"A scenario is played by UDP or TCP, not by {self.transport!r}.")
         unknown = set(self.default_behaviors) - BEHAVIORS
@@ -113,15 +116,63 @@ class Options:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Options:
-        """Return options by their names.
+        """Return options by their names; a value may be the text that a command line has.
+
+        Texts are numbers of seconds and the like, "true" or "false", "host:port", and lists with
+        commas: "users.csv,more.csv", "key=value,key=value".
 
         Raises:
             UsageError: One is unknown, and the nearest known one is named; or has a wrong value.
         """
-        known = [one.name for one in fields(cls)]
-        for name in options:
+        known = {one.name: str(one.type) for one in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, value in options.items():
             if name not in known:
                 raise UsageError(
                     f"A scenario of SIPp has no option {name!r}.{nearest(name, known)}"
                 )
-        return cls(**options)
+            if isinstance(value, str):
+                read, expected = _READ.get(known[name], (str, ""))
+                try:
+                    value = read(value)
+                except (ValueError, KeyError):
+                    raise UsageError(f"{name} is {value!r}: expected {expected}.") from None
+            values[name] = value
+        return cls(**values)
+
+
+def _place(text: str) -> tuple[str, int]:
+    """Return "host:port" as both; without a port it is that of media, or any."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
+        return text.strip("[]"), 0
+    return host.strip("[]"), int(port)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part for one in text.split(",") if (part := one.strip()))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in _list(text)]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError
+    return {name: value for name, _, value in pairs}
+
+
+_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_NUMBER = (float, "a number")
+
+#: By the type of an option: what reads its text, and what is expected.
+_READ: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "float": _NUMBER,
+    "float | None": _NUMBER,
+    "int": (int, "a whole number"),
+    "int | None": (int, "a whole number"),
+    "bool": (lambda text: _FLAGS[text.lower()], "true or false"),
+    "tuple[str, int]": (_place, "host:port"),
+    "tuple[str, int] | None": (_place, "host:port"),
+    "tuple[str | Path, ...]": (_list, "files with commas between"),
+    "Mapping[str, str]": (_pairs, "name=value,name=value"),
+    "frozenset[str]": (lambda text: frozenset(_list(text)), "words with commas between"),
+}

@@ -280,7 +280,7 @@ class Player:
         self.statistics.began(incoming=call.incoming)
         call.start()
 
-    def ended(self, call: Call, wait: float) -> None:
+    def ended(self, call: Call) -> None:
         """Take note that a call is over; called by it."""
         now = self.clock()
         if self.calls.pop(call.call_id, None) is None:
@@ -289,8 +289,7 @@ class Player:
         if self._media is not None:
             self._media.forget(call)
         self._over[call.call_id] = call
-        # The times are those of one scenario, so the first is the next to be forgotten.
-        self._forget.append((now + max(wait, self.options.dead_call_wait), call.call_id))
+        self._forget.append((now + self.options.dead_call_wait, call.call_id))
         while self._forget and self._forget[0][0] <= now:
             self._over.pop(self._forget.popleft()[1], None)
 

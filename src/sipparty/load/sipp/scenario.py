@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sipparty.errors import UsageError
+from sipparty.errors import ParseError, UsageError
 from sipparty.load.scenario import CallRun, Scenario, Worker
 from sipparty.load.sipp.model import Program
 from sipparty.load.sipp.options import Options
 from sipparty.load.sipp.player import Player
 from sipparty.load.sipp.reader import read_program
+from sipparty.sip.components import URI
 
 if TYPE_CHECKING:
     from sipparty.load.sipp.call import Call
@@ -124,12 +125,11 @@ def _parse_target(text: str) -> tuple[str, int]:
     Raises:
         UsageError: It is none of these.
     """
-    from sipparty.errors import ParseError
-    from sipparty.sip.components import URI
-
+    has_scheme = text.partition(":")[0].lower() in ("sip", "sips")
     try:
-        has_scheme = text.partition(":")[0].lower() in ("sip", "sips")
-        uri = URI.parse(text if has_scheme else f"sip:{text}")
+        host = URI.parse(text if has_scheme else f"sip:{text}").host
     except ParseError as error:
         raise UsageError(f"{text!r} is nobody to call: {error}") from None
-    return str(uri.host).strip("[]"), uri.port or 5060
+    if host is None or not host.address:
+        raise UsageError(f"{text!r} is nobody to call: expected host or host:port.")
+    return host.address, host.port or 5060

@@ -64,7 +64,7 @@ class Sending:
             call.abandon(f"{command.name} was sent {times + 1} times in vain")
             return
         row.retransmissions += 1
-        call.player.exchange.count("retransmitted")
+        call.player.exchange.count_again(sent=True)
         self._transmit(data, command)
         # RFC 3261 §17.1.1.2 doubles without an end for an INVITE, §17.1.2.2 up to T2 for others.
         delay = 2 * delay if invites else min(2 * delay, options.t2)
