@@ -140,11 +140,11 @@ class SIPp:
         self._capture = capture
         self._runs: list[Run] = []
 
-    def answer(self, scenario: str, *options: str, **values: object) -> Run:
+    def answer(self, scenario: str | Path, *options: str, **values: object) -> Run:
         """Wait for calls; returns once it listens.
 
         Args:
-            scenario: The file's name without ".xml".
+            scenario: The file's name without ".xml", or the path of another.
             options: Further options of SIPp.
             values: What placeholders stand for.
         """
@@ -158,12 +158,12 @@ class SIPp:
         return run
 
     def call(
-        self, scenario: str, port: int, *options: str, user: str = "bob", **values: object
+        self, scenario: str | Path, port: int, *options: str, user: str = "bob", **values: object
     ) -> Run:
         """Call a port at once.
 
         Args:
-            scenario: The file's name without ".xml".
+            scenario: The file's name without ".xml", or the path of another.
             port: Where to.
             options: Further options of SIPp.
             user: The user part of the request-URI.
@@ -174,15 +174,16 @@ class SIPp:
 
     def _start(
         self,
-        scenario: str,
+        scenario: str | Path,
         options: tuple[str, ...],
         values: dict[str, object],
         target: tuple[str, ...],
     ) -> Run:
         port = self._ports.take()
         media = self._ports.take(4)
-        name = f"sipp{len(self._runs)}-{scenario}"
-        text = (_SCENARIOS / f"{scenario}.xml").read_text()
+        path = scenario if isinstance(scenario, Path) else _SCENARIOS / f"{scenario}.xml"
+        name = f"sipp{len(self._runs)}-{path.stem}"
+        text = path.read_text()
         file = self._folder / f"{name}.xml"
         known = {**_PARTS, **values}
         while _PLACEHOLDER.search(text):  # a value may hold others

@@ -440,6 +440,11 @@ class Call:
                 self.sending.send_text(goodbye(self))
             self.finish(reason)
 
+    def needs_flow(self) -> bool:
+        """Whether messages are still to come or go."""
+        rest = self.program.commands[self.index :]
+        return any(command.kind not in ("pause", "timewait", "nop") for command in rest)
+
     def abandon(self, reason: str) -> None:
         """End the call from outside."""
         self._guarded(self._give_up, reason)

@@ -329,7 +329,8 @@ class Player:
 
     def _lost(self, flow: Flow, reason: str) -> None:
         for call in [call for call in self.calls.values() if call.flow is flow]:
-            call.finish(f"{flow.remote[0]} port {flow.remote[1]} cannot be reached: {reason}")
+            where = f"{flow.remote[0]} port {flow.remote[1]}"
+            call.finish(f"{where} cannot be reached: {reason}" if call.needs_flow() else "")
 
     def command_received(self, text: str) -> None:
         """Take what the twin has sent: it is for the call of its Call-ID, or begins one."""
