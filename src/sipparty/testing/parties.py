@@ -14,18 +14,21 @@ Laws:
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sipparty.party import Party
 from sipparty.sip.dialog.call import SimpleCall
 from sipparty.sip.events import CallReceived, Event
-from sipparty.testing.recording import record, records_of
+from sipparty.testing.recording import record
 from sipparty.testing.registrar import Registrar
 from sipparty.trace.ladder import Ladder
+from sipparty.trace.records import QualityRecord, StateRecord, TraceRecord
 from sipparty.trace.wirelog import WireRecord
 
 if TYPE_CHECKING:
@@ -181,20 +184,44 @@ class Parties:
                 self._name(other)
 
     @property
-    def records(self) -> list[WireRecord]:
-        """The messages of all engines, those that both ends are here of twice, in order of time."""
-        found = [one for engine in self._engines for one in records_of(engine)]
+    def records(self) -> list[TraceRecord]:
+        """What the traces of all engines have, in order of time; messages that both ends are here
+        of are there twice.
+        """
+        found = [one for engine in self._engines for one in record(engine)]
         return sorted(found, key=lambda one: one.time)
 
-    def ladder(self, call: Any = None) -> Ladder:
-        """Return a drawing of the messages so far.
+    def messages(self) -> list[WireRecord]:
+        """The messages among the records."""
+        return [one for one in self.records if isinstance(one, WireRecord)]
+
+    def __iter__(self) -> Iterator[TraceRecord]:
+        return iter(self.records)
+
+    def for_call(self, call: Any) -> list[TraceRecord]:
+        """Return the records of a call."""
+        return [one for one in self.records if one.call_id == call.call_id]
+
+    def ladder(self, call: Any = None, *, states: bool = False) -> Ladder:
+        """Return a drawing of what has happened so far.
 
         Args:
-            call: A call, to have its messages alone.
+            call: A call, to have that alone.
+            states: Whether the states of machines are drawn too.
         """
-        records = self.records
+        kept = (
+            self.records
+            if states
+            else [one for one in self.records if not isinstance(one, StateRecord | QualityRecord)]
+        )
         call_id = None if call is None else call.call_id
-        return Ladder(records, names=self.names, call_id=call_id, limit=max(1, len(records)))
+        return Ladder(kept, names=self.names, call_id=call_id, limit=max(1, len(kept)))
+
+    def save(self, path: str | os.PathLike[str], call: Any = None) -> Path:
+        """Write what has happened to a file, as `sipparty.trace.Trace.save` does."""
+        from sipparty.trace.saving import save
+
+        return save(self, Path(path), call)
 
     def calls(self) -> list[Any]:
         """The calls of all parties, those that are over too, in the order they began."""
@@ -234,6 +261,8 @@ class Parties:
         """Close all."""
         for party in reversed(self.made):
             party.close()
+        for engine in self._engines:
+            record(engine).stop()
         self._closing.close()
 
     def __enter__(self) -> Self:

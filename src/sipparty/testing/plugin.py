@@ -18,8 +18,8 @@ Laws:
 * A test that uses `sip_network`, and is a coroutine, runs in virtual time.
 * What a test leaves open fails it: calls, registrations and subscriptions, engines, threads,
   sockets, expectations that were not awaited. The mark `sip_leaves_open` says that it may.
-* The report of a failed test has its messages as a ladder, the states of its calls, and a file for
-  Wireshark in its temporary folder.
+* The report of a failed test has its messages as a ladder and the states of its calls, and names a
+  page and a capture in its temporary folder that have all of it.
 """
 
 from __future__ import annotations

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from sipparty.errors import UsageError
-from sipparty.trace.wirelog import Echoes, Recorder, WireRecord
+from sipparty.trace import Trace
+from sipparty.trace.wirelog import Echoes, WireRecord
 
-__all__ = ["Heard", "messages_of", "record", "records_of"]
+__all__ = ["Heard", "messages_of", "record"]
 
 #: A message, and whether the side that is asked about has sent it.
 Heard = tuple[bool, WireRecord]
 
-#: How many messages are kept of an engine.
-LIMIT = 100_000
-
-_recorders: WeakKeyDictionary[Any, Recorder] = WeakKeyDictionary()
+_traces: WeakKeyDictionary[Any, Trace] = WeakKeyDictionary()
 
 
-def record(engine: Any) -> Recorder:
-    """Keep the messages of an engine from now on."""
-    if engine not in _recorders:
-        _recorders[engine] = engine.wire.add(Recorder(LIMIT))
-    return _recorders[engine]
-
-
-def records_of(engine: Any) -> Iterable[WireRecord]:
-    """Return what was kept of an engine; nothing where it is not recorded."""
-    return _recorders.get(engine, ())
+def record(engine: Any) -> Trace:
+    """Have an engine traced from now on, and return its trace."""
+    if engine not in _traces:
+        _traces[engine] = Trace(engine).start()
+    return _traces[engine]
 
 
 def messages_of(subject: Any) -> list[Heard]:
@@ -41,8 +33,9 @@ def messages_of(subject: Any) -> list[Heard]:
     """
     party = getattr(subject, "party", subject)
     call_id = getattr(subject, "call_id", None)
-    if party.engine in _recorders:
-        records = list(_recorders[party.engine])
+    trace = _traces.get(party.engine)
+    if trace is not None:
+        records = [one for one in trace if isinstance(one, WireRecord)]
     elif call_id is not None and subject.agent.history is not None:
         records = subject.messages
     else:

@@ -32,9 +32,10 @@ def sections(parties: Iterable[Parties], folder: Path | None) -> list[tuple[str,
         if states:
             made.append(("SIP calls", _cut(states)))
         if folder is not None:
-            path = folder / "sip.pcap"
-            write_pcap(path, records)
-            made.append(("SIP files", f"{path}  (for Wireshark)"))
+            page = group.save(folder / "sip.html")
+            capture = folder / "sip.pcap"
+            write_pcap(capture, group.messages())
+            made.append(("SIP files", f"{_place(page)}\n{_place(capture)}"))
     return made
 
 
@@ -51,6 +52,11 @@ def _way(call: Any, begin: float) -> str:
     if call.cause is not None:
         lines.append(f"{'':14}{call.cause.text}")
     return "\n".join(lines)
+
+
+def _place(path: Path) -> str:
+    """A path as it is shortest from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _cut(text: str) -> str:
