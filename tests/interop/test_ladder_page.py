@@ -114,6 +114,21 @@ def test_of_many_rows_those_in_the_window_are_there(chromium: Chromium, tmp_path
         assert page.evaluate(f"{SHOWN}.length") < 100
 
 
+def test_many_endpoints_share_columns(chromium: Chromium, tmp_path: Path) -> None:
+    ends = [("10.0.0.9", port) for port in range(6000, 6040)]
+    records = [sent(n, request(call=f"call-{n}"), end, BOB) for n, end in enumerate(ends)]
+    names = "[...document.querySelectorAll('#heads span')].map((one) => one.innerText)"
+    with shown(chromium, tmp_path, records) as page:
+        assert page.evaluate(names) == ["10.0.0.9:6000", "bob"]
+        born = "[...document.querySelectorAll('.born')].slice(0, 2).map((one) => one.innerText)"
+        assert page.evaluate(born) == ["10.0.0.9:6001", "10.0.0.9:6002"]
+        page.press("End")
+        assert page.evaluate(names)[1] == "bob"
+        page.press("c")
+        page.wait_for(f"{COUNTS} == '1 of 40 rows'")
+        assert page.evaluate(names) == ["bob", "10.0.0.9:6039"]
+
+
 def test_what_is_hostile_stays_text(chromium: Chromium, tmp_path: Path) -> None:
     evil = "</script><img src=x onerror=window.broken=1><svg onload=window.broken=1>\x1b\u202e"
     data = request().replace(b"call-1", evil.encode()) + evil.encode()

@@ -10,7 +10,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, Generic, TypeVar
 
 from sipparty.explain import Line, explain
@@ -18,7 +18,7 @@ from sipparty.late import late_pattern
 from sipparty.trace.ladder.calls import call_lines
 from sipparty.trace.ladder.layout import Kind, Layout, Row, written
 from sipparty.trace.records import StateRecord
-from sipparty.trace.text import mask, one_line, show, summarise
+from sipparty.trace.text import mask, one_line, show
 from sipparty.trace.wirelog import WireRecord
 
 __all__ = ["page_data"]
@@ -53,8 +53,8 @@ def page_data(layout: Layout, *, masked: bool = True) -> dict[str, Any]:
     for row in layout.rows:
         label, more = _label(row)
         record = row.record
-        ref = messages.of(record) if isinstance(record, WireRecord) else things.of(row)
-        summary = row.summary
+        ref = messages.of(row, record) if isinstance(record, WireRecord) else things.of(row)
+        method = "" if row.summary is None else row.summary.method
         rows.append(
             [
                 round((row.time - start) * 1000, 4),
@@ -66,7 +66,7 @@ def page_data(layout: Layout, *, masked: bool = True) -> dict[str, Any]:
                 more,
                 row.both_ways | row.failed << 1 | row.again << 2,
                 ref,
-                methods.number(summary.method) if summary is not None and summary.method else -1,
+                methods.number(method, method.strip) if method else -1,
             ]
         )
     return {
@@ -92,7 +92,7 @@ def page_data(layout: Layout, *, masked: bool = True) -> dict[str, Any]:
         "lines": messages.lines.items,
         "meanings": messages.meanings.items,
         "things": things.items,
-        "pictures": things.pictures.items,
+        "pictures": things.pictures,
     }
 
 
@@ -103,11 +103,11 @@ class _Table(Generic[_Item]):
         self.items: list[_Item] = []
         self._numbers: dict[Hashable, int] = {}
 
-    def number(self, item: _Item, key: Hashable = None) -> int:
+    def number(self, key: Hashable, make: Callable[[], _Item]) -> int:
         """The place of a thing in the list, which it is put in if it is not there."""
-        number = self._numbers.setdefault(item if key is None else key, len(self.items))
+        number = self._numbers.setdefault(key, len(self.items))
         if number == len(self.items):
-            self.items.append(item)
+            self.items.append(make())
         return number
 
 
@@ -132,24 +132,23 @@ class _Messages:
     def __init__(self, masked: bool) -> None:
         self._mask = mask if masked else bytes
         #: Transport, source, destination, size, what it is, lines, those of the head, body.
-        self.items: list[list[Any]] = []
+        self._table: _Table[list[Any]] = _Table()
+        self.items = self._table.items
         #: Text, the number of the meaning, details, faults.
         self.lines: _Table[list[Any]] = _Table()
         #: Text and source.
         self.meanings: _Table[tuple[str, str]] = _Table()
-        self._known: dict[tuple[object, ...], int] = {}
 
-    def of(self, record: WireRecord) -> int:
+    def of(self, row: Row, record: WireRecord) -> int:
         """The number of a message; the same one sent again has the same."""
         ends = [written(record.source), written(record.destination)]
         key = (record.transport, *ends, record.data)
-        number = self._known.setdefault(key, len(self.items))
-        if number == len(self.items):
-            self.items.append([record.transport, *ends, len(record.data), *self._read(record.data)])
-        return number
+        return self._table.number(
+            key, lambda: [record.transport, *ends, len(record.data), *self._read(row, record.data)]
+        )
 
-    def _read(self, data: bytes) -> list[Any]:
-        if summarise(data) is None:
+    def _read(self, row: Row, data: bytes) -> list[Any]:
+        if row.summary is None:
             return ["bytes", [], 0, self._shown(data)]
         explanation = explain(data)
         head, *rest = _HEAD_END.split(data.lstrip(b"\r\n"), 1)
@@ -163,14 +162,16 @@ class _Messages:
         return [explanation.what, lines, len(above), shown]
 
     def _line(self, line: Line) -> int:
-        key = (line.text, line.source, line.faults)
-        made: list[Any] = [
+        return self.lines.number((line.text, line.source, line.faults), lambda: self._made(line))
+
+    def _made(self, line: Line) -> list[Any]:
+        meaning = line.meaning, line.source
+        return [
             self._text(line.text),
-            self.meanings.number((line.meaning, line.source)),
+            self.meanings.number(meaning, lambda: meaning),
             [self._text(text, 300) for text in line.details],
             [[one_line(fault.what, 300), fault.column, fault.severe] for fault in line.faults],
         ]
-        return self.lines.number(made, key)
 
     def _text(self, text: str, limit: int = _LONGEST) -> str:
         data = self._mask(text.encode("utf-8", "surrogatepass"))
@@ -187,7 +188,7 @@ class _Things:
     def __init__(self, layout: Layout) -> None:
         #: Pairs of a name and a value, and the number of the picture; -1 for none.
         self.items: list[list[Any]] = []
-        self.pictures: _Table[str] = _Table()
+        self.pictures: list[str] = []
         self._known: dict[tuple[object, ...], int] = {}
         self._ways: dict[tuple[str, str], list[StateRecord]] = {}
         for row in layout.rows:
@@ -215,8 +216,10 @@ class _Things:
         key = (record.kind, *((one.old, one.input, one.new) for one in way))
         number = self._known.get(key)
         if number is None:
-            view = view_of_records(way, FSM) if len(self.pictures.items) < _MOST_PICTURES else None
-            number = self._known[key] = -1 if view is None else self.pictures.number(svg(view))
+            view = view_of_records(way, FSM) if len(self.pictures) < _MOST_PICTURES else None
+            if view is not None:
+                self.pictures.append(svg(view))
+            number = self._known[key] = -1 if view is None else len(self.pictures) - 1
         return number
 
 

@@ -87,14 +87,15 @@ const ladder = {
       const x = this.x.get(column), known = named.get(x);
       if (last >= place && (known === undefined || first < this.spans.get(known)[0])) named.set(x, column);
     }
+    const heads = [...named].sort((one, other) => one[0] - other[0]);
     const later = (column) => this.shared && this.spans.get(column)[0] > place + 15 ? "later" : "";
-    const key = [this.times, ...[...named.values()].map((column) => column + later(column))].join();
+    const key = [this.times, ...heads.map(([, column]) => column + later(column))].join();
     if (key === this.named) return;
     this.named = key;
     const when = make("button", "when", ["Elapsed", "Step", "Time"][this.times]);
     when.title = "Times: since the start, since the row before, of day (s)";
     when.onclick = () => this.turnTimes();
-    by("heads").replaceChildren(when, ...[...named].map(([x, column]) => this.head(x, column, later(column))));
+    by("heads").replaceChildren(when, ...heads.map(([x, column]) => this.head(x, column, later(column))));
   },
 
   head(x, column, classes) {
