@@ -207,10 +207,10 @@ class LivePage:
         shown = _Shown(self._model, self._source)
         asked = asyncio.create_task(self._listen(socket, shown))
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and not asked.done():
+                shown.asked.clear()
                 for message in shown.news():
                     await socket.send(json.dumps(message))
-                shown.asked.clear()
                 try:
                     await asyncio.wait_for(shown.asked.wait(), self._interval)
                 except TimeoutError:
@@ -220,6 +220,7 @@ class LivePage:
         finally:
             self._clients -= 1
             asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
 
     async def _listen(self, socket: Any, shown: _Shown) -> None:
         async for message in socket:

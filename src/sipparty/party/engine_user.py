@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from sipparty.concurrency.dispatch import Dispatcher
     from sipparty.concurrency.engine import Engine
+    from sipparty.live.page import LivePage
     from sipparty.sip.agent import UserAgent
     from sipparty.transport import Listening
 
@@ -43,6 +44,31 @@ class EngineUser:
     def portal(self) -> Engine:
         """Access to the engine's thread, for verbs."""
         return self.engine
+
+    def watch(self) -> None:
+        """Show the calls of the party's engine in the terminal, until the user leaves; see
+        `sipparty.live`. They go on meanwhile.
+
+        Raises:
+            ModuleNotFoundError: The extra `watch` is not installed.
+        """
+        from sipparty.live import watch
+
+        watch(self)
+
+    def serve_page(self, port: int = 0) -> LivePage:
+        """Serve a page that shows the calls of the party's engine, on this machine alone, to who
+        has the `url` of what this returns: `with party.serve_page() as page:`.
+
+        Args:
+            port: The page's port; 0 for a free one.
+
+        Raises:
+            ListenError: The port is taken.
+        """
+        from sipparty.live import serve_page
+
+        return serve_page(self, port=port)
 
     def _dispatcher(self) -> Dispatcher | None:
         engine = self._engine

@@ -71,10 +71,11 @@ def test_the_state_of_an_instance() -> None:
 
 def test_the_way_that_it_came() -> None:
     light = Light()
-    way = [
-        Taken("Light1", "Light", *one)
+    way: list[object] = [
+        Taken(light.name, "Light", *one)
         for one in [("Red", "tick", "Green"), ("Green", "tick", "Red"), ("Red", "fail", "Dark")]
     ]
+    way += ["a message", Taken("Light99", "Light", "Green", "fail", "Dark")]
     light.hit("fail")
     picture = svg(view_of(light, way))
     assert groups(picture, "here") == ["Dark"]
@@ -85,8 +86,9 @@ def test_the_way_that_it_came() -> None:
 
 
 def test_an_input_that_came_often_has_its_last_numbers() -> None:
-    way = [Taken("Light1", "Light", "Dark", "fail", "Dark")] * 12
-    assert words(svg(view_of(Light(), way)), "number") == ["…10,11,12 "]
+    light = Light()
+    way = [Taken(light.name, "Light", "Dark", "fail", "Dark")] * 12
+    assert words(svg(view_of(light, way)), "number") == ["…10,11,12 "]
 
 
 def test_what_a_machine_keeps_of_its_way_is_drawn() -> None:

@@ -49,6 +49,19 @@ def test_a_state_and_each_that_follows(alice, bob):
     assert sub.wait_for("Terminated", 5) == "Terminated"
 
 
+def test_the_way_of_a_subscription_is_kept_and_drawn(alice, bob):
+    resource = bob.offer(Temperature, 21.5)
+    sub = alice.subscribe(Temperature, bob).wait(10)
+    resource.notify(22.0)
+    sub.terminate()
+    sub.wait_for("Terminated", 5)
+    states = [step.state for step in sub.steps]
+    assert states == ["NotifyWait", "Active", "Unsubscribing", "Terminated"]
+    picture = sub._repr_html_()
+    for number, step in enumerate(sub.steps, 1):
+        assert f'<tspan class="number">{number} </tspan><tspan class="step">{step.what}' in picture
+
+
 def test_async_for(listening):
     async def loop():
         async with (

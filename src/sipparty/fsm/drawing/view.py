@@ -87,15 +87,19 @@ def view_of(machine: Any, way: Iterable[Any] | None = None) -> View:
 
     Args:
         machine: A subclass of `FSM`, or an instance.
-        way: The inputs that the instance has taken: anything with `old`, `input` and `new`, such as
-            the `StateRecord`s of a trace. None for what the machine has kept itself, as a call does
-            in `steps`.
+        way: The inputs that the instance has taken: the records of a trace, of which those with its
+            name in `machine` are taken; any others need `old`, `input` and `new`. None for what the
+            machine has kept itself, as calls and subscriptions do in `steps`.
     """
     if isinstance(machine, type):
         return View(machine.__name__, getattr(machine, "plan", None))
     kind: Any = type(machine)
     if way is not None:
-        moves = tuple(Move(one.old, one.input, one.new) for one in way)
+        name = machine.name
+        own = (
+            one for one in way if hasattr(one, "input") and getattr(one, "machine", name) == name
+        )
+        moves = tuple(Move(one.old, one.input, one.new) for one in own)
     else:
         moves = tuple(_moves(kind.plan.initial, getattr(machine, "steps", ())))
     return View(kind.__name__, kind.plan, machine.name, machine.state, moves)

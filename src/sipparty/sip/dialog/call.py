@@ -471,8 +471,7 @@ class SimpleCall(InviteUsage, Generic[SessionT]):
         """What has happened so far: the state's changes, and what came in each state, in order; the
         first `MAX_STEPS`.
         """
-        flat = iter(self._steps)
-        return tuple(map(Step, flat, flat, flat))
+        return record.steps_of(self._steps)
 
     @property
     def duration(self) -> float:

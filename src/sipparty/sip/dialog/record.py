@@ -27,6 +27,7 @@ __all__ = [
     "reason_fields",
     "shown",
     "stated_cause",
+    "steps_of",
 ]
 
 
@@ -55,6 +56,12 @@ class Step(NamedTuple):
     time: float
     state: str
     what: str
+
+
+def steps_of(flat: tuple[Any, ...]) -> tuple[Step, ...]:
+    """Return steps of how they are kept: time, state and input of each, one after the other."""
+    pieces = iter(flat)
+    return tuple(map(Step, pieces, pieces, pieces))
 
 
 class Cause(NamedTuple):

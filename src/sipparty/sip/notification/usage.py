@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sipparty.errors import CallFailed, ParseError
 from sipparty.sip.client_request import ClientRequest
 from sipparty.sip.dialog.dialog import Dialog
+from sipparty.sip.dialog.record import Step, steps_of
 from sipparty.sip.dialog.state import DialogState
 from sipparty.sip.events import Event
 from sipparty.sip.grammar import is_token
@@ -40,6 +41,8 @@ class SubscriptionUsage(Dialog, abstract=True):
         retry_after: Likewise.
     """
 
+    #: How many of its first steps are kept.
+    MAX_STEPS: ClassVar[int] = 16
     WHAT: ClassVar[str] = "The subscription"
     LAST_EVENT: ClassVar[type[Event] | None] = SubscriptionEnded
 
@@ -55,10 +58,22 @@ class SubscriptionUsage(Dialog, abstract=True):
         #: The last request of ours; the outcome of those before changes nothing.
         self.request: ClientRequest | None = None
         self._held = 0
+        #: Time, state and input of each step, one after the other.
+        self._steps: tuple[Any, ...] = ()
         super().__init__(agent)
         self.portal = agent.portal
 
+    def on_transition(self, old: str, input: str, new: str) -> None:
+        """Keep the step, if it is one to another state: subscriptions last."""
+        if new != old and len(self._steps) < 3 * self.MAX_STEPS:
+            self._steps = (*self._steps, self.core.timers.now, new, input)
+
     # ---------------------------------------------------------------- what a user reads
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The changes of its state so far, in order; the first `MAX_STEPS`."""
+        return steps_of(self._steps)
 
     @property
     def event(self) -> str:
