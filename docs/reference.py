@@ -263,10 +263,11 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> str:
             arguments = ""
         arguments = arguments.removeprefix(f"{first}, ").removeprefix(f"{first}, /, ")
     returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
-    text = f"{name}({arguments}){returns}"
+    parts = [re.sub(r"^(\w+: [^=]+)=", r"\1 = ", part) for part in _arguments(arguments)]
+    text = f"{name}({', '.join(parts)}){returns}"
     if len(text) > 88:
         # One argument a line, as the source has it.
-        inner = ",\n    ".join(_arguments(arguments))
+        inner = ",\n    ".join(parts)
         text = f"{name}(\n    {inner},\n){returns}"
     prefix = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
     return f"```python\n{prefix}{text}\n```"

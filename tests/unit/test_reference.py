@@ -70,7 +70,7 @@ def test_links_lead_somewhere(pages):
 def test_a_page_shows_signature_arguments_and_errors(pages):
     text = pages["sipparty.party.md"]
     section = text.split("### Party.listen\n")[1].split("### ")[0]
-    assert "listen(\n    port: int | None=STANDARD_PORT,\n    *,\n" in section
+    assert "listen(\n    port: int | None = STANDARD_PORT,\n    *,\n" in section
     assert "- `port_filter`: Which ports will do" in section
     assert "[`ListenError`](sipparty.errors.md#listenerror)" in section
 
