@@ -45,7 +45,7 @@ const ladder = {
       }
     });
     const pane = by("ladder"), left = this.left();
-    const space = pane.clientWidth - left - 8, least = pane.clientWidth < 500 ? 100 : 150;
+    const space = pane.clientWidth - left - 8, least = spans.size < 5 ? 90 : 130;
     this.spans = spans;
     this.shared = spans.size * least > space;
     const lanes = this.lanes();
@@ -181,7 +181,7 @@ const ladder = {
       (key ? shown : what).prepend(make("span", "number", `${row[CALL] + 1}`));
     }
     const again = row[FLAGS] >> 2;
-    if (again) shown.append(make("small", "again", `again ${again}`));
+    if (again) what.append(make("em", "again", `×${again + 1}`));
     for (const more of row[MORE].split(" · ").filter(Boolean)) shown.append(make("small", "", more));
     return shown;
   },
