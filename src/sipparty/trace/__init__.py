@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from sipparty.late import late_names
 
 if TYPE_CHECKING:
+    from sipparty.trace.capture import Capture, read_capture
     from sipparty.trace.jsonl import (
         JSONLinesWriter,
         as_json,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOGGER",
+    "Capture",
     "Echoes",
     "JSONLinesWriter",
     "KeyRecord",
@@ -74,6 +76,7 @@ __all__ = [
     "describe",
     "from_json",
     "mask",
+    "read_capture",
     "read_jsonl",
     "show",
     "summarise",
@@ -81,4 +84,4 @@ __all__ = [
     "write_pcap",
 ]
 
-__getattr__ = late_names(globals(), "text wirelog records ladder pcap jsonl tracing")
+__getattr__ = late_names(globals(), "text wirelog records ladder pcap capture jsonl tracing")
