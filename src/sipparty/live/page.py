@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable
 from importlib import resources
 from typing import Any, Final, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from sipparty.errors import ListenError
 from sipparty.fsm.drawing import svg
@@ -151,11 +151,11 @@ class LivePage:
         hosts = request.headers.get_all("Host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             return self._refuse(connection, "host")
-        parts = urlsplit(request.path)
-        given = parse_qs(parts.query).get("token", [""])[0]
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
+        path, _, query = request.path.partition("?")
+        given = parse_qs(query).get("token", [""])[0].encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, self._token.encode()):
             return self._refuse(connection, "token")
-        if parts.path == "/live":
+        if path == "/live":
             origins = request.headers.get_all("Origin")
             if any(
                 one.lower() not in {f"http://{host}" for host in self._hosts} for one in origins
@@ -164,7 +164,7 @@ class LivePage:
             if self._clients >= _CLIENTS:
                 return connection.respond(503, f"{_CLIENTS} browsers show this page already.\n")
             return None
-        if parts.path != "/":
+        if path != "/":
             return connection.respond(404, "There is nothing here but the page itself.\n")
         response = connection.respond(200, "")
         response.body = self._page()

@@ -97,6 +97,18 @@ def test_without_its_token_it_is_refused_in_words(page: LivePage, path: str) -> 
     )
 
 
+def test_a_path_that_is_none_is_refused_too(
+    page: LivePage, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = urlsplit(page.url).port
+    for path in (b"//[", b"/?token=\xff", b"/?token=%00", b"*"):
+        with socket.create_connection(("127.0.0.1", port)) as asking:
+            asking.sendall(b"GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % (path, port))
+            answer = asking.recv(100)
+            assert not answer or answer.startswith(b"HTTP/1.1 403 ")
+    assert "failed" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", ""]
 )

@@ -62,6 +62,14 @@ async def test_another_is_chosen_and_those_that_are_over_are_left_out() -> None:
         assert [row[0] for row in rows(screen)] == ["OPTIONS calling"]
 
 
+async def test_a_small_terminal() -> None:
+    screen = LiveScreen(Records(*CALL), interval=3600)
+    async with screen.run_test(size=(20, 10)) as pilot:
+        await pilot.pause()
+        assert len(rows(screen)) == 1
+        assert max(map(len, shown(screen, "ladder").split("\n"))) <= 20
+
+
 async def test_a_call_of_others_is_not_hung_up() -> None:
     screen = LiveScreen(Records(*CALL), interval=3600)
     async with screen.run_test() as pilot:
