@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import csv
 import re
+import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sipparty.concurrency.engine import Engine
 from sipparty.load.sipp import Options, Player, ScenarioStatistics, read_program
 
-from .peer import TCP, UDP, UDP6, Ports, Transport, over, require
+from .peer import TCP, UDP, UDP6, Ports, Transport, bound_ports, missing, over, require, wait_for
 from .sipp import Run, SIPp
+from .tshark import Capture
 
 #: Who calls whom: every pair of built-in scenarios that fits together.
 PAIRS = [("uac", "uas"), ("branchc", "branchs"), ("uac", "3pcc-A"), ("uac", "3pcc-B")]
@@ -56,12 +59,16 @@ class Stage:
         self.port = ports.take()
         self.media = ports.take(4)
 
-    def _player(self, engine: Engine, scenario: Path, remote: tuple[str, int] | None) -> Player:
+    def player(
+        self, engine: Engine, scenario: Path, remote: tuple[str, int] | None, **more: Any
+    ) -> Player:
+        """Make what plays a scenario."""
         options = Options(
             transport=self.transport,
             local=(self.host, self.port),
             media=(self.host, self.media),
             timeout=8.0,
+            **more,
         )
         return Player(engine, read_program(scenario), options, remote, folder=scenario.parent)
 
@@ -70,7 +77,7 @@ class Stage:
 
         async def main() -> ScenarioStatistics:
             engine = Engine.current()
-            async with self._player(engine, scenario, (self.host, run.port)) as player:
+            async with self.player(engine, scenario, (self.host, run.port)) as player:
                 found = await asyncio.wait_for(player.play(calls, rate=50), 20)
                 await asyncio.get_running_loop().run_in_executor(None, run.finish)
             await engine.aclose()
@@ -85,7 +92,7 @@ class Stage:
 
         async def main() -> ScenarioStatistics:
             engine = Engine.current()
-            async with self._player(engine, scenario, None) as player:
+            async with self.player(engine, scenario, None) as player:
                 run = start()
                 found = await asyncio.wait_for(player.play(calls), 20)
                 await asyncio.get_running_loop().run_in_executor(None, run.finish)
@@ -176,3 +183,89 @@ def test_sipp_calls_by_tcp(
     options = ("-m", str(CALLS), "-r", "50", "-trace_counts")
     found = stage.answer(built_in("uas"), lambda: sipp.call(built_in("uac"), stage.port, *options))
     assert_fits(found, counted(tmp_path, "uac"))
+
+
+class TestThirdPartyCallControl:
+    """A controller calls A and B, by two programs with a connection between them: one is SIPp."""
+
+    def play(
+        self,
+        stage: Stage,
+        sipp: SIPp,
+        built_in: Callable[[str], Path],
+        ports: Ports,
+        ours: str,
+        theirs: str,
+    ) -> ScenarioStatistics:
+        sides = {
+            side: sipp.answer(built_in(side), "-m", str(CALLS)) for side in ("3pcc-A", "3pcc-B")
+        }
+        called = {"3pcc-C-A": sides["3pcc-A"], "3pcc-C-B": sides["3pcc-B"]}
+        twin = ports.take()
+
+        def start() -> Run:
+            options = ("-3pcc", f"127.0.0.1:{twin}", "-m", str(CALLS), "-r", "50")
+            return sipp.call(built_in(theirs), called[theirs].port, *options)
+
+        async def main() -> ScenarioStatistics:
+            engine = Engine.current()
+            loop = asyncio.get_running_loop()
+            if ours == "3pcc-C-A":
+                run = start()
+                await loop.run_in_executor(None, self.wait_for_twin, twin, run)
+            player = stage.player(
+                engine, built_in(ours), (stage.host, called[ours].port), twin=("127.0.0.1", twin)
+            )
+            async with player:
+                if ours == "3pcc-C-B":
+                    run = start()
+                found = await asyncio.wait_for(player.play(CALLS, rate=50), 20)
+                for one in (run, *sides.values()):
+                    await loop.run_in_executor(None, one.finish)
+            await engine.aclose()
+            return found
+
+        return asyncio.run(main())
+
+    @staticmethod
+    def wait_for_twin(port: int, run: Run) -> None:
+        wait_for(
+            lambda: port in bound_ports(socket.SOCK_STREAM) or not run.peer.running,
+            "the twin listens",
+            detail=run.describe,
+        )
+
+    @pytest.mark.parametrize(
+        ("ours", "theirs"), [("3pcc-C-A", "3pcc-C-B"), ("3pcc-C-B", "3pcc-C-A")]
+    )
+    def test_half_of_the_controller(
+        self,
+        stage: Stage,
+        sipp: SIPp,
+        built_in: Callable[[str], Path],
+        ports: Ports,
+        ours: str,
+        theirs: str,
+    ) -> None:
+        found = self.play(stage, sipp, built_in, ports, ours, theirs)
+        assert found.succeeded == CALLS, str(found)
+        assert found.failed == found.retransmissions == found.out_of_call == 0, str(found)
+
+
+def test_a_capture_and_keys_are_played(
+    stage: Stage, sipp: SIPp, built_in: Callable[[str], Path], capture: Capture | None
+) -> None:
+    if capture is None:
+        missing("tshark is not installed")
+    scenario = built_in("uac_pcap")
+    text = scenario.read_text()
+    folder = Path("/usr/share/sip-tester")
+    if not (folder / "dtmf_2833_1.pcap").exists():
+        missing("SIPp's captures are not installed")
+    text = text.replace('play_pcap_audio="pcap/g711a.pcap"', 'play_dtmf="4"')
+    scenario.write_text(text.replace('"pcap/dtmf', f'"{folder}/dtmf').replace('"50"', '"250"'))
+    run = sipp.answer(built_in("uas"), "-m", "1")
+    found = stage.call(scenario, run, calls=1)
+    assert found.succeeded == 1, str(found)
+    heard = {packet.payload[0] for packet in capture.packets if packet.payload}
+    assert heard == {1, 4}  # telephone events: the key is the first octet (RFC 4733 section 2.3)
