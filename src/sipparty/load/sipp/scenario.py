@@ -25,7 +25,8 @@ class SIPpScenario(Scenario):
 
     Args:
         path: The file.
-        options: How it is played, as `Options` has it; those of the load go before them.
+        options: How it is played, as `Options` has it. Those of the load go before them, and both
+            before the user and the transport of the target.
 
     Attributes:
         path: The file.
@@ -61,9 +62,10 @@ class SIPpScenario(Scenario):
 
     async def start(self, worker: Worker) -> None:
         """Open the sockets, and read what belongs to the file."""
-        given = {**self.options, **worker.options}
-        if worker.local_address and "local" not in given:
-            given["local"] = (worker.local_address, 0)
+        remote, said = _parse_target(worker.target) if worker.target else (None, {})
+        if worker.local_address:
+            said["local"] = worker.local_address
+        given = {**said, **self.options, **worker.options}
         options = Options.of(given)
 
         def arrived(call: Call) -> None:
@@ -72,7 +74,6 @@ class SIPpScenario(Scenario):
             except UsageError:
                 pass  # the load has not begun, or it is over: the call goes on, uncounted
 
-        remote = _parse_target(worker.target) if worker.target else None
         self.player = player = Player(
             *(worker.engine, read_program(self.path, options.keys), options, remote),
             folder=self.path.parent,
@@ -105,9 +106,10 @@ class SIPpScenario(Scenario):
         finally:
             call.abandon("it was cancelled")
             del self._runs[call]
-        run.time("call", player.clock() - call.began)
         if reason:
             run.fail(reason)
+        else:
+            run.time("call", player.clock() - call.began)
 
     async def stop(self) -> None:
         """Give back the sockets."""
@@ -119,17 +121,21 @@ def _again(path: Path, options: dict[str, Any]) -> SIPpScenario:
     return SIPpScenario(path, **options)
 
 
-def _parse_target(text: str) -> tuple[str, int]:
-    """Return host and port of a target: "host", "host:port", "[::1]:port" or a SIP URI.
+def _parse_target(text: str) -> tuple[tuple[str, int], dict[str, str]]:
+    """Return host and port of a target, and the options that it says: user and transport.
+
+    Args:
+        text: "host", "host:port", "user@host" or a SIP URI.
 
     Raises:
         UsageError: It is none of these.
     """
-    has_scheme = text.partition(":")[0].lower() in ("sip", "sips")
     try:
-        host = URI.parse(text if has_scheme else f"sip:{text}").host
+        uri = URI.from_user_text(text)
     except ParseError as error:
         raise UsageError(f"{text!r} is nobody to call: {error}") from None
-    if host is None or not host.address:
+    if uri.host is None or not uri.host.address:
         raise UsageError(f"{text!r} is nobody to call: expected host or host:port.")
-    return host.address, host.port or 5060
+    said = {"transport": str(uri.parameters.get("transport") or "").upper()}
+    said["service"] = (uri.aor and uri.aor.username) or ""
+    return (uri.host.address, uri.port or 5060), {k: v for k, v in said.items() if v}

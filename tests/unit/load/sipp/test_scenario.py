@@ -36,7 +36,7 @@ def test_both_sides_of_a_load(stage, files):
         await answering.prepare()
         served = asyncio.ensure_future(answering.run())
         await asyncio.sleep(0)
-        calling = load(stage, 0, uac, Pacing(rate=50, calls=20), "10.0.0.2")
+        calling = load(stage, 0, uac, Pacing(rate=50, calls=20), "carol@10.0.0.2")
         await calling.prepare()
         return await calling.run(), await served
 
@@ -48,6 +48,7 @@ def test_both_sides_of_a_load(stage, files):
     assert made.counts["sent"] == 60
     assert made.counts["received"] == 40
     assert made.steps["rtd 1"].count == 20
+    assert stage.messages("INVITE sip:bob@10.0.0.2:5060")  # options go before the target
     assert uac.statistics.succeeded == uas.statistics.succeeded == 20
 
 
@@ -111,3 +112,20 @@ def test_what_cannot_be_read(tmp_path):
 def test_has_no_statistics_before_it_starts(files):
     with pytest.raises(UsageError, match="was not started"):
         _ = SIPpScenario(files / "uac.xml").statistics
+
+
+def test_a_target_says_user_and_transport(stage, files):
+    async def main():
+        answering = load(
+            stage, 1, SIPpScenario(files / "uas.xml"), ONE, local="10.0.0.2:5060", transport="TCP"
+        )
+        await answering.prepare()
+        served = asyncio.ensure_future(answering.run())
+        await asyncio.sleep(0)
+        calling = load(stage, 0, SIPpScenario(files / "uac.xml"), ONE, "b@10.0.0.2;transport=tcp")
+        await calling.prepare()
+        return await calling.run(), await served
+
+    made, _ = stage.network.run(main())
+    assert made.succeeded == 1
+    assert "Via: SIP/2.0/TCP" in stage.messages("INVITE sip:b@10.0.0.2:5060")[0]
