@@ -349,7 +349,8 @@ class Call:
             return
         if self.player.loses(command):
             return
-        self.flow = flow
+        if self.player.exchange.flow is None:
+            self.flow = flow  # who waits for calls answers where they come from
         if message.status >= 200 or message.cseq[1] == "INVITE" or message.method:
             self.sending.stop()
         if len(self._heard) < MAX_HEARD:
@@ -467,5 +468,8 @@ class Call:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        # What is left is for repetitions and late answers.
+        self.last = self.answered = self.challenge = None
+        self.described = ""
         self.player.ended(self)
         self.done.set_result(reason)

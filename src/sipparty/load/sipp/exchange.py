@@ -6,6 +6,7 @@ No core is above them: a scenario has no transactions and no dialogs but those t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from sipparty.concurrency.engine import Engine
 
 __all__ = ["Exchange"]
+
+_log = logging.getLogger(__name__)
 
 
 class Exchange:
@@ -160,7 +163,11 @@ class Exchange:
         """Take messages; called by endpoints."""
         for data, flow in batch:
             self.count("received")
-            self._take(data, flow)
+            try:
+                self._take(data, flow)
+            except Exception:
+                # A defect of ours; the other messages are taken all the same.
+                _log.exception("A message from %s port %s failed.", *flow.remote)
 
     def malformed_received(self, head: bytes, flow: Flow, error: ParseError) -> None:
         """Count what is no message; called by endpoints."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 
 from sipparty.errors import ParseError
@@ -10,6 +11,8 @@ from sipparty.sip.headers import SPELLINGS
 from sipparty.sip.message import Message, Request, Response
 
 __all__ = ["Received"]
+
+_LINE_END = re.compile(r"\r?\n")
 
 
 class Received:
@@ -38,7 +41,9 @@ class Received:
         self.cseq = (facts.number, facts.method)
         self.to_tag = facts.to_tag or ""
         self.from_tag = facts.from_tag or ""
-        self.text = data.decode("utf-8", "surrogateescape")
+        text = data.decode("utf-8", "surrogateescape").lstrip("\r\n")
+        # As it is read: where lines end in LF alone, all of them do.
+        self.text = text if "\r\n\r\n" in text else _LINE_END.sub("\r\n", text)
 
     @classmethod
     def command(cls, text: str) -> Received:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sipparty.load.histogram import Histogram
 from sipparty.load.sipp.model import Program
+from sipparty.load.statistics import MAX_REASONS, OTHER_REASONS
 
 __all__ = ["CommandRow", "ScenarioStatistics"]
 
@@ -86,6 +87,8 @@ class ScenarioStatistics:
             self.succeeded += 1
         else:
             self.failed += 1
+            if failure not in self.failures and len(self.failures) >= MAX_REASONS:
+                failure = OTHER_REASONS
             self.failures[failure] += 1
 
     def response_time(self, name: str, seconds: float) -> None:

@@ -111,7 +111,7 @@ class Stage:
 
     def _note(self, record):
         if record.direction == "sent":
-            self.sent.append(record.data.decode())
+            self.sent.append(record.data.decode(errors="replace"))
 
     def messages(self, start):
         return [text for text in self.sent if text.startswith(start)]

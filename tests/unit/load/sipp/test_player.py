@@ -1,6 +1,7 @@
 """Calls of scenarios, caller and called both played here."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -461,3 +462,23 @@ def test_cancelled_waiting_leaves_nothing(stage):
 
     bob = stage.network.run(main())
     assert bob.calls == {}
+
+
+def test_no_message_stops_a_player(stage):
+    whole = stage.play(UAC, UAS) and [text.encode() for text in stage.sent]
+    chance = random.Random(1)
+
+    async def main():
+        async with stage.called(UAS) as bob:
+            flow = bob.exchange._endpoint.flow_to("10.0.0.1", 5060)
+            for number in range(400):
+                data = bytearray(chance.choice(whole))
+                for _ in range(chance.randrange(1, 6)):
+                    data[chance.randrange(len(data))] = chance.choice(b"\r\n :;<>\0\xffA1")
+                data = data[: chance.randrange(len(data))] if number % 3 == 0 else data
+                bob.exchange._take(bytes(data), flow)
+            bob.exchange._take(b"\r\n" + whole[0].replace(b"\r\n", b"\n"), flow)
+            assert bob.exchange.malformed > 50
+            assert bob.statistics.incoming > 1
+
+    stage.network.run(main())
