@@ -30,7 +30,7 @@ from sipparty.trace.records import (
 from sipparty.trace.text import Summary, one_line, summarise
 from sipparty.trace.wirelog import Echoes, WireRecord
 
-__all__ = ["Fitting", "Kind", "Layout", "Row", "cut", "fit", "lay_out", "written"]
+__all__ = ["Fitting", "Kind", "Layout", "Row", "cut", "fit", "fullest", "lay_out", "written"]
 
 _Address: TypeAlias = tuple[str, int]
 
@@ -261,6 +261,8 @@ def _describe(data: bytes) -> str:
 _ENDS: Final = 5
 _ARROW: Final = 9
 _NARROW: Final = 9
+#: The least space that a piece of a label is worth, in characters.
+_REASON: Final = 8
 
 
 class Fitting(NamedTuple):
@@ -324,18 +326,19 @@ def fit(layout: Layout, width: int | None) -> Fitting | None:
     if gap < _NARROW:
         return None
     fitting = []
-    for (low, high), texts in zip(spans, labels, strict=True):
+    for row, (low, high), texts in zip(layout.rows, spans, labels, strict=True):
         space = gap * (high - low) - _ENDS
-        fitting.append(_fullest(texts, space))
+        fitting.append(fullest(row, texts, space))
     return Fitting(names, [first + gap * n for n in range(last + 1)], fitting, spans, width)
 
 
-def _fullest(labels: tuple[str, ...], space: int) -> str:
-    """The fullest label that there is space for; a reason that is cut says more than its code."""
-    for number, label in enumerate(labels):
-        if len(label) <= space:
-            return cut(labels[number - 1], space) if label.isdigit() else label
-    return cut(labels[-1], space)
+def fullest(row: Row, labels: tuple[str, ...], space: int) -> str:
+    """Return the fullest label that there is space for, cut if need be: a piece of a reason says
+    more than its code alone.
+    """
+    usual = labels[:-1] if row.kind == "response" else labels
+    fitting = (label for label in usual if len(label) <= space)
+    return next(fitting, cut(usual[-1], space) if space >= _REASON else cut(labels[-1], space))
 
 
 def _span(row: Row, last: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
-from sipparty.trace.ladder.layout import Fitting, Layout, Row, cut, fit
+from sipparty.trace.ladder.layout import Fitting, Layout, Row, cut, fit, fullest
 from sipparty.trace.text import one_line
 
 __all__ = ["text"]
@@ -142,10 +142,9 @@ def _listed(layout: Layout, width: int | None, unicode: bool, paint: _Paint) -> 
         if row.source is not None and row.destination is not None:
             arrow = both if row.both_ways else to
             ends = f"{row.source + 1}" + f"{arrow}{row.destination + 1}" * (not row.is_mark) + " "
-        space = None if width is None else width - len(ends)
         texts = layout.labels(row)
-        label = next((one for one in texts if space is None or len(one) <= space), texts[-1])
-        yield ends + paint(cut(label, space), _code(row))
+        label = texts[0] if width is None else fullest(row, texts, width - len(ends))
+        yield ends + paint(label, _code(row))
 
 
 def _legend(layout: Layout, width: int | None, paint: _Paint) -> Iterator[str]:
