@@ -1,6 +1,6 @@
 """Execute the notebooks of the tutorial and keep what comes out, for readers who do not run them.
 
-    python docs/notebooks.py [folder]           in place by default
+    python docs/notebooks.py [folder [name ...]]    in place, and all, by default
 
 Needs nbclient, ipykernel and matplotlib. The tests do it too, and fail where a notebook shows
 something else than what comes out; then it is time to run this. A cell whose output differs from
@@ -10,6 +10,7 @@ came out last.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ def execute(path: Path) -> Any:
     Raises:
         CellExecutionError: A cell raised.
     """
+    # As an installation that is older than the plugin's entry point does not name it.
+    os.environ.setdefault("PYTEST_PLUGINS", "sipparty.testing.plugin")
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", record_timing=False)
     client.execute()
@@ -65,11 +68,12 @@ def varies(cell: Any) -> bool:
 
 
 def main() -> None:
-    """Execute every notebook and write it."""
+    """Execute every notebook, or those that are named, and write it."""
     # The fonts are listed once for a user, which takes long, and in a notebook gives a warning.
     import matplotlib.font_manager  # noqa: F401
 
-    for path in NOTEBOOKS:
+    named = sys.argv[2:]
+    for path in [one for one in NOTEBOOKS if not named or one.stem in named]:
         folder = Path(sys.argv[1]) if len(sys.argv) > 1 else path.parent
         nbformat.write(execute(path), folder / path.name)  # type: ignore[no-untyped-call]
 

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -28,16 +29,17 @@ every_notebook = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """Gives a notebook as it is after a run; all are run once, in a process of their own."""
+    """Gives a notebook as it is after a run; each is run once, in a process of its own."""
     folder = tmp_path_factory.mktemp("executed")
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / "notebooks.py"), str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
-    return lambda path: nbformat.read(folder / path.name, as_version=4)
+
+    @cache
+    def run(path):
+        command = [sys.executable, str(ROOT / "docs" / "notebooks.py"), str(folder), path.stem]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=55)
+        assert done.returncode == 0, done.stderr
+        return nbformat.read(folder / path.name, as_version=4)
+
+    return run
 
 
 def shown(cell):

@@ -209,6 +209,9 @@ class VirtualNetwork:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<VirtualNetwork of {len(self.hosts)} hosts at {self.now:g} s>"
+
     # ---------------------------------------------------------------- impairments
 
     def link(
