@@ -276,6 +276,12 @@ class TraceOptions:
         bool, typer.Option("--verbose", "-v", help="Show every message, on standard error.")
     ] = False
     ladder: Annotated[bool, typer.Option("--ladder", help="Draw the ladder at the end.")] = False
+    trace: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Write a trace: .html, .svg, .txt or .jsonl; again for more.", metavar="FILE"
+        ),
+    ] = None
     pcap: Annotated[
         Path | None, typer.Option(help="Write the messages to a capture file.", metavar="FILE")
     ] = None

@@ -21,7 +21,14 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from sipparty.cli.accounts import Account
-from sipparty.cli.options import TraceOptions, check, make_engine, party_options, reached_by
+from sipparty.cli.options import (
+    ANONYMOUS,
+    TraceOptions,
+    check,
+    make_engine,
+    party_options,
+    reached_by,
+)
 from sipparty.cli.output import Output, safe
 from sipparty.concurrency.engine import Engine
 from sipparty.concurrency.streams import Feed, Stream
@@ -30,7 +37,7 @@ from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenPar
 from sipparty.party import Party
 from sipparty.sip.events import Event
 from sipparty.sip.registration import Registered, RegistrationDelayed, RegistrationFailed
-from sipparty.trace import LOGGER, Ladder, PcapWriter, WireRecord
+from sipparty.trace import LOGGER, Ladder, PcapWriter, Trace, WireRecord
 
 PhoneT = TypeVar("PhoneT", bound="Phone")
 EventT = TypeVar("EventT", bound=Event)
@@ -132,7 +139,7 @@ def open_phone(
     register: bool = False,
     listen: dict[str, Any] | None = None,
     **options: Any,
-) -> Generator[tuple[PhoneT, Traces], None, None]:
+) -> Generator[PhoneT, None, None]:
     """Have a phone for a block, on an engine of its own; it is closed in the end, and the ladder is
     drawn.
 
@@ -153,7 +160,7 @@ def open_phone(
         UsageError: What the account asks for cannot be.
     """
     options = {**party_options(account), **options}
-    with make_engine(account) as engine, Traces(engine.wire, address, trace, output) as traces:
+    with make_engine(account) as engine, Traces(engine, address, trace, output):
         phone = kind(address, engine=engine, **options)
         with phone.interruptible(), phone:
             if listen is not None:
@@ -162,7 +169,7 @@ def open_phone(
                 phone.listen(None)
             if register:
                 _register(phone, account, output)
-            yield phone, traces
+            yield phone
 
 
 def _register(phone: Phone, account: Account, output: Output) -> None:
@@ -187,27 +194,34 @@ def registrar_of(account: Account) -> str | None:
 
 
 class Traces:
-    """The taps on the wire that the options ask for, for the length of a `with` block.
+    """What the options ask for of the messages, for the length of a `with` block.
 
     Args:
-        wire: The wire.
+        engine: Whose they are.
         us: What the ladder calls our end.
         options: What is wanted.
         output: Where the ladder is drawn in the end.
+
+    Raises:
+        BadParameter: A trace or a capture cannot be written there.
     """
 
-    def __init__(self, wire: Any, us: str, options: TraceOptions, output: Output) -> None:
-        self.ladder = Ladder() if options.ladder else None
-        self._us = us
+    def __init__(self, engine: Engine, us: str, options: TraceOptions, output: Output) -> None:
+        self._files = options.trace or []
+        self._us = "sipparty" if us == ANONYMOUS else us
+        self._drawn = options.ladder
         self._output = output
         self._stack = ExitStack()
-        path = options.pcap
-        pcap = None if path is None else check(lambda: PcapWriter(path), "--pcap")
-        if pcap is not None:
-            self._stack.enter_context(pcap)
-        for tap in (self.ladder, pcap):
-            if tap is not None:
-                self._stack.enter_context(wire.tapped(tap))
+        self._trace = Trace(engine, states=bool(self._files))
+        for path in self._files:
+            # Now and not after the call: what cannot be written is said before it.
+            check(lambda path=path: self._trace.save(path), "--trace")  # type: ignore[misc]
+        if self._files or self._drawn:
+            self._stack.enter_context(self._trace)
+        if options.pcap is not None:
+            path = options.pcap
+            pcap = self._stack.enter_context(check(lambda: PcapWriter(path), "--pcap"))
+            self._stack.enter_context(engine.wire.tapped(pcap))
         if options.verbose:
             logger, handler = logging.getLogger(LOGGER), logging.StreamHandler()
             handler.setFormatter(logging.Formatter("%(message)s\n"))
@@ -221,12 +235,16 @@ class Traces:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-        if self.ladder is not None and len(self.ladder):
-            for record in self.ladder:
+        for path in self._files:
+            self._trace.save(path)
+            self._output.event("saved", f"the trace is in {path}", path=str(path))
+        if self._drawn and len(self._trace):
+            ladder = self._trace.ladder()
+            for record in ladder:
                 if isinstance(record, WireRecord):
-                    self.ladder.names[record.local] = self._us
+                    ladder.names[record.local] = self._us
             self._output.title("The messages")
-            draw(self.ladder, self._output)
+            draw(ladder, self._output)
 
 
 def draw(ladder: Ladder, output: Output) -> None:

@@ -14,7 +14,7 @@ from math import inf
 from typing import Any
 
 from sipparty.cli.output import Output, safe
-from sipparty.cli.phone import Phone, Stopped, Traces
+from sipparty.cli.phone import Phone, Stopped
 from sipparty.errors import Timeout, UnexpectedInput
 from sipparty.media import (
     MediaStarted,
@@ -32,34 +32,11 @@ from sipparty.sip.events import (
     CallReceived,
     MediaEvent,
 )
-from sipparty.trace import Ladder, MediaRecord, WireRecord, summarise
 
-__all__ = ["Talk", "note_media"]
+__all__ = ["Talk"]
 
 #: Seconds that a call may take to end once Ctrl-C was pressed.
 _CLOSE_TIMEOUT = 2.0
-
-
-def note_media(ladder: Ladder, call: Any, began: float) -> None:
-    """Have a ladder show the media of a call, as it was at its BYE, or is now.
-
-    Args:
-        ladder: The ladder, with the messages of the call.
-        call: The call.
-        began: When it was answered, in seconds since the epoch.
-    """
-    session, mine, end = call.session, [], time.time()
-    for record in ladder:
-        if isinstance(record, WireRecord) and record.call_id == call.call_id:
-            mine.append(record)
-            if (summary := summarise(record.data)) is not None and summary.method == "BYE":
-                end = min(end, record.time - 1e-6)
-    if not mine or session is None or not session.negotiated:
-        return
-    stats, codec = session.statistics, session.negotiated.formats[0].encoding
-    counts = stats.packets_sent, stats.packets_received, max(0, stats.lost)
-    ends = mine[0].local, mine[0].remote
-    ladder(MediaRecord(end, *ends, *counts, codec, end - began, call.call_id))
 
 
 @dataclass(slots=True)
@@ -78,7 +55,6 @@ class Talk:
     Args:
         out: Where to print what happens.
         phone: Whose calls.
-        traces: What is kept of the wire.
         duration: Seconds of talk; None for no limit.
         until_played: Whether to hang up at the end of the clip.
         take: Decides on a call that comes, given its number and what lines about it begin with.
@@ -93,7 +69,6 @@ class Talk:
         self,
         out: Output,
         phone: Phone,
-        traces: Traces,
         *,
         duration: float | None,
         until_played: bool = False,
@@ -104,7 +79,6 @@ class Talk:
         self.phone = phone
         self.answered = 0
         self.error: Exception | None = None
-        self._traces = traces
         self._duration = duration
         self._until_played = until_played
         self._take = take
@@ -205,8 +179,6 @@ class Talk:
             self.out.event("statistics", prefix + text, call=call.call_id, what=text)
             facts |= {"packets_sent": stats.packets_sent, "lost": max(0, stats.lost)}
             facts |= {"packets_received": stats.packets_received, "jitter": stats.jitter}
-        if self._traces.ladder is not None and one.answered_at:
-            note_media(self._traces.ladder, call, one.answered_at)
         del self._calls[call]
         self.error = happened.error
         facts["ended_by"] = "us" if one.ended_by_us else "them"

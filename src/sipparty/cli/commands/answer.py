@@ -92,8 +92,8 @@ def answer(
         "media": options,
         "catch_all": not (aor or who.address),
     }
-    with open_phone(AudioPhone, who, callee, trace, output, **phone_options) as (phone, traces):
-        talk = Talk(output, phone, traces, duration=duration, take=take, once=once)
+    with open_phone(AudioPhone, who, callee, trace, output, **phone_options) as phone:
+        talk = Talk(output, phone, duration=duration, take=take, once=once)
         where = str(phone.contact_uri)
         output.event("listening", f"listening: call {where}", uri=where)
         talk.run()

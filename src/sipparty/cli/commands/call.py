@@ -51,9 +51,9 @@ def call(
     callee = reached_by(callee, "" if who.proxy else who.transport)
     caller = who.address or ANONYMOUS
     phone_options: dict[str, Any] = {"register": account.register, "media": options}
-    with open_phone(AudioPhone, who, caller, trace, output, **phone_options) as (phone, traces):
+    with open_phone(AudioPhone, who, caller, trace, output, **phone_options) as phone:
         until_played = media.play is not None and duration is None
-        talk = Talk(output, phone, traces, duration=duration, until_played=until_played)
+        talk = Talk(output, phone, duration=duration, until_played=until_played)
         output.event("calling", f"calling {safe(callee)}", target=callee)
         try:
             talk.run(phone.invite(callee, expires=expires, headers=dict(who.headers)))

@@ -23,11 +23,10 @@ from sipparty.cli.exits import Exit, exit_of
 from sipparty.cli.melody import RATE, melody
 from sipparty.cli.output import Output, safe
 from sipparty.cli.phone import draw
-from sipparty.cli.talk import note_media
 from sipparty.errors import CallFailed, MediaError, SIPPartyError
 from sipparty.media import MediaStatistics, MemorySink, WAVRecorder, WAVSource
 from sipparty.parties import SingleRTPSessionSimplenParty
-from sipparty.trace import Ladder, WireRecord
+from sipparty.trace import Ladder, Trace, WireRecord
 
 __all__ = ["demo"]
 
@@ -82,7 +81,7 @@ class _Demo:
         kind = SingleRTPSessionSimplenParty
         self.alice = kind("alice@atlanta.com", media=media, display_name="Alice")
         self.bob = kind("bob@biloxi.com", media=media, display_name="Bob")
-        self.ladder = Ladder()
+        self.trace = Trace(self.alice, self.bob, states=False)
         self.duration = 0.0
 
     def perform(self, clip: Path, folder: Path) -> bool:
@@ -105,8 +104,6 @@ class _Demo:
         there = self._play("Alice", "Bob", call, answered, clip, files[0])
         back = self._play("Bob", "Alice", answered, call, files[0], files[1])
         self.duration = time.time() - began
-        self._name_ends()
-        note_media(self.ladder, call, began)
         out.event("hangup", "Alice hangs up")
         call.terminate().wait(_PATIENCE)
         answered.wait(_PATIENCE)
@@ -136,19 +133,21 @@ class _Demo:
         self.out.event("recorded", f"{listener} recorded {to.name}, {heard.duration:.1f} s")
         return compare(expected, heard.read(round(heard.duration * heard.rate)), heard.rate)
 
-    def _name_ends(self) -> None:
-        """Have the ladder say who is who."""
+    def ladder(self) -> Ladder:
+        """The messages so far, which say who is who."""
+        ladder = self.trace.ladder()
         port = self.bob.contact_uri.port if self.bob.contact_uri else None
-        for record in self.ladder:
+        for record in ladder:
             if isinstance(record, WireRecord):
                 for address in (record.source, record.destination):
-                    self.ladder.names[address] = "Bob" if address[1] == port else "Alice"
+                    ladder.names[address] = "Bob" if address[1] == port else "Alice"
+        return ladder
 
     def _report(self) -> None:
         """Print the ladder, and packets in each direction."""
         out = self.out
         out.title("The call, message by message")
-        draw(self.ladder, out)
+        draw(self.ladder(), out)
         out.title("Its RTP packets")
         alice, bob = [call.session.statistics for call in self.calls]
         _print_media(out, [("Alice to Bob", alice, bob), ("Bob to Alice", bob, alice)])
@@ -172,7 +171,7 @@ class _Demo:
         return verdict.same
 
     def __enter__(self) -> _Demo:
-        self.bob.engine.wire.add(self.ladder)
+        self.trace.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -180,7 +179,7 @@ class _Demo:
             self.alice.close()
         finally:
             self.bob.close()
-            self.bob.engine.wire.remove(self.ladder)
+            self.trace.stop()
 
 
 def _write_clip(path: Path) -> None:
@@ -258,7 +257,7 @@ def demo(
         except SIPPartyError as error:
             output.error(f"The call failed: {error}", error=type(error).__name__)
             output.title("The call, message by message")
-            draw(steps.ladder, output)
+            draw(steps.ladder(), output)
             code = exit_of(error)
     output.result(exit=int(code), folder=str(folder))
     return code

@@ -59,7 +59,7 @@ def listen(
     seen = 0
     end = None if duration is None else monotonic() + duration
     settings: dict[str, Any] = {"register": account.register, "listen": where, "catch_all": True}
-    with open_phone(PlainPhone, who, us, trace, output, **settings) as (phone, _):
+    with open_phone(PlainPhone, who, us, trace, output, **settings) as phone:
         phone.on(MessageReceived, lambda event: None)
         phone.engine.wire.add(lambda record: phone.happened.put(record))
         contact = str(phone.contact_uri)

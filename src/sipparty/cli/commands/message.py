@@ -50,15 +50,17 @@ def message(
     who = account.resolve(output)
     uri = reached_by(uri, "" if who.proxy else who.transport)
     address = who.address or ANONYMOUS
-    with open_phone(PlainPhone, who, address, trace, output, register=account.register) as opened:
-        phone, _ = opened
-        with output.status(f"sending to {safe(uri)}"):
-            phone.message(uri, body=body, content_type=kind, headers=dict(who.headers))
-            try:
-                sent = phone.until(MessageSent, timeout=timeout)
-            except Timeout:
-                output.error(f"No answer came within {timeout:g} s.", exit=int(Exit.UNREACHABLE))
-                return Exit.UNREACHABLE
+    register = account.register
+    with (
+        open_phone(PlainPhone, who, address, trace, output, register=register) as phone,
+        output.status(f"sending to {safe(uri)}"),
+    ):
+        phone.message(uri, body=body, content_type=kind, headers=dict(who.headers))
+        try:
+            sent = phone.until(MessageSent, timeout=timeout)
+        except Timeout:
+            output.error(f"No answer came within {timeout:g} s.", exit=int(Exit.UNREACHABLE))
+            return Exit.UNREACHABLE
     code = exit_of(sent.error)
     if sent.error is None:
         output.event("delivered", "delivered", "green", target=uri)

@@ -56,8 +56,7 @@ def options(
     uri = reached_by(uri, "" if who.proxy else who.transport)
     address = who.address or ANONYMOUS
     pings = _Pings(output)
-    with open_phone(PlainPhone, who, address, trace, output, register=account.register) as opened:
-        phone, _ = opened
+    with open_phone(PlainPhone, who, address, trace, output, register=account.register) as phone:
         phone.engine.wire.add(pings.note)
         fields = [("Accept", "application/sdp"), *who.headers.items()]
         due = time.monotonic()

@@ -70,7 +70,7 @@ def register(
     if listing and remove:
         raise typer.BadParameter("--list and --remove exclude each other; choose one.")
     listens = {"port": None} if who.transport in ("", "udp") and not listing else None
-    with open_phone(PlainPhone, who, who.address, trace, output, listen=listens) as (phone, _):
+    with open_phone(PlainPhone, who, who.address, trace, output, listen=listens) as phone:
         if listing:
             return _list(phone, registrar_of(who), output)
         registration = phone.register(

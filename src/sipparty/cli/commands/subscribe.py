@@ -54,8 +54,7 @@ def subscribe(
     uri = reached_by(uri, "" if who.proxy else who.transport)
     address = who.address or ANONYMOUS
     error: Any = None
-    with open_phone(PlainPhone, who, address, trace, output, register=account.register) as opened:
-        phone, _ = opened
+    with open_phone(PlainPhone, who, address, trace, output, register=account.register) as phone:
         subscription = phone.subscribe(
             event, uri, accept=accept or None, expires=expires, headers=dict(who.headers)
         )
