@@ -115,7 +115,7 @@ LAYERS = [
     ("cli", "explaining checks commands.parse commands.sdp commands.fsm commands.resolve"),
     ("cli", "commands.doctor commands.load"),
     ("cli", "commands.call commands.answer commands.demo commands.options commands.register"),
-    ("cli", "commands.message commands.subscribe commands.listen commands"),
+    ("cli", "commands.message commands.subscribe commands.listen commands.man commands"),
     ("cli", "commands.watch app __init__ __main__"),
 ]
 

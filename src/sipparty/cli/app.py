@@ -142,6 +142,7 @@ COMMANDS: Final[tuple[Row, ...]] = (
         "Say what works here, and how to mend the rest.",
         ("sipparty doctor", "sipparty doctor sip:biloxi.com --stun stun.biloxi.com"),
     ),
+    Row("man", "This machine", "Print the manual page.", ("sipparty man | man -l -",)),
 )
 
 _BY_NAME: Final = {row.name: row for row in COMMANDS}

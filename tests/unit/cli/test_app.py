@@ -36,7 +36,7 @@ def test_help_fits(invoke, monkeypatch, name, width):
 def test_each_has_json_and_its_module(invoke, name):
     module = importlib.import_module(f"sipparty.cli.commands.{name.split()[0]}")
     assert name.split()[-1] in module.__all__
-    assert name in ("man",) or "--json" in invoke(*name.split(), "--help").output
+    assert "--json" in invoke(*name.split(), "--help").output
 
 
 def test_the_help_of_all_imports_none():
@@ -111,3 +111,29 @@ def test_json_has_the_error_and_its_exit_code(invoke):
 def test_each_error_has_its_exit_code(error, code):
     assert exit_of(error) is code
     assert code in EXITS
+
+
+def test_the_manual_has_every_command_and_option(invoke):
+    made = invoke("man")
+    assert made.exit_code == 0, made.output
+    text = made.output.replace("\\-", "-")
+    assert all(f'.SS "{name}"' in text for name in NAMES)
+    for word in ("--transport", "SIPPARTY_PASSWORD", "config.toml", "130", ".SH EXIT STATUS"):
+        assert word in text
+    assert not [line for line in made.output.splitlines() if line.startswith("'")]
+
+
+def test_the_manual_is_read_by_man(invoke):
+    import shutil
+    import subprocess
+
+    if shutil.which("groff") is None:
+        pytest.skip("groff is not installed")
+    done = subprocess.run(
+        ["groff", "-man", "-Tascii", "-ww", "-z"],
+        input=invoke("man").output,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
