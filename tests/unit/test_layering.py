@@ -111,7 +111,7 @@ LAYERS = [
     ("testing", "strategies.media strategies.bodies strategies.messages strategies.changes"),
     ("testing", "strategies"),
     ("cli", "exits output accounts options media_options help"),
-    ("cli", "melody compare echo phone talk"),
+    ("cli", "melody compare echo devices phone talk"),
     ("cli", "explaining checks commands.parse commands.sdp commands.fsm commands.resolve"),
     ("cli", "commands.doctor commands.load"),
     ("cli", "commands.call commands.answer commands.demo commands.options commands.register"),

@@ -59,6 +59,8 @@ def page(command: Any, context: Any) -> Page:
         if record is None:
             continue
         argument = parameter.param_type_name == "argument"
+        if argument:
+            record = record[0].partition(" <")[0], record[1]  # the name alone, without a type
         title = getattr(parameter, "rich_help_panel", None)
         title = title or ("Arguments" if argument else "Options")
         made.sections.setdefault(title, []).append(record)

@@ -1,12 +1,16 @@
 """The table of commands: help that fits, input that cannot be, and errors as exit codes."""
 
+import dataclasses
 import importlib
 import json
+import tomllib
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from sipparty import errors
+from sipparty.cli.accounts import Account
 from sipparty.cli.app import COMMANDS, app
 from sipparty.cli.exits import EXITS, Exit, exit_of
 
@@ -111,6 +115,15 @@ def test_json_has_the_error_and_its_exit_code(invoke):
 def test_each_error_has_its_exit_code(error, code):
     assert exit_of(error) is code
     assert code in EXITS
+
+
+def test_the_page_of_the_command_line_has_what_there_is():
+    text = (Path(__file__).parents[3] / "docs/howto/command-line.md").read_text()
+    assert all(f"| {int(code)} | {meaning} |" in text for code, meaning in EXITS.items())
+    keys = {one.name for one in dataclasses.fields(Account)} - {"name"}
+    assert {key for key in keys if f"`{key}`" in text} == keys
+    shown = tomllib.loads(text.partition("```toml\n")[2].partition("```")[0])
+    assert shown["accounts"].keys() == {"work", "lab"}
 
 
 def test_the_manual_has_every_command_and_option(invoke):

@@ -17,6 +17,7 @@ from sipparty.cli.options import (
 from sipparty.cli.output import Output
 from sipparty.cli.phone import AudioPhone, open_phone
 from sipparty.cli.talk import Talk
+from sipparty.errors import MediaError
 from sipparty.party import STANDARD_PORT
 
 __all__ = ["answer"]
@@ -63,6 +64,8 @@ def answer(
     """
     if echo and media.play is not None:
         raise typer.BadParameter("--echo and --play exclude each other; choose one.")
+    if echo and media.microphone:
+        raise typer.BadParameter("--echo and --microphone exclude each other; choose one.")
     options = media.resolve()
     record = options.pop("record", None)
     who = account.resolve(output)
@@ -80,6 +83,12 @@ def answer(
         if echo:
             options["play"] = heard = Echo()
             options["record"] = [heard] if path is None else [heard, path]
+        try:
+            options = media.with_devices(options)
+        except MediaError as error:
+            output.error(str(error), call=call.call_id)
+            call.reject(480)
+            return
         call.ring()
         call.accept(media=options)
         output.event("accepted", f"{prefix}answered", "green", call=call.call_id)

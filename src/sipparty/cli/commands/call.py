@@ -46,7 +46,7 @@ def call(
     side does, or on Ctrl-C; a second Ctrl-C ends the program at once.
     """
     callee = check(lambda: str(URI.from_user_text(target)), "TARGET")
-    options = media.resolve()
+    options = media.with_devices(media.resolve())
     who = account.resolve(output)
     callee = reached_by(callee, "" if who.proxy else who.transport)
     caller = who.address or ANONYMOUS
