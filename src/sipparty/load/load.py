@@ -201,10 +201,12 @@ class Load:
         if max(one.held for one in samples) > behind / 2:
             why = f"the limit of {self._share.pacing.limit} calls at a time held others back"
         else:
-            busy = 100 * total.cpu / max(total.seconds, 1e-9) / self._share.count
+            while_begun = [one for one in self._course.rows if one["second"] < total.pacing + 1]
+            last = while_begun[-1] if while_begun else {"second": 1.0, "cpu": 0.0}
+            busy = 100 * last["cpu"] / last["second"] / self._share.count
             why = (
-                f"the {self._share.count} processes took {busy:.0f} % of a core each, and were"
-                " late; more processes, where there are cores, or more machines make more"
+                f"each process took {busy:.0f} % of a core, and was given no more, or cannot take"
+                " more; where there are cores, more processes make more, and so do more machines"
             )
         self._remarks.append(
             f"{result.rate:.0f} calls/s were made of the {rate:g} that were asked for: {why}."

@@ -47,8 +47,9 @@ class Runner:
 
     #: Seconds between two looks at what is due, where many are.
     TICK = 0.005
-    #: Calls that begin before the loop turns: what came for others is to be read in between.
-    BURST = 20
+    #: Calls that begin before the loop turns: fewer than what has come for others and is read in
+    #: between, so that a process without enough CPU makes fewer calls and not slower ones.
+    BURST = 5
     #: Seconds by which calls may be late.
     MAX_LATE = 0.5
     #: Seconds between samples.

@@ -114,6 +114,8 @@ class UDPEndpoint:
     #: A socket that is readable again within so few seconds is read until it is empty; else one
     #: datagram is read a turn, and none asked for in vain.
     BUSY = 0.0002
+    #: So is one that was readable so often in a row: a loop that has other work comes back late.
+    STREAK = 8
     #: The largest datagram read, in bytes: the largest there is.
     MAX_DATAGRAM = 65_535
 
@@ -140,6 +142,7 @@ class UDPEndpoint:
         self._controls: dict[str, tuple[tuple[int, int, bytes], ...]] = {}
         self._waiting: deque[tuple[bytes, Flow]] = deque()
         self._done_at = 0.0
+        self._streak = 0
         self.closed = False
         #: Whether the kernel says where a datagram came to.
         self._pktinfo = False
@@ -208,7 +211,8 @@ class UDPEndpoint:
         watched = owner.wire.watched()
         receive = self._socket.recvmsg if pktinfo else self._socket.recvfrom
         arguments = (self.MAX_DATAGRAM, _CONTROL) if pktinfo else (self.MAX_DATAGRAM,)
-        turns = self.BATCH if self._loop.time() < self._done_at + self.BUSY else 1
+        busy = self._streak >= self.STREAK or self._loop.time() < self._done_at + self.BUSY
+        turns = self.BATCH if busy else 1
         batch: list[tuple[bytes, Flow]] = []
         try:
             for number in range(turns):
@@ -244,6 +248,10 @@ class UDPEndpoint:
                     )
                 batch.append((data, flow))
         finally:
+            if not busy:
+                self._streak += 1
+            elif len(batch) < 2:
+                self._streak = 0
             owner.messages_received(batch)
             self._done_at = self._loop.time()
 

@@ -27,7 +27,6 @@ def thread_of_dask():
     distributed.utils._offload_executor.submit(int).result(5)
 
 
-@pytest.mark.timeout(60)
 def test_the_calls_of_a_killed_worker_are_lost_and_the_others_go_on(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

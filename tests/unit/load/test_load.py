@@ -134,10 +134,13 @@ class TestWhatIsReported:
     def test_a_rate_that_could_not_be_made_is_said(self, run):
         statistics = counted(100, 100)
         statistics.cpu = 3.8
-        result = run(Scripted(done(0, statistics, behind=0.5)), Pacing(200, calls=100), count=1)
+        half = counted(50, 50)
+        half.cpu = 0.95
+        workers = Scripted((1, 0, "sample", Sample(half)), done(0, statistics, behind=0.5))
+        result = run(workers, Pacing(200, calls=100), count=1)
         (remark,) = result.remarks
         assert remark.startswith("100 calls/s were made of the 200 that were asked for")
-        assert "190 % of a core" in remark
+        assert "each process took 95 % of a core" in remark
 
     def test_so_is_a_limit_that_held_calls_back(self, run):
         sample = done(0, counted(100, 100), behind=0.5, held=0.5)
