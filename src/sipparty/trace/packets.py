@@ -11,9 +11,24 @@ from sipparty.media.transport import LineExtension, MediaTransport, Receive
 from sipparty.sdp import NegotiatedStream
 from sipparty.trace.wirelog import WireRecord
 
-__all__ = ["PacketTap"]
+__all__ = ["PacketRecord", "PacketTap"]
 
 _Keep = Callable[[WireRecord], object]
+
+
+class PacketRecord(WireRecord):
+    """A packet of RTP or RTCP; its transport says which.
+
+    Args:
+        call: The Call-ID of the call it belongs to.
+    """
+
+    call: str = ""
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID of the call it belongs to."""
+        return self.call
 
 
 class PacketTap(LineExtension):
@@ -21,12 +36,14 @@ class PacketTap(LineExtension):
 
     Args:
         host: The address of ours that they go from and come to.
+        call: The call.
         keep: Takes each packet, on the thread of the media.
         clock: Gives the time, in seconds since 1970.
     """
 
-    def __init__(self, host: str, keep: _Keep, clock: Callable[[], float]) -> None:
+    def __init__(self, host: str, call: Any, keep: _Keep, clock: Callable[[], float]) -> None:
         self._host = host
+        self._call = call
         self._keep = keep
         self._clock = clock
         self._tapped: _Tapped | None = None
@@ -43,7 +60,7 @@ class PacketTap(LineExtension):
             way: Any = "sent" if sent else "received"
             kind = "RTCP" if looks_like_rtcp(data) else "RTP"
             ends = (self._host, port), (str(address[0]), int(address[1]))
-            self._keep(WireRecord(self._clock(), way, kind, *ends, data))
+            self._keep(PacketRecord(self._clock(), way, kind, *ends, data, self._call.call_id))
 
 
 class _Tapped:

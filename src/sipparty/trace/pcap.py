@@ -1,16 +1,17 @@
-"""Captures: records of the wire as a pcap file, for Wireshark and its kin.
+"""Captures: records as a pcapng file, for Wireshark and its kin.
 
 Laws:
 
-1. The file is classic pcap with microseconds, link type 101 (raw IP): each packet begins with its
-   IPv4 or IPv6 header. Every tool reads it.
+1. The file is pcapng with microseconds, link type 101 (raw IP): each packet begins with its IPv4 or
+   IPv6 header. What is no message (states, keys, quality, notes) is a comment of a packet: of the
+   last message of its call before it, or the first one.
 2. The network and transport headers are made up around the bytes that were seen, with right lengths
    and checksums. Datagrams get UDP. Streams get TCP: three packets that open it at its first
    message, then segments whose sequence and acknowledgement numbers count the bytes.
 3. TLS and WebSocket are gone before a message is seen, so their messages stand in the file in the
    clear, as TCP. Keep it accordingly, and have Wireshark "Decode As" SIP where the port makes it
    expect TLS or HTTP: ``tshark -d tcp.port==5061,sip``.
-4. A message that both ends reported is written once.
+4. A message that both ends reported is written once, and so is an RTP packet.
 5. The file is whole after each record: it can be read while it grows, or from a pipe.
 """
 
@@ -23,6 +24,8 @@ from collections.abc import Iterable
 from typing import IO, Final
 
 from sipparty.errors import BuildError
+from sipparty.trace.records import TraceRecord
+from sipparty.trace.text import one_line
 from sipparty.trace.wirelog import Echoes, WireRecord
 
 __all__ = ["PcapWriter", "write_pcap"]
@@ -30,8 +33,10 @@ __all__ = ["PcapWriter", "write_pcap"]
 _IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 _End = tuple[_IP, int]
 
-#: Magic number, version 2.4, no zone, no accuracy, longest packet, link type.
-_FILE_HEADER: Final = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 101)
+_SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
+_COMMENT: Final = 1
+#: Characters of a comment that are written.
+_LONGEST: Final = 8_000
 
 _TCP, _UDP = 6, 17
 _SYN, _PSH, _ACK = 0x02, 0x08, 0x10
@@ -45,11 +50,12 @@ _SEGMENT: Final = 1440
 _LARGEST: Final = {4: 65_535 - 8 - 20, 6: 65_535 - 8}
 
 #: Transports that are datagrams; all others are streams.
-_DATAGRAMS: Final = frozenset({"UDP", "DTLS", "RTP", "RTCP"})
+_MEDIA: Final = frozenset({"RTP", "RTCP"})
+_DATAGRAMS: Final = frozenset({"UDP", "DTLS", *_MEDIA})
 
 
 class PcapWriter:
-    """Writes records of the wire to a pcap file; also a tap for `Wire.add`, and a context manager.
+    """Writes messages to a pcapng file; also a tap for `Wire.add`, and a context manager.
 
     Args:
         file: A path, which is created or overwritten and closed by `close`, or a binary file that
@@ -67,23 +73,28 @@ class PcapWriter:
         #: The next sequence number of each direction of each stream.
         self._next: dict[tuple[_End, _End], int] = {}
         self._identification = 0
-        self._write(_FILE_HEADER)
+        # Byte order, version 1.0, no length; then one interface: link type, no limit of length.
+        section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
+        interface = struct.pack("<HHI", 101, 0, 0)
+        self._write(_block(_SECTION, section) + _block(_INTERFACE, interface))
 
-    def __call__(self, record: WireRecord) -> None:
+    def __call__(self, record: WireRecord, comments: Iterable[str] = ()) -> None:
         """Write one record, unless the other end's report of the same message was written.
 
+        Args:
+            record: The record.
+            comments: What is to be said of it; of several packets, the last has them.
+
         Raises:
-            BuildError: An address is not an IP address and a port, the time is not between 1970 and
-                2106, or a datagram is longer than IP can carry. Nothing was written.
+            BuildError: An address is not an IP address and a port, the time is before 1970 or
+                beyond all measure, or a datagram is longer than IP can carry. Nothing was written.
             OSError: The file cannot be written.
         """
         source, destination = _ends(record)
-        microseconds = round(record.time * 1e6) if 0 <= record.time < 1 << 32 else -1
-        seconds, rest = divmod(microseconds, 1_000_000)
-        if not 0 <= seconds < 1 << 32:
+        if not 0 <= record.time < 1 << 40:
             raise BuildError(
-                f"A pcap file cannot hold the time {record.time!r}: expected seconds since 1970,"
-                f" below 2**32."
+                f"A capture cannot hold the time {record.time!r}: expected seconds since 1970,"
+                f" below 2**40."
             )
         size, largest = len(record.data), _LARGEST[source[0].version]
         datagram = record.transport in _DATAGRAMS
@@ -97,8 +108,13 @@ class PcapWriter:
             packets = [self._packet(_UDP, source, destination, record.data)]
         else:
             packets = self._segments(source, destination, record.data)
-        stamp = struct.pack("<II", seconds, rest)
-        self._write(b"".join(stamp + struct.pack("<II", len(p), len(p)) + p for p in packets))
+        microseconds = round(record.time * 1e6)
+        options = b"".join(map(_comment, comments))
+        *others, last = packets
+        self._write(
+            b"".join(_packet(microseconds, one) for one in others)
+            + _packet(microseconds, last, options)
+        )
 
     def close(self) -> None:
         """Close the file if it was opened here; a file of the caller's is flushed."""
@@ -177,20 +193,55 @@ class PcapWriter:
         return header[:10] + struct.pack("!H", _checksum(header)) + header[12:] + payload
 
 
-def write_pcap(file: str | os.PathLike[str] | IO[bytes], records: Iterable[WireRecord]) -> None:
-    """Write records to a pcap file, in order of time.
+def write_pcap(file: str | os.PathLike[str] | IO[bytes], records: Iterable[TraceRecord]) -> None:
+    """Write records to a pcapng file, in order of time; those that are no messages, as comments.
 
     Args:
         file: As for `PcapWriter`.
-        records: What to write, such as a `Recorder`.
+        records: What to write, such as a `Recorder` or a `Trace`.
 
     Raises:
         BuildError: As for `PcapWriter`.
         OSError: The file cannot be opened or written.
     """
+    ordered = sorted(records, key=lambda record: record.time)
+    echoes = Echoes(limit=max(1, len(ordered)))
+    packets: list[tuple[WireRecord, list[str]]] = []
+    #: The comments of the latest message of each call ("" for any); of calls that have none yet.
+    latest: dict[str, list[str]] = {}
+    early: dict[str, list[str]] = {}
+    for record in ordered:
+        call = record.call_id
+        if isinstance(record, WireRecord):
+            if echoes.is_echo(record):
+                continue
+            packets.append((record, early.pop(call, []) if call else []))
+            if record.transport not in _MEDIA:
+                latest[call] = latest[""] = packets[-1][1]
+        else:
+            comments = latest[call] if call in latest else early.setdefault(call, [])
+            comments.append(str(record))
     with PcapWriter(file) as writer:
-        for record in sorted(records, key=lambda record: record.time):
-            writer(record)
+        for packet, comments in packets:
+            writer(packet, comments)
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    body += bytes(-len(body) % 4)
+    length = struct.pack("<I", 12 + len(body))
+    return struct.pack("<I", kind) + length + body + length
+
+
+def _packet(microseconds: int, packet: bytes, options: bytes = b"") -> bytes:
+    high, low, size = microseconds >> 32, microseconds & 0xFFFF_FFFF, len(packet)
+    head = struct.pack("<IIIII", 0, high, low, size, size)
+    end = bytes(4) if options else b""
+    return _block(_PACKET, head + packet + bytes(-size % 4) + options + end)
+
+
+def _comment(text: str) -> bytes:
+    data = one_line(text, _LONGEST).encode()
+    return struct.pack("<HH", _COMMENT, len(data)) + data + bytes(-len(data) % 4)
 
 
 def _ends(record: WireRecord) -> tuple[_End, _End]:

@@ -2,63 +2,92 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sipparty.errors import UsageError
 from sipparty.trace.jsonl import as_json
 from sipparty.trace.ladder import Ladder
+from sipparty.trace.pcap import write_pcap
 from sipparty.trace.records import TraceRecord
 
-__all__ = ["replacing", "save"]
+__all__ = ["Traced", "replacing", "save"]
 
 #: Characters in a line of a ladder that is saved as text.
 _WIDTH: Final = 120
 
 
-def _text(ladder: Ladder) -> Iterable[str]:
-    return [ladder.text(width=_WIDTH), "\n"]
+class Traced(Protocol):
+    """What can be saved: a `Trace`, or what has as much of one. RTP is in its `packets`, where it
+    has those.
+    """
+
+    def __iter__(self) -> Iterator[TraceRecord]:
+        """The records, in order of time."""
+
+    def for_call(self, call: Any, /) -> Iterable[TraceRecord]:
+        """Return the records of one call."""
+
+    def ladder(self, call: Any = None, /) -> Ladder:
+        """Return a drawing, of one call or of all."""
 
 
-def _svg(ladder: Ladder) -> Iterable[str]:
-    return [ladder.svg(), "\n"]
+def _text(trace: Traced, call: Any) -> Iterable[str]:
+    return [trace.ladder(call).text(width=_WIDTH), "\n"]
 
 
-def _html(ladder: Ladder) -> Iterable[str]:
-    return [ladder.html()]
+def _svg(trace: Traced, call: Any) -> Iterable[str]:
+    return [trace.ladder(call).svg(), "\n"]
 
 
-def _jsonl(ladder: Iterable[TraceRecord]) -> Iterable[str]:
-    return (as_json(record) + "\n" for record in ladder)
+def _html(trace: Traced, call: Any) -> Iterable[str]:
+    return [trace.ladder(call).html()]
 
 
-#: By suffix, what makes the text of a file.
-_KINDS: Final[Mapping[str, Callable[[Any], Iterable[str]]]] = {
+def _jsonl(trace: Traced, call: Any) -> Iterable[str]:
+    return (as_json(record) + "\n" for record in _records(trace, call))
+
+
+def _pcapng(trace: Traced, call: Any) -> Iterable[bytes]:
+    file = io.BytesIO()
+    records = list(_records(trace, call))
+    wanted = {record.call_id for record in records}
+    packets = list(getattr(trace, "packets", ()))
+    write_pcap(file, [*records, *(one for one in packets if call is None or one.call_id in wanted)])
+    return [file.getvalue()]
+
+
+def _records(trace: Traced, call: Any) -> Iterable[TraceRecord]:
+    return trace if call is None else trace.for_call(call)
+
+
+#: By suffix, what makes what is in a file.
+_KINDS: Final[Mapping[str, Callable[[Traced, Any], Iterable[str] | Iterable[bytes]]]] = {
     ".txt": _text,
     ".svg": _svg,
     ".html": _html,
     ".jsonl": _jsonl,
+    ".pcapng": _pcapng,
 }
 
 
-def save(trace: Any, path: Path, call: Any) -> Path:
+def save(trace: Traced, path: Path, call: Any) -> Path:
     """Write a trace to a file; as `Trace.save` documents it."""
-    kind = path.suffix.lower()
-    make = _KINDS.get(kind)
+    make = _KINDS.get(path.suffix.lower())
     if make is None:
         known = ", ".join(_KINDS)
         raise UsageError(
             f"{str(path)!r} does not say what to write: its name should end in {known}."
         )
-    records = trace if call is None else trace.for_call(call)
-    pieces = make(records if kind == ".jsonl" else trace.ladder(call))
-    with replacing(path) as beside, open(beside, "w", encoding="utf-8") as file:
+    pieces = make(trace, call)
+    with replacing(path) as beside, open(beside, "wb") as file:
         for piece in pieces:
-            file.write(piece.encode("utf-8", "backslashreplace").decode())
+            file.write(piece if isinstance(piece, bytes) else piece.encode("utf-8", "replace"))
     return path
 
 

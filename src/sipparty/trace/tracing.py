@@ -249,6 +249,8 @@ class Trace:
         `.svg`        the ladder as a picture
         `.html`       the ladder as a page to look around in
         `.jsonl`      the records, one JSON object a line, secrets masked
+        `.pcapng`     a capture for Wireshark, states as comments, RTP where it was kept;
+                      secrets as they went
         ============  ======================================================================
 
         Args:

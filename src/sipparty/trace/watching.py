@@ -350,5 +350,5 @@ class EngineWatch:
         assert self._packets is not None
         host: str = getattr(getattr(session, "call", None), "place", ("",))[0]
         for line in getattr(session, "lines", ()):
-            tap: PacketTap = PacketTap(host, self._packets, self._now)
+            tap: PacketTap = PacketTap(host, call, self._packets, self._now)
             line.tap = tap

@@ -9,8 +9,11 @@ import subprocess
 import pytest
 
 from sipparty.errors import BuildError
-from sipparty.trace import PcapWriter, Wire, WireRecord, write_pcap
+from sipparty.trace import NoteRecord, PcapWriter, Wire, WireRecord, write_pcap
+from sipparty.trace.capture_file import CaptureFile
 
+#: The bytes before the first packet.
+BEGINNING = 28 + 20
 ALICE, BOB = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
 OPTIONS = (
     b"OPTIONS sip:bob@biloxi.com SIP/2.0\r\n"
@@ -31,19 +34,12 @@ def received(data=OPTIONS, local=BOB, remote=ALICE, transport="UDP", time=1.5):
 
 
 def written(*records):
-    """The packets of a pcap file: (seconds, microseconds, bytes)."""
+    """The packets of a capture: (seconds, microseconds, bytes)."""
     file = io.BytesIO()
     write_pcap(file, records)
-    data = file.getvalue()
-    magic, major, minor, _, _, longest, link = struct.unpack("<IHHiIII", data[:24])
-    assert (magic, major, minor, link) == (0xA1B2C3D4, 2, 4, 101)
-    packets, at = [], 24
-    while at < len(data):
-        seconds, micro, length, original = struct.unpack("<IIII", data[at : at + 16])
-        assert length == original <= longest
-        packets.append((seconds, micro, data[at + 16 : at + 16 + length]))
-        at += 16 + length
-    assert at == len(data)
+    frames = CaptureFile(file.getvalue())
+    packets = [(*divmod(round(time * 1e6), 1_000_000), data) for time, _, data, _ in frames]
+    assert frames.problem == ""
     return packets
 
 
@@ -194,7 +190,7 @@ def test_streams_are_kept_apart():
         (sent(remote=("10.0.0.1", 65_536)), "65536"),
         (sent(remote=("10.0.0.1", -1)), "-1"),
         (sent(time=-1.0), "-1.0"),
-        (sent(time=2.0**32), "4294967296.0"),
+        (sent(time=2.0**40), "1099511627776.0"),
         (sent(time=math.nan), "nan"),
         (sent(time=math.inf), "inf"),
         (sent(bytes(65_508)), "65508"),
@@ -205,7 +201,7 @@ def test_what_cannot_be_written_is_refused_whole(record, named):
     writer = PcapWriter(file)
     with pytest.raises(BuildError, match=named):
         writer(record)
-    assert len(file.getvalue()) == 24
+    assert len(file.getvalue()) == BEGINNING
 
 
 def test_the_largest_ipv6_datagram():
@@ -219,9 +215,10 @@ def test_a_path_is_whole_after_each_record_and_closed(tmp_path):
     path = tmp_path / "call.pcap"
     wire = Wire(taps=())
     with PcapWriter(path) as writer, wire.tapped(writer):
-        assert path.stat().st_size == 24
+        assert path.stat().st_size == BEGINNING
         wire.sent(OPTIONS, ALICE, BOB, "UDP", 1.0)
-        assert path.stat().st_size == 24 + 16 + 28 + len(OPTIONS)
+        (frame,) = CaptureFile(path.read_bytes())
+        assert frame.data[28:] == OPTIONS
     with pytest.raises(ValueError, match="closed"):
         writer(sent())
 
@@ -293,3 +290,30 @@ def test_tshark_reads_what_went_by_tls(tshark, tmp_path):
     write_pcap(path, [sent(OPTIONS, ("10.0.0.1", 40000), ("10.0.0.2", 5061), "TLS")])
     lines = decoded(tshark, path, "-d", "tcp.port==5061,sip")
     assert [method for _, method, _, _, _ in lines if method] == ["OPTIONS"]
+
+
+def test_what_is_no_message_is_a_comment(tshark, tmp_path):
+    path = tmp_path / "call.pcapng"
+    ends = ("10.0.0.1", 4000), ("10.0.0.2", 4002)
+    write_pcap(
+        path,
+        [
+            NoteRecord(0.5, "1", "before"),
+            sent(time=1.0),
+            received(time=1.05),
+            NoteRecord(1.1, "1", "after \x1b[31m\n"),
+            NoteRecord(1.2, "other", "of no message"),
+            WireRecord(1.3, "sent", "RTP", *ends, b"\x80" + bytes(171)),
+            WireRecord(1.3, "received", "RTP", *ends[::-1], b"\x80" + bytes(171)),
+            NoteRecord(1.4, "", "of anything"),
+            received(OK, ALICE, BOB, time=1.5),
+        ],
+    )
+    fields = ["-T", "fields", "-E", "separator=|", "-e", "frame.comment", "-e", "sip.Method"]
+    command = [tshark, "-n", "-r", str(path), *fields]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [
+        r"before,after \x1b[31m\n,of anything|OPTIONS",
+        "|",
+        "|",
+    ]

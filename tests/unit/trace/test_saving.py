@@ -2,6 +2,8 @@ import pytest
 
 from sipparty.errors import UsageError
 from sipparty.trace import NoteRecord, Trace, Wire, WireRecord, read_jsonl
+from sipparty.trace.capture_file import CaptureFile
+from sipparty.trace.packets import PacketRecord
 
 A, B = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
 
@@ -40,9 +42,19 @@ def test_one_call_of_several(trace, tmp_path):
     assert "Call-ID" not in trace.save(tmp_path / "one.txt", "one").read_text()
 
 
+def test_a_capture_of_one_call_has_its_packets(trace, tmp_path):
+    ends = ("10.0.0.1", 4000), ("10.0.0.2", 4002)
+    for call in ("one", "two"):
+        trace.packets.append(PacketRecord(1.6, "sent", "RTP", *ends, b"\x80" + call.encode(), call))
+    frames = list(CaptureFile(trace.save(tmp_path / "two.pcapng", "two").read_bytes()))
+    assert [b"Call-ID: two" in one.data for one in frames] == [True, False]
+    assert frames[1].data.endswith(b"\x80two")
+    assert len(list(CaptureFile(trace.save(tmp_path / "x.pcapng").read_bytes()))) == 4
+
+
 @pytest.mark.parametrize("name", ["x", "x.pdf", "jsonl"])
 def test_another_name_is_refused_with_those_that_there_are(trace, tmp_path, name):
-    with pytest.raises(UsageError, match=r"\.txt, \.svg, \.html, \.jsonl"):
+    with pytest.raises(UsageError, match=r"\.txt, \.svg, \.html, \.jsonl, \.pcapng"):
         trace.save(tmp_path / name)
     assert not list(tmp_path.iterdir())
 
