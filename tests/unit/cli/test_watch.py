@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -62,6 +63,34 @@ def test_a_call_to_it_is_seen_on_its_page() -> None:
             assert process.wait(PATIENCE) == 0
         finally:
             process.kill()
+
+
+def test_it_registers_first() -> None:
+    with AudioParty("registrar@127.0.0.1", catch_all=True) as registrar:
+        registrar.listen(port=None, address="127.0.0.1")
+        registered = []
+
+        @registrar.on_request("REGISTER")
+        def bind(event: Any) -> None:
+            contact = event.request["Contact"]
+            registered.append(str(event.request["To"]))
+            event.incoming.respond(200, headers=[("Contact", f"{contact};expires=60")])
+
+        where = str(registrar.contact_uri).partition("@")[2]
+        account = ["--from", "bob@biloxi.com", "--proxy", where, "--register"]
+        done = run("--web", "--port", 0, "--address", "127.0.0.1", "--duration", 0, *account)
+        assert done.returncode == 0, done.stderr
+        assert "registered as sip:bob@biloxi.com" in done.stdout
+        assert "bob@biloxi.com" in registered[0]
+        assert len(registered) == 2  # the second one removes what the first has made
+
+
+def test_a_registrar_that_is_not_there() -> None:
+    account = ["--from", "bob@biloxi.com", "--proxy", "127.0.0.1:9;transport=tcp", "--register"]
+    done = run("--web", "--port", 0, "--address", "127.0.0.1", *account)
+    assert done.returncode == 3, done.stderr
+    assert "127.0.0.1" in done.stderr
+    assert "open http" not in done.stdout
 
 
 def test_the_terminal(trace: Path) -> None:

@@ -15,6 +15,7 @@ from sipparty.cli.echo import Echo
 from sipparty.cli.exits import Exit
 from sipparty.cli.options import AccountOptions, address_of, make_engine, party_options
 from sipparty.cli.output import Output
+from sipparty.cli.phone import registrar_of
 from sipparty.live import serve_page
 from sipparty.live import watch as watch_in_terminal
 from sipparty.parties import AudioParty
@@ -22,6 +23,9 @@ from sipparty.party import STANDARD_PORT
 from sipparty.sip.events import CallReceived
 
 __all__ = ["watch"]
+
+#: Seconds that registering may take.
+_PATIENCE = 40.0
 
 
 def watch(
@@ -31,7 +35,7 @@ def watch(
         Path | None,
         typer.Argument(
             help="A trace of JSON lines, that may grow, in place of calls to this program.",
-            metavar="[TRACE.jsonl]",
+            metavar="TRACE.jsonl",
             show_default=False,
         ),
     ] = None,
@@ -39,7 +43,10 @@ def watch(
         bool, typer.Option("--web", help="Serve a page for a browser on this machine.")
     ] = False,
     web_port: Annotated[
-        int, typer.Option(help="The page's port.", min=0, max=65535, show_default="a free one")
+        int,
+        typer.Option(
+            help="The page's port.", min=0, max=65535, metavar="PORT", show_default="a free one"
+        ),
     ] = 0,
     port: Annotated[
         int | None,
@@ -47,6 +54,7 @@ def watch(
             help="Port to listen on for calls; 0 for a free one.",
             min=0,
             max=65535,
+            metavar="PORT",
             show_default="5060, or 5061 for tls",
         ),
     ] = None,
@@ -58,9 +66,8 @@ def watch(
 ) -> Exit:
     """Watch calls: each with its state, how it sounds, its messages, its state machines.
 
-    Without a trace, calls to this program are taken, and each caller hears himself; with an account
-    that has a server it registers there first. In the terminal `q` leaves; a page is served until
-    Ctrl-C, to who has the address that is printed.
+    Without a trace, calls to this program are taken, and each caller hears himself. In the terminal
+    `q` leaves; a page is served until Ctrl-C, to who has the address that is printed.
     """
     if not web and (output.json or not output.interactive):
         raise typer.BadParameter(
@@ -102,8 +109,11 @@ def _party(
             party.listen(number, address=address, transport=who.transport or "udp")
             where = str(party.contact_uri)
             output.event("listening", f"listening: call {where}", uri=where)
-            if who.address and (who.proxy or who.user):
-                party.register().wait(40)
+            if account.register:
+                with output.status("registering"):
+                    party.register(
+                        registrar_of(who), expires=who.expires, headers=dict(who.headers)
+                    ).wait(_PATIENCE)
                 output.event("registered", f"registered as {us}", uri=us)
             yield party
 
