@@ -7,18 +7,21 @@ Laws:
    label unescaped.
 2. A message that both ends reported is one row, at the time of the first report. The same bytes
    sent again are another row, marked with how often they were sent before.
-3. A column is an endpoint: a name if the address has one, else the address. Media and keys go to
-   the column of the same host if there is just one, since RTP has ports of its own.
+3. A column is an endpoint: a name if the address has one, else the address. A connection's own port
+   is in the column of the address that its requests name as the sender's (Via). Media and keys go
+   to the column of the same host if there is just one, since RTP has ports of its own.
 4. What happened at one end (a state, the quality) is a mark on its column; where the end is not
    known, and for a remark, it goes over all of them.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from sipparty.late import late_pattern
 from sipparty.trace.records import (
     KeyRecord,
     MediaRecord,
@@ -44,6 +47,16 @@ _KINDS: Final[dict[type, Kind]] = {
     StateRecord: "state",
     NoteRecord: "note",
 }
+
+
+#: The sender's host and port in the first Via (RFC 3261 §18.1.1).
+_SENT_BY: Final = late_pattern(
+    rb"^(?:via|v)[ \t]*:[^;,\r\n]{0,40}?[ \t]\[?([^\s;,\]]{1,64}?)\]?"
+    rb"(?:[ \t]*:[ \t]*(\d{1,5}))?[ \t]*[;,\r\n]",
+    re.IGNORECASE | re.MULTILINE,
+)
+#: The port of a Via that names none (RFC 3261 §19.1.2), over connections.
+_PORTS: Final = {"TCP": 5060, "TLS": 5061}
 
 
 class Row(NamedTuple):
@@ -120,6 +133,7 @@ def lay_out(
     """
     records = sorted(records, key=lambda record: record.time)
     echoes = Echoes(limit=max(1, len(records)))
+    senders: dict[_Address, _Address] = {}
     taken: list[tuple[TraceRecord, Summary | None, str]] = []
     homes: defaultdict[str, set[_Address]] = defaultdict(set)
     for record in records:
@@ -128,6 +142,8 @@ def lay_out(
             summary = summarise(record.data)
             if summary is not None:
                 homes[summary.call_id].add(record.local)
+                if record.transport in _PORTS and summary.status is None:
+                    senders.setdefault(record.source, _sender(record))
             if echoes.is_echo(record):
                 continue
         elif type(record) not in _KINDS:
@@ -136,7 +152,7 @@ def lay_out(
         call = call if summary is None else summary.call_id
         if call_id is None or call == call_id:
             taken.append((record, summary, call))
-    columns = _Columns(names, echoes)
+    columns = _Columns(names, echoes, senders)
     numbers: dict[str, int] = {}
     seen: dict[tuple[object, ...], int] = {}
     rows = []
@@ -147,6 +163,15 @@ def lay_out(
         else:
             rows.append(_other(record, number, columns, homes[call]))
     return Layout(columns.names, rows, list(numbers))
+
+
+def _sender(record: WireRecord) -> _Address:
+    """The address at which the sender of a request over a connection is reached."""
+    found = _SENT_BY.search(record.data)
+    host, port = record.source
+    if found is None or found[1].decode("utf-8", "replace").lower() != host.lower():
+        return host, port
+    return host, int(found[2] or _PORTS[record.transport])
 
 
 def _message(
@@ -201,9 +226,15 @@ def _other(
 class _Columns:
     """Which column an address is drawn in."""
 
-    def __init__(self, names: Mapping[_Address | str, str], echoes: Echoes) -> None:
+    def __init__(
+        self,
+        names: Mapping[_Address | str, str],
+        echoes: Echoes,
+        senders: Mapping[_Address, _Address],
+    ) -> None:
         self._given = names
         self._echoes = echoes
+        self._senders = senders
         self._hosts: defaultdict[str, set[int]] = defaultdict(set)
         self._known: dict[_Address, int] = {}
         self._numbers: dict[str, int] = {}
@@ -217,7 +248,7 @@ class _Columns:
         """The column of an endpoint of signalling."""
         column = self._known.get(address)
         if column is None:
-            place = self._echoes.place(address)
+            place = self._echoes.place(self._senders.get(address, address))
             column = self._column(self._named(address) or self._named(place) or written(place))
             self._hosts[place[0]].add(column)
             self._known[address] = column
@@ -225,6 +256,8 @@ class _Columns:
 
     def of_media(self, address: _Address) -> int:
         """The column of an endpoint of media: its own name's, else that of its host."""
+        if address in self._known or address in self._senders:
+            return self.of(address)
         name = self._named(address)
         columns = self._hosts[address[0]]
         if name is None and written(address) not in self._numbers and len(columns) == 1:

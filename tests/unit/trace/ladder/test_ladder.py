@@ -75,6 +75,47 @@ def test_a_wildcard_address_shares_the_column_of_the_real_one():
     assert len(text.split("\n")) == 3
 
 
+def over(transport, time, source, destination, sent_by, method="INVITE"):
+    via = b"CSeq", b"Via: SIP/2.0/TCP %s;branch=z9hG4bK1\r\nCSeq" % sent_by
+    return sent(time, request(method).replace(*via), source, destination, transport)
+
+
+@pytest.mark.parametrize(
+    ("host", "alice", "bob"),
+    [("10.0.0.1", b"10.0.0.1:5070", b"10.0.0.1"), ("::1", b"[::1]:5070", b"[::1] : 5060")],
+)
+def test_the_port_of_a_connection_is_in_the_column_of_who_opened_it(host, alice, bob):
+    records = [
+        over("TCP", 0, (host, 41000), (host, 5060), alice),
+        over("TCP", 1, (host, 42000), (host, 5070), bob, "BYE"),
+    ]
+    assert len(Ladder(records).layout().columns) == 2
+    assert (
+        len(
+            Ladder(
+                [
+                    over("UDP", *record)
+                    for record in [
+                        (0, (host, 41000), (host, 5060), alice),
+                        (1, (host, 42000), (host, 5070), bob, "BYE"),
+                    ]
+                ]
+            )
+            .layout()
+            .columns
+        )
+        == 4
+    )
+
+
+@pytest.mark.parametrize(
+    "sent_by", [b"proxy.example.com:5070", b"10.9.9.9:5070", b"10.0.0.1:x", b""]
+)
+def test_a_via_that_names_another_host_names_no_column(sent_by):
+    ladder = Ladder([over("TCP", 0, ("10.0.0.1", 41000), BOB, sent_by)], names={BOB: "bob"})
+    assert ladder.layout().columns == ["10.0.0.1:41000", "bob"]
+
+
 def test_retransmissions_are_marked_and_counted():
     again = [sent(0.0, request()), sent(0.5, request()), sent(1.5, request())]
     lines = Ladder(again).text().split("\n")[1:]
