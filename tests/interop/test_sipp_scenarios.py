@@ -72,12 +72,12 @@ class Stage:
         )
         return Player(engine, read_program(scenario), options, remote, folder=scenario.parent)
 
-    def call(self, scenario: Path, run: Run, calls: int = CALLS) -> ScenarioStatistics:
+    def call(self, scenario: Path, run: Run, calls: int = CALLS, **more: Any) -> ScenarioStatistics:
         """Play a caller to its end; the other side goes first, as it closes no connection."""
 
         async def main() -> ScenarioStatistics:
             engine = Engine.current()
-            async with self.player(engine, scenario, (self.host, run.port)) as player:
+            async with self.player(engine, scenario, (self.host, run.port), **more) as player:
                 found = await asyncio.wait_for(player.play(calls, rate=50), 20)
                 await asyncio.get_running_loop().run_in_executor(None, run.finish)
             await engine.aclose()
@@ -269,3 +269,73 @@ def test_a_capture_and_keys_are_played(
     assert found.succeeded == 1, str(found)
     heard = {packet.payload[0] for packet in capture.packets if packet.payload}
     assert heard == {1, 4}  # telephone events: the key is the first octet (RFC 4733 section 2.3)
+
+
+#: A caller with a line of a CSV file for each call, and who asks for its password.
+_HEAD = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+  From: <sip:[field0]@[local_ip]>;tag=a[call_number]
+  To: <sip:bob@[remote_ip]>
+  Call-ID: [call_id]
+  CSeq: [cseq] OPTIONS
+  Max-Forwards: 70
+  Content-Length: 0"""
+_ASKS = f"""<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="asks">
+<send retrans="500"><![CDATA[
+  OPTIONS sip:bob@[remote_ip]:[remote_port] SIP/2.0
+  {_HEAD}
+]]></send>
+<recv response="401" auth="true"/>
+<send retrans="500"><![CDATA[
+  OPTIONS sip:bob@[remote_ip]:[remote_port] SIP/2.0
+  {_HEAD.replace("Content-Length", "[field1]" + chr(10) + "  Content-Length")}
+]]></send>
+<recv response="200" rtd="true"/>
+</scenario>"""
+_REPLY = """[last_Via:]
+  [last_From:]
+  [last_To:];tag=b[call_number]
+  [last_Call-ID:]
+  [last_CSeq:]
+  Content-Length: 0"""
+_PROVES = f"""<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="proves">
+<recv request="OPTIONS"/>
+<send><![CDATA[
+  SIP/2.0 401 Unauthorized
+  WWW-Authenticate: Digest realm="biloxi.com", nonce="[call_number]ab", qop="auth", algorithm=MD5
+  {_REPLY}
+]]></send>
+<recv request="OPTIONS">
+  <action><verifyauth assign_to="right" username="alice" password="wonder"/></action>
+</recv>
+<nop next="yes" test="right"/>
+<send next="end"><![CDATA[
+  SIP/2.0 403 Forbidden
+  {_REPLY}
+]]></send>
+<label id="yes"/>
+<send><![CDATA[
+  SIP/2.0 200 OK
+  {_REPLY}
+]]></send>
+<label id="end"/>
+<pause milliseconds="50"/>
+</scenario>"""
+
+
+@pytest.mark.parametrize("ours", ["caller", "called"])
+def test_credentials_from_a_file(stage: Stage, sipp: SIPp, tmp_path: Path, ours: str) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("SEQUENTIAL\nalice;[authentication username=alice password=wonder]\n")
+    asks, proves = tmp_path / "asks.xml", tmp_path / "proves.xml"
+    asks.write_text(_ASKS)
+    proves.write_text(_PROVES)
+    if ours == "caller":
+        run = sipp.answer(proves, "-m", str(CALLS))
+        found = stage.call(asks, run, injections=(users,))
+    else:
+        options = ("-m", str(CALLS), "-inf", str(users), "-r", "50")
+        found = stage.answer(proves, lambda: sipp.call(asks, stage.port, *options))
+    assert found.succeeded == CALLS, str(found)
+    assert found.retransmissions == 0

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from sipparty import NoMediaSimpleCallsParty
 from sipparty.errors import UsageError
 from sipparty.load.sipp import ScenarioError
 
@@ -482,3 +483,46 @@ def test_no_message_stops_a_player(stage):
             assert bob.statistics.incoming > 1
 
     stage.network.run(main())
+
+
+class TestWithAParty:
+    def test_which_is_called(self, stage):
+        bob = NoMediaSimpleCallsParty("bob@10.0.0.2", engine=stage.engines[1]).listen()
+
+        async def main():
+            async with stage.caller(UAC, service="bob") as alice:
+                return await alice.play(5, rate=100)
+
+        found = stage.network.run(main())
+        assert found.succeeded == 5, found.failures
+        assert bob.calls == []
+
+    def test_which_calls(self, stage):
+        carol = NoMediaSimpleCallsParty("carol@10.0.0.1", engine=stage.engines[0])
+
+        async def main():
+            async with stage.called(UAS) as bob:
+                call = carol.invite("sip:bob@10.0.0.2:5060")
+                await call
+                await call.terminate()
+                await asyncio.sleep(1)
+                return bob.statistics
+
+        found = stage.network.run(main())
+        assert found.succeeded == 1, found.failures
+
+    def test_that_takes_time_is_cancelled(self, stage):
+        carol = NoMediaSimpleCallsParty("carol@10.0.0.1", engine=stage.engines[0])
+        rings = scenario(
+            recv("INVITE"), reply(180, tag=";tag=b"), recv("CANCEL"), reply(200, tag=";tag=b")
+        )
+
+        async def main():
+            async with stage.called(rings) as bob:
+                call = carol.invite("sip:bob@10.0.0.2:5060")
+                await asyncio.sleep(1)
+                call.terminate()
+                await asyncio.sleep(1)
+                return bob.statistics
+
+        assert stage.network.run(main()).succeeded == 1
