@@ -45,7 +45,10 @@ PAGES = (
     "sipparty.b2bua",
     "sipparty.sdp",
     "sipparty.media",
+    "sipparty.media.codecs",
+    "sipparty.media.dtmf",
     "sipparty.fsm",
+    "sipparty.fsm.drawing",
     "sipparty.deepclass",
     "sipparty.vb",
     "sipparty.parse",
@@ -64,14 +67,19 @@ PAGES = (
     "sipparty.testing.ladders",
     "sipparty.testing.matching",
     "sipparty.testing.simulation",
+    "sipparty.testing.strategies",
 )
+
+#: Names are imported from here as well; its page has those that no other page has.
+TOP = "sipparty"
 
 _SECTION = re.compile(r"^(Args|Returns|Raises|Attributes|Yields):$", re.MULTILINE)
 _ITEM = re.compile(r"^ {4}(?P<name>[\w.*]+(?: \([^)]*\))?): ?(?P<text>.*)$")
 _RULE = re.compile(r"^ *=+(?: +=+)+$")
 _CODE = re.compile(r"(?<![`\[])`([A-Za-z_][\w.]*)`(?![`\]])")
 
-Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Definition = ast.ClassDef | Function | ast.Assign | ast.AnnAssign
 
 
 class Entry(NamedTuple):
@@ -105,7 +113,7 @@ def _source(module: str) -> tuple[ast.Module, list[str]]:
 
 def _names(node: ast.stmt) -> list[str]:
     """Return the names that a statement defines."""
-    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+    if isinstance(node, ast.ClassDef | Function):
         return [node.name]
     targets: list[ast.expr] = []
     if isinstance(node, ast.Assign):
@@ -256,7 +264,7 @@ def _link(name: str, links: dict[str, str], page: str) -> str:
     return f"[`{name}`]({there})"
 
 
-def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> str:
+def _signature(node: Function, name: str) -> str:
     arguments = ast.unparse(node.args)
     for first in ("self", "cls"):
         if arguments == first:
@@ -291,9 +299,7 @@ def _arguments(text: str) -> list[str]:
     return [*parts, text[start:].strip()]
 
 
-def _function(
-    node: ast.FunctionDef | ast.AsyncFunctionDef, heading: str, links: dict[str, str], page: str
-) -> list[str]:
+def _function(node: Function, heading: str, links: dict[str, str], page: str) -> list[str]:
     docstring = ast.get_docstring(node) or ""
     decorators = [ast.unparse(item) for item in node.decorator_list]
     if any(d in ("property", "cached_property") for d in decorators):
@@ -312,19 +318,39 @@ def _value(node: ast.Assign | ast.AnnAssign) -> str:
     return " = ".join(part for part in (kind, value) if part)
 
 
+def _class(module: str, name: ast.expr) -> Entry | None:
+    """Return the class of ours that an expression names, by another name perhaps."""
+    if isinstance(name, ast.Subscript):
+        return _class(module, name.value)
+    try:
+        found = resolve(module, ast.unparse(name))
+    except LookupError:
+        return None
+    if isinstance(found.node, ast.Assign):
+        return _class(found.module, found.node.value)
+    return found if isinstance(found.node, ast.ClassDef) else None
+
+
+def _members(entry: Entry, links: dict[str, str]) -> dict[str, Function]:
+    """Return the methods and properties of a class, with those of bases that have no page."""
+    assert isinstance(entry.node, ast.ClassDef)
+    bodies = [one.body for one in (entry.node, *_bases(entry, links)[1])]
+    found: dict[str, Function] = {}
+    for member in (member for body in bodies for member in body):
+        if isinstance(member, Function) and _is_shown(member):
+            found.setdefault(member.name, member)
+    return found
+
+
 def _bases(entry: Entry, links: dict[str, str]) -> tuple[list[str], list[ast.ClassDef]]:
     """Return the bases of a class that are documented, and those on the way that are not."""
     assert isinstance(entry.node, ast.ClassDef)
     shown: list[str] = []
     hidden: list[ast.ClassDef] = []
     for base in entry.node.bases:
-        name = ast.unparse(base)
-        try:
-            found = resolve(entry.module, name)
-        except LookupError:
-            found = None
-        if name in links or found is None or not isinstance(found.node, ast.ClassDef):
-            more, passed = [name], list[ast.ClassDef]()
+        found = _class(entry.module, base)
+        if found is None or found.node.name in links:
+            more, passed = [found.node.name if found else ast.unparse(base)], list[ast.ClassDef]()
         else:
             more, passed = _bases(found, links)
             passed = [found.node, *passed]
@@ -336,7 +362,7 @@ def _bases(entry: Entry, links: dict[str, str]) -> tuple[list[str], list[ast.Cla
 def _entry(entry: Entry, links: dict[str, str], page: str) -> list[str]:
     node, lines = entry.node, _source(entry.module)[1]
     heading = f"## {entry.name}"
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+    if isinstance(node, Function):
         return _function(node, heading, links, page)
     if isinstance(node, ast.Assign | ast.AnnAssign):
         value = _value(node)
@@ -367,9 +393,8 @@ def _entry(entry: Entry, links: dict[str, str], page: str) -> list[str]:
     ]
     if table:
         text.append("\n".join(table))
-    for member in node.body:
-        if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) and _is_shown(member):
-            text += _function(member, f"### {entry.name}.{member.name}", links, page)
+    for member in _members(entry, links).values():
+        text += _function(member, f"### {entry.name}.{member.name}", links, page)
     return text
 
 
@@ -383,33 +408,40 @@ def _index(entries: dict[str, list[Entry]]) -> dict[str, str]:
             place = f"{page}#{anchor(entry.name)}"
             for name in (entry.name, f"{module}.{entry.name}", f"{entry.module}.{entry.name}"):
                 links.setdefault(name, place)
+    for module, items in entries.items():
+        for entry in items:
             if isinstance(entry.node, ast.ClassDef):
-                for member in entry.node.body:
-                    if isinstance(member, ast.FunctionDef) and _is_shown(member):
-                        name = f"{entry.name}.{member.name}"
-                        links.setdefault(name, f"{page}#{anchor(name)}")
+                for name in (f"{entry.name}.{member}" for member in _members(entry, links)):
+                    links.setdefault(name, f"{module}.md#{anchor(name)}")
     return links
+
+
+def index() -> tuple[dict[str, list[Entry]], dict[str, str]]:
+    """Return what each page has, and where each name is documented."""
+    entries = {module: [resolve(module, name) for name in listed(module)] for module in PAGES}
+    known = _index(entries)
+    top = [resolve(TOP, name) for name in listed(TOP) if name[0] != "_" and name not in known]
+    entries = {TOP: top, **entries}
+    return entries, _index(entries)
 
 
 def build() -> dict[str, str]:
     """Return the pages: file names and their text."""
-    entries: dict[str, list[Entry]] = {}
-    for module in PAGES:
-        if _path(module).exists():
-            found = [resolve(module, name) for name in listed(module)]
-            entries[module] = found
-    links = _index(entries)
+    entries, links = index()
     pages: dict[str, str] = {}
     contents = ["# Reference", "Each page lists what its module's `__all__` does."]
     for module, items in entries.items():
         page = f"{module}.md"
         docstring = ast.get_docstring(_source(module)[0]) or ""
         text = [f"# {module}", _prose(docstring, links, page)]
+        names = ", ".join(_link(entry.name, links, "") for entry in items)
+        if module == TOP:
+            names = ", ".join(_link(name, links, "") for name in listed(TOP) if name[0] != "_")
+            text.append(names)
         for entry in items:
             text += _entry(entry, links, page)
         pages[page] = "\n\n".join(part for part in text if part) + "\n"
         first = " ".join(docstring.split("\n\n")[0].split())
-        names = ", ".join(_link(entry.name, links, "") for entry in items)
         contents.append(f"## [{module}]({page})\n\n{first}\n\n{names}")
     pages["index.md"] = "\n\n".join(contents) + "\n"
     return pages

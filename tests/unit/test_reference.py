@@ -44,6 +44,20 @@ def test_every_public_module_has_a_page():
     assert first_level - have == set(WITHOUT)
 
 
+def test_every_name_of_every_package_is_documented():
+    _, links = tool.index()
+    source = Path(sipparty.__file__).parent
+    packages = [path.parent.relative_to(source.parent) for path in source.rglob("__init__.py")]
+    names = {
+        (module, name)
+        for module in (".".join(package.parts) for package in packages)
+        if not module.startswith("sipparty.cli")
+        for name in tool.listed(module)
+    }
+    assert ("sipparty", "AudioCall") in names
+    assert [pair for pair in sorted(names) if pair[1] not in links and pair[1][0] != "_"] == []
+
+
 @pytest.mark.parametrize("module", tool.PAGES)
 def test_a_page_has_every_listed_name(module, pages):
     headings = set(HEADING.findall(pages[f"{module}.md"]))
@@ -65,6 +79,13 @@ def test_links_lead_somewhere(pages):
     ]
     assert dead == []
     assert any(LINK.search(text) for text in pages.values())
+
+
+def test_a_class_has_what_it_inherits_from_bases_without_a_page(pages):
+    text = pages["sipparty.md"]
+    assert "\nBases: [`SimpleCall`](sipparty.sip.md#simplecall)\n" in text
+    assert "\n### AudioCall.play\n" in text
+    assert "\n### AudioCall.send_dtmf\n" in text  # of KeyCall
 
 
 def test_a_page_shows_signature_arguments_and_errors(pages):
