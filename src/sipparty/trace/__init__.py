@@ -8,9 +8,10 @@
     `Ladder`               a drawing of a call: text, Mermaid, and by itself in a notebook
     `PcapWriter`           a file for Wireshark
     `JSONLinesWriter`      a file for other programs, which `read_jsonl` reads
+    `read_capture`         the calls in a capture of any program
     =====================  ================================================================
 
-Each of the last four is a tap: ``wire.add(ladder := Ladder())``; of traces, by `Trace.add`.
+Recorders, ladders and writers are taps: ``wire.add(ladder := Ladder())``, or `Trace.add`.
 """
 
 from __future__ import annotations
