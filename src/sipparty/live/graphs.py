@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Final, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from sipparty.trace.records import QualityRecord
 from sipparty.trace.text import one_line
@@ -28,11 +29,14 @@ _ABSURD: Final = 1e6
 _LINE: Final = 'fill="none" stroke="var(--accent, #0969da)" stroke-width="1.8"'
 
 
-def quality_svg(records: Sequence[QualityRecord]) -> str:
+def quality_svg(
+    records: Sequence[QualityRecord], names: Mapping[Any, str] = MappingProxyType({})
+) -> str:
     """Draw how a call sounds: MOS, loss, jitter and round trip, each on a scale of its own.
 
     Args:
         records: The records, in their order.
+        names: What the ends are called, by address.
 
     Returns:
         An SVG element whose colours are the page's: `currentColor`, and `--accent`. "" where there
@@ -57,9 +61,10 @@ def quality_svg(records: Sequence[QualityRecord]) -> str:
         top += _HEIGHT + _GAP
     if not parts:
         return ""
-    for number, (host, port) in enumerate(ends if len(ends) > 1 else ()):
+    for number, end in enumerate(ends if len(ends) > 1 else ()):
+        name = names.get(end, f"{end[0]}:{end[1]}")
         line = f'<path d="M0 {top + 4:g}h60" {_LINE} stroke-dasharray="{_DASHES[number]}"/>'
-        parts += [line, _label(_LEFT, top + 8, escape(one_line(f"as {host}:{port} hears it")))]
+        parts += [line, _label(_LEFT, top + 8, escape(one_line(f"as {name} hears it")))]
         top += 18
     head = f'viewBox="0 0 {_WIDTH:g} {top:g}" width="{_WIDTH:g}" height="{top:g}"'
     return (

@@ -283,7 +283,7 @@ def _details(call: LiveCall, names: dict[Any, str]) -> dict[str, Any]:
     return {
         "id": call.call_id,
         "ladder": call.ladder(names).svg(limit=_ROWS),
-        "quality": quality_svg(call.quality),
+        "quality": quality_svg(call.quality, names),
         "machines": [
             {"name": view.name, "state": view.state, "svg": draw(view)}
             for view in call.machines()[:_MACHINES]

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from sipparty.live.graphs import quality_svg
 from sipparty.trace.records import QualityRecord
 
-from .records import BOB, quality
+from .records import ALICE, BOB, quality
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
@@ -33,6 +33,7 @@ def test_each_end_has_its_curve() -> None:
     picture = quality_svg([quality(0.0), other])
     ElementTree.fromstring(picture)
     assert "as 10.0.0.1:5060 hears it" in picture
+    assert "as alice hears it" in quality_svg([quality(0.0), other], {ALICE: "alice"})
     assert picture.count("stroke-dasharray") == 4 + 3 + 2
     assert "<b>" not in picture
 
