@@ -73,17 +73,19 @@ _COMMON: Mapping[str, _Convert] = {
     "rtd": _names,
     "repeat_rtd": _FLAG,
     "counter": _text,
+    "lost": _percent,
     "crlf": _FLAG,
+    "hide": _FLAG,
+    "hiderest": _text,
     "display": _text,
 }
 #: Attributes that say nothing to how a scenario is played.
-_SHOWN_ONLY = frozenset({"crlf", "display", "hide", "sanity_check"})
+_SHOWN_ONLY = frozenset({"crlf", "display", "hide", "hiderest", "sanity_check"})
 
 #: Each command, and what it may have besides.
 COMMANDS: Mapping[str, Mapping[str, _Convert]] = {
     "send": {
         "retrans": _MILLISECONDS,
-        "lost": _percent,
         "start_txn": _text,
         "ack_txn": _text,
     },
@@ -94,7 +96,6 @@ COMMANDS: Mapping[str, Mapping[str, _Convert]] = {
         "optional": _optional,
         "rrs": _FLAG,
         "auth": _FLAG,
-        "lost": _percent,
         "timeout": _MILLISECONDS,
         "ontimeout": _LABEL,
         "response_txn": _text,
@@ -111,7 +112,7 @@ COMMANDS: Mapping[str, Mapping[str, _Convert]] = {
         "sanity_check": _FLAG,
     },
     "timewait": {"milliseconds": _MILLISECONDS},
-    "nop": {"hide": _FLAG},
+    "nop": {},
     "sendCmd": {"dest": _text},
     "recvCmd": {"src": _text, "timeout": _MILLISECONDS, "ontimeout": _LABEL},
 }

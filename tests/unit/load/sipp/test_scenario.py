@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 
+from sipparty import NoMediaSimpleCallsParty
 from sipparty.errors import UsageError
 from sipparty.load import Pacing, Worker
 from sipparty.load.runner import Runner
@@ -129,3 +130,15 @@ def test_a_target_says_user_and_transport(stage, files):
     made, _ = stage.network.run(main())
     assert made.succeeded == 1
     assert "Via: SIP/2.0/TCP" in stage.messages("INVITE sip:b@10.0.0.2:5060")[0]
+
+
+def test_a_party_makes_a_load_of_a_file(stage, files):
+    alice = NoMediaSimpleCallsParty("alice@10.0.0.1", engine=stage.engines[0])
+
+    async def main():
+        async with stage.called(UAS):
+            return await alice.load(str(files / "uac.xml"), "bob@10.0.0.2", limit=2, calls=6)
+
+    result = stage.network.run(main())
+    assert result.statistics.succeeded == 6
+    assert len(stage.messages("INVITE sip:bob@10.0.0.2:5060")) == 6
