@@ -113,6 +113,16 @@ COMMANDS: Final[tuple[Row, ...]] = (
         ),
     ),
     Row(
+        "ladder",
+        "Reading",
+        "Draw the calls in a capture or a trace.",
+        (
+            "sipparty ladder capture.pcap --list",
+            "sipparty ladder capture.pcap --call 3 --name 10.0.0.1=pbx",
+            "sipparty ladder capture.pcap --output calls.html",
+        ),
+    ),
+    Row(
         "parse",
         "Reading",
         "Explain a SIP message, and what is wrong with it.",

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sipparty.errors import UsageError
+from sipparty.files import write_whole
 from sipparty.load.course import Course
 from sipparty.load.share import Share
 from sipparty.load.statistics import Statistics
 from sipparty.load.thresholds import Threshold, Verdict
 
-__all__ = ["LoadResult", "check_suffix", "write_whole"]
+__all__ = [
+    "LoadResult",
+    "check_suffix",
+]
 
 
 class LoadResult:
@@ -138,13 +142,3 @@ def check_suffix(path: Path) -> str:
             f"A report is .html, .json or .txt, which {path.name!r} says by its suffix."
         )
     return suffix
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file under another name, and rename it: nobody finds half of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from sipparty.errors import UsageError
+from sipparty.files import replacing
 from sipparty.trace.jsonl import as_json
 from sipparty.trace.ladder import Ladder
 from sipparty.trace.pcap import write_pcap
 from sipparty.trace.records import TraceRecord
 
-__all__ = ["Traced", "replacing", "save"]
+__all__ = ["Traced", "save"]
 
 #: Characters in a line of a ladder that is saved as text.
 _WIDTH: Final = 120
@@ -89,25 +87,3 @@ def save(trace: Traced, path: Path, call: Any) -> Path:
         for piece in pieces:
             file.write(piece if isinstance(piece, bytes) else piece.encode("utf-8", "replace"))
     return path
-
-
-@contextmanager
-def replacing(path: Path) -> Generator[Path, None, None]:
-    """Give the name of a new file beside a path, which takes its place at the end of the block; one
-    that raises leaves what was there.
-
-    Raises:
-        OSError: The file cannot be made, or moved.
-    """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
-        mask = os.umask(0)
-        os.umask(mask)
-        beside.chmod(0o666 & ~mask)  # as `open` makes them
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

@@ -12,6 +12,7 @@ import typer
 from sipparty.cli.exits import Exit
 from sipparty.cli.output import Output
 from sipparty.errors import UsageError
+from sipparty.files import write_whole
 from sipparty.fsm import FSM
 
 __all__ = ["MACHINES", "fsm"]
@@ -80,12 +81,7 @@ def fsm(
         else:
             output.ansi(drawn)
         return Exit.DONE
-    scratch = file.with_name(f".{file.name}.part")
-    try:
-        scratch.write_text(drawn + "\n", "utf-8")
-        scratch.replace(file)
-    finally:
-        scratch.unlink(missing_ok=True)
+    write_whole(file, drawn + "\n")
     output.event("written", f"{name} drawn to {file}", path=str(file), format=form)
     return Exit.DONE
 
