@@ -226,6 +226,7 @@ def _explain(error: BaseException, out: Output) -> Exit:
     if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("sipparty"):
         raise error
     if isinstance(error, KeyboardInterrupt):
+        out.error("Interrupted.", exit=int(code))
         return code
     out.error(str(error), error=type(error).__name__, exit=int(code))
     return code

@@ -2,7 +2,7 @@
 
 Laws:
 
-* Results go to standard output; what went wrong, progress and the trace to standard error.
+* Results go to standard output; what went wrong and the trace to standard error.
 * With `--json` standard output holds JSON alone, an object a line, each with its "event"; nothing
   that is meant for people comes between.
 * What is printed is printable: what came from the wire can neither move the cursor nor forge a
@@ -216,8 +216,8 @@ class Output:
 
     @contextmanager
     def status(self, text: str) -> Generator[Callable[[str], None], None, None]:
-        """Show what is being done while a block runs, on a terminal's standard error; nothing is
-        left of it.
+        """Show what is being done while a block runs, on a terminal that shows colour; what is
+        printed meanwhile stands above it, and nothing is left of it.
 
         Args:
             text: What is being done.
@@ -225,11 +225,11 @@ class Output:
         Yields:
             What changes the text.
         """
-        if self.json or not (self._errors.is_terminal and self._console.is_terminal):
+        if not (self.interactive and self.color):
             yield lambda _: None
             return
         spinner = "dots" if self.unicode else "line"
-        status: Status = self._errors.status(_plain(text), spinner=spinner, spinner_style="dim")
+        status: Status = self._console.status(_plain(text), spinner=spinner, spinner_style="dim")
         with status:
             yield lambda words: status.update(_plain(words))
 

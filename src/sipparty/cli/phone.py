@@ -73,6 +73,8 @@ class Phone(Party[Any, Any]):
     def __init__(self, address: str, **options: Any) -> None:
         super().__init__(address, **options)
         self.happened: Stream[Event | Stopped] = Stream(limit=100_000)
+        #: Whether the user wants the command to end.
+        self.stopping = False
         self.configure(auto_answer=False)
         self.on(Event, Feed(self.happened, lambda event: event))
 
@@ -104,6 +106,7 @@ class Phone(Party[Any, Any]):
         def stop(*_: object) -> None:
             for kind in before:
                 signal.signal(kind, end)
+            self.stopping = True
             # On the engine's thread: what is interrupted here may hold the lock of the stream.
             self.engine.loop.call_soon_threadsafe(self.happened.put, Stopped())
 

@@ -8,7 +8,7 @@ Laws:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -35,6 +35,8 @@ from sipparty.sip.events import (
 
 __all__ = ["Talk"]
 
+#: Seconds between two looks at the clock.
+_SHOWN = 1.0
 #: Seconds that a call may take to end once Ctrl-C was pressed.
 _CLOSE_TIMEOUT = 2.0
 
@@ -88,13 +90,26 @@ class Talk:
 
     def run(self, *calls: Any) -> None:
         """Follow these calls, and those that come, until the end."""
+        with self.out.status(self._say()) as say:
+            self._follow(calls, say)
+
+    def _say(self) -> str:
+        """What is under way."""
+        up = [one.answered_at for one in self._calls.values() if one.answered_at]
+        if not up:
+            return "calling" if self._calls else "waiting for calls"
+        minutes, seconds = divmod(round(time.time() - min(up)), 60)
+        return f"{len(up)} call{'s' * (len(up) > 1)}, {minutes}:{seconds:02}; Ctrl-C hangs up"
+
+    def _follow(self, calls: Iterable[Any], say: Callable[[str], None]) -> None:
         give_up_at = inf
         self._calls.update({call: _Followed() for call in calls})
         while give_up_at == inf or self._calls:
             due = min([give_up_at, *(one.deadline for one in self._calls.values())])
+            say(self._say())
             try:
-                timeout = None if due == inf else max(0.0, due - time.monotonic())
-                happened = self.phone.happened.next(timeout)
+                left = max(0.0, due - time.monotonic())
+                happened = self.phone.happened.next(min(left, _SHOWN))
             except Timeout:
                 if time.monotonic() >= give_up_at:
                     return

@@ -69,6 +69,8 @@ def test_the_help_of_all_imports_none():
         (["call", "sip:a@b", "--ca", "missing.pem"], "no file missing.pem"),
         (["call", "sip:a@b", "--account", "work"], "where accounts are kept"),
         (["call", "sip:a@b", "--user", "alice"], "set SIPPARTY_PASSWORD"),
+        (["call", "sip:a@b", "--trace", "call.doc"], ".html"),
+        (["call", "sip:a@b", "--trace", "no/call.html"], "--trace"),
         (["answer", "--reject", "200"], "--reject"),
         (["answer", "--port", "70000"], "--port"),
         (["answer", "--echo", "--play", "clip.wav"], "choose one"),

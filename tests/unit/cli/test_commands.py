@@ -1,5 +1,6 @@
 """The commands as a user runs them: programs, with exit codes and what they print."""
 
+import json
 import os
 import re
 import shutil
@@ -163,7 +164,7 @@ def test_call_and_answer_talk(tmp_path, clip, begin):
     uri = answer.until(r"call (sip:\S+)")[1]
     done = run(
         *("call", uri, "--from", "alice@atlanta.com", "--play", clip, "--record", "alice.wav"),
-        *("--pcap", "call.pcap", "--ladder", "-v"),
+        *("--pcap", "call.pcap", "--trace", "call.html", "--trace", "call.jsonl", "--ladder", "-v"),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -173,6 +174,9 @@ def test_call_and_answer_talk(tmp_path, clip, begin):
     assert "alice@atlanta.com" in done.stdout
     assert "INVITE sip:bob@" in done.stderr  # the trace
     assert (tmp_path / "call.pcap").read_bytes()[:4] == bytes.fromhex("d4c3b2a1")
+    lines = (tmp_path / "call.jsonl").read_text().splitlines()
+    assert len({frozenset(json.loads(line)) for line in lines}) > 1  # of several kinds
+    assert "INVITE" in (tmp_path / "call.html").read_text()
     assert answer.end() == 0, answer.text
     assert "from sip:alice@atlanta.com" in answer.text
     assert "BYE" in answer.text

@@ -25,6 +25,8 @@ from sipparty.trace import WireRecord
 
 __all__ = ["options"]
 
+#: Seconds between two looks at whether Ctrl-C was pressed.
+_PEEK = 0.1
 #: What an answer says of who gave it.
 _TELLING = ("User-Agent", "Server", "Allow", "Supported", "Accept", "Allow-Events")
 
@@ -92,15 +94,17 @@ class _Pings:
         else:
             self._wire["received"] = record.time
 
-    def send(self, phone: Any, request: Request, timeout: float) -> None:
+    def send(self, phone: PlainPhone, request: Request, timeout: float) -> None:
         """Send one, and wait for its answer."""
         self.sent += 1
         self._wire.clear()
         asked = phone.send(request)
         try:
-            response: Response = asked.wait(timeout)
+            response = self._answer(phone, asked, time.monotonic() + timeout)
         except (CallFailed, Timeout) as error:
             text = f"no answer in {timeout:g} s" if isinstance(error, Timeout) else str(error)
+            if phone.stopping:
+                text = "no answer yet"
             self._output.event("lost", text, "red", number=self.sent, reason=text)
             if not self._times:
                 self.code = exit_of(error)
@@ -119,6 +123,17 @@ class _Pings:
             reason=response.reason,
             seconds=round(took, 6),
         )
+
+    def _answer(self, phone: PlainPhone, asked: Any, end: float) -> Response:
+        """Wait for the answer, until Ctrl-C."""
+        while True:
+            try:
+                response: Response = asked.wait(min(_PEEK, max(0.0, end - time.monotonic())))
+            except Timeout:
+                if phone.stopping or time.monotonic() >= end:
+                    raise
+            else:
+                return response
 
     def report(self, uri: str) -> None:
         """Print the statistics, and what the last answer tells."""

@@ -77,7 +77,7 @@ def register(
             registrar_of(who), expires=expires or who.expires, headers=dict(who.headers)
         )
         end = None if duration is None else monotonic() + duration
-        code, stood = Exit.DONE, False
+        code, stood = Exit.UNREACHABLE, False
         with output.status("registering") as say:
             while True:
                 try:
@@ -86,6 +86,7 @@ def register(
                 except Timeout:
                     break
                 if isinstance(event, Stopped):
+                    code = code if stood else Exit.INTERRUPTED
                     break
                 if isinstance(event, RegistrationEvent):
                     stood = stood or isinstance(event, Registered)

@@ -54,6 +54,7 @@ def subscribe(
     uri = reached_by(uri, "" if who.proxy else who.transport)
     address = who.address or ANONYMOUS
     error: Any = None
+    code = Exit.UNREACHABLE
     with open_phone(PlainPhone, who, address, trace, output, register=account.register) as phone:
         subscription = phone.subscribe(
             event, uri, accept=accept or None, expires=expires, headers=dict(who.headers)
@@ -67,7 +68,10 @@ def subscribe(
                 except Timeout:
                     break
                 if isinstance(happened, Stopped):
+                    code = Exit.INTERRUPTED if code else code
                     break
+                if isinstance(happened, Subscribed | Notified):
+                    code = Exit.DONE
                 if isinstance(happened, Subscribed):
                     output.event("subscribed", "subscribed", "green")
                     say(f"subscribed to {safe(uri)}; Ctrl-C ends it")
@@ -80,7 +84,7 @@ def subscribe(
                         "lost", safe(happened.error, 400), "yellow", error=str(happened.error)
                     )
                 elif isinstance(happened, SubscriptionEnded):
-                    error = happened.error
+                    error, code = happened.error, exit_of(happened.error)
                     words = f"over: {safe(happened.reason)}" if happened.reason else "over"
                     output.event("ended", words, reason=happened.reason)
                     break
@@ -89,7 +93,6 @@ def subscribe(
             phone.until(SubscriptionEnded, timeout=_PATIENCE)
         except (Timeout, UnexpectedInput):
             pass  # it is over, or nobody confirms that it is
-    code = exit_of(error)
     if error is not None:
         output.error(f"The subscription failed: {safe(error, 400)}", exit=int(code))
     output.result(exit=int(code))
