@@ -5,7 +5,7 @@
     `Wire`, `LogTap`       the taps of an engine's wire, and the log `sipparty.messages`
     `TraceRecord`          what is recorded: messages, states, media, keys, quality, notes
     `Recorder`             keeps records for later
-    `Ladder`               a drawing of a call: text, Mermaid, and by itself in a notebook
+    `Ladder`               a drawing of calls: text, Mermaid, SVG, an HTML page, a notebook
     `PcapWriter`           a file for Wireshark
     `JSONLinesWriter`      a file for other programs, which `read_jsonl` reads
     `read_capture`         the calls in a capture of any program
