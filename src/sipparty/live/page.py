@@ -30,6 +30,7 @@ from sipparty.fsm.drawing import svg
 from sipparty.live.graphs import quality_svg
 from sipparty.live.model import ENDED, LiveCall, LiveModel
 from sipparty.live.sources import Source
+from sipparty.trace.text import one_line
 
 __all__ = ["LivePage"]
 
@@ -37,6 +38,8 @@ _log = logging.getLogger(__name__)
 
 #: Browsers at a time; each is sent pictures.
 _CLIENTS: Final = 16
+#: Characters of a Call-ID.
+_LONGEST: Final = 500
 #: Rows of a ladder, and machines, that are drawn.
 _ROWS, _MACHINES = 500, 8
 
@@ -256,17 +259,22 @@ class _Shown:
         if calls != self._calls:
             self._calls = calls
             found.append(calls)
-        if self._call_id in model and model[self._call_id].version != self._version:
-            call = model[self._call_id]
-            self._version = call.version
-            found.append({"shown": _details(call, model.names)})
+        for call in model.calls():
+            if _id(call) == self._call_id and call.version != self._version:
+                self._version = call.version
+                found.append({"shown": _details(call, model.names)})
         return found
+
+
+def _id(call: LiveCall) -> str:
+    """What the page knows a call by: its Call-ID, which may have octets that JSON cannot carry."""
+    return one_line(call.call_id, _LONGEST)
 
 
 def _row(call: LiveCall, now: float) -> dict[str, Any]:
     mos = call.mos
     return {
-        "id": call.call_id,
+        "id": _id(call),
         "method": call.method,
         "caller": call.caller,
         "callee": call.callee,
@@ -281,7 +289,7 @@ def _row(call: LiveCall, now: float) -> dict[str, Any]:
 def _details(call: LiveCall, names: dict[Any, str]) -> dict[str, Any]:
     draw: Callable[..., str] = svg
     return {
-        "id": call.call_id,
+        "id": _id(call),
         "ladder": call.ladder(names).svg(limit=_ROWS),
         "quality": quality_svg(call.quality, names),
         "machines": [

@@ -163,6 +163,17 @@ def test_calls_are_sent_and_the_one_that_is_asked_for(page: LivePage) -> None:
         assert "<svg" in shown["machines"][0]["svg"]
 
 
+def test_a_call_is_asked_for_whatever_its_call_id() -> None:
+    with (
+        LivePage(Records(request(call="\udcff\x1b<b>")), interval=0.01) as page,
+        live(page) as told,
+    ):
+        name = json.loads(told.recv(timeout=10))["calls"][0]["id"]
+        assert name.isprintable()
+        told.send(json.dumps({"show": name}))
+        assert json.loads(told.recv(timeout=10))["shown"]["id"] == name
+
+
 def test_what_changes_is_sent_again() -> None:
     source = Records(*CALL)
     with LivePage(source, interval=0.01) as page, live(page) as told:

@@ -14,6 +14,7 @@ from html import escape
 from typing import Final
 
 from sipparty.trace.ladder.layout import Fitting, Layout, Row, fit
+from sipparty.trace.text import one_line
 
 __all__ = ["svg"]
 
@@ -80,7 +81,8 @@ def svg(layout: Layout, *, width: int | None = 120, limit: int | None = None) ->
     layout = layout._replace(rows=rows)
     fitting = fit(layout, width) or fit(layout, _COLUMN * len(layout.columns)) or fit(layout, None)
     assert fitting is not None, "everything fits where the width is free"
-    legend = [f"[{n}] {call}" for n, call in enumerate(layout.calls, 1)] * (len(layout.calls) > 1)
+    calls = layout.calls if len(layout.calls) > 1 else []
+    legend = [f"[{number}] {one_line(call)}" for number, call in enumerate(calls, 1)]
     last = _HEAD + _ROW * max(1, len(rows)) + 8
     high = last + 20 * (len(legend) + bool(left_out)) + _EDGE
     wide = round(_TIMES + fitting.width * _CHAR + 2 * _EDGE)
