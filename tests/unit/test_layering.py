@@ -213,7 +213,7 @@ WORLD |= {"subprocess", "threading", "time"}
 
 #: The files before the layer "trace" that may touch it, and what they may touch; no other may.
 WORLDLY = {
-    "sipparty.concurrency.host": {"socket", "time"},
+    "sipparty.concurrency.host": {"random", "socket", "time"},
     "sipparty.concurrency.streams": {"asyncio", "threading", "time"},
     "sipparty.concurrency.portal": {"asyncio", "threading"},
     "sipparty.concurrency.waiting": {"asyncio", "threading"},
@@ -236,9 +236,9 @@ WORLDLY = {
     "sipparty.media.ports": {"asyncio", "socket", "time"},
     "sipparty.media.line": {"threading", "time"},
     "sipparty.media.loops": {"asyncio"},
-    "sipparty.media.rtp_session": {"asyncio", "secrets"},
+    "sipparty.media.rtp_session": {"asyncio"},
     "sipparty.media.sending": {"threading"},
-    "sipparty.media.session": {"asyncio", "secrets"},
+    "sipparty.media.session": {"asyncio"},
     "sipparty.media.speech.utterances": {"asyncio", "time"},
     "sipparty.media.recording.sinks": {"asyncio", "os"},
     "sipparty.media.socket_poll": {"asyncio", "select"},

@@ -22,19 +22,17 @@ import atexit
 import inspect
 import logging
 import os
-import random
 import sys
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from math import inf
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sipparty.concurrency import waiting
 from sipparty.concurrency.dispatch import Dispatcher
-from sipparty.concurrency.host import wall_clock
+from sipparty.concurrency.host import random_bits, wall_clock
 from sipparty.concurrency.portal import LoopPortal
 from sipparty.errors import CallUnreachable, ParseError, SIPPartyError
 from sipparty.sip.agent import UserAgent
@@ -77,9 +75,11 @@ class Engine(LoopPortal):
             with.
         media_threads: How many threads there are for media, each with a loop of its own; 0 to have
             media on the engine's loop, beside signalling.
-        tokens: Where tags, branches and Call-IDs come from; the system's randomness by default.
+        tokens: Where tags, branches and Call-IDs come from; the chance of the loop's host, which is
+            the system's, by default.
 
     Attributes:
+        chance: Gives a random number from 0 up to 1.
         core: The core; to be touched on the engine's thread only.
         wire: Sees every message; add taps to it.
         hub: The endpoints.
@@ -87,10 +87,6 @@ class Engine(LoopPortal):
         unproven_hosts: The hosts that calls have sent media to, and nothing has come from.
     """
 
-    #: Gives a random number from 0 to 1.
-    chance: Callable[[], float] = staticmethod(random.random)
-    #: Options for each media session that a party of the engine makes, where it takes them.
-    session_options: Mapping[str, Any] = MappingProxyType({})
     #: Timers are looked at so many seconds apart at the most often: none of SIP's minds, and a
     #: busy engine wakes up once for many.
     TIMER_RESOLUTION = 0.01
@@ -127,7 +123,10 @@ class Engine(LoopPortal):
         super().__init__(loop)
         self.wire = Wire()
         self.wire.clock = wall_clock(self.loop)
-        self.core = Core(tokens or Tokens(os.urandom), timing, self.loop.time(), limits, policy)
+        bits = random_bits(self.loop)
+        self.chance: Callable[[], float] = lambda: bits(32) / (1 << 32)
+        tokens = tokens or Tokens(lambda size: bits(8 * size).to_bytes(size, "big"))
+        self.core = Core(tokens, timing, self.loop.time(), limits, policy)
         self.dispatcher = Dispatcher(self.loop, self.core.limits)
         self.unproven_hosts = UnprovenHosts()
         self.streams: weakref.WeakSet[Any] = weakref.WeakSet()

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-__all__ = ["READERS", "WRITERS", "Job", "Threads", "Turns", "Workers"]
+__all__ = ["READERS", "WRITERS", "Job", "LoopThreads", "Threads", "Turns", "Workers", "done"]
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Workers:
         Raises:
             RuntimeError: The system gives no more threads.
         """
-        threading.Thread(target=_do, args=(job,), name=name, daemon=True).start()
+        threading.Thread(target=done, args=(job,), name=name, daemon=True).start()
 
     def drain(self, timeout: float) -> bool:
         """Wait until no job waits or is being done.
@@ -111,15 +111,43 @@ class Workers:
                     self._threads -= 1
                     return
                 job = self._jobs.popleft()
-            _do(job)
+            done(job)
 
 
-def _do(job: Job) -> None:
+def done(job: Job) -> None:
+    """Do a job; what it raises is logged."""
     try:
         job()
     except BaseException:
         # Also SystemExit of a user's function: it ends nothing but the job.
         _log.exception("%r failed.", job)
+
+
+class LoopThreads:
+    """Where work for a loop is done: its host's own `threads`, where it has some; else others.
+
+    Args:
+        loop: Gives the loop, or None as long as there is none.
+        otherwise: Where else.
+    """
+
+    __slots__ = ("_loop", "_otherwise")
+
+    def __init__(self, loop: Callable[[], object], otherwise: Threads) -> None:
+        self._loop = loop
+        self._otherwise = otherwise
+
+    def _threads(self) -> Threads:
+        found: Threads = getattr(self._loop(), "threads", self._otherwise)
+        return found
+
+    def run(self, job: Job, /) -> None:
+        """Have a short job done."""
+        self._threads().run(job)
+
+    def start(self, job: Job, name: str, /) -> None:
+        """Have a job done on a thread of its own."""
+        self._threads().start(job, name)
 
 
 class Turns:

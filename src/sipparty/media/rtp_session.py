@@ -21,12 +21,12 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sipparty.concurrency.host import random_bits
 from sipparty.errors import UsageError
 from sipparty.fsm import verb
 from sipparty.media.clock import Clock, MediaClock
@@ -96,7 +96,7 @@ class RTPSession(MediaSession):
             "offered", "required" or "best-effort"; or an `SRTP`, which says more of it.
         more_lines: Further m= lines of audio: for each, what differs of `AudioPreferences`.
         clock: What ticks the session; None for the clock of its loop.
-        tokens: Gives a random number of so many bits.
+        tokens: Gives a random number of so many bits; None for the chance of the loop's host.
 
     Raises:
         MediaError: A file cannot be played or recorded to, or SRTP lacks its library.
@@ -131,7 +131,7 @@ class RTPSession(MediaSession):
         srtp: str | SRTP = "accepted",
         more_lines: Iterable[Mapping[str, Any]] = (),
         clock: Clock | None = None,
-        tokens: Callable[[int], int] = secrets.randbits,
+        tokens: Callable[[int], int] | None = None,
     ) -> None:
         super().__init__()
         check_seconds("latch_within", latch_within, zero=True)
@@ -143,7 +143,8 @@ class RTPSession(MediaSession):
             raise UsageError(f"tts={tts!r} is no function.")
         offered = (codecs, ptime, direction, rtcp_mux, dtmf, comfort_noise, srtp, rtcp_xr)
         first = AudioPreferences(*offered)
-        options = {
+        #: What its streams have in common; once the session is open, a name too.
+        self._of_streams: dict[str, Any] = {
             "symmetric": symmetric,
             "latch": latch_within,
             "silence_after": silence_after,
@@ -151,13 +152,12 @@ class RTPSession(MediaSession):
             "max_delay": max_delay,
             "mos_limit": mos_limit,
             "accept_echo": accept_echo,
-            "cname": f"{tokens(96):024x}",  # one for all streams (RFC 3550 section 6.5.1)
         }
         self._port_range = port_range
         self._dscp = check_dscp(dscp)
         self._public_address = public_address
         self._clock_option = clock
-        self._tokens = tokens
+        self._given_tokens = tokens
         self._negotiation: Negotiation | None = None
         # Ours, as it was when it was made, for each answer that it may have.
         self._offered: Negotiation | None = None
@@ -168,8 +168,8 @@ class RTPSession(MediaSession):
                 lambda event: self.emit(event),
                 self._timed_out,
                 max_delay=max_delay,
-                tokens=tokens,
-                options=options,
+                tokens=lambda bits: self._tokens(bits),
+                options=self._of_streams,
             )
             for wanted in (first, *(further_line(first, each) for each in more_lines))
         )
@@ -211,19 +211,19 @@ class RTPSession(MediaSession):
         if srtp.matters(offer):
             from sipparty.media.srtp.sdes import SecurityDescriptions
 
-            extensions.append(SecurityDescriptions(srtp, secrets.randbits))
+            extensions.append(SecurityDescriptions(srtp, random_bits(None)))
         capability = AudioPreferences(codecs).capability(extensions=extensions)
         assign_capabilities(read_offer(offer), [capability])
 
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
-        """Bind an even port for RTP and the next for RTCP, for each line; see
-        `MediaSession.open`.
-        """
+        """Bind an even port and the next for RTP and RTCP of each line; see `MediaSession.open`."""
         if self._negotiation is not None or self._stopped:
             raise UsageError("A media session is opened once, and not after it was stopped.")
         self.portal = self.portal or OwnThread()
         if self.media_loop is None:
             self.media_loop = MediaLoop(loop, self.portal)
+        self._tokens = self._given_tokens or random_bits(loop)
+        self._of_streams["cname"] = f"{self._tokens(96):024x}"  # RFC 3550 section 6.5.1
         for line in self.lines:
             line.player.loop = line.recorder.loop = loop
             if self.call is not None:

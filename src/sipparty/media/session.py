@@ -22,11 +22,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import secrets
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from sipparty.concurrency.host import random_bits
 from sipparty.concurrency.waiting import Portal
 from sipparty.errors import UsageError
 from sipparty.sdp import SessionDescription, reject_all
@@ -180,13 +180,14 @@ class NoMediaSession(MediaSession):
     """The media of a call without media: no socket, no offer, and every stream refused.
 
     Args:
-        tokens: Gives a random number of so many bits, for the o= line.
+        tokens: Gives a random number of so many bits, for the o= line; by default the chance of the
+            loop's host does.
     """
 
     descriptors = 0
     offers = False
 
-    def __init__(self, *, tokens: Callable[[int], int] = secrets.randbits) -> None:
+    def __init__(self, *, tokens: Callable[[int], int] | None = None) -> None:
         super().__init__()
         self._tokens = tokens
         self._address: str | None = None
@@ -195,6 +196,7 @@ class NoMediaSession(MediaSession):
 
     def open(self, loop: asyncio.AbstractEventLoop, local_address: str) -> None:
         """Note the address that answers name."""
+        self._tokens = self._tokens or random_bits(loop)
         self._address = self.advertised or local_address
 
     def move(self, local_address: str) -> bool:
@@ -216,6 +218,7 @@ class NoMediaSession(MediaSession):
             raise UsageError("A media session has to be opened before it can answer.")
         description = SessionDescription.parse(offer)
         if not self._version:
+            assert self._tokens is not None
             self._id = self._tokens(62)
         self._version += 1
         return bytes(reject_all(description, self._address, self._id, version=self._version))

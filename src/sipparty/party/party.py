@@ -174,14 +174,6 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
         """
         assert self._session_kind is not None
         options = {**self.media, **getattr(dialog, "media", {})}
-        if self.engine.session_options:
-            from inspect import signature
-
-            taken = signature(self._session_kind).parameters
-            options = {
-                **{k: v for k, v in self.engine.session_options.items() if k in taken},
-                **options,
-            }
         session = self._session_kind(**options)
         session.portal = self.engine
         return session  # type: ignore[no-any-return]

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sipparty.concurrency.waiting import Portal, verb
-from sipparty.concurrency.workers import READERS, Threads
+from sipparty.concurrency.workers import READERS, LoopThreads, Threads
 from sipparty.errors import UsageError
 from sipparty.media.events import MarkReached, PlaybackEnded, PlaybackStarted, SourceStarved
 from sipparty.media.pcm import SAMPLE_WIDTH, audioop
@@ -59,7 +59,7 @@ class Player:
         self.playback: Playback | None = None
         self.rate = 0
         self._emit = emit
-        self._threads = threads
+        self._threads = LoopThreads(lambda: self.loop, threads)
         self.portal: Portal | None = None
         self._track: Track | None = None
         self._queue: deque[Track] = deque()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from sipparty.concurrency.waiting import Portal
-from sipparty.concurrency.workers import WRITERS, Threads, Workers
+from sipparty.concurrency.workers import WRITERS, LoopThreads, Threads, Workers
 from sipparty.errors import MediaError, Timeout, UsageError, WouldDeadlock
 from sipparty.media.frames import Listener
 from sipparty.media.recording.recording import Recording
@@ -69,7 +69,7 @@ class Recorder:
         self._closing: tuple[Recording, ...] = ()
         self.last: Recording | None = None
         self._line = line
-        self._files = files
+        self._files = LoopThreads(lambda: self.loop, files)
         self._own = own
 
     def record(
@@ -125,7 +125,7 @@ class Recorder:
         ours = type(sink).__module__.startswith("sipparty.media.")
         if ours and getattr(sink, "path", None) is not None:
             return self._files
-        return self._own()
+        return LoopThreads(lambda: self.loop, self._own())
 
     def begin(self, rate: int) -> None:
         """Make what was to be recorded to once the rate is known; on the tick."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from sipparty.concurrency.dispatch import Dispatcher
 from sipparty.concurrency.engine import Engine
 from sipparty.errors import Timeout, UsageError, WouldDeadlock
-from sipparty.testing.clock import seeded_tokens
 from sipparty.testing.simulation.loop import VirtualEvent
 
 if TYPE_CHECKING:
@@ -35,11 +34,8 @@ class SimulatedEngine(Engine):
     def __init__(self, host: Host, **options: Any) -> None:
         self.host = host
         self.network = host.network
-        seed = self.network.random.getrandbits(62)
         options.setdefault("resolver", self.network.resolver())
-        super().__init__(cast(Any, host.loop), tokens=seeded_tokens(seed), **options)
-        self.chance = self.network.random.random
-        self.session_options = {"tokens": self.network.random.getrandbits}
+        super().__init__(cast(Any, host.loop), **options)
         self.dispatcher = _Dispatcher(self.loop, self.core.limits)
 
     def own_address(self, six: bool) -> str:

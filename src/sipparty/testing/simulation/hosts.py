@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from sipparty.testing.simulation.loop import VirtualLoop
+from sipparty.testing.simulation.loop import TurnsOfLoop, VirtualLoop
 from sipparty.testing.simulation.sockets import SimulatedSocket
 from sipparty.transport.addresses import is_loopback, is_wildcard, numeric_family
 
@@ -122,11 +122,15 @@ class Host:
 
 
 class HostLoop:
-    """The loop of the network as a host has it: its sockets are those of the host."""
+    """The loop of the network as a host has it: its sockets are those of the host, its chance is
+    that of the network, and its files are read and written in the loop's turns, in no time.
+    """
 
     def __init__(self, loop: VirtualLoop, host: Host) -> None:
         self._loop = loop
         self.open_socket = host.open_socket
+        self.random_bits = host.network.random.getrandbits
+        self.threads = TurnsOfLoop(loop)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)

@@ -21,12 +21,17 @@ from contextlib import contextmanager
 from heapq import heappush
 from typing import Any, Final
 
+from sipparty.concurrency.workers import READERS, Job, done
 from sipparty.errors import UsageError, WouldDeadlock
 
-__all__ = ["SimulatedDescriptor", "SimulatedThread", "VirtualEvent", "VirtualLoop"]
+__all__ = ["SimulatedDescriptor", "SimulatedThread", "TurnsOfLoop", "VirtualEvent", "VirtualLoop"]
 
 #: When the virtual clock begins, in seconds since 1970: 2026-01-01.
 _EPOCH: Final = 1_767_225_600.0
+#: Seconds of real time after which it is looked whether a thread that has its turn is alive; and
+#: after which one that waits for its turn gives up.
+_LOOK: Final = 0.02
+_PATIENCE: Final = 30.0
 _NEVER = (
     "Nothing is left to happen in virtual time, and this waits for it: the simulated network has "
     "no message under way, and no timer is running."
@@ -52,22 +57,35 @@ class SimulatedThread:
         self._yielded = threading.Semaphore(0)
         #: What its wait raises, where it can never end.
         self.error: Exception | None = None
+        #: Whether it waits for its turn no more.
+        self.gave_up = False
 
     def give_turn(self) -> None:
         """Let it run until it waits or ends; on the loop's thread."""
         loop = self._loop
+        if self.gave_up:
+            self.gave_up = False
+            return
         before, loop.active = loop.active, self
         self._resumed.release()
-        while not self._yielded.acquire(timeout=1.0):
+        while not self._yielded.acquire(timeout=_LOOK):
             if not self.thread.is_alive():
                 break
         loop.active = before
 
     def take_turn(self) -> None:
         """Wait until the loop stands still for this thread; on the thread itself."""
-        if self._loop.active is not self:
-            self._loop.call_soon_threadsafe(self.give_turn)
-            self._resumed.acquire()
+        loop = self._loop
+        if loop.active is self:
+            return
+        loop.call_soon_threadsafe(self.give_turn)
+        if not self._resumed.acquire(timeout=_PATIENCE):
+            self.gave_up = True
+            other = "The loop" if loop.active is None else f"The thread {loop.active.thread.name!r}"
+            raise WouldDeadlock(
+                f"{other} has its turn in virtual time, and has not waited there for"
+                f" {_PATIENCE:g} s: it waits for something else, perhaps for this thread."
+            )
 
     def end_turn(self) -> None:
         """Let the loop go on for good."""
@@ -243,7 +261,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
         def first_turn() -> None:
             started.set()
-            while not entered._yielded.acquire(timeout=1.0):
+            while not entered._yielded.acquire(timeout=_LOOK):
                 if not entered.thread.is_alive():
                     break
             self.active = None
@@ -284,6 +302,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         thread = threading.Thread(target=run, name=name, daemon=True)
         self.call_soon(begin)
         return thread
+
+    def has_turn_elsewhere(self) -> bool:
+        """Whether the loop runs, and another thread than this one has its turn, or the loop has."""
+        if self._own_thread is None or not self.is_running():
+            return False
+        return self.active is None or self.active.thread is not threading.current_thread()
 
     def is_current(self) -> bool:
         """Whether this thread is the one that the loop runs on."""
@@ -356,6 +380,26 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             await super().sock_connect(sock, address)
         else:
             await sock.connected_to(address)
+
+
+class TurnsOfLoop:
+    """Does work that is short, such as reading a file, in the loop's own turns; what may never come
+    back has a thread beside them, whose time is real.
+
+    Args:
+        loop: The loop.
+    """
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+
+    def run(self, job: Job, /) -> None:
+        """Have a job done, when the loop comes to it."""
+        self._loop.call_soon_threadsafe(done, job)
+
+    def start(self, job: Job, name: str, /) -> None:
+        """Have a job done on a thread of its own."""
+        READERS.start(job, name)
 
 
 def _simulated(fd: Any) -> SimulatedDescriptor | None:

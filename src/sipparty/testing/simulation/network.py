@@ -176,7 +176,16 @@ class VirtualNetwork:
     # ---------------------------------------------------------------- running
 
     def run(self, main: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine to its end, in virtual time; as `asyncio.run` does."""
+        """Run a coroutine to its end, in virtual time; as `asyncio.run` does. Where other threads
+        of the program take turns, this one waits for the end as they do.
+        """
+        if self.loop.has_turn_elsewhere():
+            self.loop.enter()
+            done = VirtualEvent(self.loop)
+            task = self.loop.create_task(main)
+            task.add_done_callback(lambda _: done.set())
+            done.wait()
+            return task.result()
         self.loop.stop_thread()
         try:
             return self.loop.run_until_complete(main)

@@ -1,8 +1,10 @@
 """Whole parties in virtual time."""
 
 import asyncio
+import random
 import threading
 import time
+import wave
 
 import pytest
 
@@ -119,6 +121,42 @@ class TestAProgramWithThreads:
             thread.join(5)
         assert [number for number, _ in done] == [1, 2, 3]
 
+    def test_a_coroutine_in_one_of_several_threads(self, network):
+        alice, bob = two(network)
+        network.sleep(1)  # the loop has its thread, and this one its turn
+        done = []
+
+        async def main():
+            call = await alice.invite(bob)
+            await asyncio.sleep(5)
+            await call.terminate()
+            done.append(round(network.now))
+
+        thread = threading.Thread(target=lambda: network.run(main()))
+        thread.start()
+        network.sleep(10)
+        thread.join(5)
+        assert done == [6]
+
+    def test_who_waits_for_a_thread_without_a_turn_is_named(self, network, monkeypatch):
+        monkeypatch.setattr("sipparty.testing.simulation.loop._PATIENCE", 0.1)
+        alice, bob = two(network)
+        network.sleep(1)
+        failed = []
+
+        def work():
+            try:
+                alice.invite(bob)
+            except WouldDeadlock as error:
+                failed.append(str(error))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(5)  # in real time, with its turn
+        assert len(failed) == 1
+        assert "'MainThread' has its turn" in failed[0]
+        network.sleep(1)
+
 
 class TestACoroutine:
     def test_it_sleeps_in_virtual_time(self, network):
@@ -175,6 +213,31 @@ def history(make, seed):
         network.sleep(1)
         call.terminate().wait(60)
     return [(one.settled, one.fate, one.source, one.data) for one in network.log]
+
+
+def test_files_are_read_and_written_in_virtual_time(make, tmp_path):
+    """What is heard is what was played, to the sample, each time."""
+
+    def heard(number):
+        network = make(seed=4)
+        alice, bob = two(network, AudioParty)
+        said, kept = tmp_path / "said.wav", tmp_path / f"{number}.wav"
+        with wave.open(str(said), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(random.Random(1).randbytes(16_000))
+        call = alice.invite(bob).wait(5)
+        recording = bob.calls[0].record(str(kept))
+        playback = call.play(str(said))
+        assert playback.wait(5) == "ended"
+        network.sleep(0.5)
+        recording.stop().wait(5)
+        call.terminate().wait(5)
+        return kept.read_bytes()
+
+    one, other = heard(1), heard(2)
+    assert one == other
+    assert len(one) > 16_000
+    assert len(set(one)) > 100  # not silence
 
 
 class TestChance:
