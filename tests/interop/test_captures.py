@@ -14,7 +14,7 @@ from sipparty.trace import KeyRecord, Ladder, MediaRecord, Trace, WireRecord, re
 
 from .calls import talk
 from .media import THEIRS, write_tone
-from .peer import TCP, UDP, UDP6, missing, over, require, wait_for
+from .peer import TCP, UDP6, missing, over, require, wait_for
 from .sipp import SIPp
 from .tshark import Capture
 
@@ -48,7 +48,7 @@ def check(capture: Capture | None, trace: Trace, tmp_path: Path) -> list[Any]:
     return seen.records
 
 
-@over(UDP, UDP6)
+@over(UDP6)
 def test_a_call_with_baresip_and_its_keys(
     baresip: Make, talking: Make, capture: Capture | None, tmp_path: Path
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_call_with_baresip_and_its_keys(
         assert {end for _, end in keys} == ends
 
 
-@over(UDP, TCP)
+@over(TCP)
 def test_a_call_with_linphone(
     linphone: Make, talking: Make, capture: Capture | None, tmp_path: Path
 ) -> None:

@@ -299,3 +299,30 @@ def test_what_is_no_call_is_refused(pair):
     trace = Trace(pair().alice)
     with pytest.raises(UsageError, match="7 is no call"):
         trace.for_call(7)
+
+
+def test_an_engine_that_is_closed_meanwhile_ends_its_part(pair):
+    async def main(alice, bob):
+        with Trace(alice, bob) as trace:
+            await call_bob(alice)
+            await alice.engine.aclose()
+            count = len(trace)
+        return trace, count
+
+    two = pair(SingleRTPSessionSimplenParty)
+    trace, count = two.run(main)
+    assert len(trace) == count > 0
+    assert two.alice.engine.core.watch is two.bob.engine.core.watch is None
+
+
+def test_a_trace_of_an_engine_on_a_thread():
+    with (
+        NoMediaSimpleCallsParty("alice@atlanta.com") as alice,
+        NoMediaSimpleCallsParty("bob@biloxi.com") as bob,
+    ):
+        bob.listen(port=None, address="127.0.0.1")
+        with alice.trace() as trace, alice.call(bob) as call:
+            pass
+        assert [
+            one.new for one in trace.for_call(call) if getattr(one, "machine", "") == call.name
+        ][-1] == "Terminated"
