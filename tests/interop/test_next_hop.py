@@ -4,6 +4,8 @@ is busy, and a good one; and TCP for what is too large for UDP (RFC 3261 §18.1.
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -206,3 +208,20 @@ def test_a_large_invite(parties: Make, ports: Ports, transports: tuple[str, ...]
         )
         assert call.terminate().wait(5).state == "Terminated"
         assert its.wait(5).state == "Terminated"
+
+
+def test_the_command_resolve_shows_what_the_server_says(nameserver: NameServer) -> None:
+    nameserver.serve("biloxi.test", 5071, 5072)
+    server = "{}:{}".format(*nameserver.address)
+    done = subprocess.run(
+        [sys.executable, "-m", "sipparty.cli", "resolve", "biloxi.test", "--server", server],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    asked = next(line for line in done.stdout.splitlines() if "SRV _sip._udp" in line)
+    assert "host.biloxi.test:5071 (priority 0, weight 1)" in asked
+    targets = [line.split()[2:4] for line in done.stdout.splitlines()[-2:]]
+    assert targets == [["127.0.0.1", "5071"], ["127.0.0.1", "5072"]]
