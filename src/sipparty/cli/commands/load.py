@@ -161,18 +161,16 @@ async def _run(share: Share, thresholds: list[str], workers: Workers, output: Ou
         if stops > 2:
             task.cancel()
         else:
-            output.note("ending the calls ..." if stops > 1 else "no further call begins ...")
             load.stop()
 
     with output.status("starting") as say:
 
         def progress(total: Statistics) -> None:
-            words = (
-                f"{total.begun} calls begun, {total.in_flight} under way, {total.succeeded}"
-                f" succeeded, {total.failed} failed, {total.counts['retransmitted']} messages sent"
-                " again"
+            say(
+                f"{'ending: ' if stops else ''}{total.begun} begun, {total.in_flight} under way,"
+                f" {total.succeeded} succeeded, {total.failed} failed,"
+                f" {total.counts['retransmitted']} sent again"
             )
-            say(words)
             if output.json:
                 output.event(
                     "progress",
