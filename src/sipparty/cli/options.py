@@ -279,9 +279,7 @@ class TraceOptions:
     trace: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Write a trace: .html, .svg, .txt or .jsonl; again for more.", metavar="FILE"
+            help="Write a trace: .html, .svg, .txt, .jsonl or .pcapng; again for more.",
+            metavar="FILE",
         ),
-    ] = None
-    pcap: Annotated[
-        Path | None, typer.Option(help="Write the messages to a capture file.", metavar="FILE")
     ] = None

@@ -37,7 +37,7 @@ from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenPar
 from sipparty.party import Party
 from sipparty.sip.events import Event
 from sipparty.sip.registration import Registered, RegistrationDelayed, RegistrationFailed
-from sipparty.trace import LOGGER, Ladder, PcapWriter, Trace, WireRecord
+from sipparty.trace import LOGGER, Ladder, Trace, WireRecord
 
 PhoneT = TypeVar("PhoneT", bound="Phone")
 EventT = TypeVar("EventT", bound=Event)
@@ -215,16 +215,13 @@ class Traces:
         self._drawn = options.ladder
         self._output = output
         self._stack = ExitStack()
-        self._trace = Trace(engine, states=bool(self._files))
+        capture = any(path.suffix.lower() == ".pcapng" for path in self._files)
+        self._trace = Trace(engine, states=bool(self._files), rtp=capture)
         for path in self._files:
             # Now and not after the call: what cannot be written is said before it.
             check(lambda path=path: self._trace.save(path), "--trace")  # type: ignore[misc]
         if self._files or self._drawn:
             self._stack.enter_context(self._trace)
-        if options.pcap is not None:
-            path = options.pcap
-            pcap = self._stack.enter_context(check(lambda: PcapWriter(path), "--pcap"))
-            self._stack.enter_context(engine.wire.tapped(pcap))
         if options.verbose:
             logger, handler = logging.getLogger(LOGGER), logging.StreamHandler()
             handler.setFormatter(logging.Formatter("%(message)s\n"))
