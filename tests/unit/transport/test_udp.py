@@ -193,6 +193,19 @@ class TestReceiving:
         endpoint._socket = receive.__self__
         endpoint.close()
 
+    async def test_one_that_is_always_readable_is_emptied(self, make, owner, peer, monkeypatch):
+        """A loop that has other work comes back late, and must not fall behind for good."""
+        monkeypatch.setattr(UDPEndpoint, "BUSY", 0.0)
+        endpoint = make()
+        for _ in range(60):
+            peer.send(b"x", endpoint.address[1])
+        await owner.until(lambda: len(owner.received) == 60)
+        assert len(owner.batches) == UDPEndpoint.STREAK + 1
+        peer.send(b"x", endpoint.address[1])
+        await owner.until(lambda: len(owner.received) == 61)
+        assert endpoint._streak == 0
+        endpoint.close()
+
     async def test_a_batch_has_an_end(self, make, owner, peer, monkeypatch):
         monkeypatch.setattr(UDPEndpoint, "BATCH", 4)
         endpoint = make()
