@@ -362,6 +362,9 @@ def _bases(entry: Entry, links: dict[str, str]) -> tuple[list[str], list[ast.Cla
 def _entry(entry: Entry, links: dict[str, str], page: str) -> list[str]:
     node, lines = entry.node, _source(entry.module)[1]
     heading = f"## {entry.name}"
+    place = links[entry.name]
+    if not place.startswith(f"{page}#"):
+        return [heading, f"The same as in [`{place.partition('.md')[0]}`]({place})."]
     if isinstance(node, Function):
         return _function(node, heading, links, page)
     if isinstance(node, ast.Assign | ast.AnnAssign):

@@ -88,6 +88,11 @@ def test_a_class_has_what_it_inherits_from_bases_without_a_page(pages):
     assert "\n### AudioCall.send_dtmf\n" in text  # of KeyCall
 
 
+def test_a_name_of_several_modules_is_described_once(pages):
+    section = pages["sipparty.sip.dialog.md"].split("## SimpleCall\n")[1].split("\n## ")[0]
+    assert section.strip() == "The same as in [`sipparty.sip`](sipparty.sip.md#simplecall)."
+
+
 def test_a_page_shows_signature_arguments_and_errors(pages):
     text = pages["sipparty.party.md"]
     section = text.split("### Party.listen\n")[1].split("### ")[0]
