@@ -16,6 +16,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 #: Modules of the first level without a page, and why.
 WITHOUT = {
     "cli": "commands have their own help",
+    "files": "used by the package alone",
     "late": "used by the package alone",
     "records": "what events and limits are made of",
 }
