@@ -29,7 +29,7 @@ def message(
     text: Annotated[
         str | None,
         typer.Argument(
-            help="The text; '-' or nothing to read it from standard input.", metavar="[TEXT]"
+            help="The text; '-' or nothing to read it from standard input.", metavar="TEXT"
         ),
     ] = None,
     kind: Annotated[

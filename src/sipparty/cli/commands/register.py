@@ -37,7 +37,7 @@ def register(
         str | None,
         typer.Argument(
             help="The registrar: a host, host:port or URI.",
-            metavar="[REGISTRAR]",
+            metavar="REGISTRAR",
             show_default="the host of --from",
         ),
     ] = None,

@@ -31,7 +31,7 @@ def subscribe(
         str,
         typer.Argument(
             help="Which: presence, dialog, message-summary, reg, conference, or another.",
-            metavar="[EVENT]",
+            metavar="EVENT",
         ),
     ] = "presence",
     accept: Annotated[
