@@ -165,6 +165,11 @@ class Proxy:
                 self._back.popitem(last=False)
         first = DNameURI.parse(left[0]).uri_text if left else uri
         agent = next(iter(self.core.directory.receiving()))
+        if self.record_route and request.method == "INVITE" and facts.to_tag is None:
+            # Where it was reached itself: a connection of ours to the next hop listens nowhere.
+            way = "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
+            own = host_port(*agent.address_on(flow))
+            forwarded.add("Record-Route", f"<sip:{own}{way};lr>", first=True)
         user = _Forwarded(self, agent, forwarded, branch)
         self.core.locate(NextHop.of(first), by, agent, user)
         return True
@@ -175,10 +180,6 @@ class Proxy:
 
     def leave(self, agent: Any, forwarded: Request, branch: str, flow: Flow) -> None:
         """Send a request by the flow that was found for it."""
-        if self.record_route and forwarded.facts.to_tag is None and forwarded.method == "INVITE":
-            way = "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
-            own = host_port(*agent.address_on(flow))
-            forwarded.add("Record-Route", f"<sip:{own}{way};lr>", first=True)
         self.core.transactions.put_via(forwarded, flow, branch, agent.sent_by(flow))
         self.core.transmit((bytes(forwarded), flow))
 
