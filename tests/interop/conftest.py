@@ -13,6 +13,7 @@
     linphone    starts linphonec
     kamailio    starts a Kamailio
     pbx         starts a Kamailio that is a PBX: registrar, presence server, edge proxies
+    chromium    a browser, the same one for all tests
 
 What goes wrong inside of our stack is logged there, so that a peer cannot stop it; here any error
 in the log of `sipparty` fails the test.
@@ -39,6 +40,7 @@ from sipparty.transport import TLSConfig
 
 from .baresip import Baresip
 from .certificates import Certificates
+from .chromium import Chromium
 from .kamailio import Kamailio
 from .linphone import Linphone
 from .media import OURS
@@ -401,3 +403,16 @@ def pbx(
     finally:
         for peer in made:
             peer.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[Chromium]:
+    """A browser; each test opens pages of its own in it."""
+    made = Chromium(tmp_path_factory.mktemp("chromium"), certificates)
+    try:
+        made.wait_until_ready()
+        yield made
+    finally:
+        made.stop()

@@ -18,25 +18,11 @@ from sipparty.sip.events import RequestReceived
 from sipparty.transport import WebSocketConfig
 
 from .calls import ended, first, incoming
-from .certificates import Certificates
 from .chromium import Chromium, Page
 from .peer import WS, WS6, WSS, WSS6, Transport, over
 from .tshark import Capture
 
 Make = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def chromium(
-    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
-) -> Iterator[Chromium]:
-    """A browser."""
-    made = Chromium(tmp_path_factory.mktemp("chromium"), certificates)
-    try:
-        made.wait_until_ready()
-        yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture

@@ -6,32 +6,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from tests.unit.trace.ladder.records import ALICE, BOB, CALL, NAMES, OTHERS, request, response, sent
 
 from sipparty.trace import Ladder, NoteRecord, StateRecord, WireRecord
 from sipparty.trace.records import TraceRecord
 
-from .certificates import Certificates
 from .chromium import Chromium
 from .devtools import DevTools
 
 SHOWN = "[...document.querySelectorAll('.row')]"
 READER = "document.querySelector('#reader').innerText"
 COUNTS = "document.querySelector('#counts').innerText"
-
-
-@pytest.fixture(scope="module")
-def chromium(
-    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
-) -> Iterator[Chromium]:
-    """A browser."""
-    made = Chromium(tmp_path_factory.mktemp("chromium"), certificates)
-    try:
-        made.wait_until_ready()
-        yield made
-    finally:
-        made.stop()
 
 
 @contextmanager

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from sipparty.live import serve_page
 from sipparty.parties import AudioParty
 from sipparty.trace.jsonl import as_json
 
 from ..unit.live.records import CALL, request, response, step
-from .certificates import Certificates
 from .chromium import Chromium
 from .devtools import DevTools
 
 HOSTILE = "<sip:\"</script><img src=x onerror=window.broken=1>\u202e\x1b[31m'@atlanta.com>"
-
-
-@pytest.fixture(scope="module")
-def chromium(
-    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
-) -> Iterator[Chromium]:
-    """A browser."""
-    made = Chromium(tmp_path_factory.mktemp("chromium"), certificates)
-    try:
-        made.wait_until_ready()
-        yield made
-    finally:
-        made.stop()
 
 
 def cells(row: int) -> str:
