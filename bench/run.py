@@ -25,9 +25,11 @@ from rows_calls import high_rate, uac, uas, uas_tcp, uas_tls
 from rows_concealment import concealment
 from rows_frames import frames
 from rows_held import held
+from rows_load import load
 from rows_media import media
 from rows_memory import memory
 from rows_messages import imports, messages
+from rows_trace import trace
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
@@ -38,6 +40,8 @@ SECTIONS: dict[str, Callable[[Plan], Table | list[Table]]] = {
     "tls": uas_tls,
     "high-rate": high_rate,
     "uac": uac,
+    "load": load,
+    "trace": trace,
     "frames": frames,
     "held": held,
     "media": media,
