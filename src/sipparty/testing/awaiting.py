@@ -159,6 +159,8 @@ def _must_be_awaited(engine: Any) -> bool:
 
 def forgotten() -> list[str]:
     """Return, as sentences, what was made and never awaited, and forget it."""
-    lines = [f"not awaited, at {one.place}" for one in _made.values()]
+    lines = [
+        f"an expectation, at {one.place}: write 'await expect(...)' there" for one in _made.values()
+    ]
     _made.clear()
     return lines

@@ -17,7 +17,8 @@ Laws:
 * A test that uses none of these pays for nothing but the names.
 * A test that uses `sip_network`, and is a coroutine, runs in virtual time.
 * What a test leaves open fails it: calls, registrations and subscriptions, engines, threads,
-  sockets, expectations that were not awaited. The mark `sip_leaves_open` says that it may.
+  sockets, expectations that were not awaited. The mark `sip_leaves_open` says that it may. What a
+  test has left that failed is closed, and not reported: it did not get to where it ends it.
 * The report of a failed test has its messages as a ladder and the states of its calls, and names a
   page and a capture in its temporary folder that have all of it.
 """
@@ -61,6 +62,7 @@ _DELAY = (0.01, 0.01)
 
 _parties: pytest.StashKey[list[Parties]] = pytest.StashKey()
 _folder: pytest.StashKey[Path] = pytest.StashKey()
+_failed: pytest.StashKey[bool] = pytest.StashKey()
 _sections: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
 
 
@@ -123,7 +125,7 @@ def _sip_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
     leaks = Leaks()
     yield
-    _fail_for(leaks.found())
+    _fail_for(request.node, leaks.found())
 
 
 class _OfAllTests:
@@ -139,8 +141,8 @@ def _is_checked(item: pytest.Item) -> bool:
     return ends and item.config.getini("sip_leak_check") != "none"
 
 
-def _fail_for(problems: list[str]) -> None:
-    if problems:
+def _fail_for(node: pytest.Item, problems: list[str]) -> None:
+    if problems and not node.stash.get(_failed, False):
         listed = "\n".join(f"  {one}" for one in problems)
         pytest.fail(f"The test has left something open:\n{listed}", pytrace=False)
 
@@ -150,6 +152,8 @@ def _check_ended(parties: Parties, node: pytest.Item) -> None:
     from sipparty.testing.awaiting import forgotten
 
     problems = forgotten()
+    if node.stash.get(_failed, False):
+        return
     if _is_checked(node):
         problems += parties.left_open()
     if problems:
@@ -158,7 +162,7 @@ def _check_ended(parties: Parties, node: pytest.Item) -> None:
         # As it was left, without what closing the parties adds.
         seen = node.stash[_parties]
         node.stash[_sections] = sections(seen, node.stash[_folder])
-    _fail_for(problems)
+    _fail_for(node, problems)
 
 
 # -------------------------------------------------------------------- reports
@@ -168,6 +172,7 @@ def _check_ended(parties: Parties, node: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Show in the report of a failed test what went over the wire."""
     report = yield
+    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
     parties = item.stash.get(_parties, [])
     if report.failed and parties:
         from sipparty.testing.reports import sections

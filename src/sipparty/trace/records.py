@@ -150,7 +150,7 @@ class KeyRecord(Record):
         """Return texts for it, the fullest first, the shortest last."""
         short = f"DTMF {self.key}"
         length = "" if self.duration is None else f" ({self.duration * 1000:.0f} ms)"
-        return f"{short}{length}", short
+        return f"{short} {self.direction}{length}", short
 
 
 class QualityRecord(Record):

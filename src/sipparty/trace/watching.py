@@ -280,7 +280,7 @@ class EngineWatch:
                     ends = known.local, known.remote
                     self._keep_quality(line, time, ends, known.call_id)
                     counts = line.statistics
-                    lasted = None if known.began is None else time - known.began
+                    lasted = None if known.began is None else max(0.0, time - known.began)
                     self._keep(
                         MediaRecord(
                             *(time, *ends, counts.packets_sent, counts.packets_received),

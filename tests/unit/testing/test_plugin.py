@@ -125,10 +125,35 @@ def test_what_is_left_open_fails(suite):
     text, code = suite(STRICT, "-q", "-n0")
     assert code == 1
     assert "7 passed, 4 errors" in text
-    assert "not awaited, at test_it.py:16" in text
+    assert "an expectation, at test_it.py:16: write 'await expect(...)' there" in text
     assert "left open: <sipparty.concurrency.engine.Engine" in text
     assert "left running: <Thread(forgotten" in text
     assert "bob's Registration is Registered: end it with terminate()" in text
+
+
+FAILED_HALFWAY = """
+from sipparty import Engine, NoMediaSimpleCallsParty as Quiet
+
+left = []
+
+
+def test_it(party):
+    alice, bob = party("alice@atlanta.com", Quiet), party("bob@biloxi.com", Quiet)
+    alice.invite(bob).wait(5)
+    left.append(Engine())
+    assert False, "before it ends"
+
+
+def teardown_module():
+    left.pop().close()
+"""
+
+
+def test_what_has_failed_is_not_reported_again_for_what_it_left_open(suite):
+    text, code = suite(FAILED_HALFWAY, "-q", "-n0")
+    assert code == 1
+    assert "1 failed in" in text
+    assert text.count("SIP messages") == 1
 
 
 def test_what_is_checked_is_a_setting(suite):

@@ -32,8 +32,8 @@ STATE = StateRecord(
             STATE.replace(new="Initial", timer=True, armed=()),
             ("SimpleCall3: Initial (timer dial)",) * 2 + ("SimpleCall3: Initial",),
         ),
-        (KeyRecord(1.0, A, B, "c", "5", duration=0.1), ("DTMF 5 (100 ms)", "DTMF 5")),
-        (KeyRecord(1.0, A, B, "c", "#"), ("DTMF #",) * 2),
+        (KeyRecord(1.0, A, B, "c", "5", duration=0.1), ("DTMF 5 received (100 ms)", "DTMF 5")),
+        (KeyRecord(1.0, A, B, "c", "#"), ("DTMF # received", "DTMF #")),
         (
             QualityRecord(1.0, A, B, "c", 4.36, 0.013, 0.0021, 0.04),
             (

@@ -95,7 +95,8 @@ class SimulatedEngine(Engine):
         """
         if self._on_loop():
             raise WouldDeadlock(
-                "A blocking wait in a coroutine of virtual time would never end: use await there."
+                "A blocking wait in a coroutine of virtual time would never end: await there, as in"
+                " 'await call' or 'await call.until(...)'."
             )
 
     def close(self) -> None:

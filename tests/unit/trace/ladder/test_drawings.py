@@ -21,7 +21,7 @@ def test_every_kind_of_record_is_in_the_text():
     assert ladder().text(width=None).split("\n")[5:] == [
         "   1100.0 ms    |* Call7: A -> B (timer go, stop in 4 s)                    |",
         "   1200.0 ms    |* the menu asks                                            |",
-        "   1300.0 ms    |--------------------- DTMF 5 (100 ms) -------------------->|",
+        "   1300.0 ms    |------------------- DTMF 5 sent (100 ms) ----------------->|",
         "   1400.0 ms    |      MOS 4.2: 1.0% lost, jitter 3.0 ms, round trip 20 ms *|",
         "   2000.0 ms    |<==== RTP PCMU: 250 sent, 249 received, 1 lost, 5.0 s ====>|",
     ]
@@ -120,7 +120,7 @@ def texts(svg):
 def test_every_row_is_in_the_picture():
     drawn = texts(ladder().svg())
     assert drawn[:4] == ["alice", "bob", "0.0 ms", "INVITE (CSeq 1, SDP)"]
-    for label in ("the menu asks", "DTMF 5 (100 ms)", "Call7: A -> B (timer go, stop in 4 s)"):
+    for label in ("the menu asks", "DTMF 5 sent (100 ms)", "Call7: A -> B (timer go, stop in 4 s)"):
         assert label in drawn
     assert "MOS 4.2: 1.0% lost, jitter 3.0 ms, round trip 20 ms" in drawn
 

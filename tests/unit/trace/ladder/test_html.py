@@ -47,7 +47,7 @@ def test_every_row_is_in_it():
         ["ACK", "CSeq 1"],
         ["Call7: A → B", "(timer go, stop in 4 s)"],
         ["the menu asks", ""],
-        ["DTMF 5", "(100 ms)"],
+        ["DTMF 5", "sent (100 ms)"],
         ["MOS 4.2", "1.0% lost · jitter 3.0 ms · round trip 20 ms"],
         ["RTP PCMU", "250 sent · 249 received · 1 lost · 5.0 s"],
     ]
