@@ -32,14 +32,14 @@ def test_a_call_is_seen_as_it_is_made(chromium: Chromium) -> None:
         shown.wait_for("document.querySelector('#status').innerText == 'live'")
         assert shown.evaluate("document.querySelector('#none').innerText") == "No calls yet."
         call = alice.invite(bob).wait(10)
-        shown.wait_for("!!document.querySelector('#calls .up')")
+        shown.wait_for("!!document.querySelector('#calls .answered')")
         assert shown.evaluate(cells(0))[1:3] == ["alice@127.0.0.1", "bob@127.0.0.1"]
         details = "document.querySelector('#details').textContent"
         shown.wait_for(f"{details}.includes('200 OK')")
         shown.wait_for(f"{details}.includes('AudioCall')")
         shown.wait_for(f"{details}.includes('Quality')")
         call.terminate().wait(10)
-        shown.wait_for("!!document.querySelector('#calls .over')")
+        shown.wait_for("!!document.querySelector('#calls .ended')")
         shown.evaluate("document.querySelector('#over').click()")
         assert shown.evaluate("document.querySelectorAll('#calls tr').length") == 0
 

@@ -53,7 +53,7 @@ def test_what_sipp_has_sent_is_drawn_and_explained(
         write_pcap(file, call.messages)
     listed = lines(command("ladder", file, "--list", "--json"))
     (found,) = [each for each in listed if each["call_id"] == call.call_id]
-    assert (found["method"], found["outcome"], found["messages"]) == ("INVITE", "200 OK", 7)
+    assert (found["method"], found["phase"], found["records"]) == ("INVITE", "ended", 7)
     page = tmp_path / "call.html"
     done = command("ladder", file, "--call", call.call_id, "-o", page)
     assert done.returncode == 0, done.stderr

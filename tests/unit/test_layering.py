@@ -80,7 +80,7 @@ LAYERS = [
     ("media", "__init__"),
     ("trace", "text wirelog records ladder.layout ladder.text ladder.mermaid ladder.svg"),
     ("", "files"),
-    ("trace", "ladder.calls ladder.page_data ladder.html ladder.ladder ladder pcap"),
+    ("trace", "calls ladder.page_data ladder.html ladder.ladder ladder pcap"),
     ("trace", "capture_file capture_streams capture_media capture"),
     ("trace", "jsonl packets watching saving tracing __init__"),
     ("transport", "settings addresses endpoint udp tlsbuffer memory tls stream stream_listener"),

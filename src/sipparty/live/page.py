@@ -28,8 +28,9 @@ from urllib.parse import parse_qs
 from sipparty.errors import ListenError
 from sipparty.fsm.drawing import svg
 from sipparty.live.graphs import quality_svg
-from sipparty.live.model import ENDED, LiveCall, LiveModel
+from sipparty.live.model import LiveCall, LiveModel
 from sipparty.live.sources import Source
+from sipparty.trace.calls import OVER
 from sipparty.trace.text import one_line
 
 __all__ = ["LivePage"]
@@ -260,8 +261,8 @@ class _Shown:
             self._calls = calls
             found.append(calls)
         for call in model.calls():
-            if _id(call) == self._call_id and call.version != self._version:
-                self._version = call.version
+            if _id(call) == self._call_id and call.records != self._version:
+                self._version = call.records
                 found.append({"shown": _details(call, model.names)})
         return found
 
@@ -280,7 +281,7 @@ def _row(call: LiveCall, now: float) -> dict[str, Any]:
         "callee": call.callee,
         "phase": call.phase,
         "state": call.state,
-        "over": call.phase in ENDED,
+        "over": call.phase in OVER,
         "time": round(call.duration(now)) if call.answered is not None else None,
         "mos": None if mos is None else round(mos, 1),
     }

@@ -30,7 +30,7 @@ from sipparty.trace.text import one_line
 __all__ = ["LiveScreen"]
 
 #: How a phase is coloured.
-_COLORS: Final = {"up": "green", "failed": "red", "calling": "yellow", "ringing": "yellow"}
+_COLORS: Final = {"answered": "green", "failed": "red", "calling": "yellow", "ringing": "yellow"}
 #: Rows of a ladder, and steps of a machine, that are shown: the last ones.
 _ROWS, _STEPS = 400, 60
 _COLUMNS: Final = (("State", 18), ("From", None), ("To", None), ("Time", 7), ("MOS", 4))
@@ -161,7 +161,7 @@ class LiveScreen(App[None]):
             return
         call = self.model[self._chosen]
         width = max(20, self.size.width - 4)
-        shown = (call.call_id, call.version, width)
+        shown = (call.call_id, call.records, width)
         if shown == self._shown:
             return
         self._shown = shown

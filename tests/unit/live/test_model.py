@@ -26,7 +26,7 @@ def test_a_call_that_is_up() -> None:
     model = model_of(*CALL)
     call = model["call-1"]
     assert (call.caller, call.callee) == ("alice@atlanta.com", "bob:***@biloxi.com")
-    assert (call.phase, call.state, call.result) == ("up", "up", "200 OK")
+    assert (call.phase, call.state, call.result) == ("answered", "answered", "200 OK")
     assert (call.began, call.answered, call.ended) == (100.0, 103.0, None)
     assert model.now == 105.0
     assert call.duration(model.now) == 2.0
@@ -43,10 +43,10 @@ def test_a_call_that_is_up() -> None:
         ([request(), response(487, "Gone"), response(200, "OK", method="CANCEL")], "failed", None),
         ([request(), response(401, "Unauthorized"), request("ACK")], "failed", None),
         ([request(), response(401, "Unauthorized"), request()], "calling", "calling"),
-        ([request(), response(200, "OK"), request("BYE")], "over", "over"),
-        ([request(), response(200, "OK"), request("BYE"), response(200, "OK")], "over", "over"),
-        ([request(), response(200, "OK"), request(), response(488, "No")], "up", "up"),
-        ([request("REGISTER"), response(200, "OK", method="REGISTER")], "over", "over"),
+        ([request(), response(200, "OK"), request("BYE")], "ended", "ended"),
+        ([request(), response(200, "OK"), request("BYE"), response(200, "OK")], "ended", "ended"),
+        ([request(), response(200, "OK"), request(), response(488, "No")], "answered", "answered"),
+        ([request("REGISTER"), response(200, "OK", method="REGISTER")], "ended", "ended"),
         ([request("OPTIONS"), response(404, "No", method="OPTIONS")], "failed", "404 No"),
     ],
 )
@@ -97,7 +97,7 @@ def test_what_is_kept_of_a_call_is_bounded() -> None:
     model.add(quality(200.0 + n) for n in range(5000))
     model.add(step("InDialog", f"input {n}", "InDialog") for n in range(5000))
     call = model["call-1"]
-    assert len(call.records) == 50
+    assert len(call.latest) == 50
     assert len(call.quality) == 600
     assert len(call.machines()[0].way) == 200
 

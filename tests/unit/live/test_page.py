@@ -148,8 +148,8 @@ def test_calls_are_sent_and_the_one_that_is_asked_for(page: LivePage) -> None:
             "caller": "alice@atlanta.com",
             "time": 2,
             "callee": "bob:***@biloxi.com",
-            "phase": "up",
-            "state": "up",
+            "phase": "answered",
+            "state": "answered",
             "mos": 3.9,
             "over": False,
         }
@@ -180,7 +180,7 @@ def test_what_changes_is_sent_again() -> None:
         told.recv(timeout=10)
         source.records.append(request("BYE", 200.0))
         row = json.loads(told.recv(timeout=10))["calls"][0]
-        assert (row["phase"], row["time"]) == ("over", 97)
+        assert (row["phase"], row["time"]) == ("ended", 97)
 
 
 def test_an_update_that_fails_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:

@@ -28,7 +28,9 @@ async def test_a_call_is_listed_and_drawn() -> None:
     async with screen.run_test(size=(80, 40)) as pilot:
         assert source.open == 1
         await pilot.pause()
-        assert rows(screen) == [["up", "alice@atlanta.com", "bob:***@biloxi.com", "0:02", "3.9"]]
+        assert rows(screen) == [
+            ["answered", "alice@atlanta.com", "bob:***@biloxi.com", "0:02", "3.9"]
+        ]
         assert "180 Ringing" in shown(screen, "ladder")
         assert max(map(len, shown(screen, "ladder").split("\n"))) <= 76
         await pilot.press("s")
@@ -45,7 +47,7 @@ async def test_another_is_chosen_and_those_that_are_over_are_left_out() -> None:
     screen = LiveScreen(source, interval=3600)
     async with screen.run_test() as pilot:
         await pilot.pause()
-        assert [row[0] for row in rows(screen)] == ["486 Busy Here", "up"]
+        assert [row[0] for row in rows(screen)] == ["486 Busy Here", "answered"]
         assert "486 Busy Here" in shown(screen, "ladder")
         await pilot.press("down")
         await pilot.pause()
@@ -53,10 +55,10 @@ async def test_another_is_chosen_and_those_that_are_over_are_left_out() -> None:
         source.records.append(request("OPTIONS", call="c"))
         screen.look()
         await pilot.pause()
-        assert [row[0] for row in rows(screen)] == ["OPTIONS calling", "486 Busy Here", "up"]
+        assert [row[0] for row in rows(screen)] == ["OPTIONS calling", "486 Busy Here", "answered"]
         assert "180 Ringing" in shown(screen, "ladder")  # the chosen one stays so
         await pilot.press("a")
-        assert [row[0] for row in rows(screen)] == ["OPTIONS calling", "up"]
+        assert [row[0] for row in rows(screen)] == ["OPTIONS calling", "answered"]
         source.records.append(request("BYE", 200.0))
         screen.look()
         assert [row[0] for row in rows(screen)] == ["OPTIONS calling"]

@@ -32,11 +32,11 @@ def test_parties() -> None:
             call = alice.invite(bob).wait(5)
             source.update(model)
             (shown,) = model.calls()
-            assert (shown.phase, shown.callee) == ("up", "bob@biloxi.com")
+            assert (shown.phase, shown.callee) == ("answered", "bob@biloxi.com")
             assert {view.name for view in shown.machines()} >= {call.name, bob.calls[0].name}
-            before = shown.version
+            before = shown.records
             source.update(model)
-            assert shown.version == before
+            assert shown.records == before
             network.sleep(30)
             source.update(model)
             assert round(shown.duration(model.now)) == 30
@@ -44,7 +44,7 @@ def test_parties() -> None:
             assert source.hang_up(call.call_id)
             call.wait(5)
             source.update(model)
-            assert shown.phase == "over"
+            assert shown.phase == "ended"
         alice.invite(bob).wait(5)
         source.update(model)
         assert len(model) == 1

@@ -12,7 +12,8 @@ from sipparty.cli.exits import Exit
 from sipparty.cli.output import Output
 from sipparty.errors import UsageError
 from sipparty.files import write_whole
-from sipparty.trace import Ladder, TraceRecord, WireRecord, read_capture, read_jsonl, summarise
+from sipparty.trace import Ladder, TraceRecord, read_capture, read_jsonl
+from sipparty.trace.calls import calls_of
 
 __all__ = ["ladder"]
 
@@ -116,31 +117,26 @@ def _call_id(drawing: Ladder, wanted: str) -> str:
 
 
 def _list(drawing: Ladder, output: Output) -> Exit:
-    """List the calls: when they began, what began them, and how their first request ended."""
-    first: dict[str, WireRecord] = {}
-    last: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    for record in sorted(drawing, key=lambda record: record.time):
-        what = summarise(record.data) if isinstance(record, WireRecord) else None
-        if what is None or not isinstance(record, WireRecord):
-            continue
-        call = what.call_id
-        first.setdefault(call, record)
-        counts[call] = counts.get(call, 0) + 1
-        begun = summarise(first[call].data)
-        if what.status is not None and begun is not None and what.method == begun.method:
-            last[call] = f"{what.status} {what.reason}".rstrip()
-    start = min((record.time for record in first.values()), default=0.0)
+    """List the calls: when they began, what began them, and how they went."""
+    calls = calls_of(drawing.layout())
+    start = min((call.began for call in calls), default=0.0)
     rows = []
-    for number, (call, record) in enumerate(first.items(), 1):
-        begun = summarise(record.data)
-        method = begun.method if begun is not None else ""
-        seconds = f"{record.time - start:.3f}"
-        rows.append((number, seconds, method, last.get(call, ""), counts[call], call))
-        facts = {"time": record.time, "method": method, "outcome": last.get(call, "")}
-        if output.json:
-            output.event("call", number=number, call_id=call, messages=counts[call], **facts)
-    output.table(("", "seconds", "begins with", "outcome", "messages", "Call-ID"), rows)
+    for number, call in enumerate(calls, 1):
+        output.event(
+            "call",
+            number=number,
+            call_id=call.call_id,
+            time=call.began,
+            method=call.method,
+            caller=call.caller,
+            callee=call.callee,
+            phase=call.phase,
+            outcome=call.outcome,
+            records=call.records,
+        )
+        seconds, result = f"{call.began - start:.3f}", call.result or call.phase
+        rows.append((number, seconds, call.method, call.caller, call.callee, result))
+    output.table(("", "seconds", "method", "from", "to", "outcome"), rows)
     return Exit.DONE
 
 

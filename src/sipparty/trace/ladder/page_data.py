@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from sipparty.explain import Line, explain
 from sipparty.late import late_pattern
-from sipparty.trace.ladder.calls import call_lines
+from sipparty.trace.calls import calls_of
 from sipparty.trace.ladder.layout import Kind, Layout, Row, written
 from sipparty.trace.records import StateRecord
 from sipparty.trace.text import mask, one_line, show
@@ -80,12 +80,12 @@ def page_data(layout: Layout, *, masked: bool = True) -> dict[str, Any]:
                 call.method,
                 call.caller,
                 call.callee,
+                call.phase,
                 call.outcome,
-                call.words,
-                round((call.start - start) * 1000, 1),
-                call.rows,
+                round((call.began - start) * 1000, 1),
+                call.records,
             ]
-            for call in call_lines(layout)
+            for call in calls_of(layout)
         ],
         "rows": rows,
         "messages": messages.items,

@@ -85,10 +85,10 @@ const calls = {
 
   row(place) {
     const number = place - 1;
-    const [id, method, caller, callee, outcome, words, start, rows] = number < 0
+    const [id, method, caller, callee, phase, outcome, start, rows] = number < 0
       ? ["", "", "", "", "", `${data.rows.length.toLocaleString("en")} rows`, 0, 0] : data.calls[number];
-    const what = [method === "INVITE" ? "" : method, words].filter(Boolean).join(", ");
-    const button = make("button", outcome || "all");
+    const what = [method === "INVITE" ? "" : method, outcome].filter(Boolean).join(", ");
+    const button = make("button", phase || "all");
     if (number < 0) button.append(make("span", "", "All calls"));
     else if (caller || callee) button.append(make("i", "", `${place}`), make("span", "", caller || "?"), make("span", "", `→ ${callee || "?"}`));
     else button.append(make("i", "", `${place}`), make("span", "", id));

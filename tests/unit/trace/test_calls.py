@@ -3,9 +3,9 @@
 import pytest
 
 from sipparty.trace import Ladder
-from sipparty.trace.ladder.calls import call_lines
+from sipparty.trace.calls import calls_of
 
-from .records import ALICE, BOB, request, response, sent
+from .ladder.records import ALICE, BOB, request, response, sent
 
 
 def line(*messages):
@@ -13,7 +13,7 @@ def line(*messages):
         sent(time, data, *((BOB, ALICE) if data.startswith(b"SIP") else (ALICE, BOB)))
         for time, data in messages
     ]
-    (found,) = call_lines(Ladder(records).layout())
+    (found,) = calls_of(Ladder(records).layout())
     return found
 
 
@@ -21,10 +21,10 @@ INVITE = (0.0, request())
 
 
 @pytest.mark.parametrize(
-    ("messages", "outcome", "words"),
+    ("messages", "phase", "outcome"),
     [
-        ([INVITE], "open", "no answer"),
-        ([INVITE, (1, response(180, "Ringing"))], "open", "180 Ringing"),
+        ([INVITE], "calling", "no answer"),
+        ([INVITE, (1, response(180, "Ringing"))], "ringing", "180 Ringing"),
         ([INVITE, (1.5, response())], "answered", "answered after 1.5 s"),
         ([INVITE, (2, response(486, "Busy Here"))], "failed", "486 Busy Here"),
         (
@@ -47,16 +47,16 @@ INVITE = (0.0, request())
             "cancelled",
             "cancelled after 3.0 s",
         ),
-        ([(0, request("OPTIONS")), (1, response(method="OPTIONS"))], "other", "200 OK"),
-        ([(0, request("OPTIONS"))], "open", "no answer"),
+        ([(0, request("OPTIONS")), (1, response(method="OPTIONS"))], "ended", "200 OK"),
+        ([(0, request("OPTIONS"))], "calling", "no answer"),
         ([(0, request("OPTIONS")), (1, response(404, "No", "OPTIONS"))], "failed", "404 No"),
-        ([(0, response(200, "OK", "NOTIFY"))], "other", "200 OK"),
+        ([(0, response(200, "OK", "NOTIFY"))], "ended", "200 OK"),
     ],
 )
-def test_how_a_call_ended(messages, outcome, words):
+def test_how_a_call_ended(messages, phase, outcome):
     found = line(*messages)
-    assert (found.outcome, found.words) == (outcome, words)
-    assert (found.start, found.rows) == (messages[0][0], len(messages))
+    assert (found.phase, found.outcome) == (phase, outcome)
+    assert (found.began, found.records) == (messages[0][0], len(messages))
 
 
 @pytest.mark.parametrize(
