@@ -94,8 +94,10 @@ def _ereg(element: Element, reading: Reading) -> Action:
     def act(call: Call, message: Received | None) -> None:
         text = text_of(call, message)
         found = None if text is None else pattern.search(text)
-        for group, name in enumerate(names):
-            call.variables.set(name, None if found is None else found[group] or "")
+        for group, name in enumerate(names if found is not None else ()):
+            if found[group] is None:  # type: ignore[index]
+                break
+            call.variables.set(name, found[group])  # type: ignore[index]
         if (must and found is None) or (must_not and found is not None):
             raise ActionFailed(f"the regexp {pattern.pattern[:60]!r} of line {element.line} failed")
 

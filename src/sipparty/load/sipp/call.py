@@ -25,7 +25,6 @@ from sipparty.load.sipp.model import ActionFailed, Command
 from sipparty.load.sipp.sending import Sending
 from sipparty.load.sipp.template import Template
 from sipparty.load.sipp.variables import Variables, number_in
-from sipparty.sip.grammar import split_address, split_list
 
 if TYPE_CHECKING:
     from sipparty.load.sipp.model import Program
@@ -83,9 +82,11 @@ class Call:
         self.failure: str = ""
         self.began: float = player.clock()
         self.done: asyncio.Future[str] = player.engine.loop.create_future()
-        #: The INVITE that was sent, and the last final response to it: what a goodbye is made of.
+        #: What a goodbye is made of: the INVITE that was sent, the last response to it, and whether
+        #: its ACK was sent.
         self.invite = ""
         self.answered: Received | None = None
+        self.acknowledged = False
         #: The last description of the other side's media.
         self.described = ""
         self.challenge: Received | None = None
@@ -93,7 +94,6 @@ class Call:
         of_user = player.user_variables.setdefault(self.user, {})
         self.variables = Variables(player.program, player.variables, of_user)
         self._lines: dict[str, int] = {}
-        self._branches: dict[str, str] = {}
         self._sent = Sent()
         self.sending = Sending(self)
         self._waits = False
@@ -129,13 +129,7 @@ class Call:
 
     def branch(self, offset: int = 0) -> str:
         """Return the branch of the message that is being sent, or of one before it."""
-        command = self.program.commands[min(self.index, len(self.program.commands) - 1)]
-        if command.ack_txn and command.ack_txn in self._branches:
-            return self._branches[command.ack_txn]
-        branch = f"z9hG4bK-{self.player.process}-{self.number}-{self.index + offset}"
-        if command.start_txn:
-            self._branches[command.start_txn] = branch
-        return branch
+        return f"z9hG4bK-{self.player.process}-{self.number}-{self.index + offset}"
 
     def want_credentials(self, parameters: Mapping[str, Template]) -> str:
         """Keep a place for credentials, which are made of the whole message."""
@@ -197,7 +191,7 @@ class Call:
             command = commands[self.index]
             if (
                 command.condexec
-                and bool(self.variables.get(command.condexec)) is command.condexec_inverse
+                and self.variables.is_set(command.condexec) is command.condexec_inverse
             ):
                 self.index += 1
                 continue
@@ -228,7 +222,7 @@ class Call:
         return branched
 
     def _branches_off(self, command: Command) -> bool:
-        if command.test and not self.variables.get(command.test):
+        if command.test and not self.variables.is_set(command.test):
             return False
         return command.chance >= 1.0 or self.player.chance.random() < command.chance
 
@@ -302,7 +296,9 @@ class Call:
         if method:
             self._sent.add(method, command.start_txn)
             if method == "INVITE":
-                self.invite, self.answered = text, None
+                self.invite, self.answered, self.acknowledged = text, None, False
+            elif method == "ACK":
+                self.acknowledged = True
         data = text.encode("utf-8", "surrogateescape")
         self.sending.send(data, command)
         if self._newest:
@@ -341,7 +337,7 @@ class Call:
     def _receive(self, message: Received, data: bytes, flow: Flow) -> None:
         if self.repeats(data):
             return
-        if message.cseq[1] == "INVITE" and message.status >= 200:
+        if message.cseq[1] == "INVITE" and message.status:
             self.answered = message
         command = find_command(self.program.commands, self.index, message, self._sent)
         if command is None:
@@ -385,17 +381,16 @@ class Call:
 
     def _keep_routes(self, message: Received) -> None:
         """Keep the route set and the target of the dialog (RFC 3261 §12.1)."""
-        routes = [one for line in message.values("Record-Route") for one in split_list(line)]
+        routes = message.routes
         self.routes = tuple(reversed(routes) if message.status else routes)
-        for value in message.values("Contact")[:1]:
-            self.next_url = split_address(split_list(value)[0], "Contact")[1]
+        self.next_url = message.target or self.next_url
 
     def _unexpected(self, message: Received) -> None:
         """Do what the options say about a message that is not expected."""
         player, behaviors = self.player, self.options.default_behaviors
         if was_expected(self.program.commands, self.index, message, self._sent):
             if message.status >= 200 and message.cseq[1] == "INVITE":
-                self.sending.send_text(goodbye(self, acknowledge=True))
+                self.sending.send_texts(goodbye(self, acknowledge=True))
             return
         at = min(self.index, len(self.program.commands) - 1)
         command = self.program.commands[at]
@@ -405,7 +400,7 @@ class Call:
             message.method == "PING" and "pingreply" in behaviors
         ):
             player.statistics.auto_answered += 1
-            self.sending.send_text(ok_to(message))
+            self.sending.send_texts([ok_to(message)])
             return
         player.statistics.rows[at].unexpected += 1
         if UNEXPECTED in self.program.labels:
@@ -417,7 +412,7 @@ class Call:
             self._run()
             return
         if message.method in ("BYE", "CANCEL") and "bye" in behaviors:
-            self.sending.send_text(ok_to(message))
+            self.sending.send_texts([ok_to(message)])
             self.finish(f"unexpected {message.name}")
         elif "abortunexp" in behaviors and not (message.method == "ACK" and self.incoming):
             where = f"the {command.name} of line {command.line}"
@@ -438,7 +433,7 @@ class Call:
         """End the call for a reason, and take leave of the other side."""
         if not self.done.done():
             if "bye" in self.options.default_behaviors:
-                self.sending.send_text(goodbye(self))
+                self.sending.send_texts(goodbye(self))
             self.finish(reason)
 
     def needs_flow(self) -> bool:
@@ -454,10 +449,9 @@ class Call:
         """Take a message after the end; False where it says nothing to it."""
         if self.repeats(data):
             return True
-        text = answer(self, message)
-        if text:
-            self.sending.send_text(text)
-        return bool(text)
+        texts = answer(self, message)
+        self.sending.send_texts(texts)
+        return bool(texts)
 
     def finish(self, reason: str) -> None:
         """End the call for a reason why it has failed; "" where it has not."""

@@ -26,7 +26,10 @@ def compose(call: Call, template: Template) -> str:
     head, gap, body = text.partition("\r\n\r\n")
     if gap and "\r\n\r\n" in template.source:
         body += "\r\n"  # the end of its last line, which the file has
-    if LENGTH in head or call.wanted:
+    if LENGTH in text or call.wanted:
+        # Within the body it has five places, so that it does not change what it says.
+        length = len(body.replace(LENGTH, " " * 5).encode("utf-8", "surrogateescape"))
+        body = body.replace(LENGTH, f"{length:5}")
         octets = body.encode("utf-8", "surrogateescape")
         head = head.replace(LENGTH, str(len(octets)))
         if call.wanted:

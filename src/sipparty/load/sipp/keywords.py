@@ -18,7 +18,7 @@ from sipparty.load.sipp.template import Keyword, Render, TemplateError
 if TYPE_CHECKING:
     from sipparty.load.sipp.call import Call
 
-__all__ = ["AUTHENTICATION", "KEYWORDS", "LENGTH", "Names", "number_text", "render_of"]
+__all__ = ["AUTHENTICATION", "KEYWORDS", "LENGTH", "Names", "render_of", "value_text"]
 
 #: What stands in a message where its length and its credentials come; no text has these characters.
 LENGTH = "\x00length\x00"
@@ -35,9 +35,11 @@ def _family(host: str) -> str:
     return "6" if ":" in host else "4"
 
 
-def number_text(value: float) -> str:
-    """Return a number as a message has it: a whole one without a fraction."""
-    return str(int(value)) if value == int(value) else repr(value)
+def value_text(value: str | float | None) -> str:
+    """Return what a variable has as a message has it: 5 is "5.000000", and 0 is nothing."""
+    if isinstance(value, str):
+        return value
+    return "" if not value else "true" if value is True else f"{value:f}"
 
 
 def _timestamp(call: Call) -> str:
@@ -162,7 +164,7 @@ def render_of(keyword: Keyword, keys: Mapping[str, str]) -> Render:
         return lambda call: row(call, more)
     if name.startswith("$"):
         variable = name[1:]
-        return lambda call: _text(call.variables.get(variable))
+        return lambda call: call.variables.text(variable)
     if name == "authentication":
         if any(key.startswith("aka_") for key in parameters):
             raise TemplateError("[authentication] by AKA is not taken: write username and password")
@@ -188,10 +190,6 @@ def render_of(keyword: Keyword, keys: Mapping[str, str]) -> Render:
         rf"[{keyword.text[:60]}] is no keyword.{nearest(name, known)} Write '\[' for a bracket, or"
         " give the value of a keyword of your own as an option (keys)"
     )
-
-
-def _text(value: Any) -> str:
-    return number_text(value) if isinstance(value, bool | float | int) else value or ""
 
 
 def _fill(parameters: Mapping[str, Any]) -> Render:

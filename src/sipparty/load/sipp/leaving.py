@@ -1,9 +1,10 @@
 """What a call sends when it is given up, made of the INVITE that it has sent or was sent.
 
-INVITE sent, no final response      CANCEL
+INVITE sent, no response            nothing (RFC 3261 §9.1)
+INVITE sent, provisional response   CANCEL
 INVITE sent, refused                ACK
-INVITE sent, answered 2xx           ACK, and BYE
-after the end: its late responses   ACK; a BYE or CANCEL is answered 200
+INVITE sent, answered 2xx           ACK, unless it was sent, and BYE
+after the end: its late responses   the same; a BYE or CANCEL is answered 200
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["answer", "goodbye", "ok_to"]
 
 _CSEQ = re.compile(r"(\d+)")
-_CONTACT = re.compile(r"<([^>\r\n]+)>|^\s*([^;,\s]+)")
 
 
 def ok_to(request: Received) -> str:
@@ -30,32 +30,34 @@ def ok_to(request: Received) -> str:
     return "\r\n".join([*lines, "Content-Length: 0", "", ""])
 
 
-def goodbye(call: Call, *, acknowledge: bool = False) -> str:
-    """Return what tells the other side that a call is given up; "" where there is nothing to tell.
+def goodbye(call: Call, *, acknowledge: bool = False) -> list[str]:
+    """Return what tells the other side that a call is given up; nothing where it need not be told.
 
     Args:
         call: The call.
         acknowledge: Whether no more is wanted than the ACK for a final response.
     """
-    if not call.invite:
-        return ""
-    invite = Received.command(call.invite)
     response = call.answered
-    if response is None:
-        return "" if acknowledge else _request(call, invite, "CANCEL", None)
+    if not call.invite or response is None:
+        return []
+    invite = Received.command(call.invite)
+    if response.status < 200:
+        return [] if acknowledge else [_request(call, invite, "CANCEL", None)]
+    ack = _request(call, invite, "ACK", response)
     if response.status >= 300 or acknowledge:
-        return _request(call, invite, "ACK", response)
-    return _request(call, invite, "BYE", response)
+        return [ack]
+    bye = _request(call, invite, "BYE", response)
+    return [bye] if call.acknowledged else [ack, bye]
 
 
-def answer(call: Call, message: Received) -> str:
-    """Return what a message after the end of a call is answered with; "" for nothing."""
+def answer(call: Call, message: Received) -> list[str]:
+    """Return what a message after the end of a call is answered with."""
     if message.method in ("BYE", "CANCEL"):
-        return ok_to(message)
+        return [ok_to(message)]
     if message.status >= 200 and message.cseq[1] == "INVITE" and call.invite:
         call.answered = message
-        return goodbye(call, acknowledge=True)
-    return ""
+        return goodbye(call, acknowledge=not call.failure)
+    return []
 
 
 def _request(call: Call, invite: Received, method: str, response: Received | None) -> str:
@@ -63,10 +65,7 @@ def _request(call: Call, invite: Received, method: str, response: Received | Non
     established = response is not None and response.status < 300
     uri = invite.text.strip("\r\n").split(" ")[1]
     if established and response is not None:
-        for value in response.values("Contact")[:1]:
-            found = _CONTACT.search(value)
-            if found is not None:
-                uri = found[1] or found[2]
+        uri = response.target or uri
     number = "".join(_CSEQ.findall("".join(invite.values("CSeq")))[:1]) or "1"
     if method == "BYE":
         number = str(int(number) + 1)
@@ -85,6 +84,5 @@ def _request(call: Call, invite: Received, method: str, response: Received | Non
         *([] if established else invite.lines("Route")),
     ]
     if established and response is not None:
-        routes = [line.partition(":")[2].strip() for line in response.lines("Record-Route")]
-        lines += [f"Route: {route}" for route in reversed(routes)]
+        lines += [f"Route: {route}" for route in reversed(response.routes)]
     return "\r\n".join([*lines, "Content-Length: 0", "", ""])

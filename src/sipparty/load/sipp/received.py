@@ -6,7 +6,7 @@ import re
 from functools import cached_property
 
 from sipparty.errors import ParseError
-from sipparty.sip.grammar import address_tag
+from sipparty.sip.grammar import split_address, split_list
 from sipparty.sip.headers import SPELLINGS
 from sipparty.sip.message import Message, Request, Response
 
@@ -111,11 +111,20 @@ class Received:
             return ":" + rest
         return rest.lstrip() if given != name else rest
 
-    def tag_of(self, name: str) -> str:
-        """Return the tag of From or To; "" for none."""
-        for value in self.values(name)[:1]:
+    @property
+    def routes(self) -> list[str]:
+        """The values of Record-Route, in their order; none where they cannot be read."""
+        try:
+            return [one for line in self.values("Record-Route") for one in split_list(line)]
+        except ParseError:
+            return []
+
+    @property
+    def target(self) -> str:
+        """The URI of the first Contact; "" where there is none that can be read."""
+        for value in self.values("Contact")[:1]:
             try:
-                return address_tag(value) or ""
-            except ParseError:
-                return ""
+                return split_address(split_list(value)[0], "Contact")[1]
+            except (ParseError, IndexError):
+                pass
         return ""

@@ -34,9 +34,9 @@ class Sending:
         if command.retrans and call.options.retransmit and not call.flow.reliable:
             self._again_after(command.retrans, data, command, 0)
 
-    def send_text(self, text: str) -> None:
-        """Send a message that is no command's, once; nothing for ""."""
-        if text:
+    def send_texts(self, texts: list[str]) -> None:
+        """Send messages that are no command's, once."""
+        for text in texts:
             data = text.encode("utf-8", "surrogateescape")
             self._call.player.exchange.send(data, self._call.flow)
 

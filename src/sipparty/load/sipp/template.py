@@ -3,7 +3,7 @@ r"""Text with keywords in brackets, such as `[call_id]`, as messages and some at
 Laws:
 
 * What a keyword is, is known when the file is read: one that is not known is an error there.
-* `\[` is a bracket that begins no keyword.
+* `\[` is a bracket that begins no keyword, `\x5B` the octet of that number, as SIPp has it.
 * A keyword that has nothing to stand for leaves nothing: of a header of the last message
   (`[last_Via:]`) that was not there the line goes, up to its end; of a line that has become empty
   all of it goes.
@@ -26,7 +26,7 @@ Make = Callable[["Keyword"], Render]
 
 _PARTS = re.compile(r"\s*([^\s=]+)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
 _OFFSET = re.compile(r"(.*?)([+-]\d+)?")
-_BRACKET = re.compile(r"\\\[|\[|\]")
+_BRACKET = re.compile(r"\\\[|\\x[0-9A-Fa-f]{2}|\[|\]")
 
 
 class TemplateError(ValueError):
@@ -135,8 +135,10 @@ def compile_template(text: str, make: Make) -> Template:
         at = found.end()
         if found[0] == "]":
             plain.append("]")
-        elif found[0] != "[":
+        elif found[0] == "\\[":
             plain.append("[")
+        elif found[0] != "[":
+            plain.append(bytes.fromhex(found[0][2:]).decode("utf-8", "surrogateescape"))
         else:
             end = _closing(text, at)
             if plain := [part for part in plain if part]:

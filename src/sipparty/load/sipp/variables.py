@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sipparty.load.sipp.keywords import number_text
+from sipparty.load.sipp.keywords import value_text
 from sipparty.load.sipp.model import Program
 
 __all__ = ["Variables", "number_in"]
@@ -42,6 +42,11 @@ class Variables:
         """Return what a variable has."""
         return self._scope(name).get(name)
 
+    def is_set(self, name: str) -> bool:
+        """Whether a variable counts as set: an empty text does, the number 0 and False do not."""
+        value = self.get(name)
+        return isinstance(value, str) or bool(value)
+
     def set(self, name: str, value: str | float | None) -> None:
         """Give a variable a value."""
         self._scope(name)[name] = value
@@ -53,5 +58,4 @@ class Variables:
 
     def text(self, name: str) -> str:
         """Return a variable as a text; "" where it has nothing."""
-        value = self.get(name)
-        return value if isinstance(value, str) else "" if value is None else number_text(value)
+        return value_text(self.get(name))

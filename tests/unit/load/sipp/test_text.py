@@ -70,6 +70,11 @@ class TestTemplates:
     def test_brackets(self):
         assert render(r"\[a] [k] ]", k="v") == "[a] v ]"
 
+    def test_octets_by_their_number(self):
+        assert render(r"\x5Ba\x5d \x4 \xc3\xa9").encode("utf-8", "surrogateescape") == (
+            rb"[a] \x4 " + "é".encode()
+        )
+
     def test_a_header_that_is_not_there_takes_the_rest_of_its_line(self):
         call = SimpleNamespace(last=self.LAST)
         text = "A: 1\r\n[last_From:];tag=x\r\nB: [last_From:] y\r\n[last_To:];tag=z\r\nC: 2"
