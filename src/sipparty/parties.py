@@ -1,6 +1,6 @@
 """The ready-made parties.
 
-* `SingleRTPSessionSimplenParty`, or `AudioParty` for short: calls with one RTP audio stream.
+* `AudioParty`, or `SingleRTPSessionSimplenParty` in full: calls with one RTP audio stream.
 * `NoMediaSimpleCallsParty`: calls without media, to look at signalling.
 
 What carries media is imported with the first party that has any, so that a program which only
@@ -18,10 +18,10 @@ from sipparty.sip import SimpleCall
 if TYPE_CHECKING:
     from sipparty.media import NoMediaSession, RTPSession
 
-    _AudioParty = Party[AudioCall, RTPSession]
+    _AudioBase = Party[AudioCall, RTPSession]
     _NoMediaParty = Party[SimpleCall[NoMediaSession], NoMediaSession]
 else:
-    _AudioParty = _NoMediaParty = Party
+    _AudioBase = _NoMediaParty = Party
 
 __all__ = [
     "AllPartyTypes",
@@ -43,7 +43,7 @@ class _Late:
         return getattr(sipparty.media, self._name)
 
 
-class SingleRTPSessionSimplenParty(_AudioParty):
+class AudioParty(_AudioBase):
     """A party whose calls carry one RTP audio stream, PCMU or PCMA (RFC 3551)."""
 
     ClientDialog = AudioCall
@@ -51,8 +51,8 @@ class SingleRTPSessionSimplenParty(_AudioParty):
     MediaSession = _Late("RTPSession")
 
 
-#: A short name for it.
-AudioParty = SingleRTPSessionSimplenParty
+#: What it is, in full.
+SingleRTPSessionSimplenParty = AudioParty
 
 
 class NoMediaSimpleCallsParty(_NoMediaParty):
@@ -64,4 +64,4 @@ class NoMediaSimpleCallsParty(_NoMediaParty):
 
 
 #: Every ready-made kind of party.
-AllPartyTypes: list[type[Party[Any, Any]]] = [SingleRTPSessionSimplenParty, NoMediaSimpleCallsParty]
+AllPartyTypes: list[type[Party[Any, Any]]] = [AudioParty, NoMediaSimpleCallsParty]

@@ -17,6 +17,8 @@ __all__ = ["print_explanation", "read_input", "verdict"]
 #: Columns that explanations are set in by, and the least that is left for text.
 _INDENT: Final = 4
 _NARROWEST: Final = 16
+#: Bytes in which a file shows that it is not text.
+_LOOKED_AT: Final = 64
 
 
 def read_input(source: str, what: str) -> bytes:
@@ -27,7 +29,7 @@ def read_input(source: str, what: str) -> bytes:
         what: What is read, for a prompt: "a SIP message".
 
     Raises:
-        UsageError: There is no such file, or nothing in it.
+        UsageError: There is no such file, nothing in it, or what is no text.
         OSError: It cannot be read.
     """
     if source == "-":
@@ -41,6 +43,11 @@ def read_input(source: str, what: str) -> bytes:
         data = path.read_bytes()
     if not data.strip():
         raise UsageError(f"There is nothing in {'the input' if source == '-' else repr(source)}.")
+    if b"\0" in data[:_LOOKED_AT]:
+        raise UsageError(
+            f"What is in {'the input' if source == '-' else repr(source)} is not text, so not"
+            f" {what}. The calls of a capture are drawn by `sipparty ladder FILE`."
+        )
     return data
 
 

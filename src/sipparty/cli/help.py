@@ -60,7 +60,7 @@ def page(command: Any, context: Any) -> Page:
             continue
         argument = parameter.param_type_name == "argument"
         if argument:
-            record = record[0].partition(" <")[0], record[1]  # the name alone, without a type
+            record = parameter.metavar, record[1]  # the name alone, without a type
         title = getattr(parameter, "rich_help_panel", None)
         title = title or ("Arguments" if argument else "Options")
         made.sections.setdefault(title, []).append(record)
@@ -120,6 +120,12 @@ def _paragraphs(text: str | None) -> list[str]:
 
 class Command(typer.core.TyperCommand):
     """A command whose help is a `Page`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return what follows the name: the same whichever Typer it is."""
+        arguments = [one for one in self.params if one.param_type_name == "argument"]
+        names = [str(one.metavar if one.required else f"[{one.metavar}]") for one in arguments]
+        return ["[OPTIONS]", *names]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""

@@ -33,7 +33,7 @@ from sipparty.cli.output import Output, safe
 from sipparty.concurrency.engine import Engine
 from sipparty.concurrency.streams import Feed, Stream
 from sipparty.errors import copy_of
-from sipparty.parties import NoMediaSimpleCallsParty, SingleRTPSessionSimplenParty
+from sipparty.parties import AudioParty, NoMediaSimpleCallsParty
 from sipparty.party import Party
 from sipparty.sip.events import Event
 from sipparty.sip.registration import Registered, RegistrationDelayed, RegistrationFailed
@@ -127,7 +127,7 @@ class PlainPhone(Phone, NoMediaSimpleCallsParty):
     """A phone without audio."""
 
 
-class AudioPhone(Phone, SingleRTPSessionSimplenParty):
+class AudioPhone(Phone, AudioParty):
     """A phone with one audio stream."""
 
 

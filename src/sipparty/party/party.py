@@ -1,6 +1,6 @@
 """Party: somebody who makes and takes calls. The top of sipparty.
 
-    alice = SingleRTPSessionSimplenParty("alice@atlanta.com")
+    alice = AudioParty("alice@atlanta.com")
     call = alice.invite("bob@biloxi.com", proxy="10.0.0.2")
     call.wait()
     call.terminate()

@@ -102,6 +102,14 @@ def test_parse_without_a_text(arguments, words):
     assert words in result.stderr
 
 
+def test_what_is_no_text_is_not_explained():
+    result = CliRunner().invoke(app, ["parse"], input=b"\x0a\x0d\x0d\x0a\x5c\0\0\0")
+    assert result.exit_code == 2
+    assert "not text" in result.stderr
+    assert "sipparty ladder" in result.stderr
+    assert not result.stdout
+
+
 # -------------------------------------------------------------------- sdp explain
 
 
@@ -160,6 +168,7 @@ def test_fsm_writes_the_format_of_the_suffix(tmp_path, file, start):
         (["json:JSONDecoder"], "no state machine"),
         (["no.such.module:X"], "cannot be imported"),
         (["SimpleCall", "--format", "pdf"], "text, svg, mermaid, dot"),
+        (["SimpleCall", "--output", "drawing.png"], "none of the suffixes .txt, .svg"),
     ],
 )
 def test_fsm_asked_for_what_there_is_not(arguments, words):

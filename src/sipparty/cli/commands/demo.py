@@ -25,7 +25,7 @@ from sipparty.cli.output import Output, safe
 from sipparty.cli.phone import draw
 from sipparty.errors import CallFailed, MediaError, SIPPartyError
 from sipparty.media import MediaStatistics, MemorySink, WAVRecorder, WAVSource
-from sipparty.parties import SingleRTPSessionSimplenParty
+from sipparty.parties import AudioParty
 from sipparty.trace import Ladder, Trace, WireRecord
 
 __all__ = ["demo"]
@@ -78,7 +78,7 @@ class _Demo:
         self.out = out
         self.codec = codec
         media = {"codecs": (codec,), "min_delay": _DELAY, "max_delay": 5 * _DELAY}
-        kind = SingleRTPSessionSimplenParty
+        kind = AudioParty
         self.alice = kind("alice@atlanta.com", media=media, display_name="Alice")
         self.bob = kind("bob@biloxi.com", media=media, display_name="Bob")
         self.trace = Trace(self.alice, self.bob, states=False)

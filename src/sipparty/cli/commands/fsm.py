@@ -20,6 +20,7 @@ __all__ = ["MACHINES", "fsm"]
 #: Machine: the module that has it, and what it is.
 MACHINES: Final = {
     "SimpleCall": ("sipparty.sip", "a call, either side (RFC 3261 §13 to §15)"),
+    "AudioCall": ("sipparty", "the same, with sound"),
     "InviteClientTransaction": ("sipparty.sip.transaction", "RFC 3261 §17.1.1, RFC 6026"),
     "NonInviteClientTransaction": ("sipparty.sip.transaction", "RFC 3261 §17.1.2"),
     "InviteServerTransaction": ("sipparty.sip.transaction", "RFC 3261 §17.2.1, RFC 6026"),
@@ -40,8 +41,8 @@ MACHINES: Final = {
     "Ping": ("sipparty.sip.ping", "OPTIONS, again and again"),
 }
 
-#: What a machine can be drawn as: the attribute that does so.
-_FORMATS: Final = ("text", "svg", "mermaid", "dot")
+#: Suffix of a file: what a machine is drawn as there, which is the attribute that does so.
+_FORMATS: Final = {".txt": "text", ".svg": "svg", ".mmd": "mermaid", ".dot": "dot"}
 
 
 def fsm(
@@ -70,10 +71,11 @@ def fsm(
         output.result(machines=dict(rows))
         return Exit.DONE
     machine = _find(name)
-    suffixes = {".txt": "text", ".svg": "svg", ".mmd": "mermaid", ".dot": "dot"}
-    form = form or (suffixes.get(file.suffix, "") if file is not None else "") or "text"
-    if form not in _FORMATS:
-        raise UsageError(f"{form!r} is no format: {', '.join(_FORMATS)}.")
+    if not form and file is not None and file.suffix not in _FORMATS:
+        raise UsageError(f"{str(file)!r} has none of the suffixes {', '.join(_FORMATS)}.")
+    form = form or (_FORMATS[file.suffix] if file is not None else "text")
+    if form not in _FORMATS.values():
+        raise UsageError(f"{form!r} is no format: {', '.join(_FORMATS.values())}.")
     drawn = getattr(machine, form)()
     if file is None:
         if output.json:

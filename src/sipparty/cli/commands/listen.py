@@ -31,6 +31,7 @@ def listen(
             help="Port to listen on; 0 for a free one.",
             min=0,
             max=65535,
+            metavar="PORT",
             show_default="5060, or 5061 for tls",
         ),
     ] = None,

@@ -36,7 +36,14 @@ def message(
         str, typer.Option("--type", help="Media type of the text.", metavar="TYPE")
     ] = "text/plain",
     timeout: Annotated[
-        float, typer.Option("--timeout", "-t", help="Give up after so many seconds.", min=0.1)
+        float,
+        typer.Option(
+            "--timeout",
+            "-t",
+            help="Give up after so many seconds.",
+            min=0.1,
+            metavar="SECONDS",
+        ),
     ] = 40.0,
 ) -> Exit:
     """Send an instant message, and wait until it is answered."""

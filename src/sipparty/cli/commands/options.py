@@ -42,10 +42,19 @@ def options(
     ] = 4,
     interval: Annotated[
         float,
-        typer.Option("--interval", "-i", help="Seconds from one to the next.", min=0.01),
+        typer.Option(
+            "--interval",
+            "-i",
+            help="From one to the next.",
+            min=0.01,
+            metavar="SECONDS",
+        ),
     ] = 1.0,
     timeout: Annotated[
-        float, typer.Option("--timeout", "-t", help="Seconds that an answer may take.", min=0.01)
+        float,
+        typer.Option(
+            "--timeout", "-t", help="What an answer may take.", min=0.01, metavar="SECONDS"
+        ),
     ] = 5.0,
 ) -> Exit:
     """Ask whether somebody is there, by OPTIONS, like ping: each answer with its time, then the

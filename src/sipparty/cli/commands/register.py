@@ -43,7 +43,9 @@ def register(
     ] = None,
     expires: Annotated[
         int | None,
-        typer.Option(help="Seconds to ask for.", min=1, metavar="SECONDS", show_default="3600"),
+        typer.Option(
+            help="Seconds to ask for, or 3600.", min=1, metavar="SECONDS", show_default=False
+        ),
     ] = None,
     duration: Annotated[
         float | None,
