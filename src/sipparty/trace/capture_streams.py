@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import Final
 
 from sipparty.late import late_pattern
@@ -41,6 +42,27 @@ def is_sip(data: bytes) -> bool:
     return _START.match(line) is not None
 
 
+class _Pieces:
+    """The fragments of a datagram so far."""
+
+    __slots__ = ("data", "end", "size")
+
+    def __init__(self) -> None:
+        self.data: dict[int, bytes] = {}
+        self.size = 0
+        #: Where the last one ends, once it is there.
+        self.end = _WORD
+
+    def joined(self) -> bytes | None:
+        """All of them; None where they overlap (RFC 5722 §3)."""
+        at = 0
+        for offset in sorted(self.data):
+            if offset != at:
+                return None
+            at += len(self.data[offset])
+        return b"".join(piece for _, piece in sorted(self.data.items()))
+
+
 class Fragments:
     """Datagrams of their fragments (RFC 791 §3.2, RFC 8200 §4.5).
 
@@ -50,7 +72,7 @@ class Fragments:
 
     def __init__(self) -> None:
         self.lost = 0
-        self._waiting: OrderedDict[object, dict[int, tuple[bytes, bool]]] = OrderedDict()
+        self._waiting: OrderedDict[object, _Pieces] = OrderedDict()
 
     def add(self, key: object, offset: int, more: bool, data: bytes) -> bytes | None:
         """Take a fragment; return the datagram's data where it is whole now.
@@ -61,18 +83,16 @@ class Fragments:
             more: Whether another follows it.
             data: Its data.
         """
-        pieces = self._waiting.setdefault(key, {})
-        pieces[offset] = (data, more)
-        whole, at = bytearray(), 0
-        while at in pieces:
-            piece, goes_on = pieces[at]
-            whole += piece
-            at += len(piece)
-            if not goes_on:
-                del self._waiting[key]
-                return bytes(whole)
-            if not piece or len(whole) > 1 << 16:
-                break
+        pieces = self._waiting.setdefault(key, _Pieces())
+        pieces.size += len(data) - len(pieces.data.get(offset, b""))
+        pieces.data[offset] = data
+        if not more:
+            pieces.end = offset + len(data)
+        if pieces.size >= pieces.end:
+            del self._waiting[key]
+            whole = pieces.joined()
+            self.lost += whole is None
+            return whole
         if len(self._waiting) > _MOST:
             self._waiting.popitem(last=False)
             self.lost += 1
@@ -93,7 +113,7 @@ class Stream:
     """
 
     __slots__ = (
-        *("_at", "_framer", "_held", "_passed", "_rest", "_size"),
+        *("_at", "_framer", "_held", "_order", "_passed", "_rest", "_size"),
         *("gaps", "messages", "strange"),
     )
 
@@ -101,9 +121,12 @@ class Stream:
         self.gaps = self.messages = 0
         #: Whether it is given up as something else.
         self.strange = False
-        #: The sequence number that comes next; None before the first.
+        #: The place that comes next, a sequence number that goes on beyond 32 bits; None before
+        #: the first.
         self._at: int | None = None
+        #: The segments that wait, by their places; and those as a heap.
         self._held: dict[int, bytes] = {}
+        self._order: list[int] = []
         self._size = 0
         #: What is looked through for the beginning of a message, while there is no framer, and how
         #: much was.
@@ -115,7 +138,7 @@ class Stream:
         """Take a segment, and give the messages that are whole now."""
         if syn:
             sequence = (sequence + 1) % _WORD
-            if self._at != sequence:
+            if self._at is None or self._at % _WORD != sequence:
                 self._begin(sequence)
         if self.strange or not data:
             return
@@ -134,53 +157,47 @@ class Stream:
     def _begin(self, sequence: int) -> None:
         """Begin anew: the ports are used once more."""
         self._at, self._framer, self._rest = sequence, None, b""
-        self._held, self._size, self.strange = {}, 0, False
+        self._held, self._order, self._size, self.strange = {}, [], 0, False
 
     def _hold(self, sequence: int, data: bytes) -> None:
         assert self._at is not None
-        behind = (sequence - self._at) % _WORD
-        if behind >= _WORD // 2:  # it begins before what comes next: sent again
-            data = data[_WORD - behind :]
-            sequence = self._at
-        before = self._held.get(sequence, b"")
-        if len(data) > len(before):
-            self._held[sequence] = data
-            self._size += len(data) - len(before)
+        ahead = (sequence - self._at) % _WORD
+        place = self._at + (ahead if ahead < _WORD // 2 else ahead - _WORD)
+        before = self._held.get(place)
+        if before is None:
+            heappush(self._order, place)
+        elif len(data) <= len(before):
+            return
+        self._held[place] = data
+        self._size += len(data) - len(before or b"")
 
     def _flow(self) -> Iterator[bytes]:
         """Give what is in sequence."""
-        while self._at in self._held:
-            data = self._held.pop(self._at)
-            self._size -= len(data)
-            self._at = (self._at + len(data)) % _WORD
-            yield from self._read(data)
-            if self._at not in self._held:
-                self._trim()
-
-    def _trim(self) -> None:
-        """Look at what is held before the place that comes next: it overlaps."""
         assert self._at is not None
-        for sequence in [one for one in self._held if (one - self._at) % _WORD >= _WORD // 2]:
-            data = self._held.pop(sequence)
+        while self._order and self._order[0] <= self._at:
+            place = heappop(self._order)
+            data = self._held.pop(place)
             self._size -= len(data)
-            self._hold(sequence, data)
+            data = data[self._at - place :]  # without what was there before: sent again
+            if data:
+                self._at += len(data)
+                yield from self._read(data)
 
     def _skip(self) -> Iterator[bytes]:
         """Go on behind a gap."""
-        assert self._at is not None
-        start = self._at
-        self._at = min(self._held, key=lambda one: (one - start) % _WORD)
+        self._at = self._order[0]
         self.gaps += bool(self.messages or self._framer is not None)
         self._framer, self._rest = None, b""
         yield from self._flow()
 
     def _read(self, data: bytes) -> Iterator[bytes]:
         if self._framer is None:
+            ends = b"\n" in data
             data = self._rest + data
-            found = _START_OF_LINE.search(data)
+            found = _START_OF_LINE.search(data) if ends else None
             if found is None:
-                # A line that is not whole yet may be the first.
-                self._rest = data[-8192:]
+                # The last line, which is not whole yet, may be the first of a message.
+                self._rest = data[max(0, data.rfind(b"\n"), len(data) - 8192) :]
                 self._passed += len(data)
                 self.strange = not self.messages and self._passed > _STRANGE
                 return

@@ -83,6 +83,7 @@ def test_secrets_are_masked_by_default():
         ('{"record": "note"}', "note to have time, call_id, text"),
         ('{"record": "note", "time": "1", "call_id": "", "text": ""}', "'time' to be a number"),
         ('{"record": "note", "time": NaN, "call_id": "", "text": ""}', "'time' to be a number"),
+        ('{"record": "note", "time": 1' + "0" * 400 + "}", "'time' to be a number"),
         ('{"record": "note", "time": true, "call_id": "", "text": ""}', "'time' to be a number"),
         ('{"record": "note", "time": 1, "call_id": 5, "text": ""}', "'call_id' to be a text"),
         ('{"record": "note", "time": 1, "call_id": "", "colour": ""}', "no field 'colour'"),

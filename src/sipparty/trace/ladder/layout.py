@@ -343,12 +343,13 @@ def fit(layout: Layout, width: int | None) -> Fitting | None:
     for index in range(last):
         least = (len(names[index]) + len(names[index + 1])) // 2 + 3
         needs[index, index + 1] = max(needs.get((index, index + 1), 0), least)
-    places = [len(names[0]) // 2]
-    for index in range(1, last + 1):
-        places.append(
-            max(places[low] + need for (low, high), need in needs.items() if high == index)
-        )
-    beyond = max((need for (_, high), need in needs.items() if high > last), default=0)
+    places = [len(names[0]) // 2] + [0] * last
+    beyond = 0
+    for (low, high), need in sorted(needs.items(), key=lambda item: item[0][1]):
+        if high > last:
+            beyond = max(beyond, need)
+        else:
+            places[high] = max(places[high], places[low] + need)
     end = places[-1] + max(beyond, len(names[-1]) // 2 + 1)
     if width is None or end <= width:
         return Fitting(names, places, [texts[0] for texts in labels], spans, end)

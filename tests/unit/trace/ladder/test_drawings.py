@@ -145,6 +145,11 @@ def test_a_picture_of_many_columns_is_wider():
     assert texts(wide).count("INVITE") == 29
 
 
+def test_a_scan_from_thousands_of_ports():
+    from_ports = [sent(n, request(), ("10.0.0.9", n), BOB) for n in range(1, 4000)]
+    assert int(ElementTree.fromstring(Ladder(from_ports).svg()).get("width")) > 400_000
+
+
 def test_a_label_that_is_cut_is_whole_in_the_title():
     titles = ElementTree.fromstring(ladder().svg(width=34)).iter(f"{SVG}title")
     assert "RTP PCMU: 250 sent, 249 received, 1 lost, 5.0 s" in [found.text for found in titles]
