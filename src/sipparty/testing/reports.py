@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from sipparty.testing.parties import Parties
-from sipparty.trace.pcap import write_pcap
 
 __all__ = ["sections"]
 
@@ -32,9 +31,7 @@ def sections(parties: Iterable[Parties], folder: Path | None) -> list[tuple[str,
         if states:
             made.append(("SIP calls", _cut(states)))
         if folder is not None:
-            page = group.save(folder / "sip.html")
-            capture = folder / "sip.pcap"
-            write_pcap(capture, group.messages())
+            page, capture = group.save(folder / "sip.html"), group.save(folder / "sip.pcapng")
             made.append(("SIP files", f"{_place(page)}\n{_place(capture)}"))
     return made
 

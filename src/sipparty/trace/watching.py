@@ -281,6 +281,8 @@ class EngineWatch:
                     self._keep_quality(line, time, ends, known.call_id)
                     counts = line.statistics
                     lasted = None if known.began is None else max(0.0, time - known.began)
+                    if not (counts.packets_sent or counts.packets_received or lasted):
+                        continue  # hung up before the first packet
                     self._keep(
                         MediaRecord(
                             *(time, *ends, counts.packets_sent, counts.packets_received),
