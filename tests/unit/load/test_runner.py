@@ -85,6 +85,18 @@ class TestPacing:
         assert statistics.succeeded == 50
         assert statistics.seconds < 50 / 5 * 0.12
 
+    def test_samples_say_how_far_it_is(self, network, bob):
+        seen = []
+
+        def sample(statistics):
+            seen.append((statistics.seconds, statistics.begun, statistics.counts["sent"]))
+
+        run(network, short, Pacing(10, calls=25), on_sample=sample)
+        assert seen == [
+            (pytest.approx(1, abs=0.02), pytest.approx(10, abs=1), pytest.approx(30, abs=3)),
+            (pytest.approx(2, abs=0.02), pytest.approx(20, abs=1), pytest.approx(60, abs=3)),
+        ]
+
     def test_no_two_calls_have_a_number_in_common(self, network, bob):
         numbers = []
 
@@ -152,6 +164,13 @@ class TestFailures:
         statistics = run(network, judged, Pacing(10, calls=2)).statistics
         assert statistics.failures == {"too late": 2}
 
+    def test_a_scenario_that_cancels_itself_has_failed(self, network):
+        async def cancelled(run):
+            raise asyncio.CancelledError
+
+        statistics = run(network, cancelled, Pacing(10, calls=2)).statistics
+        assert statistics.failures == {"cancelled": 2}
+
     def test_a_target_that_is_down(self, network):
         network.host("10.0.0.9")
         options = {"target": "sip:bob@10.0.0.9;transport=tcp"}
@@ -173,6 +192,7 @@ class TestTheEnd:
         network.loop.call_later(1.02, runner.stop)
         network.run(runner.run())
         assert runner.statistics.begun == runner.statistics.succeeded == 11
+        assert runner.statistics.pacing == pytest.approx(1.02, abs=1e-3)
 
     def test_stopped_twice_it_ends_them(self, network, bob):
         async def endless(run):
@@ -185,6 +205,29 @@ class TestTheEnd:
         network.run(runner.run())
         assert runner.statistics.failures == {"ended with the load": 11}
         assert runner.statistics.seconds < 2.5
+
+    def test_cancelled_it_counts_what_is_under_way_once(self, network):
+        done = asyncio.Event()
+
+        async def stubborn(run):
+            while not done.is_set():
+                with suppress(asyncio.CancelledError):
+                    await done.wait()
+
+        runner = make(network, stubborn, Pacing(10))
+
+        async def main():
+            load = asyncio.create_task(runner.run())
+            await asyncio.sleep(0.45)
+            load.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await load
+            done.set()
+            await asyncio.sleep(0.1)
+
+        network.run(main())
+        statistics = runner.statistics
+        assert (statistics.begun, statistics.failed, statistics.succeeded) == (5, 5, 0)
 
     def test_scenarios_are_started_and_stopped_once(self, network):
         happened = []
@@ -227,7 +270,7 @@ def test_a_scenario_may_wait_for_calls(network):
             self.party = NoMediaSimpleCallsParty("carol@10.0.0.1", engine=worker.engine)
 
             async def take(event):
-                worker.begin(event.call)
+                begun.append(worker.begin(event.call))
 
             self.party.on(CallReceived, take)
             self.party.listen()
@@ -240,6 +283,7 @@ def test_a_scenario_may_wait_for_calls(network):
         async def stop(self):
             await self.party.aclose()
 
+    begun = []
     runner = make(network, Answering(), Pacing(limit=100, calls=3), target="")
     alice = NoMediaSimpleCallsParty("alice@10.0.0.3", engine=network.engine("10.0.0.3"))
 
@@ -258,4 +302,5 @@ def test_a_scenario_may_wait_for_calls(network):
     network.run(main())
     statistics = runner.statistics
     assert (statistics.begun, statistics.succeeded) == (3, 3)
+    assert [one.number for one in begun] == [0, 1, 2]
     assert statistics.steps["call"].least == pytest.approx(2, abs=0.2)
