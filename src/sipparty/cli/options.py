@@ -3,6 +3,7 @@ dataclasses stands for all its options.
 
 * `AccountOptions`: who calls, by which server: `--account --from --user --proxy --transport --ca
   --header ...`; its `resolve` gives the `Account`, its `engine` what to run a party on.
+* `ListenOptions`: where to be reached: `--port --address`.
 * `TraceOptions`: what is shown and kept of the messages: `-v --ladder --trace`.
 
 `check` turns what cannot be made of an option into an error that names the option.
@@ -21,16 +22,20 @@ import typer
 from sipparty.cli.accounts import Account, can_ask, find_password, read_account, with_options
 from sipparty.cli.output import Output
 from sipparty.errors import SIPPartyError
+from sipparty.party import STANDARD_PORT
 from sipparty.sip import URI
 from sipparty.sip.routing import route_to
 from sipparty.sip.user_headers import given_fields
 
 if TYPE_CHECKING:
     from sipparty.concurrency.engine import Engine
+    from sipparty.transport import TLSConfig
 
 __all__ = [
     "ANONYMOUS",
     "AccountOptions",
+    "Duration",
+    "ListenOptions",
     "Target",
     "TraceOptions",
     "address_of",
@@ -38,6 +43,7 @@ __all__ = [
     "make_engine",
     "party_options",
     "reached_by",
+    "tls_config",
 ]
 
 T = TypeVar("T")
@@ -45,6 +51,12 @@ T = TypeVar("T")
 #: The argument of commands that somebody is meant by.
 Target = Annotated[
     str, typer.Argument(help="Who is meant: sip:user@host[:port].", metavar="TARGET")
+]
+
+#: The option of commands that go on until Ctrl-C.
+Duration = Annotated[
+    float | None,
+    typer.Option("--duration", help="End after so many seconds.", min=0, metavar="SECONDS"),
 ]
 
 #: Who calls where nobody says (RFC 3261 §8.1.1.3 and RFC 3323 have this for the anonymous).
@@ -234,20 +246,24 @@ def party_options(account: Account) -> dict[str, Any]:
     return options
 
 
+def tls_config(account: Account) -> TLSConfig:
+    """Return the certificates of an account: its own, and those that it trusts."""
+    from sipparty.transport import TLSConfig
+
+    return TLSConfig(
+        certificate=account.certificate or None,
+        key=account.key or None,
+        authorities=account.ca or None,
+        verify=account.verify,
+    )
+
+
 @contextmanager
 def make_engine(account: Account) -> Generator[Engine, None, None]:
     """Have an engine of one's own for a block, with the certificates of an account."""
     from sipparty.concurrency.engine import Engine
-    from sipparty.transport import TLSConfig
 
-    engine = Engine(
-        tls=TLSConfig(
-            certificate=account.certificate or None,
-            key=account.key or None,
-            authorities=account.ca or None,
-            verify=account.verify,
-        )
-    )
+    engine = Engine(tls=tls_config(account))
     try:
         yield engine
     finally:
@@ -264,6 +280,28 @@ def _header(line: str) -> tuple[str, str]:
     if not colon or not name.strip():
         raise typer.BadParameter(f"{line!r} is no header: 'Subject: lunch'.", param_hint="--header")
     return name.strip(), value.strip()
+
+
+@dataclass
+class ListenOptions:
+    """Where to be reached."""
+
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port to listen on; 0 for a free one.",
+            min=0,
+            max=65535,
+            metavar="PORT",
+            show_default="5060, or 5061 for tls",
+        ),
+    ] = None
+    address: Annotated[str, typer.Option(help="Address to listen on.", metavar="IP")] = "0.0.0.0"  # noqa: S104 - who listens wants to be reached
+
+    def resolve(self, account: Account) -> dict[str, Any]:
+        """Return the arguments of `Party.listen`, by the transport of an account."""
+        number = STANDARD_PORT if self.port is None else self.port
+        return {"port": number, "address": self.address, "transport": account.transport or "udp"}
 
 
 @dataclass

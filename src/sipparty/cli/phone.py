@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -32,7 +32,7 @@ from sipparty.cli.options import (
 from sipparty.cli.output import Output, safe
 from sipparty.concurrency.engine import Engine
 from sipparty.concurrency.streams import Feed, Stream
-from sipparty.errors import copy_of
+from sipparty.errors import Timeout, copy_of
 from sipparty.parties import AudioParty, NoMediaSimpleCallsParty
 from sipparty.party import Party
 from sipparty.sip.events import Event
@@ -91,11 +91,30 @@ class Phone(Party[Any, Any]):
         """
         end = None if timeout is None else monotonic() + timeout
         while True:
-            event = self.happened.next(None if end is None else max(0.0, end - monotonic()))
+            event = self._next(end)
             if isinstance(event, kinds):
                 return event
             if isinstance(event, Stopped):
                 raise KeyboardInterrupt
+
+    def events(self, duration: float | None = None) -> Iterator[Any]:
+        """Yield what happens, until the time is over or the user wants the command to end.
+
+        Args:
+            duration: Seconds; None for no end.
+        """
+        end = None if duration is None else monotonic() + duration
+        while True:
+            try:
+                event = self._next(end)
+            except Timeout:
+                return
+            if isinstance(event, Stopped):
+                return
+            yield event
+
+    def _next(self, end: float | None) -> Event | Stopped:
+        return self.happened.next(None if end is None else max(0.0, end - monotonic()))
 
     @contextmanager
     def interruptible(self) -> Generator[None, None, None]:

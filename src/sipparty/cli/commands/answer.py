@@ -9,16 +9,11 @@ import typer
 from sipparty.cli.echo import Echo
 from sipparty.cli.exits import Exit, exit_of
 from sipparty.cli.media_options import MediaOptions
-from sipparty.cli.options import (
-    AccountOptions,
-    TraceOptions,
-    address_of,
-)
+from sipparty.cli.options import AccountOptions, ListenOptions, TraceOptions, address_of
 from sipparty.cli.output import Output
 from sipparty.cli.phone import AudioPhone, open_phone
 from sipparty.cli.talk import Talk
 from sipparty.errors import MediaError
-from sipparty.party import STANDARD_PORT
 
 __all__ = ["answer"]
 
@@ -28,17 +23,7 @@ def answer(
     account: AccountOptions,
     trace: TraceOptions,
     output: Output,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            help="Port to listen on; 0 for a free one.",
-            min=0,
-            max=65535,
-            metavar="PORT",
-            show_default="5060, or 5061 for tls",
-        ),
-    ] = None,
-    address: Annotated[str, typer.Option(help="Address to listen on.", metavar="IP")] = "0.0.0.0",  # noqa: S104 - who answers wants to be reached
+    listening: ListenOptions,
     aor: Annotated[
         str | None,
         typer.Option(
@@ -94,11 +79,9 @@ def answer(
         call.accept(media=options)
         output.event("accepted", f"{prefix}answered", "green", call=call.call_id)
 
-    number = STANDARD_PORT if port is None else port
-    listen = {"port": number, "address": address, "transport": who.transport or "udp"}
     phone_options: dict[str, Any] = {
         "register": account.register,
-        "listen": listen,
+        "listen": listening.resolve(who),
         "media": options,
         "catch_all": not (aor or who.address),
     }

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Annotated, Any
 
 import typer
 
 from sipparty.cli.exits import Exit
-from sipparty.cli.options import AccountOptions, TraceOptions
+from sipparty.cli.options import AccountOptions, Duration, ListenOptions, TraceOptions
 from sipparty.cli.output import Output, safe
-from sipparty.cli.phone import PlainPhone, Stopped, open_phone
-from sipparty.errors import Timeout, UnexpectedInput
-from sipparty.party import STANDARD_PORT
+from sipparty.cli.phone import PlainPhone, open_phone
+from sipparty.errors import UnexpectedInput
 from sipparty.sip.events import AttackDetected, CallReceived, Event
 from sipparty.sip.flow import host_port
 from sipparty.sip.messaging import MessageReceived
@@ -25,25 +23,12 @@ def listen(
     account: AccountOptions,
     trace: TraceOptions,
     output: Output,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            help="Port to listen on; 0 for a free one.",
-            min=0,
-            max=65535,
-            metavar="PORT",
-            show_default="5060, or 5061 for tls",
-        ),
-    ] = None,
-    address: Annotated[str, typer.Option(help="Address to listen on.", metavar="IP")] = "0.0.0.0",  # noqa: S104 - who listens wants to be reached
+    listening: ListenOptions,
     count: Annotated[
         int | None,
         typer.Option("--count", "-c", help="End after so many requests.", min=1, metavar="N"),
     ] = None,
-    duration: Annotated[
-        float | None,
-        typer.Option(help="End after so many seconds.", min=0, metavar="SECONDS"),
-    ] = None,
+    duration: Duration = None,
 ) -> Exit:
     """Listen, and print each request that comes and what it was answered, until Ctrl-C.
 
@@ -51,33 +36,22 @@ def listen(
     480. To take calls, use `sipparty answer`; to see whole messages, -v.
     """
     who = account.resolve(output)
-    where = {
-        "port": STANDARD_PORT if port is None else port,
-        "address": address,
-        "transport": who.transport or "udp",
-    }
     us = who.address or "sipparty@localhost"
     seen = 0
-    end = None if duration is None else monotonic() + duration
-    settings: dict[str, Any] = {"register": account.register, "listen": where, "catch_all": True}
+    settings: dict[str, Any] = {"register": account.register, "catch_all": True}
+    settings["listen"] = listening.resolve(who)
     with open_phone(PlainPhone, who, us, trace, output, **settings) as phone:
         phone.on(MessageReceived, lambda event: None)
         phone.engine.wire.add(lambda record: phone.happened.put(record))
         contact = str(phone.contact_uri)
         output.event("listening", f"listening at {contact}", uri=contact)
-        while count is None or seen < count:
-            try:
-                happened: Any = phone.happened.next(
-                    None if end is None else max(0.0, end - monotonic())
-                )
-            except Timeout:
-                break
-            if isinstance(happened, Stopped):
-                break
+        for happened in phone.events(duration):
             if isinstance(happened, WireRecord):
                 seen += _show(happened, output)
-            elif isinstance(happened, Event):
+            else:
                 _take(happened, output)
+            if seen == count:
+                break
     output.result(exit=0, requests=seen)
     return Exit.DONE
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sipparty.cli.exits import Exit
-from sipparty.cli.options import AccountOptions, check, party_options, reached_by
+from sipparty.cli.options import AccountOptions, check, party_options, reached_by, tls_config
 from sipparty.cli.output import Output
 from sipparty.errors import UsageError
 from sipparty.load.cluster import Cluster
@@ -26,7 +26,6 @@ from sipparty.load.source import scenario_of
 from sipparty.load.statistics import Statistics
 from sipparty.load.thresholds import Threshold
 from sipparty.sip import URI
-from sipparty.transport import TLSConfig
 
 __all__ = ["load"]
 
@@ -129,12 +128,7 @@ def load(
             who.address or "load@localhost",
             party_options(who),
             dict(who.headers),
-            TLSConfig(
-                certificate=who.certificate or None,
-                key=who.key or None,
-                authorities=who.ca or None,
-                verify=who.verify,
-            ),
+            tls_config(who),
         ),
         count=processes or _processes(pacing, found),
     )
@@ -171,15 +165,8 @@ async def _run(share: Share, thresholds: list[str], workers: Workers, output: Ou
                 f" {total.succeeded} succeeded, {total.failed} failed,"
                 f" {total.counts['retransmitted']} sent again"
             )
-            if output.json:
-                output.event(
-                    "progress",
-                    begun=total.begun,
-                    succeeded=total.succeeded,
-                    failed=total.failed,
-                    lost=total.lost,
-                    in_flight=total.in_flight,
-                )
+            names = ("begun", "succeeded", "failed", "lost", "in_flight")
+            output.event("progress", **{name: getattr(total, name) for name in names})
 
         load = Load(share, workers, thresholds=thresholds, on_progress=progress)
         task = asyncio.ensure_future(load.run())

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Annotated, Any
 
 import typer
 
 from sipparty.cli.exits import Exit, exit_of
-from sipparty.cli.options import AccountOptions, TraceOptions, check
+from sipparty.cli.options import AccountOptions, Duration, TraceOptions, check
 from sipparty.cli.output import Output, safe
-from sipparty.cli.phone import PlainPhone, Stopped, open_phone, registrar_of
-from sipparty.errors import Timeout
+from sipparty.cli.phone import PlainPhone, open_phone, registrar_of
 from sipparty.sip.registration import (
     Registered,
     RegistrationDelayed,
@@ -47,10 +45,7 @@ def register(
             help="Seconds to ask for, or 3600.", min=1, metavar="SECONDS", show_default=False
         ),
     ] = None,
-    duration: Annotated[
-        float | None,
-        typer.Option(help="End after so many seconds.", min=0, metavar="SECONDS"),
-    ] = None,
+    duration: Duration = None,
     listing: Annotated[bool, typer.Option("--list", help="Only list what is registered.")] = False,
     remove: Annotated[
         bool, typer.Option("--remove", help="Remove all that is registered, of others too.")
@@ -78,24 +73,18 @@ def register(
         registration = phone.register(
             registrar_of(who), expires=expires or who.expires, headers=dict(who.headers)
         )
-        end = None if duration is None else monotonic() + duration
         code, stood = Exit.UNREACHABLE, False
         with output.status("registering") as say:
-            while True:
-                try:
-                    left = None if end is None else max(0.0, end - monotonic())
-                    event = phone.happened.next(left)
-                except Timeout:
-                    break
-                if isinstance(event, Stopped):
-                    code = code if stood else Exit.INTERRUPTED
-                    break
+            for event in phone.events(duration):
                 if isinstance(event, RegistrationEvent):
                     stood = stood or isinstance(event, Registered)
                     code = _tell(event, stood, output)
                     say(f"registered at {safe(registration.registrar)}; Ctrl-C ends it")
                     if isinstance(event, RegistrationOver) or remove or not stood:
                         break  # what has stood once is tried again and again
+            else:
+                if phone.stopping and not stood:
+                    code = Exit.INTERRUPTED
         if stood and registration.state not in ("Error", "Terminated"):
             registration.unregister(everything=remove)
             over: Any = phone.until(RegistrationOver, timeout=_PATIENCE)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Annotated, Any
 
 import typer
 
 from sipparty.cli.exits import Exit, exit_of
-from sipparty.cli.options import ANONYMOUS, AccountOptions, Target, TraceOptions, check, reached_by
+from sipparty.cli.options import (
+    ANONYMOUS,
+    AccountOptions,
+    Duration,
+    Target,
+    TraceOptions,
+    check,
+    reached_by,
+)
 from sipparty.cli.output import Output, safe
-from sipparty.cli.phone import PlainPhone, Stopped, open_phone
+from sipparty.cli.phone import PlainPhone, open_phone
 from sipparty.errors import Timeout, UnexpectedInput
 from sipparty.sip import URI
 from sipparty.sip.notification import Notified, Subscribed, SubscriptionEnded, SubscriptionLost
@@ -43,10 +50,7 @@ def subscribe(
         typer.Option(help="Seconds to ask for; 0 for the state of now.", min=0, metavar="SECONDS"),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="End after the first state.")] = False,
-    duration: Annotated[
-        float | None,
-        typer.Option(help="End after so many seconds.", min=0, metavar="SECONDS"),
-    ] = None,
+    duration: Duration = None,
 ) -> Exit:
     """Subscribe to somebody's state, and print each notification, until Ctrl-C."""
     uri = check(lambda: str(URI.from_user_text(target)), "TARGET")
@@ -59,17 +63,8 @@ def subscribe(
         subscription = phone.subscribe(
             event, uri, accept=accept or None, expires=expires, headers=dict(who.headers)
         )
-        end = None if duration is None else monotonic() + duration
         with output.status(f"subscribing to {safe(uri)}") as say:
-            while True:
-                try:
-                    left = None if end is None else max(0.0, end - monotonic())
-                    happened = phone.happened.next(left)
-                except Timeout:
-                    break
-                if isinstance(happened, Stopped):
-                    code = Exit.INTERRUPTED if code else code
-                    break
+            for happened in phone.events(duration):
                 if isinstance(happened, Subscribed | Notified):
                     code = Exit.DONE
                 if isinstance(happened, Subscribed):
@@ -88,6 +83,9 @@ def subscribe(
                     words = f"over: {safe(happened.reason)}" if happened.reason else "over"
                     output.event("ended", words, reason=happened.reason)
                     break
+            else:
+                if phone.stopping and code:
+                    code = Exit.INTERRUPTED
         try:
             subscription.terminate()
             phone.until(SubscriptionEnded, timeout=_PATIENCE)

@@ -13,13 +13,18 @@ import typer
 
 from sipparty.cli.echo import Echo
 from sipparty.cli.exits import Exit
-from sipparty.cli.options import AccountOptions, address_of, make_engine, party_options
+from sipparty.cli.options import (
+    AccountOptions,
+    ListenOptions,
+    address_of,
+    make_engine,
+    party_options,
+)
 from sipparty.cli.output import Output
 from sipparty.cli.phone import registrar_of
 from sipparty.live import serve_page
 from sipparty.live import watch as watch_in_terminal
 from sipparty.parties import AudioParty
-from sipparty.party import STANDARD_PORT
 from sipparty.sip.events import CallReceived
 
 __all__ = ["watch"]
@@ -31,6 +36,7 @@ _PATIENCE = 40.0
 def watch(
     account: AccountOptions,
     output: Output,
+    listening: ListenOptions,
     trace: Annotated[
         Path | None,
         typer.Argument(
@@ -48,17 +54,6 @@ def watch(
             help="The page's port.", min=0, max=65535, metavar="PORT", show_default="a free one"
         ),
     ] = 0,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            help="Port to listen on for calls; 0 for a free one.",
-            min=0,
-            max=65535,
-            metavar="PORT",
-            show_default="5060, or 5061 for tls",
-        ),
-    ] = None,
-    address: Annotated[str, typer.Option(help="Address to listen on.", metavar="IP")] = "0.0.0.0",  # noqa: S104 - who answers wants to be reached
     duration: Annotated[
         float | None,
         typer.Option(help="With --web: end after so many seconds.", min=0, metavar="SECONDS"),
@@ -76,7 +71,7 @@ def watch(
     with ExitStack() as stack:
         shown: Any = trace
         if trace is None:
-            shown = stack.enter_context(_party(account, output, port, address))
+            shown = stack.enter_context(_party(account, output, listening))
         if web:
             page = stack.enter_context(serve_page(shown, port=web_port))
             output.event("serving", f"open {page.url}", url=page.url)
@@ -89,7 +84,7 @@ def watch(
 
 @contextmanager
 def _party(
-    account: AccountOptions, output: Output, port: int | None, address: str
+    account: AccountOptions, output: Output, listening: ListenOptions
 ) -> Generator[Any, None, None]:
     """Have a party that takes calls, and has each caller hear himself."""
     who = account.resolve(output)
@@ -105,8 +100,7 @@ def _party(
             call.accept(media={"play": heard, "record": [heard]})
 
         with party:
-            number = STANDARD_PORT if port is None else port
-            party.listen(number, address=address, transport=who.transport or "udp")
+            party.listen(**listening.resolve(who))
             where = str(party.contact_uri)
             output.event("listening", f"listening: call {where}", uri=where)
             if account.register:
