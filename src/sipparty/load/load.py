@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Load", "LoadOptions", "Progress", "load_by", "run_load"]
 
+#: The share of a core, in %, from which a process has taken all that it can get.
+_BUSY = 50
 #: Is given what was counted so far, each second.
 Progress = Callable[[Statistics], object]
 
@@ -204,9 +206,13 @@ class Load:
             while_begun = [one for one in self._course.rows if one["second"] < total.pacing + 1]
             last = while_begun[-1] if while_begun else {"second": 1.0, "cpu": 0.0}
             busy = 100 * last["cpu"] / last["second"] / self._share.count
+            took = f"each process took {busy:.0f} % of a core"
             why = (
-                f"each process took {busy:.0f} % of a core, and was given no more, or cannot take"
-                " more; where there are cores, more processes make more, and so do more machines"
+                f"{took}, and got no more; where there are cores, more processes make more, and so"
+                " do more machines"
+                if busy > _BUSY
+                else f"{took}; other programs have the rest, or the scenario blocks its thread, as"
+                " time.sleep() does where asyncio.sleep() is to be awaited"
             )
         self._remarks.append(
             f"{result.rate:.0f} calls/s were made of the {rate:g} that were asked for: {why}."

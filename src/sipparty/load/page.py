@@ -97,9 +97,14 @@ def _parts(result: LoadResult) -> Iterator[str]:
                 name,
                 str(step.count),
                 str(step.failed),
-                duration(step.mean),
-                *(duration(step.percentile(share)) for share in (50, 90, 95, 99, 99.9)),
-                duration(step.most),
+                *(
+                    duration(value) if step.count else "-"
+                    for value in (
+                        step.mean,
+                        *(step.percentile(share) for share in (50, 90, 95, 99, 99.9)),
+                        step.most,
+                    )
+                ),
             )
             for name, step in one.steps.items()
         ),

@@ -64,7 +64,7 @@ def plots(result: LoadResult) -> list[tuple[str, str]]:
                 _line(axes, spans, name, colour)
         if result.share.pacing.rate is not None:
             axes.axhline(result.share.pacing.rate, color=_TEXT, lw=0.8, ls=":", label="asked for")
-    with _drawn("seconds", "calls", found, "Calls at a time") as axes:
+    with _drawn("seconds", "calls", found, "Calls under way, at each second") as axes:
         _line(axes, [(row["second"], row.get("in_flight", 0)) for row in rows], None, 0)
     with _drawn("seconds", "ms", found, "Steps: median, and 95th percentile dashed") as axes:
         for colour, step in enumerate(list(result.statistics.steps)[:_MOST_STEPS]):
@@ -102,6 +102,7 @@ def _drawn(x: str, y: str, found: list[tuple[str, str]], title: str) -> Iterator
     """Yield the axes of a plot, which is then one of those found."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     style: dict[Any, Any] = dict.fromkeys(
         ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _TEXT
@@ -118,9 +119,10 @@ def _drawn(x: str, y: str, found: list[tuple[str, str]], title: str) -> Iterator
         if axes.get_legend_handles_labels()[1]:
             axes.legend(frameon=False, fontsize=8, loc="best")
         if axes.get_yscale() == "linear":
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(bottom=0, top=max(1, axes.get_ylim()[1]))
         else:
             axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
         if x == "seconds":
             axes.set_xlim(left=0)
         written = io.StringIO()

@@ -42,9 +42,8 @@ def scenario_of(source: Source) -> Scenario:
             path of a file.
 
     Raises:
-        OSError: The file cannot be read.
-        UsageError: There is no such scenario in the file, or several and none was named; or the
-            file cannot be executed.
+        UsageError: There is no such file, or no such scenario in it, or several and none was named;
+            or the file cannot be executed.
         TypeError: It is nothing of the kind.
     """
     if isinstance(source, Scenario):
@@ -101,10 +100,10 @@ def _load(path: Path) -> ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    if not path.is_file():
+        raise UsageError(f"{path} cannot be read: there is no such file.")
     try:
         spec.loader.exec_module(module)
-    except OSError:
-        raise
     except Exception as error:
         where = ""
         if isinstance(error, SyntaxError):
@@ -116,7 +115,8 @@ def _load(path: Path) -> ModuleType:
                 if frame.filename == str(path.resolve())
             ]
             where = f", line {lines[-1]}" if lines else ""
-        what = f"{type(error).__name__}: {error.args[0] if error.args else error}"
+        said = error.args[0] if error.args and not isinstance(error, OSError) else error
+        what = f"{type(error).__name__}: {said}"
         raise UsageError(f"{path}{where}: {what}") from error
     return module
 

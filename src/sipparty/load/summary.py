@@ -53,9 +53,10 @@ def _lines(result: LoadResult) -> Iterator[str]:
         )
         for name, step in one.steps.items():
             values = (step.percentile(50), step.percentile(95), step.percentile(99), step.most)
+            shown = [duration(value) if step.count else "-" for value in values]
             yield (
                 f"  {name:<20}{step.count:>8}"
-                + "".join(f"{duration(value):>10}" for value in values)
+                + "".join(f"{value:>10}" for value in shown)
                 + f"{step.failed:>8}"
             )
     if one.failures:

@@ -86,7 +86,7 @@ class TestAFile:
             scenario_of(f"{script(text)}{name}")
 
     def test_that_is_not_there(self, tmp_path):
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(UsageError, match=r"nothing.py cannot be read: there is no such file"):
             scenario_of(tmp_path / "nothing.py")
 
     def test_of_another_kind(self, script):

@@ -6,6 +6,7 @@ taken is in `NOT_TAKEN`, with what to write in its place.
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -274,13 +275,13 @@ def _jump(element: Element, reading: Reading) -> Action:
     return act
 
 
-def _log(fails: bool) -> Any:
+def _log(level: int, fails: bool = False) -> Any:
     def make(element: Element, reading: Reading) -> Action:
         message = reading.template(element, element.attributes["message"])
 
         def act(call: Call, _: object) -> None:
             text = message.render(call)
-            call.player.log(call, text)
+            call.player.log(call, text, level)
             if fails:
                 raise ActionFailed(text)
 
@@ -340,9 +341,9 @@ ACTIONS: Mapping[str, ActionRow] = {
         _ereg,
     ),
     "verifyauth": ActionRow(("assign_to", "username", "password"), (), _verifyauth),
-    "log": ActionRow(("message",), (), _log(False)),
-    "warning": ActionRow(("message",), (), _log(False)),
-    "error": ActionRow(("message",), (), _log(True)),
+    "log": ActionRow(("message",), (), _log(logging.INFO)),
+    "warning": ActionRow(("message",), (), _log(logging.WARNING)),
+    "error": ActionRow(("message",), (), _log(logging.WARNING, fails=True)),
     "assign": ActionRow(("assign_to",), _VALUE, _assign),
     "assignstr": ActionRow(("assign_to", "value"), (), _of_template(str)),
     "todouble": ActionRow(("assign_to", "variable"), (), _todouble),

@@ -294,7 +294,7 @@ class Call:
         start = text.partition("\r\n")[0]
         method = "" if start.startswith("SIP/2.0") else start.partition(" ")[0]
         if method:
-            self._sent.add(method, command.start_txn)
+            self._sent.add(text, method, command.start_txn, command.number)
             if method == "INVITE":
                 self.invite, self.answered, self.acknowledged = text, None, False
             elif method == "ACK":
@@ -415,7 +415,9 @@ class Call:
             self.sending.send_texts([ok_to(message)])
             self.finish(f"unexpected {message.name}")
         elif "abortunexp" in behaviors and not (message.method == "ACK" and self.incoming):
-            where = f"the {command.name} of line {command.line}"
+            # What has to come is what is missed, and not what may come before it.
+            needed = next((one for one in self.program.commands[at:] if not one.optional), command)
+            where = f"the {needed.name} of line {needed.line}"
             self._give_up(f"unexpected {message.name} in the place of {where}")
 
     def command_received(self, command: Received) -> None:

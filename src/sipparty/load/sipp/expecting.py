@@ -6,12 +6,16 @@ among the optional ones right before it, and those that are optional everywhere 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
+from typing import Final
 
 from sipparty.load.sipp.model import Command
 from sipparty.load.sipp.received import Received
 
 __all__ = ["Sent", "find_command", "was_expected"]
+
+_CSEQ: Final = re.compile(r"^CSeq[ \t]*:[ \t]*(\d{1,10})", re.IGNORECASE | re.MULTILINE)
 
 
 class Sent:
@@ -19,18 +23,23 @@ class Sent:
 
     Attributes:
         methods: Their methods.
+        places: Where in the scenario each was sent last, by the number and the method of its CSeq.
         transactions: The method of each transaction that has a name.
     """
 
-    __slots__ = ("methods", "transactions")
+    __slots__ = ("methods", "places", "transactions")
 
     def __init__(self) -> None:
         self.methods: set[str] = set()
+        self.places: dict[tuple[int, str], int] = {}
         self.transactions: dict[str, str] = {}
 
-    def add(self, method: str, transaction: str) -> None:
+    def add(self, text: str, method: str, transaction: str, place: int) -> None:
         """Take note of a request."""
         self.methods.add(method)
+        number = _CSEQ.search(text)
+        if number is not None:
+            self.places[int(number[1]), method] = place
         if transaction:
             self.transactions[transaction] = method
 
@@ -55,9 +64,12 @@ def find_command(
 
 
 def was_expected(commands: Sequence[Command], index: int, message: Received, sent: Sent) -> bool:
-    """Whether a response is one that came, or might have come, for a command before."""
+    """Whether a response is one that came, or might have come, for a command before: one behind
+    the request that it answers.
+    """
     return message.status > 0 and any(
-        _matches(command, message, sent.methods, sent.transactions) for command in commands[:index]
+        _matches(command, message, sent.methods, sent.transactions)
+        for command in commands[sent.places.get(message.cseq, 0) : index]
     )
 
 

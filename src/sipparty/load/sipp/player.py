@@ -385,9 +385,9 @@ class Player:
             self._fields[text] = found
         return found
 
-    def log(self, call: Call, text: str) -> None:
+    def log(self, call: Call, text: str, level: int) -> None:
         """Log what a scenario says."""
-        _log.info("%s, call %s: %s", self.program.file, call.number, printable(text))
+        _log.log(level, "%s, call %s: %s", self.program.file, call.number, printable(text))
 
     @property
     def media_player(self) -> MediaPlayer:

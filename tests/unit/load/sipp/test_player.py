@@ -81,9 +81,20 @@ class TestWhatGoesWrong:
     def test_another_message_comes(self, stage):
         busy = scenario(recv("INVITE"), reply(486, tag=";tag=b"), recv("ACK"))
         alice, bob = stage.play(UAC, busy)
-        assert only_failure(alice) == "unexpected 486 in the place of the 180 of line 21"
+        assert only_failure(alice) == "unexpected 486 in the place of the 200 of line 22"
         assert alice.statistics.rows[1].unexpected == 1
         assert bob.statistics.succeeded == 1
+
+    def test_credentials_are_refused(self, stage):
+        def register(number):
+            text = bye('retrans="500"', more="Max-Forwards: 70").replace("BYE", "REGISTER")
+            return text.replace("[cseq]", str(number))
+
+        asks = scenario(register(1), recv(401), register(2), recv(200))
+        refuses = scenario(*(recv("REGISTER"), reply(401, tag=";tag=b")) * 2)
+        alice, _ = stage.play(asks, refuses)
+        assert only_failure(alice).startswith("unexpected 401 in the place of the 200 of line")
+        assert alice.statistics.retransmissions == 0
 
     def test_an_established_call_is_hung_up(self, stage):
         again = scenario(invite(), recv(200), ack(), recv("INFO"))

@@ -69,7 +69,7 @@ def test_failures_are_those_of_the_load(stage, files):
         return made
 
     made = stage.network.run(main())
-    assert made.failures == {"unexpected 486 in the place of the 180 of line 21": 2}
+    assert made.failures == {"unexpected 486 in the place of the 200 of line 22": 2}
 
 
 def test_goes_to_other_processes(files):
