@@ -184,6 +184,14 @@ def _in_place(convert: Callable[[str], str]) -> Any:
     return make
 
 
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogateescape")
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text, errors="surrogateescape")
+
+
 def _todouble(element: Element, reading: Reading) -> Action:
     given = element.attributes
     target, source = reading.assign(given["assign_to"]), reading.variable(given["variable"])
@@ -359,8 +367,8 @@ ACTIONS: Mapping[str, ActionRow] = {
     "test": ActionRow(("assign_to", "variable", "compare"), ("value", "variable2"), _test),
     "strcmp": ActionRow(("assign_to", "variable"), ("value", "variable2"), _strcmp),
     "trim": ActionRow((), ("assign_to", "variable"), _in_place(str.strip)),
-    "urlencode": ActionRow((), ("assign_to", "variable"), _in_place(lambda t: quote(t, safe=""))),
-    "urldecode": ActionRow((), ("assign_to", "variable"), _in_place(unquote)),
+    "urlencode": ActionRow((), ("assign_to", "variable"), _in_place(_quoted)),
+    "urldecode": ActionRow((), ("assign_to", "variable"), _in_place(_unquoted)),
     "gettimeofday": ActionRow(("assign_to",), (), _gettimeofday),
     "lookup": ActionRow(("assign_to", "file", "key"), (), _lookup),
     "jump": ActionRow((), _VALUE, _jump),

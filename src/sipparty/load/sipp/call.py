@@ -14,10 +14,11 @@ Laws:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sipparty.errors import SIPPartyError
+from sipparty.errors import SIPPartyError, printable
 from sipparty.load.sipp.composing import compose
 from sipparty.load.sipp.expecting import Sent, find_command, was_expected
 from sipparty.load.sipp.leaving import answer, goodbye, ok_to
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from sipparty.sip.flow import Address, Flow
 
 __all__ = ["Call"]
+
+_log = logging.getLogger(__name__)
 
 #: Commands in a row without waiting, before a call is taken to go round in circles.
 MAX_STEPS = 10_000
@@ -174,10 +177,12 @@ class Call:
         """Do something that may find that the call has failed."""
         try:
             work(*args)
-        except ActionFailed as error:
+        except (ActionFailed, SIPPartyError) as error:
             self._give_up(str(error))
-        except SIPPartyError as error:
-            self._give_up(str(error))
+        except Exception as error:
+            # A defect of ours: it ends this call, and no other.
+            _log.exception("%s, call %s failed.", self.program.file, self.number)
+            self.finish(f"{type(error).__name__}: {error}")
 
     def _run(self) -> None:
         """Run commands until one waits."""
@@ -459,7 +464,7 @@ class Call:
         """End the call for a reason why it has failed; "" where it has not."""
         if self.done.done():
             return
-        self.failure = reason
+        self.failure = reason = printable(reason)  # it may have what came
         self.sending.stop()
         if self._timer is not None:
             self._timer.cancel()

@@ -13,6 +13,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from sipparty.load.sipp.document import nearest
+from sipparty.load.sipp.model import ActionFailed
 from sipparty.load.sipp.template import Keyword, Render, TemplateError
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ __all__ = ["AUTHENTICATION", "KEYWORDS", "LENGTH", "Names", "render_of", "value_
 #: What stands in a message where its length and its credentials come; no text has these characters.
 LENGTH = "\x00length\x00"
 AUTHENTICATION = re.compile("\x00authentication (\\d+)\x00")
+
+#: The longest text of `[fill]`: a message is no longer.
+_LONGEST = 65_535
 
 _FIELD = re.compile(r"field(\d+)")
 
@@ -197,9 +201,11 @@ def _fill(parameters: Mapping[str, Any]) -> Render:
     filler = parameters.get("text")
 
     def render(call: Call) -> str:
-        length = int(call.variables.number(variable))
+        length = max(0, int(call.variables.number(variable)))
+        if length > _LONGEST:
+            raise ActionFailed(f"[fill] is of {length} characters: {_LONGEST} are the most")
         text = (filler.render(call) if filler else "") or "X"
-        return (text * (max(0, length) // len(text) + 1))[: max(0, length)]
+        return (text * (length // len(text) + 1))[:length]
 
     return render
 

@@ -6,6 +6,8 @@ Laws:
 * A message belongs to the call of its Call-ID. One for a call that is over is answered as it was
   before; one for no call begins one, where calls are waited for and it is a request.
 * What a scenario file needs of others, CSV and media files and their fields, is missed at `start`.
+* Calls that others begin are bounded (`Limits.max_dialogs`); beyond it their messages are counted
+  as out of a call, and not answered.
 * `stop` ends what is under way, and gives back every socket.
 """
 
@@ -92,8 +94,10 @@ class Player:
         self.wall_clock: Callable[[], float] = wall_clock(engine.loop)
         self.ending = False
         self.measured: Callable[[Call, str, float], None] = self._measured
-        self._coming: asyncio.Queue[Call] = asyncio.Queue()
-        self._arrived = arrived or self._coming.put_nowait
+        #: The most calls that are kept which others began, and the most that are over.
+        self._most = engine.core.limits.max_dialogs
+        self._coming: asyncio.Queue[Call] = asyncio.Queue(self._most)
+        self._arrived = arrived or self._queue
         self._number = 0
         self._injections: dict[str, InjectionFile] = {}
         self._fields: dict[str, Template] = {}
@@ -290,7 +294,7 @@ class Player:
             self._media.forget(call)
         self._over[call.call_id] = call
         self._forget.append((now + self.options.dead_call_wait, call.call_id))
-        while self._forget and self._forget[0][0] <= now:
+        while self._forget and (self._forget[0][0] <= now or len(self._forget) > self._most):
             self._over.pop(self._forget.popleft()[1], None)
 
     def _measured(self, call: Call, name: str, seconds: float) -> None:
@@ -315,11 +319,18 @@ class Player:
         if over is not None:
             if not over.late(message, data):
                 self.statistics.dead_call += 1
-        elif self.exchange.flow is None and message.method not in ("", "ACK") and not self.ending:
+        elif message.method not in ("", "ACK") and self._takes_calls():
             call = self._incoming(flow, call_id)
             call.receive(message, data, flow)
         else:
             self.statistics.out_of_call += 1
+
+    def _takes_calls(self) -> bool:
+        return self.exchange.flow is None and not self.ending and len(self.calls) < self._most
+
+    def _queue(self, call: Call) -> None:
+        if not self._coming.full():
+            self._coming.put_nowait(call)
 
     def _incoming(self, flow: Flow, call_id: str) -> Call:
         call = Call(self, self._next(None), flow, call_id, incoming=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from sipparty.load.sipp.keywords import value_text
@@ -10,12 +11,13 @@ from sipparty.load.sipp.model import Program
 __all__ = ["Variables", "number_in"]
 
 
-def number_in(text: str) -> float:
-    """Return the number that a text is; 0.0 where it is none."""
+def number_in(text: str | float) -> float:
+    """Return the number that a text is; 0.0 where it is none, or one without end."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return 0.0
+    return number if isfinite(number) else 0.0
 
 
 class Variables:
@@ -52,9 +54,8 @@ class Variables:
         self._scope(name)[name] = value
 
     def number(self, name: str) -> float:
-        """Return a variable as a number; 0.0 where it is none."""
-        value = self.get(name)
-        return number_in(value) if isinstance(value, str) else float(value or 0.0)
+        """Return a variable as a number; 0.0 where it is none, or one without end."""
+        return number_in(self.get(name) or "0")
 
     def text(self, name: str) -> str:
         """Return a variable as a text; "" where it has nothing."""
