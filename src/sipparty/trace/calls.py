@@ -8,7 +8,7 @@ these phases:
     "ringing"       another provisional response
     "answered"      a call that was answered
     "ended"         a call that was hung up; another request that was answered with 2xx
-    "cancelled"     a request that was refused after a CANCEL
+    "cancelled"     a request that was answered 487 after a CANCEL, or after an early BYE
     "failed"        another final response
     ==============  ========================================================================
 
@@ -120,18 +120,23 @@ class CallSummary:
                 # Once more: with credentials, or elsewhere.
                 self.phase, self.ended, self._cancelled = "calling", None, False
         elif method == "BYE" and self.phase not in OVER:
-            self.phase, self.ended = "ended", time
+            # Without an answer it gives up an early dialog (RFC 3261 §15), and 487 follows.
+            self.phase, self.ended, self._cancelled = "ended", time, True
 
     def _response(self, status: int, result: str, time: float) -> None:
-        if self.phase in OVER or self.answered is not None:
+        if self.answered is not None or (status == 100 and self.phase != "calling"):
             return
+        if self.phase == "ended" and (self.method != "INVITE" or status < 300):
+            return
+        # One branch of a fork may have failed before: what counts is what comes last.
         self.result = result.rstrip()
         if status < 200:
-            self.phase = "ringing" if status > 100 else self.phase
+            self.phase, self.ended = "ringing" if status > 100 else self.phase, None
         elif status >= 300:
-            self.phase, self.ended = "cancelled" if self._cancelled else "failed", time
+            cancelled = self._cancelled and status == 487
+            self.phase, self.ended = "cancelled" if cancelled else "failed", time
         elif self.method == "INVITE":
-            self.phase, self.answered = "answered", time
+            self.phase, self.answered, self.ended = "answered", time, None
         else:
             self.phase, self.ended = "ended", time
 
@@ -153,6 +158,8 @@ class CallSummary:
             return words if self.ended is None else f"{words}, {_seconds(self.duration())} long"
         if self.phase == "cancelled" and self.ended is not None:
             return f"cancelled after {_seconds(self.ended - self.began)}"
+        if self.phase == "ended" and self.method == "INVITE":
+            return "hung up, and no answer was seen"
         return self.result or "no answer"
 
 

@@ -8,7 +8,7 @@ Laws:
    read is counted, and said. Nothing in it raises, and nothing takes more than its time.
 3. A message is "sent", by its source. RTP that a session description has announced is summed up in
    a `MediaRecord`, at the place of its last packet, and its telephone events are `KeyRecord`s.
-4. What is encrypted stays so: SIP over TLS is not in it.
+4. What is encrypted stays so: SIP over TLS is not in it, and that of WebSockets is not looked for.
 """
 
 from __future__ import annotations

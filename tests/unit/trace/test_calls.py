@@ -47,6 +47,28 @@ INVITE = (0.0, request())
             "cancelled",
             "cancelled after 3.0 s",
         ),
+        (  # a fork: one branch is busy, the other one rings and answers
+            [INVITE, (1, response(486, "Busy")), (2, response(180, "Ringing")), (3, response())],
+            "answered",
+            "answered after 3.0 s",
+        ),
+        (
+            [INVITE, (1, response(486, "Busy")), (2, response(180, "Ringing"))],
+            "ringing",
+            "180 Ringing",
+        ),
+        ([INVITE, (1, request("CANCEL")), (2, response())], "answered", "answered after 2.0 s"),
+        ([INVITE, (1, request("CANCEL")), (2, response(486, "Busy"))], "failed", "486 Busy"),
+        (
+            [INVITE, (1, response(180, "Ringing")), (2, request("BYE")), (2, response(487, "No"))],
+            "cancelled",
+            "cancelled after 2.0 s",
+        ),
+        (
+            [INVITE, (1, response(180, "Ringing")), (9, request("BYE"))],
+            "ended",
+            "hung up, and no answer was seen",
+        ),
         ([(0, request("OPTIONS")), (1, response(method="OPTIONS"))], "ended", "200 OK"),
         ([(0, request("OPTIONS"))], "calling", "no answer"),
         ([(0, request("OPTIONS")), (1, response(404, "No", "OPTIONS"))], "failed", "404 No"),

@@ -41,6 +41,8 @@ def _with_credentials(call: Call, head: str, body: bytes) -> str:
     options = call.options
     method, _, rest = head.partition(" ")
     uri = options.auth_uri or rest.partition(" ")[0]
+    if not uri.startswith(("sip:", "sips:", "tel:")):
+        uri = f"sip:{uri}"  # as SIPp writes what -auth_uri says
     lines = []
     for line in head.split("\r\n"):
         found = AUTHENTICATION.search(line)
