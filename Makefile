@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Test processes at a time: more than two cores have use for, as tests with peers wait for them.
 JOBS ?= 3
+# Kept, whatever the environment says: what Python has compiled. Tests begin hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup peers demo test check bench soak fuzz docs dist clean

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,7 @@ def undocumented(tree):
     return missing
 
 
+@cache
 def parsed(name):
     return ast.parse(MODULES[name].read_text())
 

@@ -4,6 +4,7 @@ import array
 import gc
 import math
 import random
+from functools import cache
 
 import pytest
 
@@ -15,6 +16,7 @@ from sipparty.media.codecs.opus import Opus, available, opus
 FRAME = 960
 
 
+@cache
 def speech(frames=100, seed=1):
     """Something with a pitch that moves and pauses in it, as speech has."""
     chance = random.Random(seed)
@@ -29,12 +31,9 @@ def speech(frames=100, seed=1):
     return [pcm[n : n + 2 * FRAME] for n in range(0, len(pcm), 2 * FRAME)]
 
 
-SPEECH = speech()
-
-
 def sent(fmtp="", **settings):
     codec = Opus(fmtp, **settings)
-    return [codec.encode(frame) for frame in SPEECH]
+    return [codec.encode(frame) for frame in speech()]
 
 
 def kilobits(payloads):
@@ -137,7 +136,7 @@ def test_error_correction_takes_more_room_the_more_is_lost():
     assert codec._fec
     deaf = Opus("", bitrate=24000)
     deaf.expect_loss(0.4)  # the other side would not use it
-    payloads = [[one.encode(frame) for frame in SPEECH] for one in (codec, deaf)]
+    payloads = [[one.encode(frame) for frame in speech()] for one in (codec, deaf)]
     error = [lossy(each, lambda c, following: c.recover(following, FRAME)) for each in payloads]
     assert error[0] < 0.6 * error[1]
 
@@ -195,7 +194,7 @@ def test_settings_are_offered_as_parameters():
     )
     assert (made.rtpmap, made.payload_type) == ("opus/48000/2", None)
     quiet = opus(bitrate=8000).make("")
-    assert kilobits([quiet.encode(frame) for frame in SPEECH]) < 11
+    assert kilobits([quiet.encode(frame) for frame in speech()]) < 11
 
 
 @pytest.mark.parametrize(
