@@ -131,6 +131,6 @@ class Histogram:
 
 def duration(seconds: float) -> str:
     """Return a duration for people: three digits, and ms or s."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
+    return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:.0f} s"
