@@ -10,7 +10,7 @@ from typing import Final
 from sipparty.cli.output import Output
 from sipparty.errors import UsageError
 from sipparty.explain import Explanation, Fault, Line
-from sipparty.trace.text import show
+from sipparty.trace.text import mask, show
 
 __all__ = ["print_explanation", "read_input", "verdict"]
 
@@ -64,14 +64,15 @@ def verdict(explanation: Explanation) -> str:
 
 
 def print_explanation(out: Output, explanation: Explanation) -> None:
-    """Print an explanation; as JSON an object for each line, and one for the whole.
+    """Print an explanation, its secrets masked; as JSON an object for each line, and one for the
+    whole.
 
     Args:
         out: Where to.
         explanation: The explanation.
     """
     width = max(_NARROWEST, (out.width or 100) - _INDENT)
-    for line in explanation.lines:
+    for line in map(_masked, explanation.lines):
         if out.json:
             faults = [fault._asdict() for fault in line.faults]
             out.event("line", **{**line._asdict(), "faults": faults})
@@ -80,6 +81,23 @@ def print_explanation(out: Output, explanation: Explanation) -> None:
     out.text()
     out.text(verdict(explanation), "green" if explanation.acceptable else "bold red")
     out.result(what=explanation.what, acceptable=explanation.acceptable)
+
+
+def _masked(line: Line) -> Line:
+    """A line without its secrets, which were there when it was explained."""
+
+    def masked(text: str) -> str:
+        return mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    faults = [
+        fault._replace(
+            what=masked(fault.what),
+            column=None if fault.column is None else len(masked(line.text[: fault.column])),
+        )
+        for fault in line.faults
+    ]
+    details = tuple(map(masked, line.details))
+    return line._replace(text=masked(line.text), details=details, faults=tuple(faults))
 
 
 def _print_line(out: Output, line: Line, width: int) -> None:

@@ -65,6 +65,28 @@ def test_parse_points_at_the_fault_with_a_caret():
     assert "a port from 0 to 65535" in lines[at + 2]
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_secrets_are_masked(options):
+    secrets = (
+        'Authorization: Digest username="alice", realm="r", nonce="n", uri="sip:b",'
+        ' response="5ec2e7", cnonce=?\nContact: <sip:alice:5ec2e7@10.0.0.1>;q=7\n'
+    )
+    sdp = SDP + "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:5ec2e7\n"
+    text = INVITE.replace("Contact: <sip:alice@10.0.0.1>\n", secrets) + sdp
+    result = run("parse", *options, stdin=text)
+    assert 'response="***"' in result.stdout.replace("\\", "")
+    assert "5ec2e7" not in result.stdout
+    assert "5ec2e7" not in run("sdp", "explain", *options, stdin=sdp).stdout
+
+
+def test_the_caret_points_at_its_place_behind_a_secret():
+    contact = "<sip:alice:5ec2e75ec2e7@10.0.0.1:99999>"
+    result = run("parse", stdin=INVITE.replace("<sip:alice@10.0.0.1>", contact))
+    lines = result.stdout.splitlines()
+    at = lines.index("Contact: <sip:alice:***@10.0.0.1:99999>")
+    assert lines[at + 1].index("^") == lines[at].index("99999")
+
+
 def test_a_fault_in_a_line_that_is_broken_is_pointed_at_in_a_piece_of_it():
     long = "Max-Forwards:" + " " * 200 + "many"
     result = run("parse", stdin=INVITE.replace("Max-Forwards: 70", long))
