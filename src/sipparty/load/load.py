@@ -11,6 +11,7 @@ Laws:
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -134,6 +135,9 @@ class Load:
 
     def _report(self, index: int, what: str, value: Any) -> None:
         """Take what a process reports."""
+        if what == "printed":
+            sys.stderr.write(value)
+            return
         if index not in self._waiting and index not in self._running:
             return  # the end of one that has reported it
         self._heard[index] = asyncio.get_running_loop().time()
@@ -259,6 +263,10 @@ def _load(
     count: int,
     caller: Caller | None,
 ) -> Load:
+    for name in asked:
+        if name not in LoadOptions.__annotations__:
+            known = ", ".join(LoadOptions.__annotations__)
+            raise TypeError(f"A load has no option {name!r}; it has {known}.")
     given = dict(asked)
     pacing = Pacing(**{name: given.pop(name) for name in Pacing._fields if name in given})
     share = Share(

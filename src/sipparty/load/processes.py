@@ -5,16 +5,21 @@ Laws:
 * A process that dies is noticed at once, and disturbs no other.
 * A process whose parent is gone ends by itself, and hangs up.
 * None is left when `close` has returned.
+* What is printed in one is printed by the parent, line by line, on its standard error: its standard
+  output is for results.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import multiprocessing
 import signal
-from collections.abc import Sequence
+import sys
+import threading
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TextIO, cast
 
 from sipparty.errors import UsageError
 from sipparty.load.share import Report, Share, ShareRun, work
@@ -151,17 +156,44 @@ def _how(code: int | None) -> str:
 def _main(share: Share, connection: Connection) -> None:
     """Be one of the processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and it tells
-    asyncio.run(_work(share, connection))
-
-
-async def _work(share: Share, connection: Connection) -> None:
-    loop = asyncio.get_running_loop()
+    one_at_a_time = threading.Lock()
 
     def send(what: str, value: Any) -> None:
         try:
-            connection.send((what, value))
+            with one_at_a_time:
+                connection.send((what, value))
         except OSError:
             pass  # the parent is gone, which ends this one
+
+    sys.stdout = sys.stderr = cast(TextIO, _Printed(send))
+    try:
+        asyncio.run(_work(share, connection, send))
+    finally:
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    connection.close()
+
+
+class _Printed(io.TextIOBase):
+    """Reports what is printed, in whole lines."""
+
+    def __init__(self, send: Callable[[str, Any], object]) -> None:
+        self._send = send
+        self._begun = ""
+
+    def write(self, text: str, /) -> int:
+        lines, end, self._begun = (self._begun + text).rpartition("\n")
+        if end:
+            self._send("printed", lines + end)
+        return len(text)
+
+    def flush(self) -> None:
+        text, self._begun = self._begun, ""
+        if text:
+            self._send("printed", text)
+
+
+async def _work(share: Share, connection: Connection, send: Callable[[str, Any], object]) -> None:
+    loop = asyncio.get_running_loop()
 
     def attend(run: ShareRun) -> None:
         def read() -> None:
@@ -177,4 +209,3 @@ async def _work(share: Share, connection: Connection) -> None:
 
     await work(share, attend, send)
     loop.remove_reader(connection.fileno())
-    connection.close()

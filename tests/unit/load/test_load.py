@@ -22,6 +22,11 @@ async def short(run):
     await call
 
 
+async def saying(run):
+    print("call", run.number, "begins")
+    print("and", end="", flush=True)
+
+
 async def not_told_how_to_die(run):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -171,6 +176,16 @@ class TestProcesses:
         assert (result.statistics.begun, result.statistics.succeeded) == (21, 21)
         assert result.statistics.steps["answer"].count == 21
         assert result.passed
+
+    def test_take_no_option_that_there_is_not(self):
+        with pytest.raises(TypeError, match="A load has no option 'rte'; it has rate, calls,"):
+            asyncio.run(run_load(short, "127.0.0.1", rte=5))
+
+    def test_print_on_standard_error(self, capsys):
+        assert answered(1, saying).statistics.failed == 0
+        printed = capsys.readouterr()
+        assert printed.err == "call 0 begins\nand"
+        assert printed.out == ""
 
     def test_that_die_are_said_to_be_dead(self):
         result = answered(4, not_told_how_to_die)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -105,7 +107,8 @@ def load(
     calls under way end; again ends them, and a third time the program. Exit code 5 says that a
     threshold did not hold; without any, that a call failed.
     """
-    found = check(lambda: scenario_of(scenario), "SCENARIO")
+    with redirect_stdout(sys.stderr):  # a file that prints is no part of the result
+        found = check(lambda: scenario_of(scenario), "SCENARIO")
     if target:
         check(lambda: URI.from_user_text(target), "TARGET")
     elif not found.WAITS:
