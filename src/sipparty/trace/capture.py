@@ -28,7 +28,7 @@ from sipparty.trace.records import TraceRecord
 from sipparty.trace.text import summarise
 from sipparty.trace.wirelog import WireRecord
 
-__all__ = ["Capture", "read_capture"]
+__all__ = ["Capture", "read_capture", "read_datagrams"]
 
 _Address = tuple[str, int]
 
@@ -86,6 +86,30 @@ def read_capture(path: str | os.PathLike[str]) -> Capture:
         ParseError: It is no capture.
         UsageError: The package dpkt is not installed, which the extra `cli` has.
     """
+    frames, reader = _frames(path), _Reader()
+    for frame in frames:
+        reader.take(frame)
+    return reader.finish(frames.problem)
+
+
+def read_datagrams(path: str | os.PathLike[str]) -> Iterator[tuple[float, bytes]]:
+    """Yield what is in the UDP datagrams of a capture, as far as it can be read, each with the time
+    in seconds since 1970.
+
+    Args:
+        path: As for `read_capture`, which says what it raises too.
+    """
+    reader = _Reader()
+    for frame in _frames(path):
+        try:
+            found = reader.datagram(frame)
+        except Exception:  # noqa: S112 - whatever bytes do to a parser, as in `take`
+            continue
+        if found is not None and found[2] == _UDP and not isinstance(found[3], bytes):
+            yield frame.time, bytes(found[3].data)
+
+
+def _frames(path: str | os.PathLike[str]) -> CaptureFile:
     try:
         import dpkt  # noqa: F401
     except ImportError:
@@ -93,11 +117,7 @@ def read_capture(path: str | os.PathLike[str]) -> Capture:
             "Reading a capture takes the package dpkt: pip install 'sipparty[cli]'."
         ) from None
     with open(path, "rb") as file:
-        frames = CaptureFile(file.read(), os.fspath(path))
-    reader = _Reader()
-    for frame in frames:
-        reader.take(frame)
-    return reader.finish(frames.problem)
+        return CaptureFile(file.read(), os.fspath(path))
 
 
 class _Reader:
@@ -118,7 +138,7 @@ class _Reader:
         """Take a frame."""
         self.counts["cut"] += frame.cut
         try:
-            found = self._datagram(frame)
+            found = self.datagram(frame)
             if found is not None:
                 self._transport(frame, *found)
         except Exception:
@@ -141,7 +161,7 @@ class _Reader:
                 self._links[number] = getattr(import_module(f"dpkt.{module}"), kind)
         return self._links[number]
 
-    def _datagram(self, frame: Frame) -> tuple[str, str, int, Any, object] | None:
+    def datagram(self, frame: Frame) -> tuple[str, str, int, Any, object] | None:
         """Source, destination, protocol, content and number of the IP datagram in a frame; None
         where there is none, or not all of it yet.
         """

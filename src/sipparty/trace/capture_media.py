@@ -21,6 +21,7 @@ from sipparty.late import late_pattern
 from sipparty.media.dtmf.events import DigitEnded, DigitReceived
 from sipparty.media.dtmf.receiving import EventReceiver
 from sipparty.media.rtp.packet import looks_like_rtcp
+from sipparty.sdp import STATIC_PAYLOAD_TYPES
 from sipparty.trace.records import KeyRecord, MediaRecord, TraceRecord
 
 __all__ = ["CapturedMedia"]
@@ -33,8 +34,10 @@ _LINES: Final = late_pattern(
     rb"(?P<formats>[ \d]*)|a=rtpmap:(?P<type>\d{1,3}) (?P<name>[^\s/]+)/(?P<rate>\d{1,6}))",
     re.IGNORECASE | re.MULTILINE,
 )
-#: Encoding names of the payload types that need no rtpmap (RFC 3551 §6).
-_STATIC: Final = {0: "PCMU", 3: "GSM", 4: "G723", 8: "PCMA", 9: "G722", 18: "G729"}
+#: Encoding and clock rate of the payload types that need no rtpmap (RFC 3551 §6).
+_STATIC: Final = {
+    kind: (each.encoding, each.clock_rate) for kind, each in STATIC_PAYLOAD_TYPES.items()
+}
 _WORD: Final = 0xFFFF
 #: Places of media that are remembered, and the formats of each, at most.
 _MOST_PLACES: Final = 65_536
@@ -116,7 +119,7 @@ class CapturedMedia:
                     place = (port, _Place(call_id, source, secret))
                     for one in found["formats"].split()[:64]:
                         if int(one) in _STATIC:
-                            place[1].formats[int(one)] = (_STATIC[int(one)], 8000)
+                            place[1].formats[int(one)] = _STATIC[int(one)]
                     self._put(host, place)
             elif place is not None and len(place[1].formats) < 64:
                 name = found["name"].decode("ascii", "replace")
@@ -232,7 +235,7 @@ def _format(kind: int, *places: _Place | None) -> tuple[str, int]:
     for place in places:
         if place is not None and kind in place.formats:
             return place.formats[kind]
-    return _STATIC.get(kind, ""), 8000
+    return _STATIC.get(kind, ("", 8000))
 
 
 def _missing(way: _Way) -> int:

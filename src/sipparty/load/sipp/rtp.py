@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sipparty.concurrency.host import opener
-from sipparty.errors import MediaError, PortsExhausted, UsageError
+from sipparty.errors import MediaError, ParseError, PortsExhausted, UsageError
 from sipparty.transport.addresses import numeric_family
 
 if TYPE_CHECKING:
@@ -316,36 +316,15 @@ def _read_capture(path: Path) -> list[_Paced]:
         MediaError: It cannot be read, or has none.
         UsageError: The library for it is not installed.
     """
+    from sipparty.trace.capture import read_datagrams
+
     try:
-        import dpkt
-    except ImportError:
-        raise UsageError("Playing a capture needs dpkt: pip install 'sipparty[cli]'.") from None
-    times: list[float] = []
-    packets: list[bytes] = []
-    try:
-        with path.open("rb") as file:
-            reader = dpkt.pcap.UniversalReader(file)
-            decode = _LINKS.get(reader.datalink(), "ethernet.Ethernet").split(".")
-            link = getattr(getattr(dpkt, decode[0]), decode[1])
-            for at, data in reader:
-                try:
-                    layer = link(data)
-                    while not isinstance(layer, dpkt.udp.UDP | bytes):
-                        layer = layer.data
-                except (dpkt.Error, AttributeError):
-                    continue
-                if isinstance(layer, dpkt.udp.UDP) and layer.data[:1] >= b"\x80":
-                    times.append(float(at))
-                    packets.append(bytes(layer.data))
+        found = [(at, data) for at, data in read_datagrams(path) if data[:1] >= b"\x80"]
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror}.") from None
-    except (dpkt.Error, ValueError) as error:
-        raise MediaError(f"{path} is no capture: {error}.") from None
-    if not packets:
+    except ParseError as error:
+        raise MediaError(f"{path} is no capture: {error}") from None
+    if not found:
         raise MediaError(f"{path} has no RTP packets.")
-    gaps = [max(0.0, b - a) for a, b in itertools.pairwise(times)]
-    return list(zip(packets, [*gaps, PACKET_TIME], strict=True))
-
-
-#: What dpkt reads a link type with; Ethernet where it is none of these.
-_LINKS = {0: "loopback.Loopback", 101: "ip.IP", 113: "sll.SLL", 276: "sll2.SLL2"}
+    gaps = [max(0.0, after[0] - before[0]) for before, after in itertools.pairwise(found)]
+    return [(data, gap) for (_, data), gap in zip(found, [*gaps, PACKET_TIME], strict=True)]
