@@ -6,7 +6,8 @@
     rate >= 900                 calls a second
 
 A threshold is a name, one of `<`, `<=`, `>`, `>=`, `==` and `!=`, and a number with its unit: `ms`
-or `s` for durations, `%` for a share of the calls.
+or `s` for durations, `%` for a share of the calls. Durations are of the steps that came to their
+end; where none did, the threshold does not hold.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _STEP = re.compile(r"(.+?)\.(p(?:\d{1,2}(?:\.\d+)?|100)|mean|min|max|count|faile
 _CALLS = ("begun", "succeeded", "failed", "lost")
 _OF_STEPS: dict[str, Callable[[Histogram], float]] = {
     "mean": lambda step: step.mean,
-    "min": lambda step: step.least if step.count else 0.0,
+    "min": lambda step: step.least,
     "max": lambda step: step.most,
     "count": lambda step: step.count,
     "failed": lambda step: step.failed,
@@ -133,6 +134,8 @@ class Threshold(Record):
             histogram = statistics.steps.get(step)
             if histogram is None:
                 return f"no call took a step {step!r}{_near(step, statistics.steps)}"
+            if not histogram.count and what not in ("count", "failed"):
+                return f"no call came to the end of the step {step!r}"
             if what[0] == "p":
                 return histogram.percentile(float(what[1:])), _SECONDS
             kind = _NUMBER if what in ("count", "failed") else _SECONDS

@@ -15,6 +15,7 @@ def statistics():
     made.fail("486 Busy Here")
     for number in range(100):
         made.step("hang up").add(0.001 * (number + 1))
+    made.step("answer").failed = 200
     made.counts["retransmitted"] = 3
     return made
 
@@ -34,6 +35,8 @@ def statistics():
         ("hang up.max <= 0.1", True, "100 ms"),
         ("hang up.mean < 51 ms", True, "50.5 ms"),
         ("hang up.count == 100", True, "100"),
+        ("answer.count == 0", True, "0"),
+        ("answer.failed > 199", True, "200"),
     ],
 )
 def test_is_judged(statistics, text, passed, value):
@@ -45,6 +48,8 @@ def test_is_judged(statistics, text, passed, value):
     ("text", "words"),
     [
         ("hangup.p95 < 1s", "no call took a step 'hangup'; did you mean 'hang up'?"),
+        ("answer.p95 < 1s", "no call came to the end of the step 'answer'"),
+        ("answer.min < 1s", "no call came to the end of the step 'answer'"),
         ("retransmited == 0", "nothing is counted as 'retransmited'; did you mean 'retransmitted'"),
     ],
 )
