@@ -19,7 +19,10 @@ def replacing(path: Path) -> Generator[Path, None, None]:
     Raises:
         OSError: The file cannot be made, or moved.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:  # about the file that is meant, not the one beside it
+        raise OSError(error.errno, error.strerror, str(path)) from None
     os.close(handle)
     beside = Path(name)
     try:

@@ -27,7 +27,7 @@ import typer
 import typer.core
 
 from sipparty import __version__
-from sipparty.cli.exits import EXITS, Exit, exit_of
+from sipparty.cli.exits import EXITS, Exit, exit_of, in_words
 from sipparty.cli.help import Command, Page, page, render
 from sipparty.cli.output import Output, terminal_width, wants_color
 from sipparty.errors import SIPPartyError
@@ -228,7 +228,7 @@ def _explain(error: BaseException, out: Output) -> Exit:
     if isinstance(error, KeyboardInterrupt):
         out.error("Interrupted.", exit=int(code))
         return code
-    out.error(str(error), error=type(error).__name__, exit=int(code))
+    out.error(in_words(error), error=type(error).__name__, exit=int(code))
     return code
 
 

@@ -26,7 +26,7 @@ from sipparty.errors import (
     TransportError,
 )
 
-__all__ = ["EXITS", "Exit", "exit_of"]
+__all__ = ["EXITS", "Exit", "exit_of", "in_words"]
 
 
 class Exit(IntEnum):
@@ -77,3 +77,10 @@ def exit_of(error: BaseException | None) -> Exit:
     if error is None:
         return Exit.DONE
     return next((code for kind, code in _ERRORS if isinstance(error, kind)), Exit.FAILED)
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error says, as a sentence; one of a file names the file first."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)

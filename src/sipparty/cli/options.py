@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 import typer
 
 from sipparty.cli.accounts import Account, can_ask, find_password, read_account, with_options
+from sipparty.cli.exits import in_words
 from sipparty.cli.output import Output
 from sipparty.errors import SIPPartyError
 from sipparty.party import STANDARD_PORT
@@ -76,7 +77,7 @@ def check(make: Callable[[], T], option: str) -> T:
     try:
         return make()
     except (SIPPartyError, OSError, TypeError) as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
+        raise typer.BadParameter(in_words(error), param_hint=option) from None
 
 
 def address_of(text: str, option: str) -> str:

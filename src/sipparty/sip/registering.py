@@ -146,7 +146,7 @@ def refusal(uri: str, response: Response) -> CallRejected:
     """Make the error for the final response of a registrar that refuses."""
     status, reason = response.status, response.reason
     words = {
-        401: " Give the party credentials=(user, password) that are right there.",
+        401: " Give the party credentials=(user, password) that are right there, or --user.",
         403: " The user may not register there.",
         404: " It has no such user, or does not serve the domain.",
         423: " It says in Min-Expires for how long it would be.",

@@ -199,6 +199,12 @@ def test_fsm_asked_for_what_there_is_not(arguments, words):
     assert words in result.stderr
 
 
+def test_a_file_that_cannot_be_written_is_the_one_that_was_meant(tmp_path):
+    result = run("fsm", "simplecall", "--output", tmp_path / "none" / "a.svg")
+    assert result.exit_code == 4
+    assert result.stderr == f"sipparty: {tmp_path}/none/a.svg: No such file or directory.\n"
+
+
 # -------------------------------------------------------------------- resolve
 
 

@@ -85,7 +85,7 @@ def rejection(response: Response) -> CallRejected:
     # The peer's text: errors show no control characters, whoever wrote them.
     reason = f" {response.reason}" if response.reason else ""
     asks = response.status in (401, 407)
-    hint = " Give the party that calls credentials=(user, password)." if asks else ""
+    hint = " Give the party that calls credentials=(user, password), or --user." if asks else ""
     why = "; ".join(dict.fromkeys(_WARNING.findall(", ".join(response.lines("Warning")))))
     said = f": {why[:_MOST_WORDS].rstrip('.')}" if why else ""
     error = CallRejected(

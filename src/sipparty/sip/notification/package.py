@@ -163,7 +163,7 @@ def find_package(
         known_here = ", ".join(sorted(PACKAGES))
         raise UsageError(
             f"The event {package!r} is not known here (those are {known_here}): give its media"
-            ' types, as in accept=["text/plain"], or an EventPackage.'
+            ' types, as in accept=["text/plain"] or --accept text/plain, or an EventPackage.'
         )
     kind = type("_Opaque", (_Opaque,), {"name": package, "accepts": accepts})
     opaque: EventPackage[Any] = kind()
