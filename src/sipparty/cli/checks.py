@@ -107,7 +107,8 @@ def _extras(_: Wanted) -> Iterator[Check]:
             yield Check(f"extra {extra}", "missing", found, f"pip install 'sipparty[{extra}]'")
         else:
             there.append(extra)
-    yield Check("extras", "ok", ", ".join(there) or "none")
+    if there:
+        yield Check("extras", "ok", ", ".join(there))
 
 
 def _codecs(_: Wanted) -> Iterator[Check]:

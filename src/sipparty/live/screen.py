@@ -33,7 +33,7 @@ __all__ = ["LiveScreen"]
 _COLORS: Final = {"answered": "green", "failed": "red", "calling": "yellow", "ringing": "yellow"}
 #: Rows of a ladder, and steps of a machine, that are shown: the last ones.
 _ROWS, _STEPS = 400, 60
-_COLUMNS: Final = (("State", 18), ("From", None), ("To", None), ("Time", 7), ("MOS", 4))
+_COLUMNS: Final = (("State", 18), ("Time", 7), ("MOS", 4), ("From", None), ("To", None))
 
 
 class LiveScreen(App[None]):
@@ -181,7 +181,7 @@ def _cells(call: LiveCall, now: float) -> tuple[Text, ...]:
     time = "" if call.answered is None else f"{minutes}:{seconds:02}"
     mos = "" if call.mos is None else f"{call.mos:.1f}"
     state = Text(what + call.state, style=_COLORS.get(call.phase, "dim"))
-    return state, Text(call.caller), Text(call.callee), Text(time), Text(mos)
+    return state, Text(time), Text(mos), Text(call.caller), Text(call.callee)
 
 
 def _states(call: LiveCall) -> str:

@@ -124,7 +124,7 @@ class Party(RequestVerbs, Generic[CallT, SessionT]):
 
     def __reduce_ex__(self, _: object) -> NoReturn:
         kind = type(self).__name__
-        raise TypeError(f"A {kind} is not copied or pickled: make another, {kind}(party.uri).")
+        raise TypeError(f"{kind}: no party is copied or pickled: make another, {kind}(party.uri).")
 
     # ---------------------------------------------------------------- engine and agent
 

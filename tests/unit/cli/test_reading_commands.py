@@ -208,6 +208,12 @@ def test_a_file_that_cannot_be_written_is_the_one_that_was_meant(tmp_path):
 # -------------------------------------------------------------------- resolve
 
 
+def test_resolve_of_what_is_no_sip_uri():
+    result = run("resolve", "tel:+1")
+    assert result.exit_code == 2
+    assert "'tel:+1' is no SIP URI" in result.stderr
+
+
 def test_resolve_shows_each_question_and_the_targets_in_order():
     result = run("resolve", "sip:bob@localhost")
     assert result.exit_code == 0

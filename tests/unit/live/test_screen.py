@@ -29,7 +29,7 @@ async def test_a_call_is_listed_and_drawn() -> None:
         assert source.open == 1
         await pilot.pause()
         assert rows(screen) == [
-            ["answered", "alice@atlanta.com", "bob:***@biloxi.com", "0:02", "3.9"]
+            ["answered", "0:02", "3.9", "alice@atlanta.com", "bob:***@biloxi.com"]
         ]
         assert "180 Ringing" in shown(screen, "ladder")
         assert max(map(len, shown(screen, "ladder").split("\n"))) <= 76

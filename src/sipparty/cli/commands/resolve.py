@@ -44,6 +44,9 @@ def resolve(
 
 
 async def _resolve(target: str, servers: list[str], hosts: bool, output: Output) -> Exit:
+    scheme, colon, _ = target.partition(":")
+    if colon and scheme.lower() in {"tel", "mailto", "http", "https"}:
+        raise UsageError(f"{target!r} is no SIP URI: sip:user@host, host or host:port.")
     hop = NextHop.of(route_to(target)[1:-1])
     lookup = DNSLookup([_server(each) for each in servers]) if servers else default_lookup()
     file = HostsFile() if hosts else HostsFile(None)

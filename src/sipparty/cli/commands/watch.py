@@ -90,7 +90,7 @@ def _party(
     who = account.resolve(output)
     us = address_of(who.address, "--from") if who.address else "sipparty@localhost"
     with make_engine(who) as engine:
-        party = AudioParty(us, engine=engine, **party_options(who))
+        party = AudioParty(us, engine=engine, catch_all=not who.address, **party_options(who))
 
         @party.on(CallReceived)
         def answer(event: CallReceived) -> None:
