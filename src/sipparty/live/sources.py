@@ -12,6 +12,7 @@ from sipparty.errors import ParseError
 from sipparty.live.model import LiveModel
 from sipparty.trace import Trace, TraceRecord
 from sipparty.trace.jsonl import from_json
+from sipparty.trace.watching import engines_of
 
 __all__ = ["FileSource", "PartySource", "Source", "source_of"]
 
@@ -56,7 +57,7 @@ class PartySource:
     def __init__(self, *of: Any, interval: float = 1.0) -> None:
         self._parties = of
         self._trace = Trace(*of, limit=1000, interval=interval)
-        self._clock: Callable[[], float] = getattr(of[0], "engine", of[0]).wire.clock
+        self._clock: Callable[[], float] = engines_of(of, "Trace")[0].wire.clock
         self._waiting: deque[TraceRecord] = deque(maxlen=_WAITING)
         names = [str(getattr(one, "uri", "") or "") for one in of]
         self.title = ", ".join(filter(None, names)) or "sipparty"

@@ -37,8 +37,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from sipparty.errors import UsageError
 from sipparty.trace.text import Summary, one_line, summarise
+from sipparty.trace.watching import engines_of
 from sipparty.trace.wirelog import WireRecord
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Spans:
 
     Raises:
         ModuleNotFoundError: The extra `telemetry` is not installed.
-        UsageError: There is no party and no engine.
+        UsageError: There is no party and no engine, or what there is, is neither.
     """
 
     def __init__(
@@ -88,12 +88,10 @@ class Spans:
             raise ModuleNotFoundError(
                 "Spans need OpenTelemetry: pip install 'sipparty[telemetry]'.", name=error.name
             ) from error
-        if not of:
-            raise UsageError("Spans are of a party or an engine, or several: Spans(alice).")
         provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
         tracer = provider.get_tracer("sipparty")
-        engines = dict.fromkeys(getattr(one, "engine", one) for one in of)
-        self._taps = [(engine.wire, _Tap(tracer, patience)) for engine in engines]
+        taken = engines_of(of, "Spans")
+        self._taps = [(engine.wire, _Tap(tracer, patience)) for engine in taken]
 
     def start(self) -> Self:
         """Begin; nothing where that was done."""

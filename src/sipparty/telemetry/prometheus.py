@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from sipparty.errors import SIPPartyError, UsageError
 from sipparty.sip.events import CallEnded
+from sipparty.trace.watching import engines_of
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -61,7 +62,7 @@ class Metrics:
 
     Raises:
         ModuleNotFoundError: The extra `telemetry` is not installed.
-        UsageError: There is no party and no engine.
+        UsageError: There is no party and no engine, or what there is, is neither.
         ValueError: The registry has such metrics already.
     """
 
@@ -73,10 +74,8 @@ class Metrics:
                 "Metrics need prometheus_client: pip install 'sipparty[telemetry]'.",
                 name=error.name,
             ) from error
-        if not of:
-            raise UsageError("Metrics are of a party or an engine, or several: Metrics(alice).")
         self._parties = [one for one in of if hasattr(one, "calls")]
-        self._engines = list(dict.fromkeys(getattr(one, "engine", one) for one in of))
+        self._engines = engines_of(of, "Metrics")
         self._registry = prometheus.REGISTRY if registry is None else registry
         options: Any = {"registry": None}
         self._calls = prometheus.Counter(

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from sipparty.errors import UsageError
 from sipparty.sip import URI
 from sipparty.trace.records import NoteRecord, TraceRecord
-from sipparty.trace.watching import EngineWatch, Transition
+from sipparty.trace.watching import EngineWatch, Transition, engines_of
 from sipparty.trace.wirelog import WireRecord
 
 if TYPE_CHECKING:
@@ -80,12 +80,7 @@ class Trace:
         limit: int = 100_000,
         interval: float = 5.0,
     ) -> None:
-        if not of:
-            raise UsageError("A trace is of a party or an engine, or several: Trace(alice, bob).")
-        engines = dict.fromkeys(getattr(one, "engine", one) for one in of)
-        for one in engines:
-            if not hasattr(one, "wire") or not hasattr(one, "core"):
-                raise UsageError(f"A trace is of parties and engines, not of {one!r}.")
+        engines = engines_of(of, "Trace")
         self.packets: deque[WireRecord] = deque(maxlen=limit)
         self._kept: deque[TraceRecord | Transition] = deque()
         self._bytes = 0

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from sipparty.errors import UsageError
 from sipparty.fsm.watching import unwatch, watch
 from sipparty.media.dtmf.events import DigitEnded, KeysSending
 from sipparty.media.events import MediaStarted, SessionOpened
@@ -28,7 +29,7 @@ from sipparty.trace.wirelog import WireRecord
 if TYPE_CHECKING:
     from sipparty.trace.packets import PacketTap
 
-__all__ = ["EngineWatch", "Transition"]
+__all__ = ["EngineWatch", "Transition", "engines_of"]
 
 _log = logging.getLogger(__name__)
 _lock: Final = threading.Lock()
@@ -46,6 +47,28 @@ _NONE: Final = object()
 _MOST: Final = 100_000
 #: How far back the BYE that has ended a call is looked for, in records.
 _LOOK_BACK: Final = 64
+
+
+def engines_of(things: Iterable[Any], name: str) -> list[Any]:
+    """Return the engines of parties and engines, each once.
+
+    Args:
+        things: Parties and engines.
+        name: What takes them, such as "Trace", for errors.
+
+    Raises:
+        UsageError: There is none, or one is neither.
+    """
+    engines = []
+    for thing in things:
+        engine = getattr(thing, "engine", thing)
+        if not hasattr(engine, "wire"):
+            raise UsageError(f"{name} takes parties and engines, not {thing!r}.")
+        if engine not in engines:
+            engines.append(engine)
+    if not engines:
+        raise UsageError(f"{name} takes a party or an engine, or several: {name}(alice).")
+    return engines
 
 
 class _Fan(tuple[Callable[[Event], object], ...]):

@@ -202,4 +202,4 @@ def test_what_is_kept_is_bounded(told: Told, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_they_are_of_something() -> None:
     with pytest.raises(UsageError):
-        Spans()
+        Spans("alice")

@@ -108,4 +108,4 @@ def test_of_an_engine_alone(network: VirtualNetwork) -> None:
 
 def test_it_is_of_something() -> None:
     with pytest.raises(UsageError):
-        Metrics()
+        Metrics("alice")

@@ -289,9 +289,9 @@ def test_a_tap_is_given_each_record_and_one_that_raises_goes(pair, caplog):
     assert caplog.text.count("taken off the trace") == 1
 
 
-@pytest.mark.parametrize("wrong", [(), ("alice",), (None,)])
+@pytest.mark.parametrize("wrong", [(), ("alice",), (None,), ([],)])
 def test_what_cannot_be_traced_is_refused(wrong):
-    with pytest.raises(UsageError, match="trace"):
+    with pytest.raises(UsageError, match="Trace takes"):
         Trace(*wrong)
 
 
