@@ -163,15 +163,15 @@ class Runner:
             room = limit - len(self._runs) - len(self._late)
             for _ in range(int(min(due, room, self.BURST))):
                 self._begin()
-            if min(due, room) > self.BURST:
-                await asyncio.sleep(0)
-                continue
             wait = pacing.when(statistics.begun) - (now - origin)
             late = -wait - self.MAX_LATE
             if late > 0 and pacing.rate is not None:
                 origin += late
                 self.behind += late
                 self.held += late * (due > room)
+            if min(due, room) > self.BURST:
+                await asyncio.sleep(0)
+                continue
             if pacing.duration is not None:
                 wait = min(wait, self._origin + pacing.duration - now)
             full = due >= room

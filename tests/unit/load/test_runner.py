@@ -1,6 +1,7 @@
 """The calls of one process, in virtual time."""
 
 import asyncio
+import itertools
 from contextlib import suppress
 
 import pytest
@@ -65,6 +66,20 @@ class TestPacing:
         assert 0.02 <= answer.least <= answer.most <= 0.07
         assert runner.behind == 0
         assert bob.calls == []
+
+    def test_a_rate_that_cannot_be_kept_up_with_is_given_up(self, network, bob):
+        slow = make(network, short, Pacing(10_000, duration=3))
+        clock, passed = slow.worker.clock, itertools.count()
+        # Each look at the clock costs 10 ms, as calls do that take all of a core.
+        slow.worker.clock = lambda: clock() + next(passed) * 0.01
+
+        async def main():
+            await slow.prepare()
+            return await slow.run()
+
+        network.run(main())
+        assert slow.statistics.begun < 3000
+        assert slow.behind > 2
 
     def test_a_limit_holds_calls_back_and_nothing_is_made_up_for(self, network, bob):
         async def long(run):
