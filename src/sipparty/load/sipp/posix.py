@@ -91,6 +91,8 @@ def _bracket(expression: str, at: int) -> tuple[str, int]:
             out.append(_CLASSES[named[1]])
             at = named.end()
             continue
-        out.append("\\" + char if char in "\\[]&~|^" else char)
+        # A hyphen is itself at either end, and where a range ends with it.
+        itself = at == first or out[-1] == "-" or expression[at + 1 : at + 2] == "]"
+        out.append("\\" + char if char in "\\[]&~|^" or (char == "-" and itself) else char)
         at += 1
     raise ValueError(f"the bracket at character {begin + 1} is not closed")

@@ -33,6 +33,7 @@ class TestExpressions:
             (r"\d", "1d", "d"),
             ("[0-9]{1,3}[.][0-9]{1,3}", "10.20", "10.20"),
             (r"(a)\1", "aa", "aa"),
+            *(("[!--]+", "a!,-.", "!,-"), ("[a-]+", "b-a", "-a"), ("[--/]+", "a-./", "-./")),
         ],
     )
     def test_are_posix(self, expression, text, found):
@@ -40,7 +41,7 @@ class TestExpressions:
         assert (match and match[0]) == found
 
     @pytest.mark.parametrize(
-        "expression", ["(", "[a", "a\\", "[[:vowel:]]", "(?i)a", "*", "a{5,1}"]
+        "expression", ["(", "[a", "a\\", "[[:vowel:]]", "(?i)a", "*", "a{5,1}", "[1--]"]
     )
     def test_that_are_wrong(self, expression):
         with pytest.raises(ValueError):
