@@ -20,7 +20,7 @@ from typing import Final
 from sipparty.late import late_pattern
 from sipparty.media.dtmf.events import DigitEnded, DigitReceived
 from sipparty.media.dtmf.receiving import EventReceiver
-from sipparty.media.rtp.packet import looks_like_rtcp
+from sipparty.media.rtp.packet import RTPPacket, looks_like_rtcp
 from sipparty.sdp import STATIC_PAYLOAD_TYPES
 from sipparty.trace.records import KeyRecord, MediaRecord, TraceRecord
 
@@ -161,10 +161,8 @@ class CapturedMedia:
             ends = (of or place).owner, (to or place).owner
             receiver = way.keys = way.keys or EventReceiver({})
             receiver.clock_rates = {payload_type: rate}
-            start = 12 + 4 * (data[0] & 15)
-            events = receiver.receive(
-                payload_type, number, timestamp, kind > 127, data[start:], now
-            )
+            payload = RTPPacket.parse(data).payload
+            events = receiver.receive(payload_type, number, timestamp, kind > 127, payload, now)
             self._note(way, events, now, ends, place.call_id)
         return True
 
@@ -207,8 +205,7 @@ class CapturedMedia:
                     ends = (of or place).owner, (to or place).owner
                     ends = ends if way is sent else ends[::-1]
                     self._note(way, way.keys.reset(), stream.ended, ends, call)
-            counts = sent.formats or received.formats
-            kinds = sorted(counts, key=lambda kind: -counts[kind])
+            kinds = sorted(sent.formats, key=lambda kind: -sent.formats[kind])
             names = [_format(kind, to, of)[0] for kind in kinds]
             codec = next((name for name in names if name.lower() not in _SIGNALS), "")
             self.records.append(

@@ -20,11 +20,14 @@ from tests.unit.trace.frames import (
     rtp,
     section,
     segment,
+    tcp,
     udp,
 )
 
 from sipparty.errors import ParseError, UsageError
+from sipparty.media.rtp.packet import HeaderExtension, RTPPacket
 from sipparty.trace import KeyRecord, Ladder, MediaRecord, WireRecord, read_capture
+from sipparty.trace.capture_streams import Fragments
 
 LONG = OPTIONS.replace(b"CSeq", b"Subject: " + b"x" * 3000 + b"\r\nCSeq")
 VLAN, QINQ = b"\x81\x00\x00\x05", b"\x88\xa8\x00\x07"
@@ -170,6 +173,26 @@ def test_a_fragment_that_is_missing_is_said(read):
     assert capture.remarks == ["Of 1 datagrams some fragments are missing."]
 
 
+def test_a_segment_in_fragments_is_read(read):
+    whole = tcp(OPTIONS, 1)
+    pieces = [ip(whole[:64], protocol=6, more=True), ip(whole[64:], protocol=6, offset=64)]
+    capture = read(pcap(*pieces))
+    assert [(one.transport, one.data) for one in capture.records] == [("TCP", OPTIONS)]
+    assert capture.remarks == []
+
+
+def test_fragments_that_contradict_each_other_and_too_many_are_lost():
+    fragments = Fragments()
+    assert fragments.add("key", 0, True, b"x" * 16) is None
+    assert fragments.add("key", 8, False, b"x" * 8) is None
+    assert fragments.lost == 1
+    for number in range(1026):
+        fragments.add(number, 0, True, b"x" * 8)
+    assert fragments.lost == 3
+    fragments.finish()
+    assert fragments.lost == 1027
+
+
 # Streams.
 
 STREAM = LONG + NEW + OPTIONS
@@ -303,9 +326,23 @@ def test_keys_are_found(read):
     assert {one.call_id for one in keys} == {"c"}
 
 
-def test_a_key_that_is_held_at_the_end_is_found(read):
-    capture = read(call_with(press(1, 0, 0)[:2], []))
-    assert [one.key for one in capture.records if isinstance(one, KeyRecord)] == ["1"]
+def test_keys_in_packets_with_all_that_a_header_may_have_are_found(read):
+    there = []
+    for one in map(RTPPacket.parse, press(5, 160, 1)):
+        one.csrc, one.padding = (1, 2), b"\0\0\0\4"
+        one.extension = HeaderExtension(0xBEDE, b"\x10\xff\0\0")
+        there.append(bytes(one))
+    capture = read(call_with(there, []))
+    (key,) = [one for one in capture.records if isinstance(one, KeyRecord)]
+    assert (key.key, key.duration) == ("5", pytest.approx(0.1))
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_key_that_is_held_at_the_end_is_found(read, back):
+    held = press(1, 0, 0)[:2]
+    capture = read(call_with([rtp(1)], held) if back else call_with(held, []))
+    (key,) = [one for one in capture.records if isinstance(one, KeyRecord)]
+    assert (key.key, key.local, key.remote) == ("1", *((B, A) if back else (A, B)))
 
 
 def test_keys_of_encrypted_media_are_not_guessed(read):
