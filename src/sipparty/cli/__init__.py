@@ -11,6 +11,7 @@ when a command runs, not before: `sipparty` without them says what to install.
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -24,6 +25,17 @@ def main() -> None:
     Raises:
         SystemExit: Always; its code is one of `sipparty.cli.exits`.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it was closed before the program began
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for all of the program
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.stderr.write("sipparty: Interrupted.\n")
+        raise SystemExit(130) from None
+
+
+def _run() -> None:
     try:
         import rich  # noqa: F401 - asked for here so that its absence is distinguished
         import typer  # noqa: F401

@@ -190,6 +190,7 @@ class _Things:
         self.items: list[list[Any]] = []
         self.pictures: list[str] = []
         self._known: dict[tuple[object, ...], int] = {}
+        self._of_machine: dict[tuple[str, str], int] = {}
         self._ways: dict[tuple[str, str], list[StateRecord]] = {}
         for row in layout.rows:
             if isinstance(row.record, StateRecord):
@@ -212,7 +213,10 @@ class _Things:
         from sipparty.fsm import FSM
         from sipparty.fsm.drawing import svg, view_of_records
 
-        way = self._ways[record.machine, record.call_id]
+        machine = record.machine, record.call_id
+        if machine in self._of_machine:
+            return self._of_machine[machine]
+        way = self._ways[machine]
         key = (record.kind, *((one.old, one.input, one.new) for one in way))
         number = self._known.get(key)
         if number is None:
@@ -220,6 +224,7 @@ class _Things:
             if view is not None:
                 self.pictures.append(svg(view))
             number = self._known[key] = -1 if view is None else len(self.pictures) - 1
+        self._of_machine[machine] = number
         return number
 
 

@@ -101,6 +101,11 @@ def test_secrets_are_masked_by_default(masked):
     ]
 
 
+def test_a_machine_of_many_steps_is_drawn_once():
+    steps = [StateRecord(n, "Odd1", "Odd", "c", "A", "again", "A") for n in range(10_000)]
+    assert len(data(*steps)["pictures"]) == 1
+
+
 def test_a_machine_has_its_picture_and_machines_of_one_way_share_it():
     class Odd:  # no class of that name is known: the picture is of what was seen
         pass
