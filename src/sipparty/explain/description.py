@@ -70,6 +70,37 @@ _ATTRIBUTES: Final = {
     "conf": ("When the other side is to report on a precondition.", "RFC 3312 §4"),
     "framerate": ("Pictures a second.", "RFC 8866 §6.13"),
     "tool": ("The software that made the description.", "RFC 8866 §6.3"),
+    "rtcp-mux-only": ("RTCP has no port of its own, and is never to have one.", "RFC 8858 §3"),
+    "rtcp-rsize": ("RTCP packets may be short: without a report first.", "RFC 5506 §5"),
+    "ssrc-group": ("Sources of RTP that belong together.", "RFC 5576 §4.2"),
+    "bundle-only": ("The stream is wanted in the bundle, or not at all.", "RFC 9143 §6"),
+    "imageattr": ("The sizes of pictures that are sent or received.", "RFC 6236 §3"),
+    "rid": ("A name of one version of a stream, and its limits.", "RFC 8851 §4"),
+    "simulcast": ("Versions of a stream that are sent at a time.", "RFC 8853 §5"),
+    "extmap-allow-mixed": ("Short and long header extensions may be mixed.", "RFC 8285 §6"),
+    "end-of-candidates": ("No more ICE candidates follow.", "RFC 8840 §8"),
+    "remote-candidates": ("The candidates of the other side that ICE has chosen.", "RFC 8839 §5.2"),
+    "ice-mismatch": ("ICE is not used, as an address was changed on the way.", "RFC 8839 §5.3"),
+    "ice-pacing": ("The milliseconds from one ICE check to the next.", "RFC 8839 §5.5"),
+    "tls-id": ("A name of the DTLS association: a new one where it changes.", "RFC 8842 §4"),
+    "sctp-port": ("The SCTP port of data channels.", "RFC 8841 §5"),
+    "max-message-size": ("The largest message of a data channel, in bytes.", "RFC 8841 §6"),
+    "key-mgmt": ("A message of a key management protocol, such as MIKEY.", "RFC 4567 §3.1"),
+    "zrtp-hash": ("The digest of the ZRTP Hello.", "RFC 6189 §8"),
+    "path": ("The MSRP URI where messages are received.", "RFC 4975 §8.2"),
+    "accept-types": ("The kinds of MSRP messages that are taken.", "RFC 4975 §8.6"),
+    "accept-wrapped-types": ("Those taken inside of others.", "RFC 4975 §8.6"),
+    "acap": ("An attribute that could be used.", "RFC 5939 §3.4.1"),
+    "tcap": ("Protocols that could be used.", "RFC 5939 §3.4.2"),
+    "pcfg": ("A configuration that could be used, of such parts.", "RFC 5939 §3.5.1"),
+    "acfg": ("The configuration that is used.", "RFC 5939 §3.5.2"),
+    "record": ("Whether the session is being recorded.", "RFC 7866 §7.1.2"),
+    "recordpref": ("Whether the sender would like to be recorded.", "RFC 7866 §7.1.3"),
+    "orient": ("How a shared screen is turned.", "RFC 8866 §6.8"),
+    "type": ("The kind of conference.", "RFC 8866 §6.9"),
+    "sdplang": ("The language of the texts in the description.", "RFC 8866 §6.11"),
+    "quality": ("How good pictures should be, from 0 to 10.", "RFC 8866 §6.14"),
+    "source-filter": ("The senders whose media is wanted.", "RFC 4570 §3"),
     "charset": ("The character set of texts.", "RFC 8866 §6.10"),
     "lang": ("The language of the media.", "RFC 8866 §6.12"),
 }
@@ -81,6 +112,11 @@ _TRANSPORTS: Final = {
     "RTP/SAVPF": "SRTP with early feedback (RFC 5124)",
     "UDP/TLS/RTP/SAVP": "SRTP keyed by DTLS (RFC 5764)",
     "UDP/TLS/RTP/SAVPF": "SRTP keyed by DTLS, with early feedback (RFC 5764)",
+    "UDPTL": "fax by UDPTL (T.38)",
+    "TCP/MSRP": "messages by MSRP (RFC 4975)",
+    "TCP/TLS/MSRP": "messages by MSRP over TLS (RFC 4975)",
+    "UDP/DTLS/SCTP": "data channels, by SCTP over DTLS (RFC 8841)",
+    "TCP/DTLS/SCTP": "data channels, by SCTP over DTLS (RFC 8841)",
 }
 
 
@@ -127,6 +163,13 @@ def _stream(value: str) -> list[str]:
         names.append(f"{each} {fixed.encoding}" if fixed is not None else each)
     return [*found, f"formats: {', '.join(names)}"]
 
+
+_SETUPS: Final = {
+    "active": "the sender of this opens it",
+    "passive": "the other side opens it",
+    "actpass": "the other side chooses who opens it",
+    "holdconn": "nobody opens it for now",
+}
 
 _DETAILS: Final[dict[str, Callable[[str], list[str]]]] = {
     "o": _origin,
@@ -197,6 +240,8 @@ def _line(number: int, text: str) -> Line:
             rate, _, channels = rate.partition("/")
             several = f", {channels} channels" if channels else ""
             details = (f"{words[0]} is {encoding} at {rate.strip()} Hz{several}",)
+        elif name == "setup" and rest.strip() in _SETUPS:
+            details = (_SETUPS[rest.strip()],)
         return Line(number, text, meaning, source, details)
     meaning, section = _LINES.get(letter, ("", ""))
     explain = _DETAILS.get(letter)

@@ -49,7 +49,7 @@ _HEADERS: Final = {
     "geolocation-routing": "Whether proxies may route by the location.",
     "history-info": "The targets that the request was sent to before this one.",
     "identity": "A signature of who calls whom (STIR).",
-    "in-reply-to": "The Call-IDs of the calls that this one answers.",
+    "in-reply-to": "The Call-IDs of the calls that this one returns.",
     "info-package": "What the body of the INFO is.",
     "join": "The dialog that this call wants to join.",
     "max-breadth": "How many branches a proxy may fork the request into at a time.",
@@ -65,7 +65,7 @@ _HEADERS: Final = {
     "p-called-party-id": "The address that was called, where the Request-URI was changed.",
     "p-charging-function-addresses": "Where charging records go.",
     "p-charging-vector": "What ties charging records together.",
-    "p-early-media": "Who may send early media.",
+    "p-early-media": "Which way early media may flow.",
     "p-preferred-identity": "Which of its identities the sender would like asserted.",
     "p-preferred-service": "The service that the sender asks for.",
     "p-visited-network-id": "The network that the user is in.",
@@ -117,20 +117,39 @@ _HEADERS: Final = {
     "www-authenticate": "A server's challenge: what credentials have to answer.",
 }  # fmt: skip
 
+#: Headers of other networks and times, which `sipparty.sip.headers` does not have.
+_OTHERS: Final = {
+    "alert-msg-error": ("Why an emergency alert was not taken.", "RFC 8876"),
+    "identity-info": ("Where the certificate for Identity is, as info is now.", "RFC 4474 §9"),
+    "p-answer-state": ("Whether the callee itself has answered, or a server for it.", "RFC 4964"),
+    "p-charge-info": ("Who is to be charged.", "RFC 8496 §5"),
+    "p-media-authorization": ("What the network is shown to be given bandwidth.", "RFC 3313"),
+    "p-private-network-indication": ("The private network that the call is of.", "RFC 7316"),
+    "p-profile-key": ("The key of a profile in the user database.", "RFC 5002 §5"),
+    "p-refused-uri-list": ("The addresses that a list server has refused.", "RFC 5318"),
+    "p-served-user": ("The user that an application server is asked to serve.", "RFC 5502"),
+    "p-user-database": ("The server that has the user's data.", "RFC 4457"),
+    "permission-missing": ("The recipients that have not given consent.", "RFC 5360 §5.9.3"),
+    "policy-contact": ("The server that says what sessions may be.", "RFC 6794 §4.4.5"),
+    "policy-id": ("The policy server that was asked for the session.", "RFC 6794 §4.4.5"),
+    "remote-party-id": ("Who the sender is, before P-Asserted-Identity.", "draft-ietf-sip-privacy"),
+    "trigger-consent": ("Where the recipients are asked for their consent.", "RFC 5360 §5.11.2"),
+}  # fmt: skip
+
 _METHODS: Final = {
     "INVITE": ("starts a call, or changes one", "RFC 3261 §13, §14"),
-    "ACK": ("confirms that the final response to an INVITE has come", "RFC 3261 §13.2.2.4"),
+    "ACK": ("confirms the final response to an INVITE", "RFC 3261 §13.2.2.4, §17.1.1.3"),
     "BYE": ("ends a call", "RFC 3261 §15"),
-    "CANCEL": ("withdraws a request that was not answered yet", "RFC 3261 §9"),
+    "CANCEL": ("withdraws an INVITE that was not answered yet", "RFC 3261 §9"),
     "REGISTER": ("tells a registrar where a user is reached", "RFC 3261 §10"),
     "OPTIONS": ("asks what the other side can do", "RFC 3261 §11"),
-    "PRACK": ("acknowledges a reliable provisional response", "RFC 3262 §4"),
+    "PRACK": ("acknowledges a reliable provisional response", "RFC 3262 §6"),
     "UPDATE": ("changes a session, before or after the answer", "RFC 3311 §5"),
     "INFO": ("carries what an application says during a call", "RFC 6086 §4"),
     "SUBSCRIBE": ("asks to be notified of events", "RFC 6665 §4.1"),
     "NOTIFY": ("reports an event to a subscriber", "RFC 6665 §4.2"),
     "PUBLISH": ("gives a server the state that it reports to subscribers", "RFC 3903 §4"),
-    "REFER": ("asks the other side to contact a third one", "RFC 3515 §2.4"),
+    "REFER": ("asks the other side to contact a third one", "RFC 3515 §2"),
     "MESSAGE": ("carries an instant message", "RFC 3428 §4"),
 }  # fmt: skip
 
@@ -241,7 +260,9 @@ def header_meaning(name: str) -> Meaning:
     """
     key = header_key(name)
     row = HEADERS.get(key)
-    return _HEADERS.get(key, ""), "" if row is None else row.rfc
+    if row is None:
+        return _OTHERS.get(key, ("", ""))
+    return _HEADERS.get(key, ""), row.rfc
 
 
 def method_meaning(method: str) -> Meaning:

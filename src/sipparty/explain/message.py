@@ -161,7 +161,11 @@ def _address(value: Any) -> list[str]:
     return [f"address: {name}{value.uri_text}"]
 
 
-def _party(value: Any) -> list[str]:
+def _from(value: Any) -> list[str]:
+    return [*_address(value), "with a tag" if value.tag else "without a tag, as RFC 2543 had it"]
+
+
+def _to(value: Any) -> list[str]:
     return [*_address(value), "with a tag" if value.tag else "without a tag: no dialog yet"]
 
 
@@ -198,15 +202,15 @@ def _credentials(value: Any) -> list[str]:
 def _seconds(value: Any) -> list[str]:
     seconds = int(value)
     if not seconds:
-        return ["at once: it ends what there is"]
+        return ["at once: ends what there is, or asks for the state of now"]
     parts = [(seconds // 3600, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
     return [" ".join(f"{number} {unit}" for number, unit in parts if number)]
 
 
 _DETAILS: Final[dict[str, Callable[[Any], list[str]]]] = {
     "via": _via,
-    "from": _party,
-    "to": _party,
+    "from": _from,
+    "to": _to,
     "contact": _contact,
     "route": _route,
     "record-route": _route,

@@ -138,3 +138,17 @@ def test_nothing_raises_wherever_a_message_is_cut_or_broken(cut):
 
 def test_a_message_that_parses_is_never_called_none():
     assert explain(bytes(Message.parse(INVITE + b"\r\n"))).acceptable
+
+
+def test_attributes_of_a_browser_say_what_they_are_for():
+    description = b"""v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nt=0 0\r
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 10.0.0.1\r
+a=setup:actpass\r\na=sctp-port:5000\r\na=rtcp-rsize\r\na=x-own:1\r\n"""
+    lines = {line.text: line for line in explain_description(description).lines}
+    assert lines["a=setup:actpass"].details == ("the other side chooses who opens it",)
+    assert lines["a=sctp-port:5000"].source == "RFC 8841 §5"
+    assert lines["a=rtcp-rsize"].source == "RFC 5506 §5"
+    assert lines["a=x-own:1"].meaning == "An attribute."
+    assert "SCTP over DTLS" in str(
+        lines["m=application 9 UDP/DTLS/SCTP webrtc-datachannel"].details
+    )

@@ -16,6 +16,11 @@ def test_compact_forms_and_any_case_are_the_same_header():
     assert header_meaning("v") == header_meaning("VIA") == header_meaning("Via")
 
 
+def test_headers_of_other_networks():
+    assert header_meaning("P-Served-User")[1] == "RFC 5502"
+    assert header_meaning("remote-party-id")[0].startswith("Who the sender is")
+
+
 def test_what_is_not_known_has_no_meaning():
     assert header_meaning("X-Cost") == ("", "")
     assert method_meaning("DANCE") == ("", "")
