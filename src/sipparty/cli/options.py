@@ -44,6 +44,7 @@ __all__ = [
     "make_engine",
     "party_options",
     "reached_by",
+    "target_of",
     "tls_config",
 ]
 
@@ -98,6 +99,16 @@ def reached_by(target: str, transport: str) -> str:
         return target
     head, mark, headers = target.partition("?")
     return f"{head};transport={transport.lower()}{mark}{headers}"
+
+
+def target_of(text: str, account: Account) -> str:
+    """Return the URI of who is meant, reached by the account's transport where it has no proxy.
+
+    Raises:
+        BadParameter: It is no URI.
+    """
+    uri = check(lambda: str(URI.from_user_text(text)), "TARGET")
+    return reached_by(uri, "" if account.proxy else account.transport)
 
 
 def _set(*names: str, variable: str, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What monitoring systems are told: metrics for Prometheus, spans for OpenTelemetry.
+"""For monitoring systems: metrics for Prometheus, spans for OpenTelemetry.
 
     ==================================  =====================================================
     `sipparty.telemetry.prometheus`     `Metrics`: calls, how long, how good, what is refused

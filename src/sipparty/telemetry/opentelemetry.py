@@ -23,7 +23,7 @@ Laws:
 
 1. They are made of what goes over the wire, on the clock of the wire: while no `Spans` is in use,
    an engine does nothing for them.
-2. Nobody's name or address of record is told, and nothing of bodies.
+2. Spans have nobody's name or address of record, and nothing of bodies.
 3. What is kept of calls and transactions is bounded. What gets no final response is ended as
    failed: at the next message after `patience`, or by `stop`.
 4. What a message says does not make this raise.

@@ -17,7 +17,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from sipparty.errors import UsageError
 from sipparty.party import Party
@@ -154,14 +154,14 @@ class PartyExpectations(Expectations["Party[Any, Any]"]):
         """
         __tracebackhide__ = True
         party: Any = self.subject
-        told: list[Any] = party.__dict__.setdefault("_calls_told", [])
+        known: list[Any] = party.__dict__.setdefault("_calls_expected", [])
 
         def check(late: bool) -> Checked:
             for call in _calls_to(party):
-                if all(call is not other for other in told):
-                    told.append(call)
+                if all(call is not other for other in known):
+                    known.append(call)
                     return True, call
-            return late, Wrong(f"Nobody called {party.uri} within {within:g} s{_others(told)}.")
+            return late, Wrong(f"Nobody called {party.uri} within {within:g} s{_others(known)}.")
 
         return self._settle(check, within)
 
@@ -175,9 +175,9 @@ class PartyExpectations(Expectations["Party[Any, Any]"]):
         party: Any = self.subject
 
         def check(late: bool) -> Checked:
-            told = party.__dict__.get("_calls_told", [])
+            known = party.__dict__.get("_calls_expected", [])
             for call in _calls_to(party):
-                if all(call is not other for other in told):
+                if all(call is not other for other in known):
                     return True, Wrong(f"{call.remote.uri} called {party.uri}.\n{_way(call)}")
             return late, None
 
@@ -189,8 +189,8 @@ def _calls_to(party: Any) -> list[Any]:
     return [call for call in calls if call.role == "callee"]
 
 
-def _others(told: list[Any]) -> str:
-    return f", but for {len(told)} earlier" if told else ""
+def _others(known: list[Any]) -> str:
+    return f", but for {len(known)} earlier" if known else ""
 
 
 class HandleExpectations(Expectations[Any]):
@@ -407,6 +407,14 @@ def _way(handle: Any) -> str:
     return "\n".join(lines)
 
 
+@overload
+def expect(subject: SimpleCall) -> CallExpectations: ...
+@overload
+def expect(subject: Handle) -> HandleExpectations: ...
+@overload
+def expect(subject: Party[Any, Any]) -> PartyExpectations: ...
+@overload
+def expect(subject: ClientRequest) -> RequestExpectations: ...
 def expect(subject: Any) -> Any:
     """Return what can be expected of something.
 

@@ -13,14 +13,12 @@ from sipparty.cli.options import (
     AccountOptions,
     Target,
     TraceOptions,
-    check,
-    reached_by,
+    target_of,
 )
 from sipparty.cli.output import Output, safe
 from sipparty.cli.phone import AudioPhone, open_phone
 from sipparty.cli.talk import Talk
 from sipparty.errors import SIPPartyError
-from sipparty.sip import URI
 
 __all__ = ["call"]
 
@@ -45,10 +43,9 @@ def call(
     Hangs up at the end of the clip, or after --duration where that is given; else when the other
     side does, or on Ctrl-C; a second Ctrl-C ends the program at once.
     """
-    callee = check(lambda: str(URI.from_user_text(target)), "TARGET")
-    options = media.with_devices(media.resolve())
     who = account.resolve(output)
-    callee = reached_by(callee, "" if who.proxy else who.transport)
+    callee = target_of(target, who)
+    options = media.with_devices(media.resolve())
     caller = who.address or ANONYMOUS
     phone_options: dict[str, Any] = {"register": account.register, "media": options}
     with open_phone(AudioPhone, who, caller, trace, output, **phone_options) as phone:

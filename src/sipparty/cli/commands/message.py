@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from sipparty.cli.exits import Exit, exit_of
-from sipparty.cli.options import ANONYMOUS, AccountOptions, Target, TraceOptions, check, reached_by
+from sipparty.cli.options import ANONYMOUS, AccountOptions, Target, TraceOptions, target_of
 from sipparty.cli.output import Output, safe
 from sipparty.cli.phone import PlainPhone, open_phone
 from sipparty.errors import Timeout
-from sipparty.sip import URI
 from sipparty.sip.messaging import MessageSent
 
 __all__ = ["message"]
@@ -47,15 +46,14 @@ def message(
     ] = 40.0,
 ) -> Exit:
     """Send an instant message, and wait until it is answered."""
-    uri = check(lambda: str(URI.from_user_text(target)), "TARGET")
+    who = account.resolve(output)
+    uri = target_of(target, who)
     if text is None and sys.stdin.isatty():
         raise typer.BadParameter("say what to send, or '-' to type it.", param_hint="TEXT")
     body = text.encode() if text not in (None, "-") else sys.stdin.buffer.read(_MOST + 1)
     if not body or len(body) > _MOST:
         what = "is more than 65,000 bytes" if body else "is empty"
         raise typer.BadParameter(f"the message {what}.", param_hint="TEXT")
-    who = account.resolve(output)
-    uri = reached_by(uri, "" if who.proxy else who.transport)
     address = who.address or ANONYMOUS
     register = account.register
     with (

@@ -14,13 +14,12 @@ from sipparty.cli.options import (
     AccountOptions,
     Target,
     TraceOptions,
-    check,
-    reached_by,
+    target_of,
 )
 from sipparty.cli.output import Output, safe
 from sipparty.cli.phone import PlainPhone, Stopped, open_phone
 from sipparty.errors import CallFailed, Timeout
-from sipparty.sip import URI, Request, Response
+from sipparty.sip import Request, Response
 from sipparty.trace import WireRecord
 
 __all__ = ["options"]
@@ -62,9 +61,8 @@ def options(
 
     Any answer counts, whatever its status; without one the exit code is 3.
     """
-    uri = check(lambda: str(URI.from_user_text(target)), "TARGET")
     who = account.resolve(output)
-    uri = reached_by(uri, "" if who.proxy else who.transport)
+    uri = target_of(target, who)
     address = who.address or ANONYMOUS
     pings = _Pings(output)
     with open_phone(PlainPhone, who, address, trace, output, register=account.register) as phone:

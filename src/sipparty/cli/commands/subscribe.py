@@ -13,13 +13,11 @@ from sipparty.cli.options import (
     Duration,
     Target,
     TraceOptions,
-    check,
-    reached_by,
+    target_of,
 )
 from sipparty.cli.output import Output, safe
 from sipparty.cli.phone import PlainPhone, open_phone
 from sipparty.errors import Timeout, UnexpectedInput
-from sipparty.sip import URI
 from sipparty.sip.notification import Notified, Subscribed, SubscriptionEnded, SubscriptionLost
 from sipparty.trace import mask
 
@@ -53,9 +51,8 @@ def subscribe(
     duration: Duration = None,
 ) -> Exit:
     """Subscribe to somebody's state, and print each notification, until Ctrl-C."""
-    uri = check(lambda: str(URI.from_user_text(target)), "TARGET")
     who = account.resolve(output)
-    uri = reached_by(uri, "" if who.proxy else who.transport)
+    uri = target_of(target, who)
     address = who.address or ANONYMOUS
     error: Any = None
     code = Exit.UNREACHABLE
