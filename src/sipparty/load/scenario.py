@@ -51,7 +51,13 @@ def reason_of(error: BaseException) -> str:
         text = "timed out"
     else:
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return printable(" ".join(text.split()))[:MAX_REASON]
+    return _short(text)
+
+
+def _short(text: str) -> str:
+    """A reason in one line that is not too long."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= MAX_REASON else line[: MAX_REASON - 3] + "..."
 
 
 class Caller(Record):
@@ -277,7 +283,7 @@ class CallRun:
     def fail(self, reason: str) -> None:
         """Have the call count as failed, for the first reason that is given; the run goes on."""
         if self.failure is None:
-            self.failure = printable(" ".join(reason.split()))[:MAX_REASON] or "no reason given"
+            self.failure = _short(reason) or "no reason given"
 
     async def invite(self, target: Any = None, **options: Any) -> Any:
         """Call somebody, and wait for the answer.

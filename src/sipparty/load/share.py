@@ -189,6 +189,7 @@ async def work(
     """
     loop = asyncio.get_running_loop()
     engine = Engine(loop, limits=LOAD_LIMITS, tls=share.caller.tls)
+    engine.enter()  # it is not closed with a party that a scenario makes on it
     try:
         one = ShareRun(share, engine, send)
         run(one)

@@ -99,7 +99,7 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     folder = str(path.resolve().parent)
     if folder not in sys.path:
-        sys.path.insert(0, folder)
+        sys.path.append(folder)  # last: a scenario `queue.py` is not what others mean by that
     if not path.is_file():
         raise UsageError(f"{path} cannot be read: there is no such file.")
     try:

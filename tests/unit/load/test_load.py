@@ -27,6 +27,11 @@ async def saying(run):
     print("and", end="", flush=True)
 
 
+async def with_a_party_of_its_own(run):
+    async with NoMediaSimpleCallsParty(f"user{run.number}@biloxi.com", engine=run.engine):
+        pass
+
+
 async def not_told_how_to_die(run):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -176,6 +181,10 @@ class TestProcesses:
         assert (result.statistics.begun, result.statistics.succeeded) == (21, 21)
         assert result.statistics.steps["answer"].count == 21
         assert result.passed
+
+    def test_scenarios_may_make_parties_of_their_own(self):
+        result = answered(3, with_a_party_of_its_own)
+        assert (result.statistics.succeeded, result.remarks) == (3, [])
 
     def test_take_no_option_that_there_is_not(self):
         with pytest.raises(TypeError, match="A load has no option 'rte'; it has rate, calls,"):
