@@ -1,6 +1,7 @@
 """Concealed speech as people hear it, by PESQ; the sound and the network are those of the bench."""
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 from statistics import mean
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.skipif(
 SEEDS = range(3)
 
 
+@cache
 def heard(loss, kind="the wave"):
     scores = []
     for seed in SEEDS:

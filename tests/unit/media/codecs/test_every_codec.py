@@ -4,6 +4,7 @@ import array
 import math
 import random
 import sys
+from operator import mul
 
 import pytest
 
@@ -20,8 +21,8 @@ def tone(rate, seconds, frequency=440.0, amplitude=9000):
 
 
 def correlation(one, two):
-    return sum(a * b for a, b in zip(one, two, strict=False)) / math.sqrt(
-        sum(a * a for a in one) * sum(b * b for b in two) or 1
+    return sum(map(mul, one, two)) / math.sqrt(
+        sum(map(mul, one, one)) * sum(map(mul, two, two)) or 1
     )
 
 
