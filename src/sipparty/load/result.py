@@ -29,8 +29,11 @@ class LoadResult:
         name: What the scenario is called.
         statistics: What was counted.
         course: What had been counted at each second.
-        verdicts: The thresholds, and whether they held.
+        thresholds: What must hold of it.
         remarks: What else is to be said, in words.
+
+    Attributes:
+        verdicts: The thresholds, and whether they held.
     """
 
     def __init__(

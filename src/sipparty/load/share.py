@@ -4,6 +4,7 @@ A process is told to begin and to stop; it reports, each with its index:
 
     ready       the scenario has started
     sample      a `Sample`, every second
+    printed     whole lines that the scenario has printed
     done        the last `Sample`
     failed      why the scenario could not start, in words
     died        how the process ended that has not reported its end, in words
