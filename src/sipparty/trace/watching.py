@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sipparty.errors import UsageError
 from sipparty.fsm.watching import unwatch, watch
 from sipparty.media.dtmf.events import DigitEnded, KeysSending
+from sipparty.media.dtmf.keys import Press
 from sipparty.media.events import MediaStarted, SessionOpened
 from sipparty.sip.events import Event
 from sipparty.trace.records import KeyRecord, MediaRecord, QualityRecord, StateRecord
@@ -272,10 +273,19 @@ class EngineWatch:
         elif isinstance(event, DigitEnded):
             self._keep_key(call, now - (event.duration or 0), event.digit, event.duration, False)
         elif isinstance(event, KeysSending):
-            for press in event.presses:
-                if press.key:
-                    self._keep_key(call, now, press.key, press.duration, True)
-                now += press.duration + press.gap
+            self.engine.post(lambda: self._press(call, event.presses))
+
+    def _press(self, call: Any, presses: tuple[Press, ...]) -> None:
+        """Keep each key when it begins, while the call lasts and is watched."""
+        watched = self._happened in (self.engine.core.watch or ())
+        if not presses or call.state != "InDialog" or not watched:
+            return
+        first, *rest = presses
+        if first.key:
+            self._keep_key(call, self._now(), first.key, first.duration, True)
+        if rest:
+            after = first.duration + first.gap
+            self.engine.loop.call_later(after, self._press, call, tuple(rest))
 
     def _of(self, call: Any) -> _Known:
         key = (type(call), call._number)

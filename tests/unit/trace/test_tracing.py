@@ -182,6 +182,21 @@ def test_several_traces_of_one_engine_do_not_meet(pair):
     assert two.alice.engine.core.watch is None
 
 
+def test_a_key_that_the_end_of_the_call_forestalls_is_not_traced(pair):
+    async def main(alice, bob):
+        with Trace(alice, bob, states=False) as trace:
+            async with alice.call(f"sip:bob@{BOB}") as call:
+                await asyncio.sleep(1.0)
+                call.send_dtmf("12", duration=0.2)
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(2.0)
+        return trace
+
+    trace = pair(SingleRTPSessionSimplenParty).run(main)
+    keys = [one for one in trace if isinstance(one, KeyRecord) and one.direction == "sent"]
+    assert [one.key for one in keys] == ["1"]
+
+
 def test_media_keys_and_quality_are_traced(pair):
     async def main(alice, bob):
         with Trace(alice, bob, states=False, interval=2.0) as trace:
