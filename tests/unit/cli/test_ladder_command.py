@@ -54,8 +54,8 @@ def test_a_capture_is_drawn_with_the_names_given(capture):
 def test_the_calls_are_listed(capture):
     result = run("ladder", capture, "--list", "--json")
     one, two = map(json.loads, result.stdout.splitlines())
-    assert (one["call_id"], one["method"], one["outcome"]) == ("one", "INVITE", "486 Busy Here")
-    assert (two["number"], two["records"], two["outcome"]) == (2, 2, "200 OK")
+    assert (one["call_id"], one["method"], one["result"]) == ("one", "INVITE", "486 Busy Here")
+    assert (two["number"], two["records"], two["result"]) == (2, 2, "200 OK")
     assert "486 Busy Here" in run("ladder", capture, "--list").stdout
 
 

@@ -131,6 +131,7 @@ def _list(drawing: Ladder, output: Output) -> Exit:
             caller=call.caller,
             callee=call.callee,
             phase=call.phase,
+            result=call.result,
             outcome=call.outcome,
             records=call.records,
         )
