@@ -90,6 +90,12 @@ def _parts(result: LoadResult) -> Iterator[str]:
         ),
     )
     yield _table(
+        "Why calls failed",
+        ("reason", "calls"),
+        ((reason, str(count)) for reason, count in one.failures.most_common()),
+        "text",
+    )
+    yield _table(
         "Steps",
         ("step", "count", "failed", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"),
         (
@@ -113,12 +119,6 @@ def _parts(result: LoadResult) -> Iterator[str]:
     for title, svg in plots(result):
         yield f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>"
     yield "</div>"
-    yield _table(
-        "Why calls failed",
-        ("reason", "calls"),
-        ((reason, str(count)) for reason, count in one.failures.most_common()),
-        "text",
-    )
     yield _table(
         "Messages and counters",
         ("", "number"),
