@@ -144,7 +144,7 @@ class ShareRun:
         try:
             worker = Worker(
                 self._engine,
-                scenario_of(share.source),
+                scenario_of(share.source, share.options),
                 share.target,
                 share.options,
                 index=share.index,

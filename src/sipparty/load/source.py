@@ -14,9 +14,9 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, TypeAlias
 
 from sipparty.errors import UsageError
@@ -34,12 +34,13 @@ Source: TypeAlias = (
 )
 
 
-def scenario_of(source: Source) -> Scenario:
+def scenario_of(source: Source, options: Mapping[str, Any] = MappingProxyType({})) -> Scenario:
     """Return the scenario that something stands for.
 
     Args:
         source: A `Scenario`, a subclass of it, a coroutine function that takes a `CallRun`, or the
             path of a file.
+        options: The scenario's own options; SIPp's files are read by some of them.
 
     Raises:
         UsageError: There is no such file, or no such scenario in it, or several and none was named;
@@ -51,7 +52,7 @@ def scenario_of(source: Source) -> Scenario:
     if isinstance(source, type) and issubclass(source, Scenario):
         return source()
     if isinstance(source, str | os.PathLike):
-        return _from_file(os.fspath(source))
+        return _from_file(os.fspath(source), options)
     if callable(source) and not isinstance(source, type):
         return FunctionScenario(source)
     raise TypeError(
@@ -60,7 +61,7 @@ def scenario_of(source: Source) -> Scenario:
     )
 
 
-def _from_file(text: str) -> Scenario:
+def _from_file(text: str, options: Mapping[str, Any]) -> Scenario:
     name, path = "", Path(text)
     if not path.exists() and ":" in text:
         before, _, name = text.rpartition(":")
@@ -68,7 +69,7 @@ def _from_file(text: str) -> Scenario:
     if path.suffix.lower() == ".xml":
         from sipparty.load.sipp import SIPpScenario
 
-        return SIPpScenario(path)
+        return SIPpScenario(path, **options)
     if path.suffix.lower() != ".py":
         raise UsageError(
             f"{text!r} is no scenario: expected a Python file, script.py or script.py:name, or a"

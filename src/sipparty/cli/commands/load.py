@@ -107,8 +107,9 @@ def load(
     calls under way end; again ends them, and a third time the program. Exit code 5 says that a
     threshold did not hold; without any, that a call failed.
     """
+    options = dict(_option(one) for one in option or ())
     with redirect_stdout(sys.stderr):  # a file that prints is no part of the result
-        found = check(lambda: scenario_of(scenario), "SCENARIO")
+        found = check(lambda: scenario_of(scenario, options), "SCENARIO")
     if target:
         check(lambda: URI.from_user_text(target), "TARGET")
     elif not found.WAITS:
@@ -126,7 +127,7 @@ def load(
         reached_by(target, "" if who.proxy else who.transport),
         pacing,
         timeout,
-        dict(_option(one) for one in option or ()),
+        options,
         Caller(
             who.address or "load@localhost",
             party_options(who),

@@ -76,7 +76,7 @@ class Call:
         self.call_id: str = call_id
         self.incoming: bool = incoming
         self.index: int = 0
-        self.cseq: int = player.options.base_cseq
+        self.cseq: int = player.options.base_cseq - 1
         self.last: Received | None = None
         self.last_request_uri: str = ""
         self.peer_tag: str = ""

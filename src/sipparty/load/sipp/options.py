@@ -55,7 +55,7 @@ class Options:
         max_invite_retransmissions: How often an INVITE is.
         max_retransmissions: How often other messages are.
         t2: The longest time between two of them, in seconds, but of an INVITE.
-        base_cseq: The number before the first that `[cseq]` stands for.
+        base_cseq: The first number that `[cseq]` stands for in a call.
         call_id: `[call_id]`: %u is the call's number, %p that of the process, %s our address.
         default_behaviors: Any of "bye", "abortunexp" and "pingreply".
         ignore_in_pauses: Whether a message that comes in a pause is ignored.
@@ -88,7 +88,7 @@ class Options:
     max_invite_retransmissions: int = 5
     max_retransmissions: int = 7
     t2: float = 4.0
-    base_cseq: int = 0
+    base_cseq: int = 1
     call_id: str = "%u-%p@%s"
     default_behaviors: frozenset[str] = BEHAVIORS
     ignore_in_pauses: bool = False

@@ -47,6 +47,12 @@ class TestVariables:
         )
 
 
+def test_the_first_number_of_a_call(stage):
+    stage.play(UAC, UAS, base_cseq=100)
+    assert "CSeq: 100 INVITE" in stage.messages("INVITE")[0]
+    assert "CSeq: 101 BYE" in stage.messages("BYE")[0]
+
+
 class TestLength:
     def test_in_the_body(self, stage):
         stage.play(UAC.replace(b"s=-", b"s=[len] octets"), UAS)

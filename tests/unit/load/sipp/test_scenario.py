@@ -142,3 +142,11 @@ def test_a_party_makes_a_load_of_a_file(stage, files):
     result = stage.network.run(main())
     assert result.statistics.succeeded == 6
     assert len(stage.messages("INVITE sip:bob@10.0.0.2:5060")) == 6
+
+
+def test_keywords_of_ones_own_are_options_of_the_load(files, tmp_path):
+    path = tmp_path / "own.xml"
+    path.write_text((files / "uac.xml").read_text().replace("[service]", "[whom]", 1))
+    with pytest.raises(ScenarioError, match=r"\[whom\] is no keyword"):
+        scenario_of(path)
+    assert scenario_of(path, {"keys": "whom=bob"}).program.calls
