@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from sipparty.fsm import FSM
 from sipparty.fsm.drawing import View, view_of_records
@@ -29,6 +29,8 @@ __all__ = ["LiveCall", "LiveModel"]
 
 #: Machines that are kept of a call, and steps of each.
 _MACHINES, _STEPS = 24, 200
+#: Bytes of the messages that are kept of a call.
+_BYTES: Final = 1 << 19
 
 
 class LiveCall(CallSummary):
@@ -39,18 +41,24 @@ class LiveCall(CallSummary):
         latest: The latest records of all kinds.
     """
 
-    __slots__ = ("_machines", "latest", "quality")
+    __slots__ = ("_bytes", "_machines", "latest", "quality")
 
     def __init__(self, call_id: str, began: float, limit: int) -> None:
         super().__init__(call_id, began)
         self.quality: deque[QualityRecord] = deque(maxlen=600)
         self.latest: deque[TraceRecord] = deque(maxlen=limit)
+        self._bytes = 0
         self._machines: OrderedDict[str, deque[StateRecord]] = OrderedDict()
 
     def add(self, record: TraceRecord, summary: Summary | None = None) -> None:
         """Take one more record of this call."""
         super().add(record, summary)
+        if len(self.latest) == self.latest.maxlen:
+            self._bytes -= _size(self.latest[0])
         self.latest.append(record)
+        self._bytes += _size(record)
+        while self._bytes > _BYTES:
+            self._bytes -= _size(self.latest.popleft())
         if isinstance(record, QualityRecord):
             self.quality.append(record)
         elif isinstance(record, StateRecord):
@@ -82,6 +90,10 @@ class LiveCall(CallSummary):
         views = (view_of_records(steps, FSM) for steps in self._machines.values())
         found = [view for view in views if view is not None]
         return sorted(found, key=lambda view: view.title.endswith("Transaction"))
+
+
+def _size(record: TraceRecord) -> int:
+    return len(record.data) if isinstance(record, WireRecord) else 0
 
 
 class LiveModel:

@@ -52,6 +52,8 @@ _BRANCH: Final = re.compile(
 _TO_TAG: Final = re.compile(rb"^(?:to|t)[ \t]*:[^\r\n]*;[ \t]*tag[ \t]*=", re.I | re.M)
 #: Calls, and transactions, that are kept of each engine.
 _LIMIT: Final = 20_000
+#: Characters of a Call-ID, and of a branch, that calls and transactions are known by.
+_LONGEST: Final = 256
 #: Seconds between two looks for what got no final response.
 _SWEEP: Final = 10.0
 #: Refusals after which the same call is made anew: with credentials (RFC 3261 §22).
@@ -140,9 +142,9 @@ class _Tap:
             self._now = max(self._now, record.time)
             if self._now > self._swept + _SWEEP:
                 self._sweep(self._now)
-            call = (said.call_id, record.local)
+            call = (said.call_id[:_LONGEST], record.local)
             found = _BRANCH.search(record.data)
-            branch = said.cseq if found is None else found[1]
+            branch = said.cseq if found is None else found[1][:_LONGEST]
             # Whether the client transaction is ours: then we send requests, and receive responses.
             ours = (record.direction == "sent") == (said.status is None)
             if said.status is None:

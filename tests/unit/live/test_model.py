@@ -102,6 +102,14 @@ def test_what_is_kept_of_a_call_is_bounded() -> None:
     assert len(call.machines()[0].way) == 200
 
 
+def test_messages_that_are_kept_of_a_call_are_bounded_in_bytes() -> None:
+    long = WireRecord(100.0, "received", "UDP", ALICE, BOB, CALL[0].data + bytes(60_000))
+    call = call_of(*[long] * 100, *CALL)
+    assert len(call.latest) == 8 + len(CALL)
+    call = call_of(*[long] * 100, *[step("InDialog", "again", "InDialog")] * 3000, *CALL)
+    assert call._bytes == sum(len(one.data) for one in call.latest if isinstance(one, WireRecord))
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -200,6 +200,19 @@ def test_what_is_kept_is_bounded(told: Told, monkeypatch: pytest.MonkeyPatch) ->
     assert len(told.spans("call")) == len(told.spans("INVITE")) == 30
 
 
+def test_what_a_call_is_known_by_is_bounded(told: Told) -> None:
+    engine = OneEngine()
+    long = "x" * 60_000
+    with Spans(engine, tracer_provider=told.provider) as spans:
+        named = f"Via: SIP/2.0/UDP a;branch={long}\nCall-ID: {long}\nCSeq: 1 INVITE"
+        engine.sees(0.0, f"INVITE sip:b SIP/2.0\n{named}\n\n")
+        ((_, tap),) = spans._taps
+        ((_ours, branch, _method, call, _local),) = tap._transactions
+        assert (len(branch), len(call)) == (256, 256)
+        engine.sees(1.0, f"SIP/2.0 486 Busy\n{named}\n\n", sent=False)
+    assert told.one("call").attributes["sip.status_code"] == 486
+
+
 def test_they_are_of_something() -> None:
     with pytest.raises(UsageError):
         Spans("alice")
