@@ -23,8 +23,8 @@ CHALLENGE = 'WWW-Authenticate: Digest realm="a", nonce="n"'
             ),
         ),
         (
-            'Authorization: Digest username="b", algorithm=MD5',
-            ("Digest", "user b", "algorithm MD5"),
+            'Authorization: Digest username="b", realm="a", nonce="n", uri="sip:a", response="r"',
+            ("Digest", "user b", "realm a", "algorithm MD5, as none is named"),
         ),
         ("Route: <sip:p.example;lr>", ("address: sip:p.example;lr", "loose")),
         (
