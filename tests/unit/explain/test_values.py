@@ -10,7 +10,7 @@ CHALLENGE = 'WWW-Authenticate: Digest realm="a", nonce="n"'
 @pytest.mark.parametrize(
     ("header", "details"),
     [
-        ("Expires: 0", ("at once: it ends what there is",)),
+        ("Expires: 0", ("at once: ends what there is, or asks for the state of now",)),
         ("Min-Expires: 3661", ("1 h 1 min 1 s",)),
         ("Session-Expires: 1800;refresher=uac", ("30 min",)),
         ("Expires: soon", ()),
