@@ -15,6 +15,7 @@ Laws:
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import typer
 
@@ -250,6 +251,18 @@ class Output:
         console.print(Text.assemble(*parts), soft_wrap=not console.is_terminal, highlight=False)
 
 
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """What a stream writes where its encoding lacks characters."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    parts = ("sec. " if one == "§" else ascii(one)[1:-1] for one in lacking)
+    return "".join(parts), error.end
+
+
+_ESCAPED: Final = "sipparty.escape"
+codecs.register_error(_ESCAPED, _escape)
+
+
 def _lines(text: str) -> str:
     return "\n".join([printable(line) for line in text.split("\n")])
 
@@ -264,7 +277,7 @@ def _console(file: Any) -> Console:
     from rich.console import Console
 
     if hasattr(file, "reconfigure"):
-        file.reconfigure(errors="backslashreplace")
+        file.reconfigure(errors=_ESCAPED)
     # Without colour there is no bold and dim either, which Rich alone would keep.
     return Console(
         file=file,

@@ -24,6 +24,7 @@ def folder(tmp_path, monkeypatch):
         (["script.py:other", "127.0.0.1"], "has no scenario 'other', but scenario"),
         (["script.py"], "who is to be called?"),
         (["script.py", "sip:@@"], "TARGET"),
+        (["script.py", "127.0.0.1", "--register"], "a scenario registers by itself"),
         (["script.py", "127.0.0.1", "--rate", "0"], "rate is above 0"),
         (["script.py", "127.0.0.1", "--limit", "5", "--ramp", "2"], "nothing to ramp up"),
         (["script.py", "127.0.0.1", "-t", "failed"], "is no threshold"),

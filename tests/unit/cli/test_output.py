@@ -72,8 +72,8 @@ def test_what_the_encoding_cannot_show_is_escaped(monkeypatch):
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
     out = Output()
     assert not out.unicode
-    out.text("Zo\xeb")
-    assert written.getvalue() == rb"Zo\xeb" + b"\n"
+    out.text("Zo\xeb, RFC 3261 §13")
+    assert written.getvalue() == rb"Zo\xeb, RFC 3261 sec. 13" + b"\n"
 
 
 def test_what_is_safe_is_one_line():

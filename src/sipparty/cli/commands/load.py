@@ -121,6 +121,8 @@ def load(
     if rate is None and limit is None:
         rate = 10.0
     pacing = check(lambda: Pacing(rate, calls, ramp, limit, duration), "--rate")
+    if account.register:
+        raise typer.BadParameter("a scenario registers by itself.", param_hint="--register")
     who = account.resolve(output)
     share = Share(
         str(scenario),
