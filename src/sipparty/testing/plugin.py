@@ -225,15 +225,15 @@ def party(_sip_virtual_parties: VirtualParties) -> VirtualParties:
 
 
 @pytest.fixture
-def registrar(party: VirtualParties) -> Callable[..., Any]:
+def registrar(_sip_virtual_parties: VirtualParties) -> Callable[..., Any]:
     """Makes registrars in virtual time; see `Parties.registrar`."""
-    return party.registrar
+    return _sip_virtual_parties.registrar  # `party` may be a fixture of the user's own
 
 
 @pytest.fixture
-def proxy(party: VirtualParties) -> Callable[..., Any]:
+def proxy(_sip_virtual_parties: VirtualParties) -> Callable[..., Any]:
     """Makes proxies in virtual time; see `Parties.proxy`."""
-    return party.proxy
+    return _sip_virtual_parties.proxy
 
 
 # -------------------------------------------------------------------- this machine

@@ -131,6 +131,27 @@ def test_what_is_left_open_fails(suite):
     assert "bob's Registration is Registered: end it with terminate()" in text
 
 
+OWN = """
+import pytest
+
+
+@pytest.fixture
+def party():
+    return "a birthday"
+
+
+def test_it(party, registrar, proxy):
+    assert party == "a birthday"
+    registrar("biloxi.com")
+    proxy("atlanta.com")
+"""
+
+
+def test_fixtures_of_the_same_names_may_be_ones_own(suite):
+    text, code = suite(OWN, "-q", "-n0")
+    assert code == 0, text
+
+
 FAILED_HALFWAY = """
 from sipparty import Engine, NoMediaSimpleCallsParty as Quiet
 
