@@ -54,7 +54,7 @@ def _parts(result: LoadResult) -> Iterator[str]:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{name}: load</title><style>{_STYLE}</style></head><body>"
     )
-    to = f" to {escape(share.target)}" if share.target else ""
+    to = f" to {escape(result.target)}" if share.target else ""
     yield f"<h1>{name}{to}</h1>"
     word, kind = ("passed", "good") if result.passed else ("failed", "bad")
     several = "es" if share.count > 1 else ""

@@ -14,6 +14,7 @@ from sipparty.load.course import Course
 from sipparty.load.share import Share
 from sipparty.load.statistics import Statistics
 from sipparty.load.thresholds import Threshold, Verdict
+from sipparty.trace.text import mask
 
 __all__ = [
     "LoadResult",
@@ -71,12 +72,17 @@ class LoadResult:
             f" {one.lost} lost>"
         )
 
+    @property
+    def target(self) -> str:
+        """Who was called; the password of a URI is masked."""
+        return mask(self.share.target.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it; durations are in seconds."""
         one, pacing = self.statistics, self.share.pacing
         return {
             "scenario": self.name,
-            "target": self.share.target,
+            "target": self.target,
             "asked": {name: getattr(pacing, name) for name in pacing._fields},
             "processes": self.share.count,
             "seconds": round(one.seconds, 3),

@@ -28,7 +28,7 @@ def summary(result: LoadResult) -> str:
 
 def _lines(result: LoadResult) -> Iterator[str]:
     one, share = result.statistics, result.share
-    to = f" to {share.target}" if share.target else ""
+    to = f" to {result.target}" if share.target else ""
     several = "es" if share.count > 1 else ""
     yield f"{result.name}{to}, {share.count} process{several}"
     yield (

@@ -70,6 +70,15 @@ def test_page(result, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["load.html"]
 
 
+@pytest.mark.parametrize("suffix", [".html", ".json", ".txt"])
+def test_the_password_of_the_target_is_masked(tmp_path, suffix):
+    share = Share("x.py", "sip:bob:5ec2e7@biloxi.com", Pacing(10, calls=40))
+    path = tmp_path / f"report{suffix}"
+    LoadResult(share, "x.py", Statistics(), Course(), [], []).save(path)
+    assert "sip:bob:***@biloxi.com" in path.read_text("utf-8")
+    assert "5ec2e7" not in path.read_text("utf-8")
+
+
 def test_of_no_calls_at_all_there_is_a_report(tmp_path):
     share = Share("x.py", "", Pacing(10, calls=40))
     empty = LoadResult(share, "x.py", Statistics(), Course(), [], [])
