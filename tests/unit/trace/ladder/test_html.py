@@ -55,6 +55,14 @@ def test_every_row_is_in_it():
     assert found["calls"][0][:6] == ["call-1", "INVITE", "", "", "answered", "answered after 1.0 s"]
 
 
+def test_a_row_says_what_has_failed_and_what_came_again():
+    asked = request("OPTIONS", call="other")
+    refused = response(486, "Busy Here", "OPTIONS", call="other")
+    found = data(*CALL, sent(102.5, asked), sent(103.0, asked), sent(104.0, refused, BOB, ALICE))
+    assert [row[7] for row in found["rows"][-3:]] == [0, 4, 2]
+    assert [call[6] for call in found["calls"]] == [0.0, 2500.0]
+
+
 def test_each_line_of_a_message_is_explained():
     found = data()
     text, meaning, _details, faults = lines(found)[1]
