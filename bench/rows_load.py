@@ -45,7 +45,7 @@ def _ours(script: str, processes: int, rate: int, calls: int) -> Row:
         if script.endswith(".xml"):
             path = Path(name) / script
             path.write_bytes(_built_in("uac"))
-        command = [str(python), "-m", "sipparty.cli", "load", str(path), f"bench@{ADDRESS}:{port}"]
+        command = [str(python), "-m", "sipparty", "load", str(path), f"bench@{ADDRESS}:{port}"]
         command += ["--rate", str(rate), "--calls", str(calls), "--processes", str(processes)]
         command += ["--report", str(report), "--timeout", "20"]
         # Two processes have no core to share with SIPp's: they go where the system puts them.

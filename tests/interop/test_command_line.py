@@ -31,7 +31,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     made: list[Peer] = []
 
     def start(*arguments: object) -> Peer:
-        command = [sys.executable, "-m", "sipparty.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "sipparty", *map(str, arguments)]
         made.append(Peer(command, tmp_path, f"sipparty-{len(made)}"))
         return made[-1]
 

@@ -35,7 +35,7 @@ def script(tmp_path: Path) -> Path:
 
 def load(*arguments: object) -> tuple[int, dict[str, Any], str]:
     """Run the command with `--json`: its exit code, its result, and what it wrote to its error."""
-    command = [sys.executable, "-m", "sipparty.cli", "load", *map(str, arguments), "--json"]
+    command = [sys.executable, "-m", "sipparty", "load", *map(str, arguments), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, lines[-1] if lines else {}, done.stderr
@@ -103,7 +103,7 @@ def test_what_cannot_be_is_said(script: Path) -> None:
 
 def test_ctrl_c_lets_calls_end(sipp_uas: Any, script: Path) -> None:
     port, stop = sipp_uas
-    command = [sys.executable, "-m", "sipparty.cli", "load", str(script), f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "sipparty", "load", str(script), f"127.0.0.1:{port}"]
     process = subprocess.Popen(
         [*command, "--rate", "50", "--json"], stdout=subprocess.PIPE, text=True
     )

@@ -214,7 +214,7 @@ def test_the_command_resolve_shows_what_the_server_says(nameserver: NameServer) 
     nameserver.serve("biloxi.test", 5071, 5072)
     server = "{}:{}".format(*nameserver.address)
     done = subprocess.run(
-        [sys.executable, "-m", "sipparty.cli", "resolve", "biloxi.test", "--server", server],
+        [sys.executable, "-m", "sipparty", "resolve", "biloxi.test", "--server", server],
         capture_output=True,
         text=True,
         timeout=30,

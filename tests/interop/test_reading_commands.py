@@ -24,7 +24,7 @@ Make = Callable[..., Any]
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "sipparty.cli", *map(str, arguments)],
+        [sys.executable, "-m", "sipparty", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=30,

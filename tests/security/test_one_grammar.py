@@ -118,7 +118,7 @@ class Command:
         self.lines: list[str] = []
         arguments = ["answer", "--port", "0", "--address", LOOPBACK, "--aor", "bob@biloxi.com"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sipparty.cli", *arguments],
+            [sys.executable, "-m", "sipparty", *arguments],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -117,7 +117,8 @@ LAYERS = [
     ("cli", "commands.resolve commands.doctor commands.load"),
     ("cli", "commands.call commands.answer commands.demo commands.options commands.register"),
     ("cli", "commands.message commands.subscribe commands.listen commands.man commands"),
-    ("cli", "commands.watch app __init__ __main__"),
+    ("cli", "commands.watch app __init__"),
+    ("", "__main__"),
 ]
 
 #: What may be imported against the order, under `TYPE_CHECKING` alone: (importer, imported). The

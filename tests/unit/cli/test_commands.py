@@ -21,7 +21,7 @@ from sipparty.sip.events import CallReceived
 #: Seconds that a command may take.
 PATIENCE = 40
 
-COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "sipparty.cli"]
+COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "sipparty"]
 
 
 def run(*arguments, cwd, **options):

@@ -23,7 +23,7 @@ from sipparty.trace.jsonl import as_json
 
 from ..live.records import CALL
 
-COMMAND = [sys.executable, "-m", "sipparty.cli", "watch"]
+COMMAND = [sys.executable, "-m", "sipparty", "watch"]
 PATIENCE = 40
 
 

@@ -1,4 +1,4 @@
-"""`python -m sipparty.cli`: the command without its script."""
+"""`python -m sipparty`: the command without its script."""
 
 from sipparty.cli import main
 
