@@ -1,6 +1,6 @@
 """The ready-made parties.
 
-* `AudioParty`, or `SingleRTPSessionSimplenParty` in full: calls with one RTP audio stream.
+* `SingleRTPSessionSimplenParty`, or `AudioParty` for short: calls with one RTP audio stream.
 * `NoMediaSimpleCallsParty`: calls without media, to look at signalling.
 
 What carries media is imported with the first party that has any, so that a program which only
@@ -43,7 +43,7 @@ class _Late:
         return getattr(sipparty.media, self._name)
 
 
-class AudioParty(_AudioBase):
+class SingleRTPSessionSimplenParty(_AudioBase):
     """A party whose calls carry one RTP audio stream, PCMU or PCMA (RFC 3551)."""
 
     ClientDialog = AudioCall
@@ -51,8 +51,8 @@ class AudioParty(_AudioBase):
     MediaSession = _Late("RTPSession")
 
 
-#: What it is, in full.
-SingleRTPSessionSimplenParty = AudioParty
+#: A short name for it.
+AudioParty = SingleRTPSessionSimplenParty
 
 
 class NoMediaSimpleCallsParty(_NoMediaParty):
@@ -64,4 +64,4 @@ class NoMediaSimpleCallsParty(_NoMediaParty):
 
 
 #: Every ready-made kind of party.
-AllPartyTypes: list[type[Party[Any, Any]]] = [AudioParty, NoMediaSimpleCallsParty]
+AllPartyTypes: list[type[Party[Any, Any]]] = [SingleRTPSessionSimplenParty, NoMediaSimpleCallsParty]

@@ -40,7 +40,10 @@ def is_bound(port):
 
 def test_T01_the_types_of_party():
     assert AllPartyTypes == [SingleRTPSessionSimplenParty, NoMediaSimpleCallsParty]
-    assert [kind.__module__ for kind in AllPartyTypes] == ["sipparty.parties"] * 2
+    assert [f"{kind.__module__}.{kind.__qualname__}" for kind in AllPartyTypes] == [
+        "sipparty.parties.SingleRTPSessionSimplenParty",
+        "sipparty.parties.NoMediaSimpleCallsParty",
+    ]
 
 
 def test_T02_without_a_uri_a_party_cannot_listen():
