@@ -245,7 +245,7 @@ def test_answers_that_cannot_be(alice, bob, options, error, words):
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps, AudioParty.copy])
 def test_a_party_is_not_copied(bob, copied):
-    with pytest.raises(TypeError, match="AudioParty: no party is copied or pickled"):
+    with pytest.raises(TypeError, match="SimplenParty: no party is copied or pickled"):
         copied(bob)
     assert bob.listening
 
