@@ -14,7 +14,16 @@ from .peer import wait_for
 from .sound import Sound
 from .tshark import Capture
 
-__all__ = ["ended", "first", "heard_each_other", "incoming", "on_wire", "sent_our_tone", "talk"]
+__all__ = [
+    "ended",
+    "first",
+    "heard_each_other",
+    "incoming",
+    "on_wire",
+    "reports_excused",
+    "sent_our_tone",
+    "talk",
+]
 
 #: Packets of 20 ms that make audio enough to judge.
 _ENOUGH = 45
@@ -102,3 +111,11 @@ def sent_our_tone(capture: Capture | None, port: int, since: float = 0.0) -> Non
         decoder = find_codec("PCMU").make("")
         pcm = b"".join(decoder.decode(p.payload) for p in sent if p.payload_type == 0)
         assert tone_share(samples_of(pcm), OURS) > 0.9
+
+
+def reports_excused(capture: Capture | None, call: Any) -> None:
+    """Wireshark takes SRTCP for RTCP where no description has told it otherwise."""
+    wait_for(lambda: call.session.negotiated is not None, "media has started")
+    if capture is not None:
+        agreed = call.session.negotiated
+        capture.excused_ports |= {agreed.local_rtcp_port, agreed.remote_rtcp[1]}

@@ -15,7 +15,7 @@ from sipparty.media import SRTP, MemorySink
 from sipparty.media.srtp.transport import SUITES
 
 from .baresip import Baresip
-from .calls import ended, first, incoming, on_wire, talk
+from .calls import ended, first, incoming, on_wire, reports_excused, talk
 from .peer import TLS, UDP, UDP6, wait_for
 from .sound import Sentences, Sound, compare, heard
 from .tshark import Capture
@@ -50,14 +50,6 @@ def safe(saying: Make) -> Make:
         return saying(media={"srtp": srtp}, **options)
 
     return make
-
-
-def reports_excused(capture: Capture | None, call: Any) -> None:
-    """Wireshark takes SRTCP for RTCP where no description has told it otherwise."""
-    wait_for(lambda: call.session.negotiated is not None, "media has started")
-    if capture is not None:
-        agreed = call.session.negotiated
-        capture.excused_ports |= {agreed.local_rtcp_port, agreed.remote_rtcp[1]}
 
 
 def call_with(caller: str, alice: Any, peer: Baresip, capture: Capture | None) -> Any:

@@ -175,7 +175,7 @@ class TestACoroutine:
         alice, bob = two(network)
 
         async def main():
-            with pytest.raises(WouldDeadlock, match="use await"):
+            with pytest.raises(WouldDeadlock, match="await there"):
                 alice.invite(bob).wait(5)
 
         network.run(main())
