@@ -36,6 +36,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	  else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
 	  set -x; $$pip install -q --disable-pip-version-check -r requirements-dev.txt && \
 	  $$pip install -q --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m compileall -q -j 0 src
 	@touch $@
 
 peers:

@@ -77,7 +77,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Know the marks."""
+    """Know the marks, and keep pytest from rewriting the asserts of the whole package, as it does
+    with those of plugins: that takes seconds, and they state invariants.
+    """
+    rewriting = getattr(config.pluginmanager, "rewrite_hook", None)
+    getattr(rewriting, "_must_rewrite", set()).discard("sipparty")
+    getattr(rewriting, "_marked_for_rewrite_cache", {}).clear()
     for mark in _MARKS:
         config.addinivalue_line("markers", mark)
     chosen = config.getini("sip_leak_check")

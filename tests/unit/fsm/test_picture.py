@@ -113,6 +113,12 @@ def test_records_alone_find_the_class() -> None:
     assert parsed(svg(view)) is not None  # a state that this version has not
 
 
+def test_a_class_of_the_same_name_that_takes_something_else_is_another() -> None:
+    view = view_of_records([Taken("SimpleCall1", "SimpleCall", "One", "go", "Two")], FSM)
+    assert view is not None
+    assert words(svg(view), "name") == ["One", "Two"]
+
+
 def test_records_of_an_unknown_class_are_drawn_as_far_as_they_go() -> None:
     records = [
         Taken("A1", "Unheard", "One", "go", "Two"),

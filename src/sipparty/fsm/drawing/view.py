@@ -118,8 +118,8 @@ def view_of_records(records: Iterable[Any], base: type) -> View | None:
     Args:
         records: The `StateRecord`s of one machine, in their order: what has `machine`, `kind`,
             `old`, `input` and `new`.
-        base: A class, usually `FSM`. If one of its subclasses is of the records' kind, then that is
-            drawn, else the states that the records mention.
+        base: A class, usually `FSM`. If one of its subclasses is of the records' kind, and takes
+            all that they have, then that is drawn, else the states that the records mention.
 
     Returns:
         The view; None without a record.
@@ -134,7 +134,7 @@ def view_of_records(records: Iterable[Any], base: type) -> View | None:
 
 
 def _plan_of(base: type, kind: str, way: list[Any]) -> Plan | None:
-    """The plan of the class of that name; of several that which has most of what happened."""
+    """The plan of a class of that name by which all that happened can happen; None without one."""
     plans: list[Plan] = []
     kinds: list[Any] = base.__subclasses__()
     while kinds:
@@ -142,11 +142,10 @@ def _plan_of(base: type, kind: str, way: list[Any]) -> Plan | None:
         if one.__name__ == kind and one.plan is not None:
             plans.append(one.plan)
         kinds += one.__subclasses__()
-    return max(
-        plans,
-        key=lambda plan: sum(move.input in plan.moves.get(move.old, ()) for move in way),
-        default=None,
+    fit = (
+        plan for plan in plans if all(move.input in plan.moves.get(move.old, ()) for move in way)
     )
+    return next(fit, None)
 
 
 def _plan_from(kind: str, way: list[Any]) -> Plan:
