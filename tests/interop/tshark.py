@@ -114,6 +114,8 @@ class Capture:
         {
             "TCP window specified by the receiver is now completely full",
             "Encrypted RTCP Payload - not dissected",
+            # The user of a contact that a peer has drawn by chance, taken for a number.
+            "Country Code contains non-decimal digits",
         }
     )
     #: What Wireshark takes a message for: a request with its method, or a status with its code.
@@ -239,14 +241,15 @@ class Capture:
             encrypted,
         ) = rest
         source, destination = (int(end) for end in ends if end)
-        bad = self._ERRORS.intersection(severity.split(";")) and message not in self._HARMLESS
+        harmless = message in self._HARMLESS
+        bad = self._ERRORS.intersection(severity.split(";")) and not harmless
         packet = Packet(
             int(number),
             float(time),
             source,
             destination,
             tuple(protocols.split(":")),
-            bool(malformed) or "_ws.malformed" in protocols,
+            (bool(malformed) or "_ws.malformed" in protocols) and not harmless,
             message if bad else "",
             "",
             0,
